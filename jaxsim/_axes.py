@@ -1,0 +1,15 @@
+"""The shape vocabulary, once. Every docstring in jaxsim names array axes with these letters.
+
+| letter | axis                                                                        |
+|--------|-----------------------------------------------------------------------------|
+| ``B``  | datasets in a batch                                                         |
+| ``G``  | groups (clusters) of one dataset, padding included                          |
+| ``N``  | rows (observations) of one dataset                                          |
+| ``P``  | columns of the fixed-effects model matrix ``X``                             |
+| ``Q``  | columns of the random-effects model matrix ``Z`` (a subset of the columns)  |
+| ``M``  | all columns of a cross-product: the predictors, then the response, last     |
+| ``T``  | entries of ``theta``, the free entries of the relative covariance factor    |
+
+Inside the mixed-model kernels the group axis comes *last* (``[Q, M, G]``): sums over groups are then matrix products and
+everything else is elementwise. In every public result it comes *first* (``[G, M, M]``).
+"""

@@ -1,0 +1,48 @@
+"""Why a fit may or may not be used: one code per fit, each with its message."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Status(enum.IntEnum):
+    """Outcome of one fit. Codes are stored as their lower-case names; ``usable`` says which ones measures may count."""
+
+    OK = 0
+    SINGULAR = 1
+    NOT_CONVERGED = 2
+    RANK_DEFICIENT = 3
+    TOO_FEW_ROWS = 4
+    TOO_FEW_GROUPS = 5
+    ZERO_RESIDUAL = 6
+    NON_FINITE = 7
+
+    @property
+    def label(self) -> str:
+        """The name written to tables."""
+        return self.name.lower()
+
+    @property
+    def usable(self) -> bool:
+        """True when the estimates are the estimator's answer (a singular fit is an answer)."""
+        return self in (Status.OK, Status.SINGULAR)
+
+    @property
+    def message(self) -> str:
+        """One sentence for a person."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    Status.OK: "converged",
+    Status.SINGULAR: "converged on the boundary: the random-effects covariance is singular",
+    Status.NOT_CONVERGED: "the optimiser stopped before the optimality conditions held",
+    Status.RANK_DEFICIENT: "the model matrix (or that of a group fitted alone) does not have full column rank",
+    Status.TOO_FEW_ROWS: "fewer rows than the model has coefficients or random effects",
+    Status.TOO_FEW_GROUPS: "fewer than two groups",
+    Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly: no residual variance is left",
+    Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
+}
+
+LABELS: tuple[str, ...] = tuple(status.label for status in Status)
+USABLE_LABELS: tuple[str, ...] = tuple(status.label for status in Status if status.usable)
