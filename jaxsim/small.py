@@ -1,0 +1,131 @@
+"""Dense linear algebra for very small matrices, elementwise over everything else.
+
+Matrix axes come first, batch axes last (``[n, n, ...]``), so each statement below is one vectorised operation over all
+groups or candidates. LAPACK is avoided on purpose: its batched calls cost more than the arithmetic at these sizes, and
+on CPU several of them at once can block the thread pool they run in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Carry = TypeVar("Carry")
+
+# Up to this size loops are unrolled, which runs fastest; beyond it the compile time would grow faster than the gain.
+UNROLLED = 5
+
+
+def _loop(size: int, body: Callable[[int | Array, Carry], Carry], carry: Carry) -> Carry:
+    if size > UNROLLED:
+        return jax.lax.fori_loop(0, size, body, carry)
+    for j in range(size):
+        carry = body(j, carry)
+    return carry
+
+
+def _column(axis: int, like: Array) -> Array:
+    """0, 1, .. along the first axis, shaped to broadcast against ``like``."""
+    return jnp.arange(axis).reshape((axis,) + (1,) * (like.ndim - 1))
+
+
+def cholesky(matrix: Array) -> tuple[Array, Array]:
+    """Lower factor ``[n, n, ...]`` and the pivots ``[n, ...]`` (squared diagonal).
+
+    A pivot that is not positive is divided as if it were 1, so the factor is finite but meaningless: look at the pivots.
+    """
+    size = matrix.shape[0]
+
+    def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        rest, factor, pivots = carry
+        column = rest[:, j]
+        pivot = column[j]
+        below = _column(size, column) >= j
+        column = jnp.where(below, column / jnp.sqrt(jnp.where(pivot > 0, pivot, 1.0)), 0.0)
+        return rest - column[:, None] * column[None], factor.at[:, j].set(column), pivots.at[j].set(pivot)
+
+    begin = (matrix, jnp.zeros_like(matrix), jnp.zeros_like(matrix[0]))
+    _, factor, pivots = _loop(size, eliminate, begin)
+    return factor, pivots
+
+
+def solve_lower(factor: Array, right: Array) -> Array:
+    """``L^-1 b`` for ``b`` of shape ``[n, ...]``, by forward substitution."""
+    size = factor.shape[0]
+
+    def substitute(j: int | Array, rest: Array) -> Array:
+        value = rest[j] / factor[j, j]
+        below = _column(size, rest) > j
+        return jnp.where(below, rest - factor[:, j] * value, rest).at[j].set(value)
+
+    return _loop(size, substitute, right)
+
+
+def solve_upper(factor: Array, right: Array) -> Array:
+    """``L'^-1 b`` for ``b`` of shape ``[n, ...]``, by back substitution in the lower factor ``L``."""
+    size = factor.shape[0]
+
+    def substitute(i: int | Array, rest: Array) -> Array:
+        j = size - 1 - i
+        value = rest[j] / factor[j, j]
+        above = _column(size, rest) < j
+        return jnp.where(above, rest - factor[j] * value, rest).at[j].set(value)
+
+    return _loop(size, substitute, right)
+
+
+def inverse_lower(factor: Array) -> Array:
+    """``L^-1``, ``[n, n, ...]``."""
+    size = factor.shape[0]
+    eye = jnp.eye(size, dtype=factor.dtype).reshape((size, size) + (1,) * (factor.ndim - 2))
+    return solve_lower(factor[:, :, None], jnp.broadcast_to(eye, factor.shape))
+
+
+def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array, Array]:
+    """Solve symmetric systems and find out whether they are positive definite, by Gauss-Jordan elimination.
+
+    Args:
+        matrix: ``[n, n, ...]``.
+        right: ``[n, ...]``.
+
+    Returns:
+        The solutions ``[n, ...]`` (meaningless unless definite), the pivots ``[n, ...]``, and for each matrix with a pivot
+        that is not positive a vector ``v`` ``[n, ...]`` with ``v' A v`` equal to the first such pivot.
+    """
+    size = matrix.shape[0]
+    system = jnp.concatenate([matrix, right[:, None]], axis=1)
+    index = _column(size, right)
+
+    def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        system, pivots, bend = carry
+        row, column = system[j], system[:, j]
+        pivot = row[j]
+        found = (pivot <= 0) & (bend == 0).all(0)
+        direction = jnp.where(index < j, -column, jnp.where(index == j, 1.0, 0.0))
+        bend = jnp.where(found, direction, bend)
+        row = row / jnp.where(pivot > 0, pivot, 1.0)
+        system = system - jnp.where(index == j, 0.0, column)[:, None] * row[None]
+        return system.at[j].set(row), pivots.at[j].set(pivot), bend
+
+    begin = (system, jnp.zeros_like(right), jnp.zeros_like(right))
+    system, pivots, bend = jax.lax.fori_loop(0, size, eliminate, begin)
+    return system[:, -1], pivots, bend
+
+
+def semidefinite_factor(matrix: Array) -> Array:
+    """Lower ``L`` with ``L L' = matrix`` for a positive semi-definite ``[n, n]``; a pivot at rounding level gives a zero column."""
+    size = matrix.shape[0]
+    floor = 1e-14 * jnp.maximum(jnp.trace(matrix), 1e-300)
+
+    def eliminate(j: int | Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, factor = carry
+        positive = rest[j, j] > floor
+        root = jnp.sqrt(jnp.where(positive, rest[j, j], 1.0))
+        column = jnp.where(positive & (jnp.arange(size) >= j), rest[:, j] / root, 0.0)
+        return rest - jnp.outer(column, column), factor.at[:, j].set(column)
+
+    return _loop(size, eliminate, (matrix, jnp.zeros_like(matrix)))[1]
