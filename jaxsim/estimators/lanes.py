@@ -1,0 +1,93 @@
+"""Iterate many datasets at once without waiting for the slowest.
+
+A vmapped ``while_loop`` runs every dataset until the last one is done. Here a fixed number of lanes take datasets from a
+queue: a lane whose dataset is finished stores its state and loads the next. The compiled program, and so every rounding,
+is the same whatever the number of datasets and their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Tree = Any
+
+
+class _Lanes(NamedTuple):
+    item: Array
+    active: Array
+    problem: Tree
+    state: Tree
+    results: Tree
+    queue: Array
+
+
+def _take(tree: Tree, index: Array) -> Tree:
+    return jax.tree.map(lambda leaf: jnp.take(leaf, index, axis=0, mode="clip"), tree)
+
+
+def _where(mask: Array, a: Tree, b: Tree) -> Tree:
+    def pick(x: Array, y: Array) -> Array:
+        return jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y)
+
+    return jax.tree.map(pick, a, b)
+
+
+def iterate(
+    step: Callable[[Tree, Tree], Tree],
+    is_done: Callable[[Tree], Array],
+    extract: Callable[[Tree], Tree],
+    problems: Tree,
+    states: Tree,
+    lanes: int,
+) -> Tree:
+    """Apply ``step`` to every dataset until it is done; ``extract`` of the final states, each leaf ``[B, ...]``.
+
+    Args:
+        step: ``(problem, state) -> state`` for one dataset.
+        is_done: ``state -> bool []`` for one dataset.
+        extract: ``state -> result`` for one dataset: what is kept of the final state.
+        problems, states: pytrees with a leading axis ``B``: the data and where each search begins.
+        lanes: how many datasets are worked on at a time.
+    """
+    count = jax.tree.leaves(states)[0].shape[0]
+    item = jnp.arange(lanes)
+    begin = _Lanes(
+        item=item,
+        active=item < count,
+        problem=_take(problems, item),
+        state=_take(states, item),
+        results=jax.vmap(extract)(states),
+        queue=jnp.asarray(lanes),
+    )
+
+    def advance(now: _Lanes) -> _Lanes:
+        state = _where(now.active, jax.vmap(step)(now.problem, now.state), now.state)
+        done = now.active & jax.vmap(is_done)(state)
+
+        def refill(args: tuple[Tree, Tree]) -> _Lanes:
+            results, state = args
+            slot = jnp.where(done, now.item, count)
+            results = jax.tree.map(lambda kept, new: kept.at[slot].set(new, mode="drop"), results, jax.vmap(extract)(state))
+            item = jnp.where(done, now.queue + jnp.cumsum(done) - 1, now.item)
+            fresh = done & (item < count)
+            return _Lanes(
+                item=item,
+                active=now.active & (~done | fresh),
+                problem=_where(fresh, _take(problems, item), now.problem),
+                state=_where(fresh, _take(states, item), state),
+                results=results,
+                queue=now.queue + done.sum(),
+            )
+
+        def keep(args: tuple[Tree, Tree]) -> _Lanes:
+            results, state = args
+            return now._replace(state=state, results=results)
+
+        return jax.lax.cond(done.any(), refill, keep, (now.results, state))
+
+    return jax.lax.while_loop(lambda now: now.active.any(), advance, begin).results

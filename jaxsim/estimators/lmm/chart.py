@@ -1,0 +1,66 @@
+"""Coordinates around a relative covariance ``T``: a pivoted Cholesky factor whose free entries are moved.
+
+Optimising the entries of the plain lower-triangular ``L`` fails slowly where a *leading* variance is near zero: the
+columns of ``L`` can then almost be rotated into each other, a curved valley that Newton follows in tiny steps. Pivoting
+(largest remaining variance first) puts zeros into the last columns, where they do no harm. A chart is made afresh at
+every accepted point; the deviance depends on ``T`` alone, so each step is an ordinary Newton step in that chart.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.estimators.lmm.structure import Structure
+
+Array = jax.Array
+
+# A remaining variance below this fraction of the largest is rounding error of the ones before it.
+PIVOT_FLOOR = 1e-15
+
+
+class Chart(NamedTuple):
+    """``factor`` ``[Q, Q]`` with ``factor factor' = T``, rows in the columns' own order; ``order`` ``[Q, Q]``, whose row ``i``
+    is the unit vector of the column that came ``i``-th in the elimination."""
+
+    factor: Array
+    order: Array
+
+
+def chart_of(relative: Array, structure: Structure) -> Chart:
+    """The chart around ``T``, pivoted within each block of the structure."""
+    size = structure.size
+    columns: list[Array] = [jnp.zeros(size)] * size
+    order: list[Array] = [jnp.zeros(size)] * size
+    floor = PIVOT_FLOOR * jnp.maximum(jnp.diagonal(relative).max(), 1e-300)
+    for block in structure.blocks:
+        open_rows = jnp.zeros(size).at[jnp.array(block)].set(1.0)
+        rest = relative
+        for position in block:
+            variances = jnp.where(open_rows > 0, jnp.diagonal(rest), -jnp.inf)
+            chosen = (jnp.arange(size) == jnp.argmax(variances)).astype(relative.dtype)
+            pivot = chosen @ jnp.diagonal(rest)
+            positive = pivot > floor
+            column = (rest @ chosen) / jnp.sqrt(jnp.where(positive, pivot, 1.0))
+            column = jnp.where(positive & (open_rows > 0), column, 0.0)
+            columns[position], order[position] = column, chosen
+            rest = rest - jnp.outer(column, column)
+            open_rows = open_rows - chosen
+    return Chart(jnp.stack(columns, axis=1), jnp.stack(order))
+
+
+def directions(chart: Chart, structure: Structure) -> Array:
+    """``dT / d(entry k)``, ``[T, Q, Q]``."""
+    rows, columns = structure.entries.T
+    half = chart.order[rows][:, :, None] * chart.factor.T[columns][:, None, :]
+    return half + jnp.swapaxes(half, 1, 2)
+
+
+def moved(chart: Chart, move: Array, structure: Structure) -> Array:
+    """``T`` after adding ``move`` ``[T]`` to the chart's free entries."""
+    rows, columns = structure.entries.T
+    unit = jnp.eye(structure.size)[columns]
+    factor = chart.factor + jnp.einsum("t,ti,tj->ij", move, chart.order[rows], unit)
+    return factor @ factor.T

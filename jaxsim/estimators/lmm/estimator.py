@@ -1,0 +1,145 @@
+"""The mixed-model strategy: what a user writes, and how one dataset or a batch of them is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.crossproduct import CrossProducts
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.base import Estimator, Fit, first_status, withhold
+from jaxsim.estimators.lanes import iterate
+from jaxsim.estimators.lmm import newton, solution
+from jaxsim.estimators.lmm.deviance import Spec
+from jaxsim.estimators.lmm.problem import Problem, pose
+from jaxsim.estimators.lmm.start import starts
+from jaxsim.estimators.lmm.structure import Structure, diagonal, full
+from jaxsim.status import Status
+
+COVARIANCES: tuple[str, ...] = ("full", "diagonal")
+DF_METHODS: tuple[str, ...] = ("satterthwaite", "residual", "normal")
+# Group-lanes worked on at a time: enough to amortise the loop's overhead, few enough to stay in cache.
+LANE_GROUPS = 2048
+
+
+@dataclass(frozen=True)
+class LinearMixed(Estimator):
+    """Linear mixed model with one grouping factor (lme4's ``lmer``).
+
+    Args:
+        random: names of the columns with a random effect, or a tuple of such tuples: one per block of correlated effects,
+            independent of the others. None means all fixed-effects columns (the maximal model).
+        covariance: ``full`` for ``(x | g)``, ``diagonal`` for ``(x || g)``; blocks given in ``random`` decide for themselves.
+        reml: REML if true, else maximum likelihood.
+        df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite).
+        label: name in the tables.
+    """
+
+    random: tuple[str, ...] | tuple[tuple[str, ...], ...] | None = None
+    covariance: str = "full"
+    reml: bool = True
+    df: str = "satterthwaite"
+    label: str = "lmer"
+
+    def __post_init__(self) -> None:
+        choose("covariance", self.covariance, COVARIANCES)
+        choose("df", self.df, DF_METHODS)
+        if self.random is not None:
+            if isinstance(self.random, str) or not self.random:
+                raise InputError(f"random={self.random!r} must be a tuple of column names, such as ('Intercept',).")
+            blocks = tuple(tuple(b) if not isinstance(b, str) else b for b in self.random)
+            object.__setattr__(self, "random", blocks)
+            names = self._flat()
+            if len(set(names)) != len(names):
+                raise InputError(f"random={self.random!r} names a column twice; each may have one random effect.")
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    def _flat(self) -> tuple[str, ...]:
+        return tuple(n for block in self.random or () for n in ((block,) if isinstance(block, str) else block))
+
+    def random_columns(self, data: CrossProducts) -> tuple[str, ...]:
+        """Names of the random-effects columns, ``Q`` of them, in the order of ``Fit.covariance``."""
+        return data.fixed if self.random is None else self._flat()
+
+    def spec(self, data: CrossProducts) -> Spec:
+        """Positions and structure for the kernels."""
+        names = self.random_columns(data)
+        fixed = tuple(int(i) for i in data.fixed_index)
+        random = tuple(int(i) for i in data.index_of(names))
+        if self.random is not None and not isinstance(self.random[0], str):
+            sizes = [len(block) for block in self.random]
+            ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+            structure = Structure(tuple(tuple(range(e - s, e)) for e, s in zip(ends, sizes, strict=True)))
+        else:
+            structure = full(len(names)) if self.covariance == "full" else diagonal(len(names))
+        return Spec(fixed, random, structure, self.reml)
+
+    def fit(self, data: CrossProducts) -> Fit:
+        """Fit one dataset."""
+        spec = self.spec(data)
+        problem = pose(data)
+        begin = starts(problem, spec)
+        final = jax.lax.while_loop(
+            lambda state: ~state.done, lambda state: newton.step(problem, begin, state, spec), newton.initial(begin, spec)
+        )
+        return self._report(data, problem, final.best, final.total_evaluations)
+
+    def fit_batch(self, data: CrossProducts) -> Fit:
+        """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
+        return _fit_batch(self, data)
+
+    def _report(self, data: CrossProducts, problem: Problem, relative: jax.Array, evaluations: jax.Array) -> Fit:
+        """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
+        spec = self.spec(data)
+        found = solution.solve(problem, relative, spec, self.df)
+        q, p = len(spec.random), len(spec.fixed)
+        n_rows, n_groups = data.n_rows, data.n_groups
+        status = first_status(
+            (~jnp.isfinite(data.products).all(), Status.NON_FINITE),
+            (n_groups < 2, Status.TOO_FEW_GROUPS),
+            ((n_rows <= p) | (n_rows <= n_groups * q), Status.TOO_FEW_ROWS),
+            (~problem.full_rank, Status.RANK_DEFICIENT),
+            (problem.exact, Status.ZERO_RESIDUAL),
+            (~jnp.isfinite(found.criterion), Status.NON_FINITE),
+            (~found.optimal, Status.NOT_CONVERGED),
+            (found.singular, Status.SINGULAR),
+        )
+        fit = Fit(
+            estimate=found.beta,
+            std_error=jnp.sqrt(jnp.diagonal(found.vcov)),
+            df=found.df,
+            vcov=found.vcov,
+            status=status,
+            converged=found.optimal,
+            singular=found.singular,
+            criterion=found.criterion,
+            sigma=found.sigma,
+            theta=found.theta,
+            covariance=found.covariance,
+            iterations=evaluations,
+        )
+        return withhold(fit)
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
+    one = jax.tree.map(lambda leaf: leaf[0], data)
+    spec = estimator.spec(one)
+    problems = jax.vmap(pose)(data)
+    begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
+    lanes = max(8, LANE_GROUPS // data.sizes.shape[1])
+    relative, evaluations = iterate(
+        step=lambda job, state: newton.step(job[0], job[1], state, spec),
+        is_done=lambda state: state.done,
+        extract=lambda state: (state.best, state.total_evaluations),
+        problems=(problems, begins),
+        states=jax.vmap(lambda begin: newton.initial(begin, spec))(begins),
+        lanes=lanes,
+    )
+    return jax.vmap(estimator._report)(data, problems, relative, evaluations)

@@ -1,0 +1,77 @@
+"""Covariance structures of the random effects: which entries of the relative factor are free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = jax.Array
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Random effects whose covariance is block diagonal: full within a block, zero between blocks.
+
+    ``(x | g)`` is one block of all columns, ``(x || g)`` a block per column, ``(1 | g) + (0 + x + z | g)`` two blocks.
+    The relative covariance is ``T = L L'`` (in units of the residual variance) with ``L`` lower triangular; ``theta`` lists
+    the free entries of ``L`` block by block, column-major within a block, as lme4 does.
+
+    Args:
+        blocks: positions (0 .. Q - 1) of the random-effects columns, a tuple per block.
+    """
+
+    blocks: tuple[tuple[int, ...], ...]
+
+    @cached_property
+    def size(self) -> int:
+        """Q."""
+        return sum(len(block) for block in self.blocks)
+
+    @cached_property
+    def entries(self) -> np.ndarray:
+        """Row and column in ``L`` of each entry of theta, ``[T, 2]``."""
+        pairs = [(i, j) for block in self.blocks for a, j in enumerate(block) for i in block[a:]]
+        return np.array(pairs, dtype=int).reshape(-1, 2)
+
+    @cached_property
+    def is_diagonal(self) -> np.ndarray:
+        """Which entries of theta lie on the diagonal, ``[T]`` bool."""
+        return self.entries[:, 0] == self.entries[:, 1]
+
+    @cached_property
+    def mask(self) -> np.ndarray:
+        """1 where ``T`` may differ from zero, ``[Q, Q]``."""
+        mask = np.zeros((self.size, self.size))
+        for block in self.blocks:
+            mask[np.ix_(block, block)] = 1.0
+        return mask
+
+    @cached_property
+    def same_column(self) -> np.ndarray:
+        """1 for pairs of entries in one column of ``L``, ``[T, T]``."""
+        column = self.entries[:, 1]
+        return (column[:, None] == column[None, :]).astype(float)
+
+    def factor(self, theta: Array) -> Array:
+        """``L`` from theta, ``[Q, Q]``."""
+        rows, columns = self.entries.T
+        return jnp.zeros((self.size, self.size), theta.dtype).at[rows, columns].set(theta)
+
+    def theta(self, factor: Array) -> Array:
+        """Free entries of ``L``, ``[T]``."""
+        rows, columns = self.entries.T
+        return factor[rows, columns]
+
+
+def full(size: int) -> Structure:
+    """``(x | g)``."""
+    return Structure((tuple(range(size)),))
+
+
+def diagonal(size: int) -> Structure:
+    """``(x || g)``."""
+    return Structure(tuple((i,) for i in range(size)))
