@@ -21,7 +21,8 @@ class Stream(enum.IntEnum):
     GROUPS = 1
     PREDICTORS = 2
     COMPLETION = 3
-    ANALYSIS = 4
+    SIZES = 4
+    ANALYSIS = 5
 
 
 def content_words(content: str) -> np.ndarray:
@@ -39,8 +40,7 @@ def replicate_key(seed: int | jax.Array, words: jax.Array | np.ndarray, replicat
     """
     key = jax.random.key(jnp.asarray(seed, jnp.uint32), impl="threefry2x32")
     words = jnp.asarray(words, jnp.uint32)
-    for i in range(4):
-        key = jax.random.fold_in(key, words[i])
+    key = jax.lax.fori_loop(0, 4, lambda i, k: jax.random.fold_in(k, words[i]), key)  # a loop compiles once
     return jax.random.fold_in(key, jnp.asarray(replicate, jnp.uint32))
 
 

@@ -52,7 +52,7 @@ class LinearMixed(Estimator):
                 raise InputError(f"random={self.random!r} must be a tuple of column names, such as ('Intercept',).")
             blocks = tuple(tuple(b) if not isinstance(b, str) else b for b in self.random)
             object.__setattr__(self, "random", blocks)
-            names = self._flat()
+            names = self.random_names()
             if len(set(names)) != len(names):
                 raise InputError(f"random={self.random!r} names a column twice; each may have one random effect.")
 
@@ -60,12 +60,13 @@ class LinearMixed(Estimator):
     def name(self) -> str:
         return self.label
 
-    def _flat(self) -> tuple[str, ...]:
+    def random_names(self) -> tuple[str, ...]:
+        """Names in ``random``, flat; empty when it is None."""
         return tuple(n for block in self.random or () for n in ((block,) if isinstance(block, str) else block))
 
     def random_columns(self, data: CrossProducts) -> tuple[str, ...]:
         """Names of the random-effects columns, ``Q`` of them, in the order of ``Fit.covariance``."""
-        return data.fixed if self.random is None else self._flat()
+        return data.fixed if self.random is None else self.random_names()
 
     def spec(self, data: CrossProducts) -> Spec:
         """Positions and structure for the kernels."""
@@ -94,10 +95,10 @@ class LinearMixed(Estimator):
         """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
         return _fit_batch(self, data)
 
-    def _report(self, data: CrossProducts, problem: Problem, relative: jax.Array, evaluations: jax.Array) -> Fit:
+    def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, evaluations: jax.Array) -> Fit:
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
         spec = self.spec(data)
-        found = solution.solve(problem, relative, spec, self.df)
+        found = solution.solve(problem, point, spec, self.df)
         q, p = len(spec.random), len(spec.fixed)
         n_rows, n_groups = data.n_rows, data.n_groups
         status = first_status(
@@ -134,12 +135,12 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
     problems = jax.vmap(pose)(data)
     begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
     lanes = max(8, LANE_GROUPS // data.sizes.shape[1])
-    relative, evaluations = iterate(
+    points, evaluations = iterate(
         step=lambda job, state: newton.step(job[0], job[1], state, spec),
         is_done=lambda state: state.done,
         extract=lambda state: (state.best, state.total_evaluations),
         problems=(problems, begins),
-        states=jax.vmap(lambda begin: newton.initial(begin, spec))(begins),
+        states=jax.vmap(lambda problem, begin: newton.initial(problem, begin, spec))(problems, begins),
         lanes=lanes,
     )
-    return jax.vmap(estimator._report)(data, problems, relative, evaluations)
+    return jax.vmap(estimator._report)(data, problems, points, evaluations)

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 
 from jaxsim import small
 from jaxsim.estimators.lmm.chart import Chart, chart_of, directions, moved
-from jaxsim.estimators.lmm.deviance import Curvature, Profile, Spec, curvature, gradient, profile
+from jaxsim.estimators.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.estimators.lmm.problem import Problem
 
 Array = jax.Array
 
-# A step that promises less than this many deviance units ends the search: the quadratic step that follows leaves an
-# error far below the 1e-6 at which criteria are compared.
+# Once a step promises less than this many deviance units it is the last: Newton being quadratic there, it leaves an error
+# far below the 1e-6 at which criteria are compared.
 PROMISE = 1e-9
 # Shifts of the Hessian relative to its largest diagonal entry. The second is the saddle test: curvature that a shift of
 # 1e-7 does not lift is negative, the rest is rounding error of the sums over groups.
@@ -32,48 +32,6 @@ PIVOT = 1e-12
 NOISE = 1e-10
 FIRST_RADIUS, LARGEST_RADIUS, SMALLEST_RADIUS = 1.0, 100.0, 1e-9
 MAX_EVALUATIONS = 150
-
-
-class State(NamedTuple):
-    """Search state of one dataset. ``at*`` is the best point of the current start, ``best*`` of the starts before it.
-
-    ``trial`` ``[Q, Q]`` is the ``T`` that the next step evaluates, expecting to gain ``promise``.
-    """
-
-    trial: Array
-    promise: Array
-    radius: Array
-    at: Chart
-    at_deviance: Array
-    at_gradient: Array
-    at_hessian: Array
-    best: Array
-    best_deviance: Array
-    start: Array
-    evaluations: Array
-    total_evaluations: Array
-    done: Array
-
-
-def initial(starts: Array, spec: Spec) -> State:
-    """State that will evaluate the first of ``starts`` (``[S, Q, Q]``)."""
-    t = len(spec.structure.entries)
-    inf, count = jnp.asarray(jnp.inf), jnp.asarray(0, jnp.int32)
-    return State(
-        trial=starts[0],
-        promise=jnp.zeros(()),
-        radius=jnp.asarray(FIRST_RADIUS),
-        at=chart_of(starts[0], spec.structure),
-        at_deviance=inf,
-        at_gradient=jnp.zeros(t),
-        at_hessian=jnp.eye(t),
-        best=starts[0],
-        best_deviance=inf,
-        start=count,
-        evaluations=count,
-        total_evaluations=count,
-        done=jnp.asarray(False),
-    )
 
 
 class Proposal(NamedTuple):
@@ -115,60 +73,122 @@ def propose(gradient: Array, hessian: Array, radius: Array) -> Proposal:
 
 
 class Point(NamedTuple):
-    """Everything evaluated at one ``T``: the chart around it, ``directions`` ``[T, Q, Q]``, deviance and derivatives."""
+    """What is kept of one evaluation: enough to move on from there, and to report the fit if it is the last.
+
+    ``chart`` around ``T``; ``deviance`` ``[]``; ``gradient`` ``[T]`` and ``hessian`` ``[T, T]`` in the chart; ``beta``, ``root``,
+    ``pw``, ``gamma`` as in :class:`Profile`; ``m``, ``c`` as in :class:`Curvature`; ``stiffness`` = diagonal of sum U_g ``[Q]``;
+    ``decrement`` and ``saddle`` as in :class:`Proposal`.
+    """
 
     chart: Chart
-    directions: Array
-    profile: Profile
+    deviance: Array
     gradient: Array
-    curvature: Curvature
+    hessian: Array
+    beta: Array
+    root: Array
+    pw: Array
+    gamma: Array
+    m: Array
+    c: Array
+    stiffness: Array
+    decrement: Array
+    saddle: Array
 
 
 def evaluate(problem: Problem, relative: Array, spec: Spec) -> Point:
-    """The deviance with gradient and Hessian in the chart around ``T``."""
+    """The deviance with gradient and Hessian in the chart around ``T``; ``decrement`` and ``saddle`` are not judged yet."""
     chart = chart_of(relative, spec.structure)
     along = directions(chart, spec.structure)
     at = profile(problem.products, problem.n_rows, chart.factor, spec)
-    return Point(chart, along, at, gradient(at, along), curvature(at, along, chart.order, spec))
+    second = curvature(at, along, chart.order, spec)
+    return Point(
+        chart=chart,
+        deviance=at.deviance,
+        gradient=gradient(at, along),
+        hessian=second.hessian,
+        beta=at.beta,
+        root=at.root,
+        pw=at.pw,
+        gamma=at.gamma,
+        m=second.m,
+        c=second.c,
+        stiffness=jnp.diagonal(at.u.sum(-1)),
+        decrement=jnp.asarray(jnp.inf),
+        saddle=jnp.asarray(True),
+    )
+
+
+class State(NamedTuple):
+    """Search state of one dataset. ``at`` is the best point of the current start, ``best`` that of the starts before it.
+
+    ``trial`` ``[Q, Q]`` is the ``T`` that the next step evaluates, expecting to gain ``promise``; ``closing`` says that it is
+    the last one of its start.
+    """
+
+    trial: Array
+    promise: Array
+    radius: Array
+    closing: Array
+    at: Point
+    best: Point
+    start: Array
+    evaluations: Array
+    total_evaluations: Array
+    done: Array
+
+
+def initial(problem: Problem, starts: Array, spec: Spec) -> State:
+    """State that will evaluate the first of ``starts`` (``[S, Q, Q]``)."""
+    shapes = jax.eval_shape(lambda trial: evaluate(problem, trial, spec), starts[0])
+    blank: Point = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    nowhere = blank._replace(deviance=jnp.asarray(jnp.inf))
+    count = jnp.asarray(0, jnp.int32)
+    return State(
+        trial=starts[0],
+        promise=jnp.zeros(()),
+        radius=jnp.asarray(FIRST_RADIUS),
+        closing=jnp.asarray(False),
+        at=nowhere,
+        best=nowhere,
+        start=count,
+        evaluations=count,
+        total_evaluations=count,
+        done=jnp.asarray(False),
+    )
+
+
+def _choose(condition: Array, a: Point, b: Point) -> Point:
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
 def step(problem: Problem, starts: Array, state: State, spec: Spec) -> State:
     """Evaluate the trial point, keep it if it is better, and choose the next trial."""
     point = evaluate(problem, state.trial, spec)
-    deviance = point.profile.deviance
-    gain = state.at_deviance - deviance
-    first = jnp.isinf(state.at_deviance)
-    better = jnp.isfinite(deviance) & (first | (gain > -NOISE))
+    gain = state.at.deviance - point.deviance
+    first = jnp.isinf(state.at.deviance)
+    better = jnp.isfinite(point.deviance) & (first | (gain > -NOISE))
     ratio = jnp.where(first | (state.promise < NOISE), 1.0, gain / jnp.maximum(state.promise, 1e-300))
-
-    def kept(new: Array, old: Array) -> Array:
-        return jnp.where(better, new, old)
-
-    at = Chart(kept(point.chart.factor, state.at.factor), kept(point.chart.order, state.at.order))
-    at_deviance = kept(deviance, state.at_deviance)
-    at_gradient = kept(point.gradient, state.at_gradient)
-    at_hessian = kept(point.curvature.hessian, state.at_hessian)
+    at = _choose(better, point, state.at)
 
     radius = jnp.where(better & (ratio > 0.75), jnp.minimum(2 * state.radius, LARGEST_RADIUS), state.radius)
     radius = jnp.where(~better | (ratio < 0.25), state.radius / 4, radius)
-    proposal = propose(at_gradient, at_hessian, radius)
-    stationary = better & (proposal.decrement < PROMISE) & ~proposal.saddle
+    proposal = propose(at.gradient, at.hessian, radius)
+    at = at._replace(decrement=proposal.decrement, saddle=proposal.saddle)
+    stationary = (proposal.decrement < PROMISE) & ~proposal.saddle
     evaluations = state.evaluations + 1
-    finished = stationary | (radius < SMALLEST_RADIUS) | (evaluations >= MAX_EVALUATIONS)
+    stuck = (radius < SMALLEST_RADIUS) | (evaluations >= MAX_EVALUATIONS)
+    finished = state.closing | stuck
 
-    wins = finished & (at_deviance < state.best_deviance)
+    best = _choose(finished & (at.deviance < state.best.deviance), at, state.best)
     start = state.start + finished
     fresh = starts[jnp.minimum(start, starts.shape[0] - 1)]
     return State(
-        trial=jnp.where(finished, fresh, moved(at, proposal.move, spec.structure)),
+        trial=jnp.where(finished, fresh, moved(at.chart, proposal.move, spec.structure)),
         promise=jnp.where(finished, 0.0, proposal.promise),
         radius=jnp.where(finished, FIRST_RADIUS, radius),
-        at=at,
-        at_deviance=jnp.where(finished, jnp.inf, at_deviance),
-        at_gradient=at_gradient,
-        at_hessian=at_hessian,
-        best=jnp.where(wins, at.factor @ at.factor.T, state.best),
-        best_deviance=jnp.where(wins, at_deviance, state.best_deviance),
+        closing=stationary & ~finished,
+        at=at._replace(deviance=jnp.where(finished, jnp.inf, at.deviance)),
+        best=best,
         start=start.astype(jnp.int32),
         evaluations=jnp.where(finished, 0, evaluations).astype(jnp.int32),
         total_evaluations=state.total_evaluations + 1,

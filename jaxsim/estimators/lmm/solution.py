@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim import small
-from jaxsim.estimators.lmm.chart import moved
 from jaxsim.estimators.lmm.deviance import Spec, profile
-from jaxsim.estimators.lmm.newton import Point, Proposal, evaluate, propose
+from jaxsim.estimators.lmm.newton import Point
 from jaxsim.estimators.lmm.problem import Problem
 
 Array = jax.Array
@@ -22,8 +21,6 @@ HESSIAN_RIDGE = 1e-11
 # The optimality certificate: what a last Newton step could still gain, in deviance units (criteria are compared at 1e-6),
 # and the slope along covariance added outside the range of T, relative to the largest sum of U_g.
 STATIONARY, DUAL = 1e-7, 1e-6
-# The last Newton step is a correction of what the stop rule left, not a search.
-POLISH_RADIUS = 1e-2
 
 
 class Solution(NamedTuple):
@@ -44,35 +41,15 @@ class Solution(NamedTuple):
     optimal: Array
 
 
-def polish(problem: Problem, relative: Array, spec: Spec) -> tuple[Point, Proposal]:
-    """Two more Newton steps of at most ``POLISH_RADIUS``; the last point, and what a further step would promise there."""
-    radius = jnp.asarray(POLISH_RADIUS)
-
-    def look(relative: Array) -> tuple[Point, Proposal]:
-        point = evaluate(problem, relative, spec)
-        return point, propose(point.gradient, point.curvature.hessian, radius)
-
-    def again(_: int, carry: tuple[Array, Point, Proposal]) -> tuple[Array, Point, Proposal]:
-        point, proposal = look(carry[0])
-        move = jnp.where(proposal.saddle, 0.0, proposal.move)
-        return moved(point.chart, move, spec.structure), point, proposal
-
-    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(look, relative))
-    # A loop, although it runs twice, so that the evaluation is compiled once.
-    _, point, proposal = jax.lax.fori_loop(0, 2, again, (relative, *blank))
-    return point, proposal
-
-
-def is_optimal(point: Point, proposal: Proposal, spec: Spec) -> Array:
+def is_optimal(point: Point, spec: Spec) -> Array:
     """The Karush-Kuhn-Tucker certificate of ``min deviance over T >= 0``: ``Gamma T = 0`` and ``Gamma >= 0``.
 
     The first is judged by what a Newton step could still gain. Given it, Gamma lives on the null space of ``T``, so the
     second is a plain definiteness test, of Gamma lifted by the tolerance.
     """
-    gamma = point.profile.gamma * spec.structure.mask
-    scale = jnp.diagonal(point.profile.u.sum(-1)).max()
-    _, pivots = small.cholesky(gamma + DUAL * scale * jnp.eye(spec.structure.size))
-    return (proposal.decrement < STATIONARY) & ~proposal.saddle & (pivots > 0).all()
+    gamma = point.gamma * spec.structure.mask
+    _, pivots = small.cholesky(gamma + DUAL * point.stiffness.max() * jnp.eye(spec.structure.size))
+    return (point.decrement < STATIONARY) & ~point.saddle & (pivots > 0).all()
 
 
 def satterthwaite(point: Point, nu: Array) -> Array:
@@ -82,13 +59,12 @@ def satterthwaite(point: Point, nu: Array) -> Array:
     the Hessian of the unprofiled deviance there. At a singular fit theta may be free to rotate: the Hessian is then singular
     in a direction in which ``v`` does not change either, and the small ridge gives what a Moore-Penrose inverse would.
     """
-    at, second = point.profile, point.curvature
-    sigma = jnp.sqrt(at.pw / nu)
-    outer = (at.weight / at.pw) * jnp.outer(second.c, second.c)
-    cross = 2 * second.c / sigma**3
-    hessian = jnp.block([[second.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
-    c = (at.root**2).sum(1)
-    d_theta = sigma**2 * jnp.einsum("jx,txy,jy->tj", at.root, second.m, at.root)
+    sigma = jnp.sqrt(point.pw / nu)
+    outer = nu / point.pw**2 * jnp.outer(point.c, point.c)
+    cross = 2 * point.c / sigma**3
+    hessian = jnp.block([[point.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
+    c = (point.root**2).sum(1)
+    d_theta = sigma**2 * jnp.einsum("jx,txy,jy->tj", point.root, point.m, point.root)
     slope = jnp.concatenate([d_theta, 2 * sigma * c[None]])
     scale = jnp.sqrt(jnp.maximum(jnp.diagonal(hessian), 1e-300))
     scaled = hessian / jnp.outer(scale, scale) + HESSIAN_RIDGE * jnp.eye(len(scale))
@@ -98,20 +74,18 @@ def satterthwaite(point: Point, nu: Array) -> Array:
     return (sigma**2 * c) ** 2 / spread
 
 
-def solve(problem: Problem, relative: Array, spec: Spec, df: str) -> Solution:
-    """Report at the optimum ``T`` (standardised units in, the user's units out)."""
-    point, proposal = polish(problem, relative, spec)
-    at = point.profile
+def solve(problem: Problem, point: Point, spec: Spec, df: str) -> Solution:
+    """Report at the optimum (standardised units in, the user's units out)."""
     x, z = jnp.array(spec.fixed), jnp.array(spec.random)
     p = len(spec.fixed)
     nu = problem.n_rows - p if spec.reml else problem.n_rows
     x_scale, z_scale, y_scale = problem.column_scale[x], problem.column_scale[z], problem.response_scale
-    sigma2 = at.pw / nu
-    vcov = sigma2 * (at.root @ at.root.T) * y_scale**2 / jnp.outer(x_scale, x_scale)
+    sigma2 = point.pw / nu
+    vcov = sigma2 * (point.root @ point.root.T) * y_scale**2 / jnp.outer(x_scale, x_scale)
     factor = point.chart.factor / z_scale[:, None]
     relative = factor @ factor.T
     theta = spec.structure.theta(small.semidefinite_factor(relative))
-    criterion = at.deviance + 2 * nu * jnp.log(y_scale)
+    criterion = point.deviance + 2 * nu * jnp.log(y_scale)
     if spec.reml:
         criterion = criterion + 2 * jnp.log(x_scale).sum()
     match df:
@@ -124,14 +98,14 @@ def solve(problem: Problem, relative: Array, spec: Spec, df: str) -> Solution:
     diagonal = theta[spec.structure.is_diagonal]
     return Solution(
         theta=theta,
-        beta=problem.shift + at.beta * y_scale / x_scale,
+        beta=problem.shift + point.beta * y_scale / x_scale,
         vcov=vcov,
         df=freedom,
         covariance=sigma2 * y_scale**2 * relative,
         sigma=jnp.sqrt(sigma2) * y_scale,
         criterion=criterion,
         singular=(diagonal < LME4_SINGULAR).any(),
-        optimal=is_optimal(point, proposal, spec),
+        optimal=is_optimal(point, spec),
     )
 
 

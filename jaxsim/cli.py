@@ -1,0 +1,150 @@
+"""The command line: run an experiment script, report on its results, summarise them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxsim.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxsim.design import Study
+    from jaxsim.store.results import Results
+
+EPILOG = """examples:
+  jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
+  jaxsim summary results/seed_grid
+  jaxsim report results/seed_grid
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``jaxsim``; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.action(options) or 0)
+    except InputError as error:
+        print(f"jaxsim: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\njaxsim: interrupted; finished chunks are kept, the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def run_script(study: Study, default_out: str) -> None:
+    """What an experiment script does when it is run itself: the same as ``jaxsim run`` on it, with the same options.
+
+    Args:
+        study: the script's study.
+        default_out: where the results go without ``--out``.
+    """
+    parser = argparse.ArgumentParser(description=f"Simulate, fit, measure and report: {len(study.cells)} cells.")
+    _run_options(parser, default_out)
+    options = parser.parse_args()
+    try:
+        _run_study(_changed(study, options), Path(options.out), options)
+    except InputError as error:
+        sys.exit(f"{parser.prog}: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jaxsim",
+        description="Simulation studies of clustered data: every analysis strategy fitted to the same datasets.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run an experiment script and report on it")
+    run.add_argument("script", type=Path, help="a Python file that defines `study`, such as experiments/seed_grid.py")
+    _run_options(run, None)
+    run.set_defaults(action=_run)
+    report = commands.add_parser("report", help="write the HTML report and its figures")
+    report.add_argument("results", type=Path, help="a folder that a run wrote")
+    report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
+    report.set_defaults(action=_report)
+    summary = commands.add_parser("summary", help="print the summary table of a finished run")
+    summary.add_argument("results", type=Path, help="a folder that a run wrote")
+    summary.set_defaults(action=_summary)
+    return parser
+
+
+def _version() -> str:
+    import importlib.metadata  # noqa: PLC0415 - only needed here
+
+    return f"jaxsim {importlib.metadata.version('jaxsim-studies')}"
+
+
+def _run_options(parser: argparse.ArgumentParser, out: str | None) -> None:
+    default = out or "results/NAME-OF-SCRIPT"
+    parser.add_argument("--out", default=out, help=f"folder of the results (default: {default})")
+    parser.add_argument("--replicates", type=int, help="datasets per cell (default: the script's)")
+    parser.add_argument("--seed", type=int, help="study seed (default: the script's)")
+    parser.add_argument("--no-report", action="store_true", help="skip the pictures and the HTML page")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+
+
+def _run(options: argparse.Namespace) -> None:
+    study = _load_study(options.script)
+    out = Path(options.out or Path("results") / options.script.stem)
+    _run_study(_changed(study, options), out, options)
+
+
+def _load_study(script: Path) -> Study:
+    from jaxsim.design import Study  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    if not script.is_file():
+        raise InputError(f"{script} is not a file; give an experiment script such as experiments/seed_grid.py.")
+    study = runpy.run_path(str(script), run_name="jaxsim_experiment").get("study")
+    if not isinstance(study, Study):
+        raise InputError(f"{script} defines no `study`; assign a jaxsim.Study to that name at its top level.")
+    return study
+
+
+def _changed(study: Study, options: argparse.Namespace) -> Study:
+    changes: dict[str, Any] = {name: getattr(options, name) for name in ("replicates", "seed")}
+    return dataclasses.replace(study, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _run_study(study: Study, out: Path, options: argparse.Namespace) -> None:
+    datasets = len(study.cells) * study.replicates
+    if not options.quiet:
+        names = ", ".join(estimator.name for estimator in study.estimators)
+        print(f"{len(study.cells)} cells x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
+        print("(the first fits wait for their programs to compile)")
+    results = study.run(out, progress=not options.quiet)
+    if not options.quiet:
+        _print_summary(results)
+    print(f"results: {out}")
+    if not options.no_report:
+        _write_report(results, None)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from jaxsim.store.results import load  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    _write_report(load(options.results), options.out)
+
+
+def _write_report(results: Results, folder: Path | None) -> None:
+    from jaxsim import report  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    print(f"report:  {report.write(results, folder)}")
+
+
+def _summary(options: argparse.Namespace) -> None:
+    from jaxsim.store.results import load  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    _print_summary(load(options.results))
+
+
+def _print_summary(results: Results) -> None:
+    from jaxsim.measures.overview import overview  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    print(overview(results.estimates, results.fits))

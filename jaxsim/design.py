@@ -1,0 +1,215 @@
+"""What is to be simulated, as pure data: cells, the grid they come from, the study."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jaxsim import spec
+from jaxsim.errors import InputError
+from jaxsim.estimators import CATALOGUE as ESTIMATORS
+from jaxsim.estimators import Estimator, LinearMixed
+from jaxsim.processes import CATALOGUE as PROCESSES
+from jaxsim.processes import Normal, PoissonSizes, Process, Uniform, UniformSizes
+from jaxsim.processes.checks import whole_number
+from jaxsim.seeding import content_words, replicate_key
+
+if TYPE_CHECKING:
+    from jaxsim.store.results import Results
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of conditions: its number in the grid and the process with those conditions filled in."""
+
+    index: int
+    conditions: tuple[tuple[str, Any], ...]
+    process: Process
+
+    @functools.cached_property
+    def words(self) -> np.ndarray:
+        """The cell's content as seeding sees it, ``[4]`` uint32: the process alone, not its place in any grid."""
+        return content_words(spec.canonical(self.process))
+
+
+@dataclass(frozen=True, init=False)
+class Grid:
+    """Every combination of the levels of some factors, each factor a field of the process.
+
+    ``Grid(n_groups=[10, 30], n_obs=[5, 25])`` has four cells; the last factor varies fastest.
+
+    Raises:
+        InputError: for a factor without levels or with a level given twice.
+    """
+
+    factors: tuple[tuple[str, tuple[Any, ...]], ...]
+
+    def __init__(self, factors: Iterable[tuple[str, Iterable[Any]]] = (), **named: Iterable[Any]) -> None:
+        given = [*factors, *named.items()]
+        for name, levels in given:
+            if isinstance(levels, str) or not isinstance(levels, Iterable):
+                raise InputError(f"grid factor {name}={levels!r}: give a list of levels, such as {name}=[{levels!r}].")
+        frozen = tuple((name, tuple(_freeze(level) for level in levels)) for name, levels in given)
+        for name, levels in frozen:
+            if not levels:
+                raise InputError(f"grid factor {name!r} has no levels; give at least one.")
+            if len(set(levels)) != len(levels):
+                raise InputError(f"grid factor {name!r} names a level twice: {list(levels)}.")
+        object.__setattr__(self, "factors", frozen)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors."""
+        return tuple(name for name, _ in self.factors)
+
+    def __len__(self) -> int:
+        return int(np.prod([len(levels) for _, levels in self.factors], dtype=int))
+
+    def conditions(self) -> Iterator[tuple[tuple[str, Any], ...]]:
+        """Every combination, in order."""
+        for levels in itertools.product(*(levels for _, levels in self.factors)):
+            yield tuple(zip(self.names, levels, strict=True))
+
+
+def _freeze(level: Any) -> Any:
+    if isinstance(level, list | tuple | np.ndarray):
+        return tuple(_freeze(v) for v in level)
+    return level.item() if isinstance(level, np.generic) else level
+
+
+@dataclass(frozen=True)
+class Study:
+    """A process, a grid over its fields, the strategies to compare, and how many datasets each cell gets.
+
+    Args:
+        process: where the fields that the grid does not vary come from.
+        grid: the conditions.
+        estimators: strategies, each with its own label; all of them fit every dataset.
+        replicates: datasets per cell.
+        seed: with the cell's content and the replicate's number it decides every random number.
+        conf_level: of the confidence intervals.
+
+    Raises:
+        InputError: for anything that cannot be simulated, before anything is.
+    """
+
+    process: Process
+    grid: Grid
+    estimators: tuple[Estimator, ...]
+    replicates: int
+    seed: int = 0
+    conf_level: float = 0.95
+
+    def __post_init__(self) -> None:
+        estimators = (self.estimators,) if isinstance(self.estimators, Estimator) else tuple(self.estimators)
+        object.__setattr__(self, "estimators", estimators)
+        object.__setattr__(self, "replicates", whole_number("replicates", self.replicates, 1))
+        object.__setattr__(self, "seed", whole_number("seed", self.seed, 0))
+        if self.seed >= 2**32:
+            raise InputError(f"seed={self.seed}: give a whole number below 2**32.")
+        if not 0 < self.conf_level < 1:
+            raise InputError(f"conf_level={self.conf_level}: give a number between 0 and 1, such as 0.95.")
+        if not isinstance(self.grid, Grid):
+            raise InputError(f"grid={self.grid!r}: give a Grid, such as Grid(n_groups=[10, 30]).")
+        self._check_factors()
+        self._check_estimators()
+        _ = self.cells
+
+    def _check_factors(self) -> None:
+        fields = [f.name for f in dataclasses.fields(self.process)]
+        for name in self.grid.names:
+            if name not in fields:
+                raise InputError(f"grid factor {name!r} is not a field of {type(self.process).__name__}; use {', '.join(fields)}.")
+
+    def _check_estimators(self) -> None:
+        if not self.estimators:
+            raise InputError("a study needs at least one estimator.")
+        labels = [estimator.name for estimator in self.estimators]
+        if len(set(labels)) != len(labels):
+            raise InputError(f"two estimators share a label in {labels}; give each its own with label=...")
+        for estimator in self.estimators:
+            if isinstance(estimator, LinearMixed):
+                unknown = [name for name in estimator.random_names() if name not in self.process.terms]
+                if unknown:
+                    raise InputError(
+                        f"estimator {estimator.name!r}: random effect {unknown[0]!r} is not a term of the process; "
+                        f"use {', '.join(self.process.terms)}."
+                    )
+
+    @functools.cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell, in the order of the grid."""
+        return tuple(
+            Cell(i, conditions, dataclasses.replace(self.process, **dict(conditions)))
+            for i, conditions in enumerate(self.grid.conditions())
+        )
+
+    def cell_table(self) -> pd.DataFrame:
+        """One row a cell: its number and its conditions (a condition that is not a number or a string is shown as text)."""
+        rows = [{"cell": c.index, **{k: _shown(v) for k, v in c.conditions}} for c in self.cells]
+        return pd.DataFrame(rows)
+
+    def find(self, cell: int | Mapping[str, Any]) -> Cell:
+        """A cell by its number or by its conditions; raises :class:`InputError` if there is not exactly one."""
+        if isinstance(cell, Mapping):
+            matches = [c for c in self.cells if all(dict(c.conditions).get(k) == _freeze(v) for k, v in cell.items())]
+            if len(matches) != 1:
+                raise InputError(f"{len(matches)} cells match {dict(cell)}; the factors are {', '.join(self.grid.names)}.")
+            return matches[0]
+        if not 0 <= cell < len(self.cells):
+            raise InputError(f"cell={cell}: this study has cells 0 to {len(self.cells) - 1}.")
+        return self.cells[cell]
+
+    def dataset(self, cell: int | Mapping[str, Any], replicate: int) -> pd.DataFrame:
+        """The rows of one simulated dataset, as ``Group, DV, IV1, ..``; fits of them are the fits in the results.
+
+        Args:
+            cell: a cell's number or its conditions, such as ``{"n_groups": 10, "n_obs": 5, "group_sd": 0.1}``.
+            replicate: from 0; may lie beyond ``replicates``, which only says how many were summarised.
+
+        Returns:
+            The rows; ``attrs["truth"]`` holds the fixed effects and the group coefficients they were made with.
+        """
+        found = self.find(cell)
+        number = whole_number("replicate", replicate, 0)
+        return found.process.rows(replicate_key(self.seed, found.words, number))
+
+    def run(self, out: str | Path, **options: Any) -> Results:
+        """Simulate, fit and store everything; see :func:`jaxsim.sweep.run.run` for the options."""
+        from jaxsim.sweep.run import run  # noqa: PLC0415 - the design layer does not depend on the engine
+
+        return run(self, Path(out), **options)
+
+    def to_json(self) -> str:
+        """The study as text that :meth:`from_json` reads back to an equal study."""
+        body = spec.encode(self)
+        body["grid"] = [[name, spec.encode(levels)] for name, levels in self.grid.factors]
+        return json.dumps(body, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Study:
+        """Read :meth:`to_json`."""
+        body = json.loads(text)
+        body.pop("type")
+        grid = Grid(tuple((name, spec.decode(levels, CATALOGUE)) for name, levels in body.pop("grid")))
+        return cls(grid=grid, **{name: spec.decode(value, CATALOGUE) for name, value in body.items()})
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, int | float | str) else str(value)
+
+
+CATALOGUE: dict[str, type] = {
+    **PROCESSES,
+    **ESTIMATORS,
+    **{kind.__name__: kind for kind in (Uniform, Normal, UniformSizes, PoissonSizes)},
+}

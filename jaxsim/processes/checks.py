@@ -1,0 +1,68 @@
+"""Validation of what a process is given: each returns the normalised value or raises an :class:`InputError`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxsim.errors import InputError
+from jaxsim.processes.distributions import GroupSizes
+
+# A correlation matrix typed to a few digits may miss semi-definiteness by its rounding; beyond this it is a mistake.
+SEMIDEFINITE_TOLERANCE = 1e-8
+
+
+def whole_number(name: str, value: object, minimum: int) -> int:
+    """A whole number of at least ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise InputError(f"{name}={value!r}: give a whole number of at least {minimum}.")
+    return int(value)
+
+
+def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSizes:
+    """One number, one per group, or a distribution."""
+    if isinstance(n_obs, GroupSizes):
+        return n_obs
+    if isinstance(n_obs, list | tuple | np.ndarray):
+        if len(n_obs) != n_groups:
+            raise InputError(f"n_obs has {len(n_obs)} sizes for n_groups={n_groups}; give one per group.")
+        return tuple(whole_number("n_obs", n, 1) for n in n_obs)
+    return whole_number("n_obs", n_obs, 1)
+
+
+def standard_deviations(name: str, value: object, size: int) -> float | tuple[float, ...]:
+    """One non-negative SD, or one per term."""
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError):
+        array = np.array([np.nan])
+    if not np.isfinite(array).all() or (array < 0).any():
+        raise InputError(f"{name}={value!r}: a standard deviation is a finite number of at least 0.")
+    if array.ndim == 0:
+        return float(array)
+    if array.shape != (size,):
+        raise InputError(f"{name}={value!r}: give one number, or one per term ({size}, the intercept first).")
+    return tuple(float(v) for v in array)
+
+
+def correlation_matrix(value: object, size: int) -> tuple[tuple[float, ...], ...] | None:
+    """None, or a positive semi-definite correlation matrix ``[P, P]``; a single number is every pair's correlation."""
+    if value is None:
+        return None
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise InputError(f"correlation={value!r}: give a matrix, one number, or None.") from None
+    if array.ndim == 0:
+        array = np.full((size, size), float(array))
+        np.fill_diagonal(array, 1.0)
+    if array.shape != (size, size):
+        raise InputError(f"correlation has shape {array.shape}; give {size} x {size}, one row per term, the intercept first.")
+    if not np.isfinite(array).all() or not np.allclose(array, array.T, atol=1e-12) or not np.allclose(np.diagonal(array), 1.0):
+        raise InputError("correlation: give a symmetric matrix of finite numbers with ones on its diagonal.")
+    lowest = np.linalg.eigvalsh(array)[0]
+    if lowest < -SEMIDEFINITE_TOLERANCE:
+        raise InputError(
+            f"correlation is not positive semi-definite (smallest eigenvalue {lowest:.3g}): no random effects can have it; "
+            "make the correlations smaller or consistent with each other."
+        )
+    return tuple(tuple(float(v) for v in row) for row in array)

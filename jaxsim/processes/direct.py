@@ -1,0 +1,46 @@
+"""Cross-products of Gaussian rows drawn without the rows, and the rows completed afterwards.
+
+For ``E = [1 x e]`` with independent standard normal predictors ``x`` and noise ``e``, ``E = Q R`` with ``R`` triangular:
+above the diagonal standard normal, on it ``chi`` with ``n - i`` degrees of freedom (Bartlett 1933), first row the scaled means.
+Given ``R``, ``Q`` is uniform on the orthonormal frames whose first column is constant. So ``R`` alone is drawn for a fit, at a
+cost that does not depend on ``n``, and any dataset can be completed to rows with exactly those cross-products.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def triangular_factor(normal: jax.Array, chi_key: jax.Array, n_rows: jax.Array) -> jax.Array:
+    """``R`` of one group's ``[1 x e]``, ``[size, size]``; rows ``n_rows`` and beyond are zero (a group smaller than ``size``).
+
+    Args:
+        normal: standard normal numbers, ``[size, size]``, of which those above the diagonal are used.
+        chi_key: key of the numbers on the diagonal.
+        n_rows: rows of the group.
+    """
+    size = normal.shape[0]
+    row = jnp.arange(size)
+    df = n_rows - row
+    chi = jnp.sqrt(jax.random.chisquare(chi_key, jnp.maximum(df, 1).astype(float), (size,)))
+    diagonal = jnp.where(row == 0, jnp.sqrt(n_rows.astype(float)), chi)
+    factor = jnp.triu(normal, 1) + jnp.diag(diagonal)
+    return jnp.where((df > 0)[:, None], factor, 0.0)
+
+
+def complete(factor: np.ndarray, gaussian: np.ndarray) -> np.ndarray:
+    """Rows ``[1 x e]`` of one group, ``[n, size]``, with the given triangular factor.
+
+    Args:
+        factor: ``R``, ``[size, size]``.
+        gaussian: standard normal numbers, ``[n, size - 1]``; they decide which of the frames ``Q`` is taken.
+    """
+    n = gaussian.shape[0]
+    basis = np.column_stack([np.ones(n), gaussian])[:, : min(n, factor.shape[0])]
+    frame, upper = np.linalg.qr(basis)
+    frame = frame * np.where(np.diagonal(upper) < 0, -1.0, 1.0)
+    rows = frame @ factor[: frame.shape[1]]
+    rows[:, 0] = 1.0  # it is, up to rounding
+    return rows

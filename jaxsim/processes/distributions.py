@@ -1,0 +1,127 @@
+"""Distributions a process may be given instead of a number: of fixed effects, and of group sizes."""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.errors import InputError
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Fixed effects drawn anew for every dataset, uniform on ``[low, high]``.
+
+    Raises:
+        InputError: unless ``low < high``, both finite.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise InputError(f"Uniform(low={self.low}, high={self.high}): give finite bounds with low < high.")
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Fixed effects drawn anew for every dataset, normal with this mean and standard deviation (an SD, not a variance).
+
+    Raises:
+        InputError: unless the mean is finite and the SD positive and finite.
+    """
+
+    mean: float = 0.0
+    sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
+            raise InputError(f"Normal(mean={self.mean}, sd={self.sd}): give a finite mean and a positive, finite SD.")
+
+
+@dataclass(frozen=True)
+class GroupSizes(abc.ABC):
+    """A distribution of rows per group; every group of every dataset is drawn independently."""
+
+    @property
+    @abc.abstractmethod
+    def largest(self) -> int:
+        """An upper bound of the rows of one group (rows beyond it are cut: chosen so that this is rarer than 1e-12)."""
+
+    @abc.abstractmethod
+    def parameters(self) -> np.ndarray:
+        """The numbers of the distribution, ``[2]``."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def draw(key: jax.Array, parameters: jax.Array) -> jax.Array:
+        """Rows of one group, int32 ``[]``."""
+
+
+@dataclass(frozen=True)
+class UniformSizes(GroupSizes):
+    """Rows per group uniform on the integers ``low .. high``.
+
+    Raises:
+        InputError: unless ``1 <= low <= high``, both whole numbers.
+    """
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.low, int) and isinstance(self.high, int) and 1 <= self.low <= self.high):
+            raise InputError(f"UniformSizes(low={self.low}, high={self.high}): give whole numbers with 1 <= low <= high.")
+
+    @property
+    def largest(self) -> int:
+        """``high``."""
+        return self.high
+
+    def parameters(self) -> np.ndarray:
+        """``[low, high]``."""
+        return np.array([self.low, self.high], float)
+
+    @staticmethod
+    def draw(key: jax.Array, parameters: jax.Array) -> jax.Array:
+        """Rows of one group."""
+        width = parameters[1] - parameters[0] + 1
+        return (parameters[0] + jnp.floor(jax.random.uniform(key) * width)).astype(jnp.int32)
+
+
+@dataclass(frozen=True)
+class PoissonSizes(GroupSizes):
+    """Rows per group ``minimum + Poisson(mean - minimum)``.
+
+    Raises:
+        InputError: unless ``minimum`` is a whole number of at least 1 and ``mean >= minimum``, finite.
+    """
+
+    mean: float
+    minimum: int = 1
+
+    def __post_init__(self) -> None:
+        ok = isinstance(self.minimum, int) and self.minimum >= 1 and math.isfinite(self.mean) and self.mean >= self.minimum
+        if not ok:
+            raise InputError(f"PoissonSizes(mean={self.mean}, minimum={self.minimum}): give 1 <= minimum <= mean.")
+
+    @property
+    def largest(self) -> int:
+        """About eight standard deviations above the mean."""
+        excess = self.mean - self.minimum
+        return self.minimum + math.ceil(excess + 8 * math.sqrt(excess) + 20)
+
+    def parameters(self) -> np.ndarray:
+        """``[minimum, mean - minimum]``."""
+        return np.array([self.minimum, self.mean - self.minimum], float)
+
+    @staticmethod
+    def draw(key: jax.Array, parameters: jax.Array) -> jax.Array:
+        """Rows of one group."""
+        return (parameters[0] + jax.random.poisson(key, parameters[1])).astype(jnp.int32)

@@ -1,0 +1,201 @@
+"""The Gaussian multilevel process: group coefficients around fixed effects, normal predictors, normal noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from jaxsim.crossproduct import CrossProducts
+from jaxsim.errors import InputError, choose
+from jaxsim.processes.base import Draw, Process
+from jaxsim.processes.checks import correlation_matrix, group_sizes, standard_deviations, whole_number
+from jaxsim.processes.direct import complete, triangular_factor
+from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
+from jaxsim.seeding import Stream, group_keys, stream_key
+
+SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
+
+
+@dataclass(frozen=True)
+class GaussianMultilevel(Process):
+    """``y = X b_g + residual_sd * e``, ``b_g ~ N(beta, Sigma)``, predictors and ``e`` independent N(0, 1), intercept included.
+
+    Every spread is a standard deviation, never a variance (pymer4's ``grp_sigmas`` is an SD too, whatever it is called).
+
+    Args:
+        n_groups: number of groups.
+        n_obs: rows per group: one number, one per group, or a :class:`GroupSizes` distribution.
+        group_sd: SD of the group coefficients: one for all terms or one per term (intercept first).
+        n_predictors: number of predictors; the terms are ``Intercept, IV1, IV2, ..``.
+        fixed_effects: one per term, or a distribution they are drawn from for each dataset.
+        correlation: of the group coefficients: a matrix ``[P, P]``, one number for every pair, or None for independence.
+        residual_sd: SD of the noise.
+        sampler: ``cross_products`` draws the sufficient statistics directly (cost independent of ``n_obs``, rows completed on
+            demand); ``rows`` draws every row. Both have the same law.
+
+    Raises:
+        InputError: for a count below 1, a negative or non-finite SD, lists of the wrong length, or a correlation matrix that
+            is not symmetric, not of unit diagonal or not positive semi-definite.
+    """
+
+    n_groups: int = 30
+    n_obs: int | tuple[int, ...] | GroupSizes = 25
+    group_sd: float | tuple[float, ...] = 0.25
+    n_predictors: int = 3
+    fixed_effects: Uniform | Normal | tuple[float, ...] = Uniform(0.0, 1.0)  # noqa: RUF009 - frozen
+    correlation: float | tuple[tuple[float, ...], ...] | None = None
+    residual_sd: float = 1.0
+    sampler: str = "cross_products"
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "n_groups", whole_number("n_groups", self.n_groups, 1))
+        put(self, "n_predictors", whole_number("n_predictors", self.n_predictors, 0))
+        put(self, "n_obs", group_sizes(self.n_obs, self.n_groups))
+        size = self.n_predictors + 1
+        put(self, "group_sd", standard_deviations("group_sd", self.group_sd, size))
+        (residual,) = np.atleast_1d(standard_deviations("residual_sd", self.residual_sd, 1))
+        put(self, "residual_sd", float(residual))
+        put(self, "correlation", correlation_matrix(self.correlation, size))
+        choose("sampler", self.sampler, SAMPLERS)
+        if not isinstance(self.fixed_effects, Uniform | Normal):
+            values = tuple(float(v) for v in np.atleast_1d(np.asarray(self.fixed_effects, float)))
+            if len(values) != size or not all(map(math.isfinite, values)):
+                raise InputError(
+                    f"fixed_effects={self.fixed_effects!r}: give {size} finite numbers (intercept first) for "
+                    f"n_predictors={self.n_predictors}, or a distribution such as Uniform(0, 1)."
+                )
+            put(self, "fixed_effects", values)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """``Intercept, IV1, ..``."""
+        return ("Intercept", *(f"IV{i + 1}" for i in range(self.n_predictors)))
+
+    @property
+    def max_groups(self) -> int:
+        """``n_groups``."""
+        return self.n_groups
+
+    @property
+    def max_rows(self) -> int:
+        """The largest number of rows one group can have."""
+        if isinstance(self.n_obs, GroupSizes):
+            return self.n_obs.largest
+        return self.n_obs if isinstance(self.n_obs, int) else max(self.n_obs)
+
+    def covariance(self) -> np.ndarray:
+        """``Sigma``, ``[P, P]``."""
+        size = len(self.terms)
+        sd = np.broadcast_to(np.asarray(self.group_sd, float), (size,))
+        correlation = np.eye(size) if self.correlation is None else np.asarray(self.correlation, float)
+        return correlation * np.outer(sd, sd)
+
+    def program(self, padded_groups: int) -> Hashable:
+        """Code and shapes: groups, predictors, kinds of distribution; the row length only if rows are drawn."""
+        sizes = type(self.n_obs) if isinstance(self.n_obs, GroupSizes) else None
+        effects = type(self.fixed_effects)
+        rows = self.max_rows if self.sampler == "rows" else None
+        return (type(self), padded_groups, self.n_predictors, sizes, effects, rows)
+
+    def parameters(self, padded_groups: int) -> dict[str, np.ndarray]:
+        """Fixed effects (or the two numbers of their distribution), square root of Sigma, residual SD, group sizes."""
+        match self.fixed_effects:
+            case Uniform(low, high):
+                effects = np.array([low, high])
+            case Normal(mean, sd):
+                effects = np.array([mean, sd])
+            case values:
+                effects = np.asarray(values, float)
+        values, vectors = np.linalg.eigh(self.covariance())
+        root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T  # the symmetric root is unique, so platforms agree
+        if isinstance(self.n_obs, GroupSizes):
+            sizes = self.n_obs.parameters()
+        else:
+            sizes = np.zeros(padded_groups)
+            sizes[: self.n_groups] = self.n_obs
+        return {
+            "effects": effects,
+            "root": root,
+            "residual_sd": np.asarray(self.residual_sd, float),
+            "n_groups": np.asarray(self.n_groups),
+            "sizes": sizes,
+        }
+
+    def _fixed_effects(self, key: jax.Array, parameters: Any) -> jax.Array:
+        shape = (len(self.terms),)
+        a = parameters["effects"]
+        if isinstance(self.fixed_effects, Uniform):
+            return a[0] + (a[1] - a[0]) * jax.random.uniform(key, shape)
+        if isinstance(self.fixed_effects, Normal):
+            return a[0] + a[1] * jax.random.normal(key, shape)
+        return a
+
+    def _sizes(self, key: jax.Array, parameters: Any, padded_groups: int) -> jax.Array:
+        """Rows per group, ``[G]``, 0 for padding."""
+        sizes = parameters["sizes"]
+        if isinstance(self.n_obs, GroupSizes):
+            draw = self.n_obs.draw
+            keys = group_keys(stream_key(key, Stream.SIZES), padded_groups)
+            sizes = jax.vmap(lambda k: draw(k, parameters["sizes"]))(keys)
+        present = jnp.arange(padded_groups) < parameters["n_groups"]
+        return jnp.where(present, sizes, 0).astype(jnp.int32)
+
+    def _standard(self, key: jax.Array, sizes: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Standard normal group effects ``[G, P]``, and ``[1 x e]`` of each group: triangular factors ``[G, M, M]`` or, for
+        the row sampler, the rows ``[G, N, M]`` with zeros beyond a group's size."""
+        p = len(self.terms)
+        keys = group_keys(stream_key(key, Stream.GROUPS), sizes.shape[0])
+        chi_keys = group_keys(stream_key(key, Stream.PREDICTORS), sizes.shape[0])
+        if self.sampler == "rows":
+            normal = jax.vmap(lambda k: jax.random.normal(k, (p + self.max_rows * p,)))(keys)
+            noise = normal[:, p:].reshape(-1, self.max_rows, p)
+            rows = jnp.concatenate([jnp.ones((*noise.shape[:2], 1)), noise], axis=2)
+            return normal[:, :p], jnp.where((jnp.arange(self.max_rows) < sizes[:, None])[..., None], rows, 0.0)
+        normal = jax.vmap(lambda k: jax.random.normal(k, (p + (p + 1) ** 2,)))(keys)
+        factors = jax.vmap(triangular_factor)(normal[:, p:].reshape(-1, p + 1, p + 1), chi_keys, sizes)
+        return normal[:, :p], factors
+
+    def draw(self, key: jax.Array, parameters: Any, padded_groups: int) -> Draw:
+        """One dataset's cross-products, by the chosen sampler."""
+        beta = self._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
+        sizes = self._sizes(key, parameters, padded_groups)
+        effects, standard = self._standard(key, sizes)
+        coefficients = beta + effects @ parameters["root"]
+        response = jnp.einsum("gnp,gp->gn", standard[..., :-1], coefficients) + parameters["residual_sd"] * standard[..., -1]
+        columns = jnp.concatenate([standard[..., :-1], response[..., None]], axis=-1)
+        products = jnp.einsum("gni,gnj->gij", columns, columns)
+        return Draw(beta, CrossProducts(products, sizes, self.terms, self.terms))
+
+    def rows(self, key: jax.Array) -> pd.DataFrame:
+        """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
+        parameters = self.parameters(self.n_groups)
+        beta = np.asarray(self._fixed_effects(stream_key(key, Stream.TRUTH), parameters))
+        sizes = np.asarray(self._sizes(key, parameters, self.n_groups))
+        effects, standard = map(np.asarray, self._standard(key, jnp.asarray(sizes)))
+        coefficients = beta + effects @ parameters["root"]
+        if self.sampler == "rows":
+            groups = [block[:n] for block, n in zip(standard, sizes, strict=True)]
+        else:
+            fill = group_keys(stream_key(key, Stream.COMPLETION), self.n_groups)
+            shape = (int(sizes.max()), len(self.terms))
+            gaussian = np.asarray(jax.vmap(lambda k: jax.random.normal(k, shape))(fill))
+            groups = [complete(r, z[:n]) for r, z, n in zip(standard, gaussian, sizes, strict=True)]
+        block = np.concatenate(groups)
+        code = np.repeat(np.arange(self.n_groups), sizes)
+        response = (block[:, :-1] * coefficients[code]).sum(1) + self.residual_sd * block[:, -1]
+        frame = pd.DataFrame({"Group": code + 1, "DV": response})
+        for j, term in enumerate(self.terms[1:], start=1):
+            frame[term] = block[:, j]
+        frame.attrs["truth"] = {
+            "fixed_effects": dict(zip(self.terms, map(float, beta), strict=True)),
+            "group_coefficients": coefficients.tolist(),
+        }
+        return frame

@@ -1,0 +1,97 @@
+"""A results folder: the study's description, a pair of Parquet files per finished chunk, and where they came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jaxsim.design import Study
+from jaxsim.errors import InputError
+
+
+class Folder:
+    """Reads and writes one results folder. Every file appears whole or not at all: written beside its place, then renamed."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def study_file(self) -> Path:
+        """The study's description; its presence makes a folder a results folder."""
+        return self.path / "study.json"
+
+    def claim(self, study: Study) -> None:
+        """Make the folder this study's, or check that it already is.
+
+        Raises:
+            InputError: if it holds another study, or files that are not results.
+        """
+        if self.study_file.exists():
+            held = self.study_file.read_text()
+            if held != study.to_json():
+                raise InputError(f"{self.path} holds another study ({_difference(held, study)}); give another --out, or remove it.")
+            return
+        if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
+            raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
+        self._chunks.mkdir(parents=True, exist_ok=True)
+        self._write_text(self.study_file, study.to_json())
+
+    def study(self) -> Study:
+        """The study whose results these are; raises :class:`InputError` if the folder holds none."""
+        if not self.study_file.exists():
+            raise InputError(f"{self.path} holds no jaxsim results (no study.json); give a folder that a run wrote.")
+        return Study.from_json(self.study_file.read_text())
+
+    def has(self, index: int) -> bool:
+        """Whether a chunk is finished; its fits are written last."""
+        return self._file("fits", index).exists()
+
+    def write(self, index: int, estimates: list[pa.Table], fits: list[pa.Table]) -> None:
+        """Store one finished chunk."""
+        for name, tables in (("estimates", estimates), ("fits", fits)):
+            target = self._file(name, index)
+            partial = target.with_suffix(f".{os.getpid()}.partial")
+            table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+            pq.write_table(table, partial, compression="zstd")
+            os.replace(partial, target)
+
+    def read(self, name: str) -> pa.Table:
+        """All finished chunks of ``estimates`` or ``fits``, in order."""
+        files = sorted(self._chunks.glob(f"{name}-*.parquet"))
+        finished = [f for f in files if self.has(int(f.stem.split("-")[1]))]
+        if not finished:
+            raise InputError(f"{self.path} holds no finished chunk yet; run the study again to complete it.")
+        return pa.concat_tables([pq.read_table(f) for f in finished], promote_options="permissive").unify_dictionaries()
+
+    def write_provenance(self, record: dict[str, object]) -> None:
+        """Add the record of one session to ``provenance.json``."""
+        self._write_text(self.path / "provenance.json", json.dumps([*self.provenance(), record], indent=2) + "\n")
+
+    def provenance(self) -> list[dict[str, object]]:
+        """Records of the sessions that computed these results, oldest first."""
+        file = self.path / "provenance.json"
+        return json.loads(file.read_text()) if file.exists() else []
+
+    @property
+    def _chunks(self) -> Path:
+        return self.path / "chunks"
+
+    def _file(self, name: str, index: int) -> Path:
+        return self._chunks / f"{name}-{index:06d}.parquet"
+
+    @staticmethod
+    def _write_text(target: Path, text: str) -> None:
+        partial = target.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(text)
+        os.replace(partial, target)
+
+
+def _difference(held: str, study: Study) -> str:
+    old, new = json.loads(held), json.loads(study.to_json())
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    shown = [f"{name}: {old.get(name)} there, {new.get(name)} here" for name in names if name in ("replicates", "seed")]
+    return "; ".join(shown or [f"another {' and '.join(names)}"])
