@@ -17,7 +17,7 @@ Array = jax.Array
 Carry = TypeVar("Carry")
 
 # Up to this size loops are unrolled, which runs fastest; beyond it the compile time would grow faster than the gain.
-UNROLLED = 5
+UNROLLED = 4
 
 
 def _loop(size: int, body: Callable[[int | Array, Carry], Carry], carry: Carry) -> Carry:

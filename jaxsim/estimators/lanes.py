@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 Array = jax.Array
 Tree = Any
@@ -21,8 +22,8 @@ class _Lanes(NamedTuple):
     item: Array
     active: Array
     problem: Tree
-    state: Tree
-    results: Tree
+    state: Array
+    results: Array
     queue: Array
 
 
@@ -55,24 +56,36 @@ def iterate(
         lanes: how many datasets are worked on at a time.
     """
     count = jax.tree.leaves(states)[0].shape[0]
+    # A state travels as one vector: loading, keeping and storing it are then single operations, not one per leaf.
+    _, unpack = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], states))
+
+    def pack(state: Tree) -> Array:
+        return ravel_pytree(state)[0]
+
+    states = jax.vmap(pack)(states)
+
+    def move(problem: Tree, packed: Array) -> Array:
+        return pack(step(problem, unpack(packed)))
+
+    def finished(packed: Array) -> Array:
+        return is_done(unpack(packed))
+
     item = jnp.arange(lanes)
     begin = _Lanes(
         item=item,
         active=item < count,
         problem=_take(problems, item),
         state=_take(states, item),
-        results=jax.vmap(extract)(states),
+        results=states,
         queue=jnp.asarray(lanes),
     )
 
     def advance(now: _Lanes) -> _Lanes:
-        state = _where(now.active, jax.vmap(step)(now.problem, now.state), now.state)
-        done = now.active & jax.vmap(is_done)(state)
+        state = _where(now.active, jax.vmap(move)(now.problem, now.state), now.state)
+        done = now.active & jax.vmap(finished)(state)
 
-        def refill(args: tuple[Tree, Tree]) -> _Lanes:
-            results, state = args
-            slot = jnp.where(done, now.item, count)
-            results = jax.tree.map(lambda kept, new: kept.at[slot].set(new, mode="drop"), results, jax.vmap(extract)(state))
+        def refill(state: Array) -> _Lanes:
+            results = now.results.at[jnp.where(done, now.item, count)].set(state, mode="drop")
             item = jnp.where(done, now.queue + jnp.cumsum(done) - 1, now.item)
             fresh = done & (item < count)
             return _Lanes(
@@ -84,10 +97,10 @@ def iterate(
                 queue=now.queue + done.sum(),
             )
 
-        def keep(args: tuple[Tree, Tree]) -> _Lanes:
-            results, state = args
-            return now._replace(state=state, results=results)
+        def keep(state: Array) -> _Lanes:
+            return now._replace(state=state)
 
-        return jax.lax.cond(done.any(), refill, keep, (now.results, state))
+        return jax.lax.cond(done.any(), refill, keep, state)
 
-    return jax.lax.while_loop(lambda now: now.active.any(), advance, begin).results
+    final = jax.lax.while_loop(lambda now: now.active.any(), advance, begin)
+    return jax.vmap(lambda packed: extract(unpack(packed)))(final.results)

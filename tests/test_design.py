@@ -1,0 +1,111 @@
+"""Grids and studies: what they accept, how they are saved, how cells are found."""
+
+import pytest
+
+from jaxsim import (
+    ClusterRobust,
+    GaussianMultilevel,
+    Grid,
+    InputError,
+    LinearMixed,
+    PoissonSizes,
+    PooledOLS,
+    Study,
+    TwoStage,
+    Uniform,
+    UniformSizes,
+)  # fmt: skip
+from jaxsim.spec import canonical
+
+
+def study(**changes):
+    given = dict(
+        process=GaussianMultilevel(), grid=Grid(n_groups=[5, 10], group_sd=[0.1, 1]), estimators=(PooledOLS(),), replicates=3
+    )
+    return Study(**{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        dict(grid=Grid()),
+        dict(grid=Grid(n_obs=[PoissonSizes(8.0), UniformSizes(3, 5), 7]), seed=9, conf_level=0.9),
+        dict(process=GaussianMultilevel(group_sd=(1, 2, 3, 4), correlation=0.3, fixed_effects=Uniform(2, 3))),
+        dict(estimators=(LinearMixed(random=(("Intercept",), ("IV1", "IV2")), reml=False), TwoStage(), ClusterRobust("CR0"))),
+    ],
+)
+def test_a_study_survives_its_json(changes):
+    made = study(**changes)
+    assert Study.from_json(made.to_json()) == made
+    assert Study.from_json(made.to_json()).to_json() == made.to_json()
+
+
+def test_cells_are_the_full_crossing_in_order():
+    cells = study().cells
+    assert [dict(c.conditions) for c in cells] == [
+        {"n_groups": 5, "group_sd": 0.1}, {"n_groups": 5, "group_sd": 1}, {"n_groups": 10, "group_sd": 0.1}, {"n_groups": 10, "group_sd": 1},
+    ]  # fmt: skip
+    assert [c.process.n_groups for c in cells] == [5, 5, 10, 10]
+    assert study().cell_table().columns.tolist() == ["cell", "n_groups", "group_sd"]
+    assert len(study().grid) == 4
+
+
+def test_content_ignores_how_a_number_is_written_and_defaults_that_are_spelled_out():
+    assert canonical(GaussianMultilevel(group_sd=1)) == canonical(GaussianMultilevel(group_sd=1.0))
+    assert canonical(GaussianMultilevel(n_groups=30)) == canonical(GaussianMultilevel())
+    assert canonical(GaussianMultilevel(n_groups=31)) != canonical(GaussianMultilevel())
+
+
+def test_a_cell_is_found_by_number_or_conditions():
+    made = study()
+    assert made.find(2) == made.find({"n_groups": 10, "group_sd": 0.1})
+    with pytest.raises(InputError, match="2 cells match"):
+        made.find({"n_groups": 10})
+    with pytest.raises(InputError, match="0 cells match"):
+        made.find({"n_groups": 11})
+    with pytest.raises(InputError, match="cells 0 to 3"):
+        made.find(4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        (dict(replicates=0), "replicates"),
+        (dict(replicates=2.5), "replicates"),
+        (dict(seed=-1), "seed"),
+        (dict(seed=2**32), "seed"),
+        (dict(conf_level=95), "conf_level"),
+        (dict(estimators=()), "at least one estimator"),
+        (dict(estimators=(PooledOLS(), PooledOLS())), "share a label"),
+        (dict(estimators=(LinearMixed(random=("IV9",)),)), "IV9"),
+        (dict(grid={"n_groups": [5]}), "Grid"),
+        (dict(grid=Grid(groups=[5])), "not a field"),
+        (dict(grid=Grid(n_groups=[5, -5])), "n_groups=-5"),
+        (dict(grid=Grid(group_sd=[-1.0])), "group_sd"),
+    ],
+)
+def test_bad_studies_are_refused_before_anything_runs(changes, word):
+    with pytest.raises(InputError, match=word):
+        study(**changes)
+
+
+@pytest.mark.parametrize("bad", [dict(n_groups=[]), dict(n_groups=[5, 5]), dict(n_groups=5), dict(n_groups="5")])
+def test_bad_grids_are_refused(bad):
+    with pytest.raises(InputError, match="n_groups"):
+        Grid(**bad)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: ClusterRobust("HC1"), "CR1S"),
+        (lambda: LinearMixed(covariance="ar1"), "diagonal"),
+        (lambda: LinearMixed(df="guess"), "satterthwaite"),
+        (lambda: LinearMixed(random="Intercept"), "tuple"),
+        (lambda: LinearMixed(random=("a", "a")), "twice"),
+    ],
+)
+def test_bad_estimators_are_refused_with_what_is_allowed(make, word):
+    with pytest.raises(InputError, match=word):
+        make()
