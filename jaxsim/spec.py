@@ -32,7 +32,7 @@ def decode(value: Any, catalogue: Mapping[str, type]) -> Any:
     """Undo :func:`encode`; ``catalogue`` maps type names to classes."""
     if isinstance(value, dict):
         name = value.get("type")
-        if name not in catalogue:
+        if not isinstance(name, str) or name not in catalogue:
             raise InputError(f"unknown type {name!r} in a saved study; this version knows {', '.join(sorted(catalogue))}.")
         return catalogue[name](**{k: decode(v, catalogue) for k, v in value.items() if k != "type"})
     if isinstance(value, list):

@@ -112,8 +112,8 @@ class GaussianMultilevel(Process):
                 effects = np.array([low, high])
             case Normal(mean, sd):
                 effects = np.array([mean, sd])
-            case values:
-                effects = np.asarray(values, float)
+            case numbers:
+                effects = np.asarray(numbers, float)
         values, vectors = np.linalg.eigh(self.covariance())
         root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T  # the symmetric root is unique, so platforms agree
         if isinstance(self.n_obs, GroupSizes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,10 @@ class Results:
         """Convergence, singular, failure and success rates; by model and the grid's factors when ``by`` is None."""
         return measures.rates(self.fits, ["model", *self.factors] if by is None else list(by))
 
+    def reasons(self, by: Sequence[str] | None = None) -> pd.DataFrame:
+        """How many fits ended with each status; by model and the grid's factors when ``by`` is None."""
+        return measures.reasons(self.fits, ["model", *self.factors] if by is None else list(by))
+
     def paired(self, reference: str, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """Differences of every model to ``reference`` on the same datasets; see :func:`jaxsim.measures.paired`."""
         groups = [*self.factors, "term"] if by is None else list(by)
@@ -80,7 +85,8 @@ class Results:
 
     def seed_post(self) -> pd.DataFrame:
         """One row a fit, with the columns of the 2019 study; see :func:`jaxsim.measures.seed_post`."""
-        return measures.seed_post(self.estimates, self.fits)
+        process = dataclasses.asdict(self.study.process)
+        return measures.seed_post(self.estimates, self.fits, {k: v for k, v in process.items() if k not in self.factors})
 
     def __repr__(self) -> str:
         study = self.study

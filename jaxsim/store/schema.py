@@ -26,7 +26,7 @@ def estimates_table(
 ) -> pa.Table:
     """Long table of a batch of fits: ``n`` datasets times ``P`` terms (a padded batch is cut to ``n``)."""
     n, p = len(cells), len(terms)
-    estimate, error, df = fit.estimate[:n], fit.std_error[:n], fit.df[:n]
+    estimate, error, df = (np.asarray(a[:n]) for a in (fit.estimate, fit.std_error, fit.df))
     statistic, p_value, low, high = t_table(estimate, error, df, conf_level)
     columns: dict[str, Any] = {
         "cell": pa.array(np.repeat(cells, p).astype(np.int32)),
@@ -39,7 +39,7 @@ def estimates_table(
         "p_value": p_value, "conf_low": low, "conf_high": high,
     }  # fmt: skip
     columns |= {name: pa.array(np.asarray(value, float).ravel()) for name, value in numbers.items()}
-    columns["status"] = _labels(np.repeat(fit.status[:n], p).astype(np.int8), LABELS)
+    columns["status"] = _labels(np.repeat(np.asarray(fit.status[:n]), p).astype(np.int8), LABELS)
     return pa.table(columns)
 
 
@@ -50,7 +50,7 @@ def fits_table(cells: np.ndarray, replicates: np.ndarray, estimator: Estimator, 
         "cell": pa.array(cells.astype(np.int32)),
         "replicate": pa.array(replicates.astype(np.int32)),
         "model": _labels(np.zeros(n, np.int8), (estimator.name,)),
-        "status": _labels(fit.status[:n].astype(np.int8), LABELS),
+        "status": _labels(np.asarray(fit.status[:n], np.int8), LABELS),
         "converged": pa.array(np.asarray(fit.converged[:n])),
         "singular": pa.array(np.asarray(fit.singular[:n])),
         "criterion": pa.array(np.asarray(fit.criterion[:n], float)),

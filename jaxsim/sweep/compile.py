@@ -51,7 +51,7 @@ class Programs:
 
 
 # XLA's older loop emitters compile these programs a third faster, and the result runs as fast.
-CPU_OPTIONS = {"xla_cpu_use_fusion_emitters": False}
+CPU_OPTIONS: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 
 
 def _compile(function: Callable[..., Any], *arguments: Any) -> Compiled:

@@ -52,8 +52,8 @@ def run(study: Study, out: Path, *, progress: bool = True) -> Results:
 def _run_chunk(study: Study, chunk: Chunk, programs: Programs, folder: Folder, provenance: Provenance, bar: tqdm) -> None:
     bar.set_description("simulating")
     begin = time.perf_counter()
-    truth, data = programs.simulate(chunk)
-    truth = np.asarray(truth)
+    drawn, data = programs.simulate(chunk)
+    truth = np.asarray(drawn)
     provenance.spend("simulate", time.perf_counter() - begin)
     estimates, fits = [], []
     for i, estimator in enumerate(study.estimators):

@@ -87,7 +87,9 @@ class LinearMixed(Estimator):
         problem = pose(data)
         begin = starts(problem, spec)
         final = jax.lax.while_loop(
-            lambda state: ~state.done, lambda state: newton.step(problem, begin, state, spec), newton.initial(begin, spec)
+            lambda state: ~state.done,
+            lambda state: newton.step(problem, begin, state, spec),
+            newton.initial(problem, begin, spec),
         )
         return self._report(data, problem, final.best, final.total_evaluations)
 

@@ -1,0 +1,10 @@
+"""Performance measures, each with its Monte Carlo error. To add one: a function in a family's file, and a line in ``CATALOGUE``."""
+
+from jaxsim.measures.catalogue import CATALOGUE
+from jaxsim.measures.paired import paired
+from jaxsim.measures.policy import POLICIES
+from jaxsim.measures.rates import rates, reasons
+from jaxsim.measures.seed_post import seed_post
+from jaxsim.measures.summarise import summarise
+
+__all__ = ["CATALOGUE", "POLICIES", "paired", "rates", "reasons", "seed_post", "summarise"]

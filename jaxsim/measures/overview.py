@@ -1,0 +1,91 @@
+"""The summary a person reads first: one line a strategy, averaged over the grid, every number with its Monte Carlo error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from jaxsim.measures.rates import rates
+from jaxsim.measures.summarise import summarise
+
+SHOWN = {
+    "bias": "bias",
+    "rmse": "RMSE",
+    "empirical_se": "empirical SE",
+    "model_se_error": "model SE error %",
+    "coverage": "coverage",
+    "rejection": "rejection",
+}
+RATES = {"singular": "singular", "failure": "failed"}
+# A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
+LARGEST_DECIMALS = 5
+
+
+def with_error(value: float, mcse: float) -> str:
+    """``0.948 ± 0.003``: rounded where the Monte Carlo error begins; an en dash where there is no number."""
+    if not math.isfinite(value):
+        return "–"
+    if not math.isfinite(mcse):
+        return f"{value:.3g}"
+    if mcse == 0:
+        return f"{value:.3f} ± 0"
+    exponent = math.floor(math.log10(mcse))
+    two_digits = mcse / 10**exponent < 1.95
+    decimals = min(max(0, two_digits - exponent), LARGEST_DECIMALS)
+    return f"{value:.{decimals}f} ± {mcse:.{decimals}f}"
+
+
+def rate_with_error(value: float, mcse: float, low: float, high: float) -> str:
+    """As :func:`with_error`; a rate of 0 or 1, whose Monte Carlo error is 0, shows its Wilson limit instead."""
+    if value == 0:
+        return f"0 (≤ {high:.2g})"
+    if value == 1:
+        return f"1 (≥ {low:.4g})"
+    return with_error(value, mcse)
+
+
+def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "available") -> pd.DataFrame:
+    """Strategies as rows, measures as columns, text with Monte Carlo errors; averaged over all cells and terms."""
+    measured = summarise(estimates, ["model"], policy=policy, measures=list(SHOWN))
+    rated = rates(fits, ["model"])
+    rated = rated[rated["measure"].isin(list(RATES))]
+    long = pd.concat([measured, rated], ignore_index=True)
+    long["shown"] = [_shown(row) for row in long.to_dict("records")]
+    wide = long.pivot(index="model", columns="measure", values="shown")
+    names = SHOWN | RATES
+    return wide.reindex(columns=list(names), index=measured["model"].drop_duplicates()).rename(columns=names)
+
+
+def overview(estimates: pd.DataFrame, fits: pd.DataFrame) -> str:
+    """The headline as text for a terminal; under both policies if some fits failed."""
+    cells, terms = estimates["cell"].nunique(), estimates["term"].nunique()
+    datasets = fits[["cell", "replicate"]].drop_duplicates().shape[0]
+    lines = [
+        f"Averaged over {_count(cells, 'cell')} and {_count(terms, 'coefficient')}, {_count(datasets, 'dataset')} "
+        "(± Monte Carlo standard error):",
+        "",
+        _text(headline(estimates, fits)),
+    ]
+    failed = rates(fits, ["model"]).query("measure == 'failure'")["n_failed"]
+    if failed.any():
+        lines += ["", "The same, only for datasets that every strategy could fit (listwise):", ""]
+        lines += [_text(headline(estimates, fits, "listwise"))]
+    return "\n".join(lines)
+
+
+def _shown(row: Mapping[Hashable, Any]) -> str:
+    if row["measure"] in (*RATES, "coverage", "rejection"):
+        return rate_with_error(row["value"], row["mcse"], row["low"], row["high"])
+    return with_error(row["value"], row["mcse"])
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _text(table: pd.DataFrame) -> str:
+    table = table.rename_axis(index=None, columns=None)
+    return table.to_string(justify="right")

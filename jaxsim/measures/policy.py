@@ -1,0 +1,46 @@
+"""Which fits a measure counts when some have failed. Nothing is ever redrawn: the number left out is always reported."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.errors import InputError, choose
+from jaxsim.status import USABLE_LABELS
+
+POLICIES: tuple[str, ...] = ("available", "listwise")
+
+
+def is_usable(table: pd.DataFrame) -> np.ndarray:
+    """Whether each row belongs to a fit that gave its strategy's answer (``ok`` or ``singular``), bool ``[rows]``."""
+    return table["status"].isin(USABLE_LABELS).to_numpy()
+
+
+def is_counted(table: pd.DataFrame, policy: str) -> np.ndarray:
+    """Which rows count, bool ``[rows]``.
+
+    Args:
+        table: estimates or fits, with ``cell``, ``replicate`` and ``status``.
+        policy: ``available`` counts every usable fit; ``listwise`` only datasets that every strategy of the table could fit.
+    """
+    choose("policy", policy, POLICIES)
+    usable = is_usable(table)
+    if policy == "available":
+        return usable
+    dataset = dataset_code(table)
+    return ~np.isin(dataset, dataset[~usable])
+
+
+def dataset_code(table: pd.DataFrame) -> np.ndarray:
+    """One integer per dataset, ``[rows]``."""
+    cell, replicate = table["cell"].to_numpy(np.int64), table["replicate"].to_numpy(np.int64)
+    return cell * (int(replicate.max(initial=0)) + 1) + replicate
+
+
+def require(table: pd.DataFrame, columns: list[str], what: str) -> None:
+    """Raise :class:`InputError` unless the table has rows and all these columns."""
+    if table.empty:
+        raise InputError(f"the {what} table is empty: there is nothing to measure.")
+    for name in columns:
+        if name not in table.columns:
+            raise InputError(f"{name!r} is not a column of the {what} table; use {', '.join(map(str, table.columns))}.")
