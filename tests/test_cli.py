@@ -1,0 +1,102 @@
+"""The command line: what it prints, what it leaves, and what it says about mistakes."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jaxsim.cli import main
+
+SCRIPT = """
+from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study, TwoStage
+from jaxsim.cli import run_script
+
+study = Study(GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 6]), (PooledOLS(), TwoStage()), replicates=3)
+
+if __name__ == "__main__":
+    run_script(study, default_out="by_script")
+"""
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiment.py").write_text(SCRIPT)
+    return tmp_path / "experiment.py"
+
+
+def test_run_prints_a_table_and_where_the_results_are(script, capsys):
+    assert main(["run", str(script), "--replicates", "2", "--out", "there", "--no-report"]) == 0
+    printed = capsys.readouterr()
+    assert "2 cells x 2 = 4 datasets" in printed.out
+    assert "coverage" in printed.out
+    assert "lm2" in printed.out
+    assert "results: there" in printed.out
+    assert "100%" in printed.err, "the progress bar"
+    assert (script.parent / "there" / "study.json").exists()
+    assert main(["summary", "there"]) == 0
+    assert "coverage" in capsys.readouterr().out
+
+
+def test_run_ends_with_the_report(script, capsys):
+    assert main(["run", str(script), "--quiet"]) == 0
+    printed = capsys.readouterr().out.strip().splitlines()
+    assert printed[-2] == "results: results/experiment"
+    assert printed[-1].endswith("results/experiment/report/index.html")
+    page = script.parent / "results/experiment/report/index.html"
+    assert page.exists()
+    page.unlink()
+    assert main(["report", "results/experiment", "--out", "elsewhere"]) == 0
+    assert (script.parent / "elsewhere" / "index.html").exists()
+
+
+def test_a_script_runs_itself(script):
+    command = [sys.executable, str(script), "--replicates", "2", "--no-report", "--seed", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "results: by_script" in done.stdout
+    refused = subprocess.run([*command[:-1], "8"], capture_output=True, text=True, timeout=200, check=False)
+    assert refused.returncode != 0
+    assert "seed: 7 there, 8 here" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "missing.py"], "missing.py is not a file"),
+        (["run", "empty.py"], "defines no `study`"),
+        (["run", "experiment.py", "--replicates", "0"], "replicates=0"),
+        (["run", "experiment.py", "--seed", "-1"], "seed=-1"),
+        (["run", "experiment.py", "--out", "full"], "no jaxsim results"),
+        (["report", "full"], "no jaxsim results"),
+        (["summary", "nowhere"], "no jaxsim results"),
+    ],
+)
+def test_mistakes_get_one_line_and_status_two(script, capsys, arguments, message):
+    (script.parent / "empty.py").write_text("studies = 3\n")
+    (script.parent / "full").mkdir()
+    (script.parent / "full" / "notes.txt").write_text("mine")
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxsim: ")
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("run", "report", "summary", "experiments/seed_grid.py"):
+        assert word in text
+
+
+def test_an_interrupt_is_no_traceback(script, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("jaxsim.design.Study.run", interrupted)
+    assert main(["run", str(script), "--quiet"]) == 130
+    assert "goes on from there" in capsys.readouterr().err

@@ -1,0 +1,222 @@
+"""Running a study: what is stored, what a run survives, and that any dataset can be had again and refitted."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxsim
+from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage
+from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
+from jaxsim.sweep import plan as planning
+from jaxsim.sweep.compile import Programs
+
+# One random slope, so that every part of the engine runs, and few columns, so that it compiles fast.
+STUDY = Study(
+    GaussianMultilevel(n_obs=4, n_predictors=1),
+    Grid(n_groups=[4, 7], group_sd=[0.2, 2]),
+    (PooledOLS(), ClusterRobust(vcov="pymer4"), TwoStage(), LinearMixed(), LinearMixed(random=("Intercept",), label="lmer_mis")),
+    replicates=5,
+    seed=3,
+)
+CHEAP = dataclasses.replace(STUDY, estimators=(PooledOLS(), TwoStage()))
+# The same compiled arithmetic on the same numbers; a different batch shape may contract sums in another order.
+REPEAT = dict(rtol=1e-12, atol=1e-13)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "results"
+    STUDY.run(folder, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(out):
+    return jaxsim.load(out)
+
+
+def test_estimates_have_a_row_for_everything(results):
+    table = results.estimates
+    assert tuple(table.columns) == (*ESTIMATE_COLUMNS, "n_groups", "group_sd")
+    assert len(table) == 4 * 5 * 5 * 2
+    assert not table.duplicated(["cell", "replicate", "model", "term"]).any()
+    assert list(table["model"].cat.categories) == ["ols", "lm", "lm2", "lmer", "lmer_mis"]
+    assert set(table["status"]) <= {"ok", "singular"}
+    numbers = table.drop(columns=["model", "term", "status"])
+    assert np.isfinite(numbers.to_numpy(float)).all()
+
+
+def test_fits_have_a_row_each(results):
+    fits = results.fits
+    assert tuple(fits.columns[: len(FIT_COLUMNS)]) == FIT_COLUMNS
+    assert len(fits) == 4 * 5 * 5
+    mixed = fits[fits["model"] == "lmer"]
+    assert mixed[["criterion", "sigma", "sd_Intercept", "sd_IV1"]].notna().all(axis=None)
+    assert (mixed["cor_Intercept_IV1"].dropna().abs() <= 1 + 1e-12).all()  # rounding of a correlation of one
+    assert fits[fits["model"] == "lmer_mis"]["sd_IV1"].isna().all()
+    assert (mixed["singular"] == (mixed["status"] == "singular")).all()
+
+
+def test_conditions_and_truth_are_the_cells(results):
+    table = results.estimates
+    for cell, rows in table.groupby("cell"):
+        conditions = dict(STUDY.cells[cell].conditions)
+        assert (rows[list(conditions)] == pd.Series(conditions)).all(axis=None)
+    truth = table.pivot_table(index=["cell", "replicate"], columns="term", values="truth", observed=True, aggfunc=["min", "max"])
+    assert (truth["min"] == truth["max"]).all(axis=None), "one truth for every strategy"
+    drawn = STUDY.dataset(2, 1).attrs["truth"]["fixed_effects"]
+    stored = truth["min"].loc[(2, 1)]
+    np.testing.assert_allclose([drawn[t] for t in stored.index], stored, **REPEAT)
+
+
+FORMULAS = {
+    "ols": lambda rows: jaxsim.ols("DV ~ IV1", rows),
+    "lm": lambda rows: jaxsim.lm("DV ~ IV1", rows, cluster="Group", vcov="pymer4"),
+    "lm2": lambda rows: jaxsim.lm2("DV ~ IV1", rows, group="Group"),
+    "lmer": lambda rows: jaxsim.lmer("DV ~ IV1 + (IV1 | Group)", rows),
+    "lmer_mis": lambda rows: jaxsim.lmer("DV ~ IV1 + (1 | Group)", rows),
+}
+
+
+@pytest.mark.parametrize("model", FORMULAS)
+def test_a_dataset_fitted_as_rows_gives_the_stored_fit(results, model):
+    """Two ways to the same numbers: cross-products drawn directly, and completed rows through a formula."""
+    replicate = 2
+    rows = STUDY.dataset({"n_groups": 7, "group_sd": 2}, replicate)
+    assert list(rows.columns) == ["Group", "DV", "IV1"]
+    fit = FORMULAS[model](rows)
+    table = results.estimates.query("cell == 3 and replicate == @replicate and model == @model")
+    # Rows reproduce cross-products to rounding (1e-14); df are second derivatives at an optimum known to about 1e-8.
+    for column, tolerance in [("estimate", 1e-9), ("std_error", 1e-8), ("df", 1e-6), ("p_value", 1e-6), ("conf_low", 1e-6)]:
+        np.testing.assert_allclose(fit.table[column], table[column], rtol=tolerance, atol=1e-9, err_msg=column)
+    stored = results.fits.query("cell == 3 and replicate == @replicate and model == @model").iloc[0]
+    assert fit.status == stored["status"]
+    if model.startswith("lmer"):
+        assert fit.criterion == pytest.approx(stored["criterion"], abs=1e-9)  # of about 70
+        assert fit.sigma == pytest.approx(stored["sigma"], rel=1e-7)
+
+
+def test_measures_of_a_run(results):
+    table = results.measures()
+    assert len(table) == 5 * 4 * 2 * len(jaxsim.measures.CATALOGUE)
+    assert (table["n_used"] == 5).all()
+    assert results.rates()["value"].between(0, 1).all()
+    assert set(results.paired("lmer")["model"]) == {"ols", "lm", "lm2", "lmer_mis"}
+    post = results.seed_post()
+    assert len(post) == 100
+    assert set(post["Num_obs_grp"]) == {4}, "a condition the grid does not vary comes from the process"
+
+
+def test_results_do_not_depend_on_the_batch_size(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "CHUNK_DATASETS", 3)
+    again = CHEAP.run(tmp_path / "small", progress=False)
+    whole = results.estimates[results.estimates["model"].isin(["ols", "lm2"])].reset_index(drop=True)
+    for column in ("truth", "estimate", "std_error", "df", "p_value"):
+        np.testing.assert_allclose(again.estimates[column], whole[column], err_msg=column, **REPEAT)
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.parquet")}
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "CHUNK_DATASETS", 8)
+    whole = tmp_path / "whole"
+    CHEAP.run(whole, progress=False)
+    broken, fit, calls = tmp_path / "broken", Programs.fit, []
+
+    def stop_in_the_second_chunk(self, chunk, *rest):
+        calls.append(chunk.index)
+        if chunk.index == 1:
+            raise KeyboardInterrupt
+        return fit(self, chunk, *rest)
+
+    monkeypatch.setattr(Programs, "fit", stop_in_the_second_chunk)
+    with pytest.raises(KeyboardInterrupt):
+        CHEAP.run(broken, progress=False)
+    assert len(jaxsim.load(broken).fits) == 7 * 2, "the finished chunk can be read already"
+    monkeypatch.setattr(Programs, "fit", fit)
+    calls.clear()
+    fitted = []
+    monkeypatch.setattr(Programs, "fit", lambda self, chunk, *rest: fitted.append(chunk.index) or fit(self, chunk, *rest))
+    CHEAP.run(broken, progress=False)
+    assert set(fitted) == {1, 2}, "chunk 0 is not computed again"
+    assert files(broken) == files(whole)
+
+
+def test_a_finished_run_computes_nothing(out, monkeypatch):
+    monkeypatch.setattr(Programs, "simulate", lambda *_: pytest.fail("simulated again"))
+    before = (out / "provenance.json").read_text()
+    assert len(STUDY.run(out, progress=False).fits) == 100
+    assert (out / "provenance.json").read_text() == before
+
+
+def test_half_written_files_are_not_results(tmp_path):
+    folder = tmp_path / "r"
+    CHEAP.run(folder, progress=False)
+    (chunk,) = (folder / "chunks").glob("fits-*.parquet")
+    chunk.rename(chunk.with_suffix(".1234.partial"))
+    with pytest.raises(InputError, match="no finished chunk"):
+        jaxsim.load(folder).fits  # noqa: B018
+    assert len(CHEAP.run(folder, progress=False).fits) == 40
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(seed=4), "seed: 3 there, 4 here"),
+        (dict(replicates=6), "replicates: 5 there, 6 here"),
+        (dict(estimators=(PooledOLS(),)), "estimators"),
+        (dict(process=GaussianMultilevel(n_obs=5, n_predictors=1)), "process"),
+    ],
+)
+def test_a_folder_of_another_study_is_refused(tmp_path, change, message):
+    folder = tmp_path / "r"
+    jaxsim.store.folder.Folder(folder).claim(CHEAP)
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(CHEAP, **change).run(folder, progress=False)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="holds no jaxsim results"):
+        CHEAP.run(tmp_path, progress=False)
+    with pytest.raises(InputError, match="holds no jaxsim results"):
+        CHEAP.run(tmp_path / "thesis.tex", progress=False)
+    with pytest.raises(InputError, match=r"study\.json"):
+        jaxsim.load(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_failures_are_rows(tmp_path):
+    """Two rows a group cannot carry two coefficients and a residual: every strategy says why, none loses a row."""
+    study = Study(GaussianMultilevel(n_obs=(1, 2, 2, 2), n_groups=4, n_predictors=1), Grid(), CHEAP.estimators, replicates=3)
+    results = study.run(tmp_path / "r", progress=False)
+    lost = results.fits[results.fits["model"] == "lm2"]
+    assert list(lost["status"]) == ["too_few_rows"] * 3
+    assert not lost["converged"].any()
+    rows = results.estimates[results.estimates["model"] == "lm2"]
+    assert len(rows) == 6
+    assert rows[["estimate", "std_error", "df", "p_value"]].isna().all(axis=None)
+    assert rows["truth"].notna().all()
+    assert (results.fits[results.fits["model"] == "ols"]["status"] == "ok").all()
+    bias = results.measures(measures=["bias"]).set_index("model")["n_failed"].groupby(level=0, observed=True).sum()
+    assert bias["lm2"] == 6
+    assert results.reasons().query("model == 'lm2'")["n"].sum() == 3
+
+
+def test_provenance_says_how(out):
+    (record,) = json.loads((out / "provenance.json").read_text())
+    assert record["seed"] == 3
+    assert record["dtype"] == "float64"
+    assert {"python", "jax", "numpy", "jaxsim-studies"} <= set(record["versions"])
+    assert record["seconds"]["total"] > 0
+    assert "cpu" in record["device"] or "gpu" in record["device"]
+
+
+def test_a_saved_study_is_the_study(results):
+    assert results.study == STUDY
+    assert "4 cells x 5 datasets" in repr(results)
