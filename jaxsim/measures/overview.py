@@ -51,12 +51,20 @@ def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "availab
     """Strategies as rows, measures as columns, text with Monte Carlo errors; averaged over all cells and terms."""
     measured = summarise(estimates, ["model"], policy=policy, measures=list(SHOWN))
     rated = rates(fits, ["model"])
+    rated = rated[(rated["measure"] != "singular") | rated["model"].isin(_mixed_models(fits))]
     rated = rated[rated["measure"].isin(list(RATES))]
     long = pd.concat([measured, rated], ignore_index=True)
     long["shown"] = [_shown(row) for row in long.to_dict("records")]
     wide = long.pivot(index="model", columns="measure", values="shown")
     names = SHOWN | RATES
-    return wide.reindex(columns=list(names), index=measured["model"].drop_duplicates()).rename(columns=names)
+    wide = wide.reindex(columns=list(names), index=measured["model"].drop_duplicates())
+    return wide.astype(object).fillna("–").rename(columns=names)
+
+
+def _mixed_models(fits: pd.DataFrame) -> set[str]:
+    """Strategies with variance components: only they can be singular."""
+    components = fits.filter(regex="^sd_")
+    return set(fits.loc[components.notna().any(axis=1), "model"].astype(str))
 
 
 def overview(estimates: pd.DataFrame, fits: pd.DataFrame) -> str:
