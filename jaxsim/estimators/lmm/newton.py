@@ -16,6 +16,7 @@ from jaxsim import small
 from jaxsim.estimators.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.estimators.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.estimators.lmm.problem import Problem
+from jaxsim.estimators.lmm.start import Starts
 
 Array = jax.Array
 
@@ -137,14 +138,14 @@ class State(NamedTuple):
     done: Array
 
 
-def initial(problem: Problem, starts: Array, spec: Spec) -> State:
-    """State that will evaluate the first of ``starts`` (``[S, Q, Q]``)."""
-    shapes = jax.eval_shape(lambda trial: evaluate(problem, trial, spec), starts[0])
+def initial(problem: Problem, starts: Starts, spec: Spec) -> State:
+    """State that will evaluate the first of ``starts``."""
+    shapes = jax.eval_shape(lambda trial: evaluate(problem, trial, spec), starts.values[0])
     blank: Point = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     nowhere = blank._replace(deviance=jnp.asarray(jnp.inf))
     count = jnp.asarray(0, jnp.int32)
     return State(
-        trial=starts[0],
+        trial=starts.values[0],
         promise=jnp.zeros(()),
         radius=jnp.asarray(FIRST_RADIUS),
         closing=jnp.asarray(False),
@@ -161,7 +162,7 @@ def _choose(condition: Array, a: Point, b: Point) -> Point:
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
-def step(problem: Problem, starts: Array, state: State, spec: Spec) -> State:
+def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
     """Evaluate the trial point, keep it if it is better, and choose the next trial."""
     point = evaluate(problem, state.trial, spec)
     gain = state.at.deviance - point.deviance
@@ -181,7 +182,7 @@ def step(problem: Problem, starts: Array, state: State, spec: Spec) -> State:
 
     best = _choose(finished & (at.deviance < state.best.deviance), at, state.best)
     start = state.start + finished
-    fresh = starts[jnp.minimum(start, starts.shape[0] - 1)]
+    fresh = starts.values[jnp.minimum(start, len(starts.values) - 1)]
     return State(
         trial=jnp.where(finished, fresh, moved(at.chart, proposal.move, spec.structure)),
         promise=jnp.where(finished, 0.0, proposal.promise),
@@ -192,5 +193,5 @@ def step(problem: Problem, starts: Array, state: State, spec: Spec) -> State:
         start=start.astype(jnp.int32),
         evaluations=jnp.where(finished, 0, evaluations).astype(jnp.int32),
         total_evaluations=state.total_evaluations + 1,
-        done=start >= starts.shape[0],
+        done=start >= starts.needed,
     )

@@ -1,9 +1,14 @@
-"""Where the optimiser starts: a moment estimate of ``T``, and the identity as lme4 does.
+"""Where the optimiser starts: a moment estimate of ``T``, the identity as lme4 does, and two more where optima may be several.
 
-EM steps before Newton (three of them) were tried: they saved one evaluation of eighteen and cost as much as two.
+With hardly more rows a group than random effects the surface has local optima. Of 4,500 datasets with 5 or 10 groups of 5 rows and
+4 random effects, one start misses the best of some 20 random ones in 2% to 4%, the first two in 0.5%, all four in 0.1%; with 12
+rows a group or more the first two missed none of 5,300. EM steps before Newton (three of them) were tried: they saved one evaluation of
+eighteen and cost as much as two.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +23,8 @@ Array = jax.Array
 # Variances of the start relative to the residual variance (columns have unit mean square): positive, because a zero is
 # a stationary point in theta, and bounded, because groups with hardly more rows than columns give wild moments.
 SMALLEST, LARGEST = 1e-2, 1e4
+# Groups are small when they have fewer rows than this, on average and for each random effect.
+SMALL_GROUP = 3
 
 
 def bounded(matrix: Array) -> Array:
@@ -54,7 +61,18 @@ def moments(problem: Problem, spec: Spec) -> Array:
     return jnp.where(usable, between, jnp.eye(q))
 
 
-def starts(problem: Problem, spec: Spec) -> Array:
-    """Starting values of ``T``, ``[2, Q, Q]``: the moment estimate, then the identity."""
-    mask = spec.structure.mask
-    return jnp.stack([bounded(moments(problem, spec) * mask) * mask, jnp.eye(spec.structure.size)])
+class Starts(NamedTuple):
+    """Starting values of ``T``, ``[S, Q, Q]``, and how many of them this dataset needs, ``[]``."""
+
+    values: Array
+    needed: Array
+
+
+def starts(problem: Problem, spec: Spec) -> Starts:
+    """The moment estimate, the identity; for small groups also a complement of the first (variances inverted), and 10 I."""
+    mask, size = spec.structure.mask, spec.structure.size
+    moment = bounded(moments(problem, spec) * mask) * mask
+    complement = jnp.diag(1 / jnp.diagonal(moment))
+    values = jnp.stack([moment, jnp.eye(size), complement, 10 * jnp.eye(size)])
+    small_groups = problem.n_rows < SMALL_GROUP * size * problem.n_groups
+    return Starts(values, jnp.where(small_groups, 4, 2))
