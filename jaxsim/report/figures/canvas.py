@@ -1,0 +1,124 @@
+"""An empty figure: a title, a legend, panels on a grid with headings, and a line of notes. Sizes are in inches."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxsim.report.figures.layout import Layout
+from jaxsim.report.figures.style import GRID, LONGEST_TICK, Look, factor_label, level_label
+
+WIDTH = 9.2
+LEFT, RIGHT, GAP = 0.78, 0.36, 0.14
+OWN_SCALE_GAP = 0.5  # room for the tick labels of a panel that shares no scale
+TITLE, LEGEND_LINE, HEADING_LINE, AXIS, NOTE_LINE = 0.36, 0.24, 0.17, 0.55, 0.17
+PANEL_HEIGHTS = {1: 3.4, 2: 2.3}  # and this with three rows or more:
+SMALL_PANEL = 1.75
+NOTE_WIDTH = 172  # characters
+LEGEND_HANDLE, CHARACTER = 0.62, 0.067  # widths of a legend entry's mark with its margins, and of a character
+MOST_TICKS = 9
+BESIDE: Any = dict(xycoords="axes fraction", textcoords="offset points", rotation=270, va="center", linespacing=1.1)
+
+
+def canvas(
+    layout: Layout, *, title: str, y_label: str, handles: Sequence[Artist], note: str = "", shared_y: str = "all"
+) -> tuple[Figure, np.ndarray]:
+    """Make the figure and its axes ``[rows, columns]``.
+
+    Args:
+        layout: decides the panels and the horizontal axis.
+        title, y_label, note: texts; the note is wrapped below the panels.
+        handles: of the legend.
+        shared_y: ``all``, ``row`` (one scale for each row of panels) or ``none``.
+    """
+    n_rows, n_columns = len(layout.levels_of(layout.rows)), len(layout.levels_of(layout.columns))
+    notes = textwrap.wrap(note, NOTE_WIDTH)
+    columns = _legend_columns([str(handle.get_label()) for handle in handles])
+    headings = _headings(layout.columns, layout, (WIDTH - LEFT - RIGHT) / n_columns)
+    top = (
+        TITLE
+        + LEGEND_LINE * -(-len(handles) // columns)
+        + 0.05
+        + HEADING_LINE * max(text.count("\n") + bool(text) for text in headings)
+    )
+    bottom = AXIS + NOTE_LINE * len(notes)
+    panel = PANEL_HEIGHTS.get(n_rows, SMALL_PANEL)
+    height = top + n_rows * panel + (n_rows - 1) * GAP + bottom
+    figure = Figure(figsize=(WIDTH, height))
+    axes = _add_axes(figure, (n_rows, n_columns), (top, bottom, panel, height), shared_y)
+    _label_ticks(axes, layout, shared_y)
+    for ax, text in zip(axes[0], headings, strict=True):
+        ax.set_title(text, pad=5, y=1.0)  # y given: matplotlib need not look for room
+    for ax, text in zip(axes[:, -1], _headings(layout.rows, layout, panel + GAP), strict=True):
+        ax.annotate(text, (1, 0.5), (4, 0), **BESIDE)
+    middle = (bottom + (height - top - bottom) / 2) / height
+    figure.text(0.012, middle, y_label, rotation=90, ha="left", va="center", fontsize=9)
+    figure.text(0.012, 1 - 0.1 / height, title, ha="left", va="top", fontsize=11, weight="bold")
+    figure.text(0.012, 0.06 / height, "\n".join(notes), ha="left", va="bottom", fontsize=7.5, color="#444444", linespacing=1.35)
+    if handles:
+        anchor = (0.008, 1 - (TITLE - 0.05) / height)
+        figure.legend(handles=list(handles), loc="upper left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4)
+    return figure, axes
+
+
+def model_handles(looks: dict[str, Look]) -> list[Line2D]:
+    """Legend entries of strategies drawn as points with intervals."""
+    return [Line2D([], [], color=k.color, marker=k.marker, ms=4.5, lw=1.2, label=name) for name, k in looks.items()]
+
+
+def mark_empty(ax: Axes, why: str) -> None:
+    """Say why a panel shows nothing."""
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color="#666666")
+
+
+def _legend_columns(labels: Sequence[str]) -> int:
+    """How many legend entries fit side by side."""
+    longest = max(map(len, labels), default=0)
+    return max(1, int((WIDTH - 0.1) / (LEGEND_HANDLE + CHARACTER * longest)))
+
+
+def _add_axes(figure: Figure, shape: tuple[int, int], sizes: tuple[float, ...], shared_y: str) -> np.ndarray:
+    _, n_columns = shape
+    top, _, panel, height = sizes
+    gap = OWN_SCALE_GAP if shared_y == "none" else GAP
+    width = (WIDTH - LEFT - RIGHT - (n_columns - 1) * gap) / n_columns
+    axes = np.empty(shape, dtype=object)
+    for i, j in np.ndindex(*shape):
+        y_source: Any = {"all": axes[0, 0], "row": axes[i, 0], "none": None}[shared_y]
+        base = height - top - (i + 1) * panel - i * GAP
+        box = ((LEFT + j * (width + gap)) / WIDTH, base / height, width / WIDTH, panel / height)
+        ax = figure.add_axes(box, sharex=axes[0, 0], sharey=y_source)
+        ax.grid(axis="y", color=GRID, lw=0.6)
+        ax.set_axisbelow(True)
+        axes[i, j] = ax
+    return axes
+
+
+def _headings(factor: str | None, layout: Layout, room: float) -> list[str]:
+    """Headings of the panels along one factor, on two lines if they do not fit into ``room`` on one; empty without a factor."""
+    if factor is None:
+        return [""]
+    found = [(factor_label(factor), level_label(level)) for level in layout.levels_of(factor)]
+    separator = ": " if max(len(f"{name}: {level}") for name, level in found) * CHARACTER < room else ":\n"
+    return [separator.join(pair) for pair in found]
+
+
+def _label_ticks(axes: np.ndarray, layout: Layout, shared_y: str) -> None:
+    n_rows, _ = axes.shape
+    levels = layout.x_levels
+    step = -(-len(levels) // MOST_TICKS)
+    ticks = range(0, len(levels), step)
+    labels = ["all datasets" if level is None else level_label(level, LONGEST_TICK) for level in levels[::step]]
+    axes[0, 0].set_xticks(ticks, labels)
+    axes[0, 0].set_xlim(-0.5, len(levels) - 0.5)
+    for (i, j), ax in np.ndenumerate(axes):
+        ax.tick_params(length=2.5, width=0.6, labelbottom=i == n_rows - 1, labelleft=j == 0 or shared_y == "none")
+        if i == n_rows - 1:
+            ax.set_xlabel(layout.x_label)

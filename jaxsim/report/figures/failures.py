@@ -1,0 +1,60 @@
+"""Where fits are singular, and where they give no usable answer."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from jaxsim.estimators import LinearMixed
+from jaxsim.report.figures.canvas import canvas
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.points import DASHES, draw_series, marker_size, offsets
+from jaxsim.report.figures.style import Look
+
+EVENTS = {"singular": "singular", "failure": "failed"}
+
+
+def draw(numbers: Numbers) -> Figure:
+    """Rates with Wilson intervals: singular fits of mixed models, failed fits of any strategy that has some."""
+    series = _series(numbers)
+    handles = [_handle(numbers.looks[model], f"{model}: {EVENTS[event]}", event) for model, event in series]
+    figure, axes = canvas(
+        numbers.layout,
+        title="Singular and failed fits",
+        y_label="proportion of fits",
+        handles=handles,
+        note=f"{numbers.results.study.replicates:,} datasets per cell. Failed: no usable answer (not converged, rank deficient, "
+        f"too few rows or groups, no finite numbers). {_silent(numbers, series)} {numbers.layout.note()}",
+    )
+    size = marker_size(numbers.layout, len(series))
+    for (model, event), shift in zip(series, offsets(len(series)), strict=True):
+        lines = numbers.rates[(numbers.rates["model"].astype(str) == model) & (numbers.rates["measure"] == event)]
+        look, label, hollow = numbers.looks[model], f"{model}: {EVENTS[event]}", event == "failure"
+        for i, j, panel in numbers.layout.panels(lines):
+            draw_series(axes[i, j], numbers.layout, panel, look, label=label, shift=shift, size=size, hollow=hollow)
+    axes[0, 0].set_ylim(-0.03, 1.03)
+    return figure
+
+
+def _series(numbers: Numbers) -> list[tuple[str, str]]:
+    """Strategy and event of each series: what can be singular, and what failed at least once; never empty."""
+    mixed = [e.name for e in numbers.results.study.estimators if isinstance(e, LinearMixed)]
+    failed = _ever(numbers.rates, "failure")
+    series = [(model, "singular") for model in mixed] + [(model, "failure") for model in numbers.models if model in failed]
+    return series or [(model, "failure") for model in numbers.models]
+
+
+def _silent(numbers: Numbers, series: list[tuple[str, str]]) -> str:
+    without = [model for model in numbers.models if model not in _ever(numbers.rates, "failure")]
+    return f"No fit failed of: {', '.join(without)}." if without else ""
+
+
+def _ever(rates: pd.DataFrame, event: str) -> set[str]:
+    lines = rates[(rates["measure"] == event) & (rates["value"] > 0)]
+    return set(lines["model"].astype(str))
+
+
+def _handle(look: Look, label: str, event: str) -> Line2D:
+    face, dash = ("white", DASHES) if event == "failure" else (look.color, "-")
+    return Line2D([], [], color=look.color, marker=look.marker, ms=4.5, mfc=face, lw=1.2, ls=dash, label=label)

@@ -1,0 +1,96 @@
+"""Which factor of the grid goes where: the horizontal axis, the columns and the rows of panels; the others are pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from jaxsim.report.figures.style import factor_label
+
+# More panels than this in one direction would be too small to read at page width.
+MOST_PANELS = 5
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places of the factors; None where a study has too few of them. ``levels`` are in the order of the grid."""
+
+    x: str | None
+    columns: str | None
+    rows: str | None
+    pooled: tuple[str, ...]
+    levels: Mapping[str, tuple[Any, ...]]
+
+    @property
+    def by(self) -> list[str]:
+        """The factors that are told apart."""
+        return [name for name in (self.x, self.columns, self.rows) if name is not None]
+
+    @property
+    def x_levels(self) -> tuple[Any, ...]:
+        """Levels along the horizontal axis; one nameless level without a factor."""
+        return self.levels_of(self.x)
+
+    @property
+    def x_is_numeric(self) -> bool:
+        """Whether lines between levels mean anything."""
+        return all(isinstance(level, int | float) for level in self.x_levels)
+
+    @property
+    def x_label(self) -> str:
+        """Label of the horizontal axis."""
+        return factor_label(self.x) if self.x is not None else ""
+
+    def levels_of(self, name: str | None) -> tuple[Any, ...]:
+        """Levels of a factor in grid order; ``(None,)`` without one."""
+        return (None,) if name is None else self.levels[name]
+
+    def panels(self, table: pd.DataFrame) -> Iterator[tuple[int, int, pd.DataFrame]]:
+        """Row and column number of each panel, and its lines of a table that has the factors as columns."""
+        for i, row in enumerate(self.levels_of(self.rows)):
+            for j, column in enumerate(self.levels_of(self.columns)):
+                yield i, j, where(table, {self.rows: row, self.columns: column})
+
+    def positions(self, table: pd.DataFrame) -> list[int]:
+        """Place of each line of a table on the horizontal axis: the number of its level."""
+        if self.x is None:
+            return [0] * len(table)
+        place = {level: k for k, level in enumerate(self.x_levels)}
+        return [place[level] for level in table[self.x].astype(object)]
+
+    def note(self) -> str:
+        """What a reader must know about pooled factors; empty if there are none."""
+        if not self.pooled:
+            return ""
+        return f"All levels of {' and '.join(factor_label(name) for name in self.pooled)} are pooled."
+
+
+def where(table: pd.DataFrame, conditions: Mapping[str | None, Any]) -> pd.DataFrame:
+    """Lines of a table that have these levels; a condition on None holds always."""
+    for name, level in conditions.items():
+        if name is not None:
+            table = table[table[name] == level]
+    return table
+
+
+def choose_layout(cells: pd.DataFrame, factors: Sequence[str]) -> Layout:
+    """Put the numeric factor with most levels along the axis, the next two as columns and rows, and pool the others.
+
+    A factor with one level tells nothing apart and is left out; one with more than ``MOST_PANELS`` levels is never a row or
+    a column.
+
+    Args:
+        cells: one row a cell with a column per factor.
+        factors: the grid's factors, in its order.
+    """
+    levels = {name: tuple(pd.unique(cells[name].astype(object))) for name in factors}
+    varied = [name for name in factors if len(levels[name]) > 1]
+    numeric = [name for name in varied if all(isinstance(level, int | float) for level in levels[name])]
+    x = max(numeric or varied, key=lambda name: len(levels[name]), default=None)
+    free = [name for name in varied if name != x and len(levels[name]) <= MOST_PANELS]
+    columns, rows = [*free, None, None][:2]
+    pooled = tuple(name for name in varied if name not in (x, columns, rows))
+    return Layout(x, columns, rows, pooled, levels)

@@ -1,0 +1,111 @@
+"""The tables that figures and page are made from, each computed once."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import pandas as pd
+
+from jaxsim import measures
+from jaxsim.errors import choose
+from jaxsim.estimators import LinearMixed
+from jaxsim.report.figures.layout import Layout, choose_layout
+from jaxsim.report.figures.style import Look, looks
+from jaxsim.store.results import Results
+
+SHOWN = ("bias", "coverage", "model_se_error")
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a report shows of some results, under one policy for failed fits.
+
+    Figures pool some terms: ``terms`` or, when None, the slopes (every coefficient but the intercept, or the intercept if
+    there is nothing else). The Monte Carlo errors of the measures take care of the dependence between terms of one dataset.
+    """
+
+    results: Results
+    policy: str = "available"
+    terms: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        choose("policy", self.policy, measures.POLICIES)
+        for term in self.terms or ():
+            choose("term", term, self.results.study.process.terms)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Labels of the strategies, in the study's order."""
+        return tuple(estimator.name for estimator in self.results.study.estimators)
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        """How each strategy is drawn."""
+        return looks(self.models)
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Where the factors go."""
+        return choose_layout(self.results.cells, self.results.factors)
+
+    @functools.cached_property
+    def shown(self) -> tuple[str, ...]:
+        """Terms that figures show."""
+        terms = self.results.study.process.terms
+        return self.terms or terms[1:] or terms
+
+    @functools.cached_property
+    def shown_estimates(self) -> pd.DataFrame:
+        """Rows of the estimates that figures show."""
+        table = self.results.estimates
+        return table[table["term"].isin(self.shown)]
+
+    def estimates_where(self, *, truth_is_zero: bool) -> pd.DataFrame:
+        """Those whose true value is zero (rejecting it is an error of type I), or those whose is not (rejecting it is power)."""
+        table = self.shown_estimates
+        return table[(table["truth"] == 0) == truth_is_zero]
+
+    @functools.cached_property
+    def performance(self) -> pd.DataFrame:
+        """Measures in ``SHOWN`` of the shown terms, by strategy and the layout's factors."""
+        by = ["model", *self.layout.by]
+        return measures.summarise(self.shown_estimates, by, policy=self.policy, measures=SHOWN)
+
+    def measure(self, name: str) -> pd.DataFrame:
+        """One measure's lines of :attr:`performance`."""
+        return self.performance[self.performance["measure"] == name]
+
+    def rejection(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Rejection rates in some rows of the estimates at level ``ALPHA``, by strategy and the layout's factors."""
+        return measures.summarise(table, ["model", *self.layout.by], policy=self.policy, measures=["rejection"], alpha=ALPHA)
+
+    @functools.cached_property
+    def rates(self) -> pd.DataFrame:
+        """Rates of singular and failed fits by strategy and the layout's factors."""
+        return self.results.rates(["model", *self.layout.by])
+
+    @functools.cached_property
+    def post(self) -> pd.DataFrame:
+        """One row a fit, with the columns of the 2019 study."""
+        return self.results.seed_post()
+
+    @property
+    def reference(self) -> str:
+        """The strategy others are compared with: the first mixed model, or the first of all."""
+        estimators = self.results.study.estimators
+        return next((e.name for e in estimators if isinstance(e, LinearMixed)), estimators[0].name)
+
+    def paired(self, measure: str) -> pd.DataFrame:
+        """Paired differences of the shown terms to :attr:`reference`; needs two strategies."""
+        table = measures.paired(self.shown_estimates, self.layout.by, self.reference, policy=self.policy)
+        return table[table["measure"] == measure]
+
+    def note(self, table: pd.DataFrame | None = None) -> str:
+        """Which coefficients a figure shows (those in ``table`` if it shows only some rows of the estimates) and what it pools."""
+        present = set(self.shown if table is None else table["term"].astype(str))
+        shown = [term for term in self.shown if term in present]
+        names = f"Coefficient: {shown[0]}." if len(shown) == 1 else f"Coefficients {', '.join(shown)}, pooled."
+        counted = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
+        return f"{names} {self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()

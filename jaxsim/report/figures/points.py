@@ -1,0 +1,75 @@
+"""Estimated measures as points with their Monte Carlo intervals, strategies side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from jaxsim.report.figures.canvas import mark_empty
+from jaxsim.report.figures.layout import Layout
+from jaxsim.report.figures.style import Look
+
+SPREAD = 0.6  # of the distance between two levels, shared by the strategies
+WIDEST_STEP = 0.13
+CROWDED = 130  # points across a page
+DASHES = (0, (3, 2))
+
+
+def offsets(count: int) -> np.ndarray:
+    """How far each of ``count`` strategies stands from its level, ``[count]``."""
+    step = min(WIDEST_STEP, SPREAD / max(count, 1))
+    return (np.arange(count) - (count - 1) / 2) * step
+
+
+def draw_intervals(axes: np.ndarray, layout: Layout, table: pd.DataFrame, looks: dict[str, Look]) -> None:
+    """Draw ``value`` with ``low`` and ``high`` of every line of ``table`` (columns ``model`` and the layout's factors)."""
+    shift = dict(zip(looks, offsets(len(looks)), strict=True))
+    size = marker_size(layout, len(looks))
+    for i, j, panel in layout.panels(table):
+        for model, look in looks.items():
+            lines = panel[panel["model"].astype(str) == model]
+            draw_series(axes[i, j], layout, lines, look, label=model, shift=shift[model], size=size)
+        if not np.isfinite(panel["value"].to_numpy(float)).any():
+            mark_empty(axes[i, j], "nothing to show" if panel.empty else "no usable fit")
+
+
+def marker_size(layout: Layout, series: int) -> float:
+    """Diameter in points: smaller where a panel is crowded."""
+    columns = len(layout.levels_of(layout.columns))
+    return 4.0 if len(layout.x_levels) * series * columns <= CROWDED else 2.5
+
+
+def draw_series(
+    ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, *, label: str, shift: float, size: float, hollow: bool = False
+) -> None:
+    """One strategy in one panel; lines without a number are left out, points without finite limits have no bar.
+
+    Args:
+        ax: the panel.
+        layout: where levels are along the axis.
+        lines: with ``value, low, high`` and the factors.
+        look, label: of the strategy.
+        shift: distance from the level, in levels.
+        size: of the markers, in points.
+        hollow: open markers and a dashed line, for a second measure of the same strategy.
+    """
+    at = np.asarray(layout.positions(lines), float)
+    order = np.argsort(at, kind="stable")
+    at = at[order] + shift
+    value, low, high = lines[["value", "low", "high"]].to_numpy(float)[order].T
+    shown, limited = np.isfinite(value), np.isfinite(low) & np.isfinite(high)
+    if limited.any():
+        bars = ax.vlines(at[limited], low[limited], high[limited], color=look.color, lw=size / 3, alpha=0.9)
+        bars.set_label(f"interval of {label}")
+    if shown.any():
+        (points,) = ax.plot(at[shown], value[shown], color=look.color, marker=look.marker, ms=size, mew=0.8, lw=0.7, label=label)
+        points.set(clip_on=False, linestyle="none" if not layout.x_is_numeric else DASHES if hollow else "-")
+        if hollow:
+            points.set_markerfacecolor("white")
+
+
+def draw_line(axes: np.ndarray, height: float, color: str) -> None:
+    """A reference line across every panel."""
+    for ax in axes.flat:
+        ax.axhline(height, color=color, lw=0.9, zorder=1.5)

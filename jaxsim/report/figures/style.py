@@ -1,0 +1,70 @@
+"""One look for every figure: sizes, colours and marks that stay with a strategy, names a reader knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+RC: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "#666666",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "text.parse_math": False,  # a $ in a label is a dollar
+    "svg.fonttype": "path",
+    "svg.hashsalt": "jaxsim",  # the same results give the same file
+}
+DPI = 110
+GRID = "#e4e4e4"
+REFERENCE = "#333333"
+
+# Okabe & Ito (2008): distinct for colour-blind readers. The 2019 study's strategies always have the same ones.
+FIXED = {"lmer": "#0072B2", "lmer_mis": "#D55E00", "lm": "#009E73", "lm2": "#CC79A7", "ols": "#E69F00"}
+OTHERS = ("#56B4E9", "#000000", "#8C6D31", "#7B4FA3", "#7F7F7F", "#B8B000", "#A50026")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
+
+LABELS = {
+    "n_groups": "groups",
+    "n_obs": "observations per group",
+    "group_sd": "between-group SD",
+    "n_predictors": "predictors",
+    "residual_sd": "residual SD",
+    "fixed_effects": "fixed effects",
+    "correlation": "correlation of group effects",
+}
+LONGEST_TICK, LONGEST_HEADING = 16, 34
+
+
+class Look(NamedTuple):
+    """How one strategy is drawn everywhere."""
+
+    color: str
+    marker: str
+
+
+def looks(models: Sequence[str]) -> dict[str, Look]:
+    """Colour and marker of each strategy: fixed for known labels, then in the order given."""
+    spare = [color for color in (*OTHERS, *FIXED.values()) if color not in {FIXED.get(model) for model in models}]
+    unknown = [model for model in models if model not in FIXED]
+    colors = FIXED | {model: spare[i % len(spare)] for i, model in enumerate(unknown)}
+    return {model: Look(colors[model], MARKERS[i % len(MARKERS)]) for i, model in enumerate(models)}
+
+
+def factor_label(name: str) -> str:
+    """A factor's name for an axis."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def level_label(level: Any, longest: int = LONGEST_HEADING) -> str:
+    """A level for a tick or a heading; one longer than ``longest`` is cut."""
+    text = f"{level:g}" if isinstance(level, int | float) and not isinstance(level, bool) else str(level)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

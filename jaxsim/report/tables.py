@@ -1,0 +1,153 @@
+"""Tables of the page as plain text, every number with its Monte Carlo standard error."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from jaxsim import measures, spec
+from jaxsim.design import Study
+from jaxsim.estimators import LinearMixed
+from jaxsim.measures.overview import SHOWN, headline, rate_with_error, with_error
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.style import factor_label, level_label
+from jaxsim.store.results import Results
+
+RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
+LONGEST = 200  # characters of a level; lists of group sizes can be very long
+PROPORTIONS = {*RATES, "coverage", "rejection"}
+POLICY_TEXT = {
+    "available": "every usable fit counts (“available”)",
+    "listwise": "only datasets that every strategy could fit count (“listwise”)",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A heading, column names and rows of text; the first ``labels`` columns are names, the others numbers."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    labels: int = 1
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """The size of the study."""
+    study = results.study
+    planned = len(study.cells) * study.replicates
+    done = len(results.fits[["cell", "replicate"]].drop_duplicates())
+    datasets = f"{done:,}" if done == planned else f"{done:,} of {planned:,} planned: the run is not complete"
+    return [
+        ("cells", f"{len(study.cells):,}"),
+        ("datasets per cell", f"{study.replicates:,}"),
+        ("datasets", datasets),
+        ("fits", f"{len(results.fits):,}"),
+        ("seed", str(study.seed)),
+        ("confidence level", f"{study.conf_level:g}"),
+    ]
+
+
+def factors(results: Results) -> list[tuple[str, str]]:
+    """Each factor of the grid with its levels."""
+    return [
+        (
+            f"{factor_label(name)} ({name})" if factor_label(name) != name else name,
+            ", ".join(level_label(level, LONGEST) for level in levels),
+        )
+        for name, levels in results.study.grid.factors
+    ]
+
+
+def process(study: Study) -> list[tuple[str, str]]:
+    """The data-generating process: its kind, and its fields that the grid does not vary."""
+    fields = [f.name for f in dataclasses.fields(study.process) if f.init and f.name not in study.grid.names]
+    kind = f"{type(study.process).__name__}: {_first_line(study.process)}"
+    return [("process", kind), *((name, _value(getattr(study.process, name))) for name in fields)]
+
+
+def strategies(study: Study) -> Table:
+    """Label, kind and options of each strategy."""
+    rows = []
+    for estimator in study.estimators:
+        given = {k: v for k, v in spec.encode(estimator).items() if k not in ("type", "label")}
+        options = ", ".join(f"{k}={v}" for k, v in given.items()) or "defaults"
+        rows.append((estimator.name, type(estimator).__name__, _first_line(estimator), options))
+    return Table("", ("strategy", "kind", "what it is", "options"), rows, labels=4)
+
+
+def headlines(numbers: Numbers) -> list[Table]:
+    """Main measures of each strategy over all cells and terms; under both policies if any fit failed."""
+    results = numbers.results
+    failed = bool((results.rates(["model"]).query("measure == 'failure'")["value"] > 0).any())
+    chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
+    found = []
+    for policy in chosen:
+        wide = headline(results.estimates, results.fits, policy)
+        rows = [[str(model), *map(str, line)] for model, line in zip(wide.index, wide.to_numpy(), strict=True)]
+        found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, wide.columns)], rows))
+    return found
+
+
+def by_term(numbers: Numbers) -> Table:
+    """The same for each coefficient."""
+    results = numbers.results
+    long = measures.summarise(results.estimates, ["term", "model"], policy=numbers.policy, measures=list(SHOWN))
+    rows = _wide(long, ["term", "model"], list(SHOWN))
+    order = {term: i for i, term in enumerate(results.study.process.terms)}
+    rows.sort(key=lambda row: order.get(row[0], len(order)))
+    return Table("", ["coefficient", "strategy", *SHOWN.values(), "estimates used"], rows, labels=2)
+
+
+def rates(results: Results) -> Table:
+    """How often fits of each strategy converged, were singular (mixed models only) or failed."""
+    mixed = [e.name for e in results.study.estimators if isinstance(e, LinearMixed)]
+    long = results.rates(["model"])
+    rows = _wide(long[(long["measure"] != "singular") | long["model"].isin(mixed)], ["model"], list(RATES))
+    return Table("", ["strategy", *RATES.values(), "fits"], rows)
+
+
+def reasons(results: Results) -> Table | None:
+    """Fits that did not simply converge, by status; None if there are none."""
+    table = measures.reasons(results.fits, ["model"])
+    table = table[table["status"].astype(str) != "ok"]
+    if table.empty:
+        return None
+    rows = [(str(r.model), str(r.status), f"{r.n:,}", str(r.message)) for r in table.itertuples()]
+    return Table("", ("strategy", "status", "fits", "meaning"), rows, labels=4)
+
+
+def provenance(results: Results) -> list[list[tuple[str, str]]]:
+    """One list of facts per session that computed results, oldest first."""
+    return [[(str(name), _value(value)) for name, value in record.items()] for record in results.provenance]
+
+
+def _wide(long: pd.DataFrame, by: list[str], shown: list[str]) -> list[list[str]]:
+    """One row per group in order of appearance: its names, a text per measure, and how many rows were counted."""
+    rows = []
+    for key, lines in long.groupby(by, observed=True, sort=False):
+        texts = {line.measure: _with_error(line) for line in lines.itertuples()}
+        rows.append([*map(str, key), *(texts.get(name, "–") for name in shown), f"{int(lines['n_used'].iloc[0]):,}"])
+    return rows
+
+
+def _with_error(line: Any) -> str:
+    if line.measure in PROPORTIONS:
+        return rate_with_error(line.value, line.mcse, line.low, line.high)
+    return with_error(line.value, line.mcse)
+
+
+def _first_line(described: object) -> str:
+    return (type(described).__doc__ or "").strip().split("\n")[0].replace("``", "").rstrip(".")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(v)}" for name, v in value.items())
+    return level_label(value) if isinstance(value, float) else str(value)
