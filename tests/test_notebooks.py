@@ -38,7 +38,7 @@ def test_notebook_runs_and_its_outputs_are_current(path, tmp_path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_names_no_machine(path):
     text = "\n".join(texts(nbformat.read(path, as_version=4)))
-    assert not re.search(r"(?:/home/|/root/|/tmp/|/Users/|[A-Z]:\\|https?://)", text)
+    assert not re.search(r"(?:/(?:home|root|tmp|Users)/|[A-Z]:\\|https?://)", text)
     assert "Traceback" not in text
 
 
