@@ -85,12 +85,7 @@ class LinearMixed(Estimator):
         """Fit one dataset."""
         spec = self.spec(data)
         problem = pose(data)
-        begin = starts(problem, spec)
-        final = jax.lax.while_loop(
-            lambda state: ~state.done,
-            lambda state: newton.step(problem, begin, state, spec),
-            newton.initial(problem, begin, spec),
-        )
+        final = newton.search(problem, starts(problem, spec), spec)
         return self._report(data, problem, final.best, final.total_evaluations)
 
     def fit_batch(self, data: CrossProducts) -> Fit:

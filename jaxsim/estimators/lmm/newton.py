@@ -195,3 +195,10 @@ def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
         total_evaluations=state.total_evaluations + 1,
         done=start >= starts.needed,
     )
+
+
+def search(problem: Problem, starts: Starts, spec: Spec) -> State:
+    """The final state of one dataset's search, unbatched; its ``best`` is the optimum."""
+    return jax.lax.while_loop(
+        lambda state: ~state.done, lambda state: step(problem, starts, state, spec), initial(problem, starts, spec)
+    )
