@@ -37,9 +37,9 @@ class Programs:
         simulate = _simulator(batch)
         arguments = _arguments(self.study, chunk)
         shapes = jax.eval_shape(simulate, *arguments)
-        self.simulators[batch] = self.pool.submit(_compile, simulate, *arguments)
+        self.simulators[batch] = self.pool.submit(compile_program, simulate, *arguments)
         for i, estimator in enumerate(self.study.estimators):
-            self.fits[batch, i] = self.pool.submit(_compile, estimator.fit_batch, shapes.data)
+            self.fits[batch, i] = self.pool.submit(compile_program, estimator.fit_batch, shapes.data)
 
     def simulate(self, chunk: Chunk) -> Draw:
         """Draw the datasets of a chunk, padded to the batch size by repeating the last one."""
@@ -60,7 +60,8 @@ CPU_OPTIONS: dict[str, str | bool] = {
 }
 
 
-def _compile(function: Callable[..., Any], *arguments: Any) -> Compiled:
+def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
+    """Compile a function for arguments of these shapes, with the options above on CPU."""
     lowered = jax.jit(function).lower(*arguments)
     if jax.default_backend() != "cpu":
         return lowered.compile()

@@ -1,0 +1,149 @@
+"""The benchmarks run at a tiny size and write their tables; their counts and summaries are right. No speed is asserted."""
+
+import importlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxsim.estimators.lmm.deviance import Spec, curvature, profile
+from jaxsim.estimators.lmm.structure import diagonal, full
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+TINY_STUDY = """
+from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study
+study = Study(GaussianMultilevel(n_groups=4, n_obs=5, n_predictors=1), Grid(), PooledOLS(), replicates=50)
+"""
+
+
+@pytest.fixture(scope="module")
+def load():
+    """Import a benchmark by its name, as running it does."""
+    sys.path.insert(0, str(BENCHMARKS))
+    yield importlib.import_module
+    sys.path.remove(str(BENCHMARKS))
+
+
+def written(folder, stem):
+    """The CSV as a frame, after looking at the page."""
+    page = (folder / f"{stem}-{jax.default_backend()}.md").read_text()
+    assert "- versions: Python" in page
+    assert str(folder) not in page
+    return pd.read_csv(folder / f"{stem}-{jax.default_backend()}.csv")
+
+
+def test_throughput_measures_every_program(load, tmp_path):
+    sizes = ["--groups", "4", "6", "--columns", "2", "--batch", "4", "--runs", "1"]
+    load("throughput").main([*sizes, "--strategies", "ols", "--out", str(tmp_path)])
+    frame = written(tmp_path, "throughput")
+    assert list(frame["strategy"]) == ["simulate", "ols"] * 2
+    assert set(frame["padded"]) == {8}  # 4 and 6 groups share a program, so they share its compile time too
+    assert frame.groupby("strategy")["compile s"].nunique().eq(1).all()
+    np.testing.assert_allclose(frame["fits/s"] * frame["run s"], 4)  # datasets in a batch; exact up to printing 16 digits
+    assert (frame["MB"] > 0).all()
+
+
+def test_seed_grid_is_timed_by_phase(load, tmp_path, monkeypatch):
+    script = tmp_path / "study.py"
+    script.write_text(TINY_STUDY)
+    throughput = load("throughput")
+    monkeypatch.setattr(throughput, "SEED_GRID", script)
+    throughput.main(["--seed-grid", "--replicates", "3", "--runs", "1", "--out", str(tmp_path)])
+    frame = written(tmp_path, "seed-grid").set_index("phase")
+    assert list(frame.index[:3]) == ["simulate", "ols", "all of these"]
+    phases = frame.loc[["simulate", "ols"], "wall s"].sum()
+    np.testing.assert_allclose(frame.loc["all of these", "wall s"], phases)  # a sum, written with 16 digits
+
+
+@pytest.mark.lme4
+def test_both_sides_fit_the_same_datasets(load, tmp_path, monkeypatch):
+    if shutil.which("Rscript") is None:
+        if os.environ.get("JAXSIM_REQUIRE_R", "0") != "0":
+            pytest.fail("Rscript is missing; run scripts/install_r.sh")
+        pytest.skip("needs R; run scripts/install_r.sh")
+    against, seen = load("against_lme4"), {}
+    write = against.table.write
+    monkeypatch.setattr(against.table, "write", lambda *given, **named: (seen.update(given[4]), write(*given, **named)))
+    cells = ["--groups", "10", "--obs", "5", "--sds", "1", "4", "--datasets", "2", "--replicates", "3"]
+    against.main([*cells, "--models", "lmer_mis", "--runs", "1", "--out", str(tmp_path)])
+    (row,) = seen["Agreement on the datasets that both fitted"].to_dict("records")
+    assert row["datasets"] == 4
+    assert row["R's criterion lower"] == row["jaxsim's lower"] == 0
+    # lme4 finds its one parameter to a relative 1e-4 at worst, and lmerTest's numerical derivatives cost the df another
+    # digit; other datasets would differ by tens of per cent.
+    assert row["se worst"] < 1e-3
+    assert row["df worst"] < 1e-2
+    frame = written(tmp_path, "against-lme4")
+    assert list(frame["group_sd"]) == [1, 4]
+    np.testing.assert_allclose(frame["R ms"], frame["R lmer ms"] + frame["R summary ms"])  # the same sum
+
+
+def test_ratio_over_the_grid_is_total_over_total(load):
+    cells = pd.DataFrame({"model": "lmer", "R ms": [100.0, 900.0], "jaxsim ms": [1.0, 1.0], "ratio": [100.0, 900.0]})
+    (row,) = load("against_lme4").over_grid(cells).to_dict("records")
+    assert (row["ratio"], row["smallest"], row["largest"]) == (500, 100, 900)
+    assert row["ratio / target"] == 2.5
+
+
+def test_agreement_sees_a_difference(load):
+    ours = pd.DataFrame({"model": "m", "cell": [0, 1], "replicate": 0, "criterion": [10.0, 20.0], "singular": [False, True]})
+    ours = ours.assign(**{"se.a": [1.0, 1.0], "df.a": [9.0, 9.0]})
+    theirs = ours.assign(criterion=[9.0, 20.0], **{"se.a": [0.5, 7.0]})
+    (row,) = load("against_lme4").agreement(ours, theirs).to_dict("records")
+    assert (row["R's criterion lower"], row["jaxsim's lower"], row["neither singular"]) == (1, 0, 1)
+    assert (row["se worst"], row["df worst"]) == (1.0, 0.0)
+
+
+def test_kernel_is_measured_by_piece(load, tmp_path, monkeypatch):
+    machine = load("machine")
+    monkeypatch.setattr(machine, "ROUNDS", 2)
+    monkeypatch.setattr(machine, "MATMUL_SIZE", 8)
+    load("kernel").main(["--models", "lmer(1|g)", "--groups", "256", "--columns", "1", "--runs", "1", "--out", str(tmp_path)])
+    frame = written(tmp_path, "kernel").set_index("piece")
+    assert list(frame.index) == ["step", "profile", "curvature", "chart", "propose"]
+    assert (frame["us"] > 0).all()
+    parts = frame["flops/group"].drop("step").sum()
+    np.testing.assert_allclose(frame.loc["step", "flops/group"], parts)  # the same counts added in another order
+
+
+@pytest.mark.parametrize(("structure", "p"), [(full(4), 4), (diagonal(3), 4), (full(1), 3)])
+def test_flops_are_those_that_xla_counts(load, structure, p):
+    """XLA counts the program before optimising it; the formulas leave out scalings and a few sums, hence up to 6% less."""
+    groups, q, t = 1000, structure.size, len(structure.entries)
+    spec = Spec(tuple(range(p)), tuple(range(q)), structure, True)
+
+    def shape(*axes):
+        return jax.ShapeDtypeStruct(axes, float)
+
+    arguments = shape(p + 1, p + 1, groups), shape(), shape(q, q)
+    first = jax.jit(lambda products, rows, factor: profile(products, rows, factor, spec))
+    second = jax.jit(lambda at, along, order: curvature(at, along, order, spec))
+    at = jax.eval_shape(first, *arguments)
+    programs = {"profile": first.lower(*arguments), "curvature": second.lower(at, shape(t, q, q), shape(q, q))}
+    flops = load("flops")
+    for piece, program in programs.items():
+        own = [count for count in flops.counts(structure, p) if count.piece == piece]
+        counted = program.cost_analysis()["flops"]
+        assert 1.0 <= counted / flops.total(own, groups) < 1.06
+        assert flops.total(own, groups, symmetric=True) <= flops.total(own, groups)
+
+
+def test_a_run_of_a_short_call_repeats_it(load):
+    stopwatch = load("stopwatch")
+    calls = []
+    taken = stopwatch.run_seconds(lambda: calls.append(1), runs=2)
+    assert len(calls) > 4  # a warm-up, one to see how long it takes, then as many as fill two runs
+    assert 0 < taken.wall < stopwatch.SHORTEST_RUN
+
+
+def test_tables_show_numbers_briefly(load):
+    table = load("table")
+    frame = pd.DataFrame({"name": ["a|b"], "small": [0.0123456], "large": [12345.6], "none": [np.nan]})
+    assert table.markdown(frame).splitlines()[-1] == "| a\\|b | 0.0123 | 12,346 |  |"
+    head = table.header("x.py", ["--runs", "1", "--out", "/somewhere/else", "--batch", "2"])
+    assert head["command"] == "python benchmarks/x.py --runs 1 --batch 2"
