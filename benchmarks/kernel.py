@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import pandas as pd
 import table
 from machine import attainable
-from stopwatch import compile_program, run_seconds
+from stopwatch import run_seconds, timed_compile
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.design import Grid, Study
@@ -185,7 +185,7 @@ def _seconds(call: Callable[..., Any], *arguments: Any, runs: int) -> float:
     lanes = jax.tree.leaves(arguments)[0].shape[0]
     shapes = jax.eval_shape(batched, jnp.zeros(lanes), *arguments)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    program, _ = compile_program(many, *arguments)
+    program, _ = timed_compile(many, *arguments)
     taken = run_seconds(lambda: program(*arguments), runs)
     return (taken.cpu if jax.default_backend() == "cpu" else taken.wall) / REPEATS
 

@@ -48,7 +48,7 @@ def megabytes(program: Any) -> float:
     return (analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes) / 1e6
 
 
-def compile_program(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+def timed_compile(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     """The program for these arguments, compiled as a study compiles, and the seconds that tracing and compiling took."""
     begin = time.perf_counter()
     return compile_program(function, *arguments), time.perf_counter() - begin

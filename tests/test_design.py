@@ -43,9 +43,8 @@ def test_a_study_survives_its_json(changes):
 
 def test_cells_are_the_full_crossing_in_order():
     cells = study().cells
-    assert [dict(c.conditions) for c in cells] == [
-        {"n_groups": 5, "group_sd": 0.1}, {"n_groups": 5, "group_sd": 1}, {"n_groups": 10, "group_sd": 0.1}, {"n_groups": 10, "group_sd": 1},
-    ]  # fmt: skip
+    crossed = [(5, 0.1), (5, 1), (10, 0.1), (10, 1)]
+    assert [c.conditions for c in cells] == [(("n_groups", g), ("group_sd", sd)) for g, sd in crossed]
     assert [c.process.n_groups for c in cells] == [5, 5, 10, 10]
     assert study().cell_table().columns.tolist() == ["cell", "n_groups", "group_sd"]
     assert len(study().grid) == 4
