@@ -1,0 +1,134 @@
+"""Columns of a DataFrame as the formula needs them: complete rows, numbers or levels, group codes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from jaxsim.errors import InputError
+
+
+@dataclass(frozen=True)
+class Column:
+    """One variable of a formula: numbers, or codes of levels.
+
+    Attributes:
+        label: as R would name it.
+        values: ``[N]`` float; positions in ``levels`` for a categorical variable.
+        levels: names of the levels, the reference first; None for numbers.
+        logical: true for a variable of true and false, whose values 0 and 1 can also serve as numbers.
+    """
+
+    label: str
+    values: np.ndarray
+    levels: tuple[str, ...] | None = None
+    logical: bool = False
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows a model can use: ``frame`` has the needed columns only, without missing values; ``dropped`` rows had some."""
+
+    frame: pd.DataFrame
+    dropped: int
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What a user should know about them."""
+        plural = "row with missing values was" if self.dropped == 1 else "rows with missing values were"
+        return (f"{self.dropped} {plural} dropped",) if self.dropped else ()
+
+
+def require(data: pd.DataFrame, names: Iterable[str], why: str = "the formula needs") -> None:
+    """Raise :class:`InputError` unless ``data`` is a DataFrame that has each of ``names`` once."""
+    if not isinstance(data, pd.DataFrame):
+        raise InputError(f"data must be a pandas DataFrame with one row per observation; a {type(data).__name__} was given.")
+    for name in names:
+        count = int((data.columns == name).sum())
+        if count == 0:
+            known = [str(column) for column in data.columns]
+            lower = {column.lower(): column for column in known}
+            close = difflib.get_close_matches(str(name).lower(), lower, n=1)
+            hint = f" Did you mean {lower[close[0]]!r}?" if close else ""
+            raise InputError(f"{why} a column {name!r}, which the data do not have; they have {', '.join(known) or 'none'}.{hint}")
+        if count > 1:
+            raise InputError(f"the data have {count} columns named {name!r}; rename all but one.")
+
+
+def collect(data: pd.DataFrame, names: Sequence[str]) -> Rows:
+    """The named columns on the rows where none of them is missing; raises :class:`InputError` for infinite values."""
+    require(data, names)
+    kept = data.loc[:, list(names)]
+    complete = ~kept.isna().any(axis=1)
+    kept = kept.loc[complete].reset_index(drop=True).infer_objects()
+    if not len(kept):
+        raise InputError(f"no row has a value in each of {', '.join(names)}: {len(data)} rows were given and none is complete.")
+    for name in names:
+        if types.is_float_dtype(kept[name]):
+            check_finite(kept[name].to_numpy(float), name)
+    return Rows(kept, int((~complete).sum()))
+
+
+def check_finite(values: np.ndarray, label: str) -> None:
+    """Raise :class:`InputError` that counts the values which are not finite."""
+    count = int((~np.isfinite(values)).sum())
+    if count:
+        raise InputError(f"{label!r} is infinite or not a number in {count} of {len(values)} rows; remove or recode them.")
+
+
+def as_column(series: pd.Series, label: str) -> Column:
+    """A complete column as numbers or levels: text, categories and booleans have levels.
+
+    The reference level comes first: the first category, the alphabetically first text, FALSE.
+    """
+    if types.is_bool_dtype(series) and not isinstance(series.dtype, pd.CategoricalDtype):
+        return Column(label, series.to_numpy(float), ("FALSE", "TRUE"), logical=True)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return Column(label, series.cat.codes.to_numpy(float), tuple(level_name(level) for level in series.cat.categories))
+    if types.is_numeric_dtype(series) and not types.is_complex_dtype(series):
+        return Column(label, series.to_numpy(float))
+    if all(isinstance(value, str) for value in series):
+        levels, codes = np.unique(series.to_numpy(str), return_inverse=True)
+        return Column(label, codes.astype(float), tuple(str(level) for level in levels))
+    kinds = ", ".join(sorted({type(value).__name__ for value in series}))
+    raise InputError(f"column {label!r} holds {kinds}; it must hold numbers, text, booleans or categories. Convert it first.")
+
+
+def level_name(level: Any) -> str:
+    """A level as R writes it: 2.0 as 2."""
+    return f"{level:.15g}" if isinstance(level, float) else str(level)
+
+
+def grouping(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.Index]:
+    """Codes ``0 .. G - 1`` of the groups ``[N]`` and their labels ``[G]``, in the order of R's factor levels.
+
+    Several names make one grouping factor of the combinations that occur, labelled ``a:b``.
+    """
+    parts = [sorted_codes(frame[name]) for name in names]
+    if len(parts) == 1:
+        codes, labels = parts[0]
+        return codes, pd.Index(labels, name=names[0])
+    seen, codes = np.unique(np.column_stack([codes for codes, _ in parts]), axis=0, return_inverse=True)
+    joined = [":".join(level_name(labels[i]) for i, (_, labels) in zip(row, parts, strict=True)) for row in seen]
+    return codes.reshape(-1), pd.Index(joined, name=":".join(names))
+
+
+def sorted_codes(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """Codes and the labels that occur: categories in their order, everything else sorted."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        used = series.cat.remove_unused_categories()
+        return used.cat.codes.to_numpy(int), list(used.cat.categories)
+    codes, labels = pd.factorize(series, sort=True)
+    return codes, list(labels)
+
+
+def two_groups(labels: pd.Index) -> None:
+    """Raise :class:`InputError` for a grouping factor with one level."""
+    if len(labels) < 2:
+        raise InputError(f"the grouping factor {labels.name!r} has the one level {labels[0]!r}; at least two groups are needed.")

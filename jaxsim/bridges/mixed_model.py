@@ -1,0 +1,106 @@
+"""A mixed model of a DataFrame before it is fitted: matrices, blocks of random effects, groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.bridges.basis import dependent, verdict
+from jaxsim.bridges.expression import response
+from jaxsim.bridges.formula import SUPPORTED_RANDOM, Formula, RandomTerm, parse
+from jaxsim.bridges.frame import collect, grouping, two_groups
+from jaxsim.bridges.model_matrix import ModelMatrix, model_matrix
+from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.status import Status
+
+
+@dataclass(frozen=True)
+class Block:
+    """Random-effects columns that are correlated with each other and with no others: ``values`` ``[N, q]`` and names."""
+
+    values: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MixedModel:
+    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups."""
+
+    formula: Formula
+    y: np.ndarray
+    x: ModelMatrix
+    blocks: tuple[Block, ...]
+    codes: np.ndarray
+    labels: pd.Index
+    messages: tuple[str, ...]
+
+    @property
+    def random_names(self) -> tuple[str, ...]:
+        """All random-effects columns, ``Q`` of them."""
+        return tuple(name for block in self.blocks for name in block.names)
+
+    @property
+    def structure(self) -> Structure:
+        """Which entries of the relative factor are free."""
+        ends = np.cumsum([len(block.names) for block in self.blocks])
+        return Structure(tuple(tuple(range(end - len(block.names), end)) for end, block in zip(ends, self.blocks, strict=True)))
+
+
+def prepare(text: str, data: pd.DataFrame) -> MixedModel:
+    """Check the input and build the matrices."""
+    formula = parse(text)
+    if not formula.random:
+        raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
+    rows = collect(data, formula.names)
+    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
+    if not x.names:
+        raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
+    codes, labels = grouping(rows.frame, formula.random[0].group)
+    two_groups(labels)
+    blocks = tuple(block for part in formula.random for block in blocks_of(part, rows.frame, text))
+    names = [name for block in blocks for name in block.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"the formula {text!r} gives {', '.join(twice)} two random effects; each column may have one. "
+            f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
+        )
+    return MixedModel(formula, y, x, blocks, codes, labels, rows.messages)
+
+
+def blocks_of(part: RandomTerm, frame: pd.DataFrame, text: str) -> list[Block]:
+    """One block for ``(x | g)``; for ``(x || g)`` a block per term."""
+    matrix = model_matrix(part.terms, frame)
+    if not matrix.names:
+        raise InputError(f"a random-effects term of {text!r} has no columns. Supported: {SUPPORTED_RANDOM}.")
+    if not part.independent:
+        return [Block(matrix.values, matrix.names)]
+    if matrix.categorical:
+        raise NotSupportedError(
+            f"{text!r} has '||' with a categorical column. lme4 does not make its effects independent either: it expands the term "
+            "to (1 | g) + (0 + f | g), with correlated levels. Write that, or (f | g), or make indicator columns and use those."
+        )
+    return [Block(matrix.values[:, [i]], (name,)) for i, name in enumerate(matrix.names)]
+
+
+def check(model: MixedModel) -> tuple[Status, str]:
+    """Whether the model can be estimated from these rows, and what to tell the user if not."""
+    n_rows, n_effects = len(model.y), len(model.labels) * len(model.random_names)
+    status, message = verdict(model.x.values, model.x.names, model.y)
+    if status is not Status.TOO_FEW_ROWS and n_rows <= n_effects:
+        return Status.TOO_FEW_ROWS, (
+            f"{n_rows} rows cannot determine {n_effects} random effects "
+            f"({len(model.random_names)} in each of {len(model.labels)} groups)"
+        )
+    if status is Status.OK:
+        for block in model.blocks:
+            collinear = ", ".join(block.names[i] for i in dependent(block.values))
+            if collinear:
+                return (
+                    Status.RANK_DEFICIENT,
+                    f"rank deficient: the random-effects columns {collinear} are combinations of those before",
+                )
+    return status, message
