@@ -88,12 +88,13 @@ def blocks_of(part: RandomTerm, frame: pd.DataFrame, text: str) -> list[Block]:
 
 def check(model: MixedModel) -> tuple[Status, str]:
     """Whether the model can be estimated from these rows, and what to tell the user if not."""
-    n_rows, n_effects = len(model.y), len(model.labels) * len(model.random_names)
+    widest = max(len(block.names) for block in model.blocks)  # lme4 too looks at each term alone
+    n_rows, n_effects = len(model.y), len(model.labels) * widest
     status, message = verdict(model.x.values, model.x.names, model.y)
     if status is not Status.TOO_FEW_ROWS and n_rows <= n_effects:
         return Status.TOO_FEW_ROWS, (
             f"{n_rows} rows cannot determine {n_effects} random effects "
-            f"({len(model.random_names)} in each of {len(model.labels)} groups)"
+            f"({widest} in each of {len(model.labels)} groups)"
         )
     if status is Status.OK:
         for block in model.blocks:

@@ -96,12 +96,13 @@ class LinearMixed(Estimator):
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
         spec = self.spec(data)
         found = solution.solve(problem, point, spec, self.df)
-        q, p = len(spec.random), len(spec.fixed)
+        p, widest = len(spec.fixed), max(len(block) for block in spec.structure.blocks)
         n_rows, n_groups = data.n_rows, data.n_groups
         status = first_status(
             (~jnp.isfinite(data.products).all(), Status.NON_FINITE),
             (n_groups < 2, Status.TOO_FEW_GROUPS),
-            ((n_rows <= p) | (n_rows <= n_groups * q), Status.TOO_FEW_ROWS),
+            # lme4's rule: each term alone must have fewer random effects than there are rows.
+            ((n_rows <= p) | (n_rows <= n_groups * widest), Status.TOO_FEW_ROWS),
             (~problem.full_rank, Status.RANK_DEFICIENT),
             (problem.exact, Status.ZERO_RESIDUAL),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),
