@@ -40,7 +40,7 @@ _MESSAGES = {
     Status.RANK_DEFICIENT: "the model matrix (or that of a group fitted alone) does not have full column rank",
     Status.TOO_FEW_ROWS: "fewer rows than the model has coefficients or random effects",
     Status.TOO_FEW_GROUPS: "fewer than two groups",
-    Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly: no residual variance is left",
+    Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly, or so nearly that rounding hides the residual variance",
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
 }
 

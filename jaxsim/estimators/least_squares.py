@@ -13,8 +13,9 @@ from jaxsim import small
 # collinear. Cross-products carry about 16 digits of squared lengths, so 1e-11 keeps five digits; R's lm cuts at a
 # length ratio of 1e-7 (a squared ratio of 1e-14) because it works on rows.
 RANK_TOLERANCE = 1e-11
-# A residual sum of squares below this fraction of y'y is rounding error of the cross-products, not variation.
-ZERO_RESIDUAL_TOLERANCE = 1e-13
+# A residual sum of squares is the difference of cross-products of the size of y'y, which carry 16 digits: below this fraction
+# of y'y fewer than six digits of it are left, and none of what is computed from it deserves to be called an answer.
+ZERO_RESIDUAL_TOLERANCE = 1e-10
 
 
 class LeastSquares(NamedTuple):

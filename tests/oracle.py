@@ -1,0 +1,287 @@
+"""Dense row-wise computations that share nothing with jaxsim: no cross-products, no shortcuts.
+
+Mixed models are the marginal Gaussian model itself: ``V_g = I + Z_g T Z_g'`` is built from the rows of every group, its
+determinant and its inverse are LAPACK's. All functions of ``T`` are analytic, so a complex ``T`` gives exact first
+derivatives (complex step: no subtraction, hence no cancellation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
+
+COMPLEX_STEP = 1e-30  # any step far below the rounding of a float: its square vanishes exactly
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One dataset: ``x`` ``[N, P]`` (the intercept first), ``y`` ``[N]``, ``group`` ``[N]`` integer codes."""
+
+    x: np.ndarray
+    y: np.ndarray
+    group: np.ndarray
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("Intercept", *(f"IV{j}" for j in range(1, self.x.shape[1])))
+
+    def members(self) -> list[np.ndarray]:
+        """Row numbers of each group that has rows."""
+        return [np.flatnonzero(self.group == g) for g in np.unique(self.group)]
+
+    def but(self, **changes: Any) -> Rows:
+        return replace(self, **changes)
+
+
+def make_rows(seed: int, sizes: Any, n_fixed: int = 3, group_sd: Any = 1.0, location: Any = 0.0) -> Rows:
+    """A random dataset: groups of ``sizes`` rows, predictors N(location, 1), all coefficients vary by ``group_sd``, unit noise."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    x = np.column_stack([np.ones(len(group)), rng.normal(location, 1.0, (len(group), n_fixed - 1))])
+    b = np.linspace(1.0, -1.0, n_fixed) + rng.normal(size=(len(sizes), n_fixed)) * np.broadcast_to(group_sd, n_fixed)
+    return Rows(x, (x * b[group]).sum(1) + rng.normal(size=len(group)), group)
+
+
+def cross_products(rows: Rows, n_groups: int | None = None) -> CrossProducts:
+    """What jaxsim sees of the rows, padded to ``n_groups``."""
+    data = from_rows(rows.x, rows.y, rows.group, rows.columns)
+    return data if n_groups is None else pad_groups(data, n_groups)
+
+
+def batch(datasets: list[Rows], n_groups: int, size: int | None = None) -> CrossProducts:
+    """Datasets stacked to a batch of ``size`` (the first one repeated), so that one compiled program serves many tests."""
+    made = [cross_products(rows, n_groups) for rows in datasets]
+    made += [made[0]] * ((size or len(made)) - len(made))
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *made)
+
+
+def deficient_datasets(base: Rows) -> dict[str, Rows]:
+    """Datasets that some or all strategies cannot analyse, made of one with three columns and six groups of four rows or more."""
+    x, y, group = base.x, base.y, base.group
+    b = np.random.default_rng(5).normal(size=(6, 3))
+    own = (x * b[group]).sum(1)
+
+    def with_column(values: np.ndarray) -> Rows:
+        return base.but(x=np.column_stack([x[:, :2], values]))
+
+    return {
+        "constant_column": with_column(np.full(len(y), 3.0)),
+        "zero_column": with_column(np.zeros(len(y))),
+        "duplicated_column": with_column(-2.0 * x[:, 1]),
+        "sum_of_columns": with_column(x[:, 1] + x[:, 0]),
+        "between_groups_column": with_column(b[group, 0]),
+        "one_group": base.but(group=np.zeros_like(group)),
+        "two_groups": base.but(group=group % 2),
+        "three_groups": base.but(group=group % 3),
+        "two_rows": base.but(x=x[4:6], y=y[4:6], group=np.array([0, 1])),
+        "as_many_rows_as_columns": base.but(x=x[:3], y=y[:3], group=np.arange(3)),
+        "one_row_a_group": base.but(x=x[:8], y=y[:8], group=np.arange(8)),
+        "two_rows_a_group": base.but(x=x[:16], y=y[:16], group=np.arange(16) // 2),
+        "nan": base.but(y=np.where(np.arange(len(y)) == 3, np.nan, y)),
+        "infinite": base.but(y=np.where(np.arange(len(y)) == 3, np.inf, y)),
+        "nan_in_x": base.but(x=np.where(np.arange(len(y))[:, None] == 3, np.nan, x)),
+        "overflow": base.but(y=1e160 * y),
+        "exact": base.but(y=x @ [1.0, 2.0, 3.0]),
+        "zero_response": base.but(y=np.zeros(len(y))),
+        "constant_response": base.but(y=np.full(len(y), 7.3)),
+        "exact_in_each_group": base.but(y=own),
+    }
+
+
+class LinearFit(NamedTuple):
+    """``beta``, ``df`` ``[P]``, ``vcov`` ``[P, P]``; ``sigma`` and ``criterion`` are NaN where a method has none."""
+
+    beta: np.ndarray
+    vcov: np.ndarray
+    df: np.ndarray
+    sigma: float = np.nan
+    criterion: float = np.nan
+
+
+def ols(rows: Rows) -> LinearFit:
+    """Least squares by QR of the rows."""
+    n, p = rows.x.shape
+    beta, rss, _, _ = np.linalg.lstsq(rows.x, rows.y, rcond=None)
+    residual = rows.y - rows.x @ beta
+    variance = residual @ residual / (n - p)
+    half = np.linalg.pinv(rows.x)
+    return LinearFit(beta, variance * half @ half.T, np.full(p, n - p), np.sqrt(variance), n * (1 + np.log(2 * np.pi * rss[0] / n)))
+
+
+def cluster_robust(rows: Rows, convention: str) -> LinearFit:
+    """The sandwich with the N x N matrix ``Omega = e e'`` kept where two rows share a group."""
+    n, p = rows.x.shape
+    fit = ols(rows)
+    residual = rows.y - rows.x @ fit.beta
+    omega = np.outer(residual, residual) * (rows.group[:, None] == rows.group[None])
+    half = np.linalg.pinv(rows.x)
+    g = len(rows.members())
+    scale, df = {
+        "CR0": (1.0, g - 1),
+        "CR1": (g / (g - 1), g - 1),
+        "CR1S": (g / (g - 1) * (n - 1) / (n - p), g - 1),
+        "pymer4": (g / (g - 1) * n / (n - p), g - p),
+    }[convention]
+    return fit._replace(vcov=scale * half @ omega @ half.T, df=np.full(p, df))
+
+
+def two_stage(rows: Rows) -> LinearFit:
+    """A least-squares fit per group, then mean and standard error of the mean of the coefficients."""
+    b = np.stack([np.linalg.lstsq(rows.x[i], rows.y[i], rcond=None)[0] for i in rows.members()])
+    g = len(b)
+    return LinearFit(b.mean(0), np.cov(b.T) / g, np.full(b.shape[1], g - 1))
+
+
+class Mixed:
+    """The marginal mixed model of one dataset: ``y ~ N(X beta, sigma^2 V)``, ``V_g = I + Z_g T Z_g'``.
+
+    Inside, ``X`` is replaced by the orthonormal factor of its QR decomposition and ``y`` by its least-squares residual: the
+    same model in other coordinates, in which predictors far from zero cost no digits.
+
+    Args:
+        rows: the dataset.
+        random: positions of the random-effects columns.
+        reml: the criterion.
+    """
+
+    def __init__(self, rows: Rows, random: Any, reml: bool = True) -> None:
+        self.rows, self.random, self.reml = rows, list(random), reml
+        self.n, self.p = rows.x.shape
+        self.nu = self.n - self.p if reml else self.n
+        self.q_factor, self.r_factor = np.linalg.qr(rows.x)
+        self.shift = np.linalg.solve(self.r_factor, self.q_factor.T @ rows.y)
+        self.residual = rows.y - rows.x @ self.shift
+        self.members = rows.members()
+
+    def pieces(self, t: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, Any]:
+        """log|V|, ``Q'V^-1 Q``, the GLS coefficients of Q, and the weighted residual sum of squares."""
+        both = np.column_stack([self.q_factor, self.residual])
+        s, logdet = np.zeros((self.p + 1, self.p + 1), dtype=np.asarray(t).dtype), 0.0
+        for i in self.members:
+            z = self.rows.x[np.ix_(i, self.random)]
+            v = np.eye(len(i)) + z @ t @ z.T
+            logdet = logdet + _logdet(v)
+            s = s + both[i].T @ np.linalg.solve(v, both[i])
+        coefficients = np.linalg.solve(s[:-1, :-1], s[:-1, -1])
+        return logdet, s[:-1, :-1], coefficients, s[-1, -1] - s[-1, :-1] @ coefficients
+
+    def deviance(self, t: np.ndarray) -> Any:
+        """The profiled criterion, as lme4 reports it."""
+        logdet, xx, _, pw = self.pieces(t)
+        return logdet + self._reml_term(xx) + self.nu * (1 + np.log(2 * np.pi * pw / self.nu))
+
+    def unprofiled(self, t: np.ndarray, sigma: Any) -> Any:
+        """The criterion before sigma is profiled out."""
+        logdet, xx, _, pw = self.pieces(t)
+        return logdet + self._reml_term(xx) + pw / sigma**2 + self.nu * np.log(2 * np.pi * sigma**2)
+
+    def _reml_term(self, xx: np.ndarray) -> Any:
+        return _logdet(xx) + 2 * np.log(np.abs(np.diagonal(self.r_factor))).sum() if self.reml else 0.0
+
+    def unscaled_vcov(self, t: np.ndarray) -> np.ndarray:
+        """``(X'V^-1 X)^-1``."""
+        back = np.linalg.inv(self.r_factor)
+        return back @ np.linalg.solve(self.pieces(t)[1], back.T)
+
+    def fit_at(self, t: np.ndarray) -> LinearFit:
+        """Generalised least squares at ``T`` (``df`` left NaN)."""
+        _, _, coefficients, pw = self.pieces(t)
+        sigma = np.sqrt(pw / self.nu)
+        beta = self.shift + np.linalg.solve(self.r_factor, coefficients)
+        return LinearFit(beta, sigma**2 * self.unscaled_vcov(t), np.full(self.p, np.nan), sigma, self.deviance(t))
+
+    def blups(self, t: np.ndarray) -> np.ndarray:
+        """``T Z_g'V_g^-1 (y_g - X_g beta)`` of each group, ``[G, Q]``."""
+        error = self.residual - self.q_factor @ self.pieces(t)[2]
+        z = [self.rows.x[np.ix_(i, self.random)] for i in self.members]
+        return np.stack(
+            [
+                t @ z_g.T @ np.linalg.solve(np.eye(len(i)) + z_g @ t @ z_g.T, error[i])
+                for z_g, i in zip(z, self.members, strict=True)
+            ]
+        )
+
+    def satterthwaite(self, theta: np.ndarray, entries: np.ndarray) -> np.ndarray:
+        """lmerTest's degrees of freedom by numerical differentiation in (theta, sigma), ``[P]``.
+
+        ``theta`` are the free ``entries`` (row, column) of the lower factor, in units of one over their column's root mean
+        square while differentiating. The Hessian is a central difference of exact gradients with one Richardson
+        extrapolation; eigenvalues below 1e-7 of the largest count as zero (a Moore-Penrose inverse, as lmerTest's).
+        """
+        size = len(self.random)
+        unit = 1 / np.sqrt((self.rows.x[:, self.random] ** 2).mean(0))[entries[:, 0]]
+
+        def relative(at: np.ndarray) -> np.ndarray:
+            factor = lower_factor(at[:-1] * unit, entries, size)
+            return factor @ factor.T
+
+        def variances(at: np.ndarray) -> np.ndarray:
+            return at[-1] ** 2 * np.diagonal(self.unscaled_vcov(relative(at)))
+
+        at = np.append(theta / unit, 1.0)
+        at[-1] = self.fit_at(relative(at)).sigma
+        hessian = richardson_hessian(lambda at: self.unprofiled(relative(at), at[-1]), at)
+        values, vectors = np.linalg.eigh(hessian)
+        keep = values > 1e-7 * values.max()
+        spread = ((complex_gradient(variances, at).T @ vectors[:, keep]) ** 2 * (2 / values[keep])).sum(1)
+        return 2 * variances(at) ** 2 / spread
+
+
+def lower_factor(theta: np.ndarray, entries: np.ndarray, size: int) -> np.ndarray:
+    """The factor with ``theta`` at ``entries``."""
+    factor = np.zeros((size, size), dtype=np.asarray(theta).dtype)
+    factor[entries[:, 0], entries[:, 1]] = theta
+    return factor
+
+
+def _logdet(matrix: np.ndarray) -> Any:
+    sign, logabs = np.linalg.slogdet(matrix)
+    return logabs + (np.log(sign) if np.iscomplexobj(matrix) else 0.0)
+
+
+def complex_gradient(function: Any, at: np.ndarray) -> np.ndarray:
+    """Exact derivatives of a real-analytic function, ``[len(at), ...]``."""
+    steps = 1j * COMPLEX_STEP * np.eye(len(at))
+    return np.stack([np.imag(function(at + step)) / COMPLEX_STEP for step in steps])
+
+
+def richardson_hessian(function: Any, at: np.ndarray, step: float = 1e-3) -> np.ndarray:
+    """Second derivatives: central differences of exact gradients, extrapolated (error of order step^4)."""
+
+    def difference(h: float) -> np.ndarray:
+        moves = h * np.eye(len(at))
+        return np.stack([(complex_gradient(function, at + m) - complex_gradient(function, at - m)) / (2 * h) for m in moves])
+
+    hessian = (4 * difference(step / 2) - difference(step)) / 3
+    return (hessian + hessian.T) / 2
+
+
+def eliminated_deviance(factor: jax.Array, rows: Rows, random: Any, reml: Any) -> jax.Array:
+    """The criterion of the dense N x N model by plain elimination, traceable and differentiable.
+
+    Eliminating ``[[V, X, y], [X', 0, 0], [y', 0, 0]]`` leaves V's pivots, those of ``-X'V^-1 X``, and minus the weighted
+    residual sum of squares. No LAPACK, so it can be transformed by JAX at will.
+    """
+    n, p = rows.x.shape
+    z = rows.x[:, list(random)]
+    same = rows.group[:, None] == rows.group[None]
+    v = jnp.eye(n) + jnp.where(same, z @ factor @ factor.T @ z.T, 0.0)
+    border = jnp.column_stack([rows.x, rows.y])
+    matrix = jnp.block([[v, border], [border.T, jnp.zeros((p + 1, p + 1))]])
+
+    def eliminate(k: Any, carry: Any) -> Any:
+        matrix, pivots = carry
+        row = jax.lax.dynamic_index_in_dim(matrix, k, keepdims=False)
+        return matrix - jnp.outer(row, row) / row[k], pivots.at[k].set(row[k])
+
+    matrix, pivots = jax.lax.fori_loop(0, n + p, eliminate, (matrix, jnp.zeros(n + p)))
+    pw = -matrix[-1, -1]
+    nu = jnp.where(reml, n - p, n)
+    fixed_part = jnp.where(reml, jnp.log(-pivots[n:]).sum(), 0.0)
+    return jnp.log(pivots[:n]).sum() + fixed_part + nu * (1 + jnp.log(2 * jnp.pi * pw / nu))

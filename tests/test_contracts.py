@@ -1,0 +1,374 @@
+"""What every strategy of the catalogue promises, checked on one batch of transformed and of deficient datasets per strategy."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracle import Mixed, batch, cluster_robust, cross_products, deficient_datasets, make_rows, ols, two_stage
+
+from jaxsim.estimators import CATALOGUE, ClusterRobust, LinearMixed, PooledOLS, TwoStage
+from jaxsim.estimators.base import closed_form
+from jaxsim.estimators.lmm.deviance import profile
+from jaxsim.estimators.lmm.problem import pose
+from jaxsim.status import Status
+
+# Configurations that stand for each class of the catalogue. A new class needs a line here, and an oracle below.
+EXAMPLES = {
+    "PooledOLS": (PooledOLS(),),
+    "ClusterRobust": (ClusterRobust(), ClusterRobust(vcov="CR0"), ClusterRobust(vcov="CR1"), ClusterRobust(vcov="pymer4")),
+    "TwoStage": (TwoStage(),),
+    "LinearMixed": (
+        LinearMixed(random=("Intercept", "IV1")),
+        LinearMixed(random=(("IV2",), ("Intercept", "IV1")), reml=False),
+        LinearMixed(random=("Intercept",), df="residual"),
+    ),
+}
+STRATEGIES = [strategy for examples in EXAMPLES.values() for strategy in examples]
+MIXED = [strategy for strategy in STRATEGIES if isinstance(strategy, LinearMixed)]
+
+# Every batch has this shape, so each strategy is compiled once: datasets, and groups with padding.
+BATCH, GROUPS = 48, 14
+SIZES = {"few": [5, 9, 4, 12, 6, 7], "many": [4, 4, 6, 11, 5, 8, 4, 9, 7, 12], "singular": [5, 6, 7, 5, 8, 6]}
+BASES = {
+    "few": make_rows(11, SIZES["few"], group_sd=1.5),
+    "many": make_rows(4, SIZES["many"], group_sd=1.0, location=5.0),
+    "singular": make_rows(1, SIZES["singular"], group_sd=0.0),
+}
+SCALE = np.array([1.0, 250.0, -0.004])
+SHIFT = np.array([3.0, -2.0, 10.0])
+
+
+def shuffled(rows, seed=0):
+    order = np.random.default_rng(seed).permutation(len(rows.y))
+    return rows.but(x=rows.x[order], y=rows.y[order], group=rows.group[order])
+
+
+def relabelled(rows):
+    """Groups in another order, with empty ones in between."""
+    count = rows.group.max() + 1
+    labels = np.sort(np.random.default_rng(0).permutation(GROUPS - 1)[:count])
+    return rows.but(group=np.random.default_rng(1).permutation(labels)[rows.group])
+
+
+TRANSFORMS = {
+    "same": lambda rows: rows,
+    "rows_permuted": shuffled,
+    "groups_permuted": relabelled,
+    "y_scaled": lambda rows: rows.but(y=-1000.0 * rows.y),
+    "x_scaled": lambda rows: rows.but(x=rows.x * SCALE),
+    "y_shifted": lambda rows: rows.but(y=rows.y + rows.x @ SHIFT),
+}
+
+
+DEFICIENT = deficient_datasets(BASES["few"])
+# The status of each class of strategy; None: usable (ok or singular). Classes that are not named get "else".
+BAD_RANK = {"else": Status.RANK_DEFICIENT}
+EXPECTED = {
+    "constant_column": BAD_RANK,
+    "zero_column": BAD_RANK,
+    "duplicated_column": BAD_RANK,
+    "sum_of_columns": BAD_RANK,
+    "between_groups_column": {"TwoStage": Status.RANK_DEFICIENT, "else": None},
+    "one_group": {"PooledOLS": None, "else": Status.TOO_FEW_GROUPS},
+    "two_groups": {"else": None},
+    "three_groups": {"else": None},
+    "two_rows": {"else": Status.TOO_FEW_ROWS},
+    "as_many_rows_as_columns": {"else": Status.TOO_FEW_ROWS},
+    "one_row_a_group": {"PooledOLS": None, "ClusterRobust": None, "else": Status.TOO_FEW_ROWS},
+    "two_rows_a_group": {"PooledOLS": None, "ClusterRobust": None, "else": Status.TOO_FEW_ROWS},
+    "nan": {"else": Status.NON_FINITE},
+    "infinite": {"else": Status.NON_FINITE},
+    "nan_in_x": {"else": Status.NON_FINITE},
+    "overflow": {"else": Status.NON_FINITE},
+    "exact": {"else": Status.ZERO_RESIDUAL},
+    "zero_response": {"else": Status.ZERO_RESIDUAL},
+    "constant_response": {"else": Status.ZERO_RESIDUAL},
+}
+# Where the small print of one configuration decides: df = G - P is not positive, or one random effect a group fits into two rows.
+EXCEPTIONS = {
+    (ClusterRobust(vcov="pymer4"), "two_groups"): Status.TOO_FEW_GROUPS,
+    (ClusterRobust(vcov="pymer4"), "three_groups"): Status.TOO_FEW_GROUPS,
+    (MIXED[2], "two_rows_a_group"): None,
+}
+
+PLACES = {(base, name): k for k, (base, name) in enumerate((b, t) for b in BASES for t in TRANSFORMS)}
+PLACES |= {("deficient", name): len(PLACES) + k for k, name in enumerate(DEFICIENT)}
+DATASETS = [TRANSFORMS[name](BASES[base]) for base in BASES for name in TRANSFORMS] + list(DEFICIENT.values())
+
+
+@pytest.fixture(scope="module")
+def batches():
+    with np.errstate(over="ignore"):  # one of the deficient datasets is there to overflow
+        return batch(DATASETS, GROUPS, BATCH)
+
+
+@pytest.fixture(scope="module")
+def fits(batches):
+    """``strategy -> (base, transform) -> Fit`` of one dataset, all from one call of ``fit_batch``."""
+    made = {}
+
+    def fit_of(strategy, base, name):
+        if strategy not in made:
+            made[strategy] = jax.device_get(strategy.fit_batch(batches))
+        return jax.tree.map(lambda leaf: leaf[PLACES[base, name]], made[strategy])
+
+    return fit_of
+
+
+def describe(strategy):
+    """The non-default fields, as a name for the test."""
+    changed = [str(getattr(strategy, f.name)) for f in dataclasses.fields(strategy) if getattr(strategy, f.name) != f.default]
+    return "-".join([type(strategy).__name__, *changed]).replace(" ", "")
+
+
+every_strategy = pytest.mark.parametrize("strategy", STRATEGIES, ids=describe)
+every_base = pytest.mark.parametrize("base", BASES)
+
+
+def assert_same(fit, expected, rtol, **changes):
+    """Two fits agree in every field but ``iterations``; ``changes`` say what some of the numbers are to be.
+
+    Zeros of a vector or a matrix are compared with its largest entry, those of a random-effects covariance with the
+    residual variance; theta is left out at a singular fit, where it is not unique (the covariance is).
+    """
+    want = {f.name: np.asarray(changes.get(f.name, getattr(expected, f.name)), float) for f in dataclasses.fields(fit)}
+    for name, value in want.items():
+        if name == "iterations" or (name == "theta" and expected.singular):
+            continue
+        sizes = np.abs(np.append(value, want["sigma"] ** 2 if name == "covariance" else 0.0))
+        atol = rtol * sizes[np.isfinite(sizes)].max(initial=0.0)
+        np.testing.assert_allclose(getattr(fit, name), value, rtol=rtol, atol=atol, err_msg=name)
+
+
+def tolerance(strategy):
+    """Cross-products that differ by rounding: closed forms keep 11 digits at these conditions.
+
+    A mixed model stops when a step promises less than 1e-9 of deviance and takes it; Newton squares the relative error
+    there, which leaves about 1e-9 / 1 in theta at worst and less in everything else.
+    """
+    return 1e-8 if isinstance(strategy, LinearMixed) else 1e-10
+
+
+def test_every_class_has_an_example():
+    assert set(EXAMPLES) == set(CATALOGUE)
+    for name, examples in EXAMPLES.items():
+        assert examples
+        assert all(type(example) is CATALOGUE[name] for example in examples)
+
+
+@every_base
+@every_strategy
+def test_the_base_datasets_are_usable(fits, strategy, base):
+    fit = fits(strategy, base, "same")
+    assert Status(int(fit.status)).usable
+    assert fit.converged
+    if isinstance(strategy, LinearMixed):
+        assert fit.singular == (base == "singular")
+
+
+@every_base
+@every_strategy
+@pytest.mark.parametrize("name", ["rows_permuted", "groups_permuted"])
+def test_order_and_empty_groups_change_nothing(fits, strategy, base, name):
+    assert_same(fits(strategy, base, name), fits(strategy, base, "same"), tolerance(strategy))
+
+
+def nu_of(strategy, rows):
+    """Coefficient of log sigma^2 in the criterion."""
+    return len(rows.y) - (rows.x.shape[1] if getattr(strategy, "reml", False) else 0)
+
+
+@every_base
+@every_strategy
+def test_scaling_the_response_scales_the_estimates(fits, strategy, base):
+    fit, c = fits(strategy, base, "same"), -1000.0
+    changes = dict(
+        estimate=c * fit.estimate,
+        std_error=abs(c) * fit.std_error,
+        vcov=c**2 * fit.vcov,
+        covariance=c**2 * fit.covariance,
+        sigma=abs(c) * fit.sigma,
+        criterion=fit.criterion + 2 * nu_of(strategy, BASES[base]) * np.log(abs(c)),
+    )
+    assert_same(fits(strategy, base, "y_scaled"), fit, tolerance(strategy), **changes)
+
+
+@every_base
+@every_strategy
+def test_scaling_a_predictor_scales_its_coefficient(fits, strategy, base):
+    fit = fits(strategy, base, "same")
+    changes = dict(estimate=fit.estimate / SCALE, std_error=fit.std_error / abs(SCALE), vcov=fit.vcov / np.outer(SCALE, SCALE))
+    if isinstance(strategy, LinearMixed):
+        names = [name if isinstance(name, tuple) else (name,) for name in strategy.random]
+        random = [BASES[base].columns.index(n) for block in names for n in block]
+        covariance = fit.covariance / np.outer(SCALE[random], SCALE[random])
+        changes |= dict(covariance=covariance, theta=np.full_like(fit.theta, np.nan))
+        changes |= dict(criterion=fit.criterion + 2 * strategy.reml * np.log(abs(SCALE)).sum())
+    scaled = fits(strategy, base, "x_scaled")
+    if isinstance(strategy, LinearMixed) and not fit.singular:
+        factor = np.linalg.cholesky(changes["covariance"] / fit.sigma**2)
+        entries = np.array(strategy.spec(cross_products(BASES[base])).structure.entries)
+        changes["theta"] = factor[entries[:, 0], entries[:, 1]]
+    # lme4's rule for "singular" looks at theta, which has units: a slope that is scaled up may pass the threshold.
+    assert_same(scaled, dataclasses.replace(fit, singular=scaled.singular, status=scaled.status), tolerance(strategy), **changes)
+
+
+@every_base
+@every_strategy
+def test_adding_a_fixed_effect_adds_to_the_estimate(fits, strategy, base):
+    fit = fits(strategy, base, "same")
+    # A shift of 10 columns' SD costs two digits of the response's square.
+    assert_same(fits(strategy, base, "y_shifted"), fit, 10 * tolerance(strategy), estimate=fit.estimate + SHIFT)
+
+
+def oracle_of(strategy, rows, fit):
+    """The dense computation; a mixed model is evaluated at the reported covariance (its optimality has its own tests)."""
+    match strategy:
+        case PooledOLS():
+            return ols(rows)
+        case ClusterRobust():
+            return cluster_robust(rows, strategy.vcov)
+        case TwoStage():
+            return two_stage(rows)
+    spec = strategy.spec(cross_products(rows))
+    dense = Mixed(rows, spec.random, strategy.reml)
+    found = dense.fit_at(fit.covariance / fit.sigma**2)
+    match strategy.df:
+        case "residual":
+            return found._replace(df=np.full(dense.p, dense.n - dense.p))
+        case _:
+            return found._replace(df=dense.satterthwaite(fit.theta, spec.structure.entries))
+
+
+@every_base
+@every_strategy
+@pytest.mark.parametrize("name", ["same", "x_scaled"])
+def test_a_dense_computation_agrees(fits, strategy, base, name):
+    rows, fit = TRANSFORMS[name](BASES[base]), fits(strategy, base, name)
+    expected = oracle_of(strategy, rows, fit)
+    # Cross-products square the condition of X (5 at "many"); the dense side works on rows. Eleven digits are left.
+    np.testing.assert_allclose(fit.estimate, expected.beta, rtol=1e-9)
+    np.testing.assert_allclose(fit.std_error, np.sqrt(np.diagonal(expected.vcov)), rtol=1e-9)
+    size = np.sqrt(np.outer(np.diagonal(expected.vcov), np.diagonal(expected.vcov)))
+    np.testing.assert_allclose(fit.vcov / size, expected.vcov / size, atol=1e-9)
+    np.testing.assert_allclose(fit.sigma, expected.sigma, rtol=1e-9)
+    np.testing.assert_allclose(fit.criterion, expected.criterion, rtol=1e-10)
+    # The oracle's Hessian is a difference quotient with an error near 1e-9; its eigenvalues span six decades here.
+    np.testing.assert_allclose(fit.df, expected.df, rtol=1e-5)
+
+
+def expected_status(strategy, case):
+    if (strategy, case) in EXCEPTIONS:
+        return EXCEPTIONS[strategy, case]
+    table = EXPECTED[case]
+    return table.get(type(strategy).__name__, table["else"])
+
+
+@every_strategy
+@pytest.mark.parametrize("case", EXPECTED)
+def test_deficient_data_get_a_status(fits, strategy, case):
+    status, expected = Status(int(fits(strategy, "deficient", case).status)), expected_status(strategy, case)
+    assert status.usable if expected is None else status is expected
+
+
+@every_strategy
+@pytest.mark.parametrize("case", DEFICIENT)
+def test_numbers_are_finite_or_withheld(fits, strategy, case):
+    """Never a NaN that is called usable, never a number under a status that says there is none."""
+    fit = fits(strategy, "deficient", case)
+    status = Status(int(fit.status))
+    if status.usable:
+        assert np.isfinite(np.r_[fit.estimate, fit.std_error, fit.vcov.ravel(), fit.theta, fit.covariance.ravel()]).all()
+        assert (fit.std_error > 0).all()
+        assert (fit.df > 0).all()
+        assert fit.converged
+        assert fit.singular == (status is Status.SINGULAR)
+    else:
+        assert not fit.converged
+        if status is not Status.NOT_CONVERGED:
+            numbers = [fit.estimate, fit.std_error, fit.df, fit.vcov, fit.theta, fit.covariance, fit.criterion, fit.sigma]
+            assert np.isnan(np.concatenate([np.ravel(n) for n in numbers])).all()
+            assert not fit.singular
+
+
+@pytest.mark.parametrize("strategy", MIXED, ids=describe)
+def test_no_residual_within_groups_is_not_an_answer(fits, strategy):
+    """Where the random effects reproduce every row, the likelihood has no maximum; other models still have a residual."""
+    fit = fits(strategy, "deficient", "exact_in_each_group")
+    if strategy.random == ("Intercept",):
+        assert Status(int(fit.status)).usable
+    elif len(strategy.random_names()) == 3:
+        assert not Status(int(fit.status)).usable
+
+
+@pytest.mark.parametrize("bad", [dict(estimate=np.array([1.0, np.nan])), dict(vcov=-np.eye(2)), dict(df=0.0)])
+def test_a_number_that_is_none_is_never_called_usable(bad):
+    """The net under every closed form: a NaN or no degrees of freedom under the status ok turn into ``non_finite``."""
+    good = dict(estimate=np.ones(2), vcov=np.eye(2), df=5.0, status=np.int32(0), criterion=np.nan, sigma=np.nan)
+    good = {name: jnp.asarray(value) for name, value in good.items()}
+    assert closed_form(**good).status == Status.OK
+    fit = closed_form(**{**good, **{name: jnp.asarray(value) for name, value in bad.items()}})
+    assert fit.status == Status.NON_FINITE
+    assert not fit.converged
+    assert np.isnan(fit.estimate).all()
+
+
+@every_strategy
+def test_the_order_of_a_batch_changes_nothing(fits, batches, strategy):
+    order = np.random.default_rng(0).permutation(BATCH)
+    permuted = jax.device_get(strategy.fit_batch(jax.tree.map(lambda leaf: leaf[order], batches)))
+    for place, (base, name) in enumerate(PLACES):
+        at = int(np.flatnonzero(order == place)[0])
+        again = jax.tree.map(lambda leaf, at=at: leaf[at], permuted)
+        jax.tree.map(np.testing.assert_array_equal, again, fits(strategy, base, name))
+
+
+# Where every strategy costs a compilation, the last example of a class stands for the others (the mixed model's is the smallest).
+one_of_each_class = pytest.mark.parametrize("strategy", [examples[-1] for examples in EXAMPLES.values()], ids=describe)
+
+
+@one_of_each_class
+def test_a_batch_of_one_is_the_same(fits, strategy):
+    """Another program for another batch size, so another rounding, but no more than that."""
+    for base, name in (("few", "same"), ("deficient", "two_groups")):
+        rows = BASES[base] if base in BASES else DEFICIENT[name]
+        alone = jax.tree.map(lambda leaf: leaf[0], jax.device_get(strategy.fit_batch(batch([rows], GROUPS))))
+        assert_same(alone, fits(strategy, base, name), 1e-12)
+
+
+@one_of_each_class
+def test_fitting_one_by_one_is_the_same(fits, strategy):
+    """``fit``, what the author of a strategy writes, against what the base class makes of it."""
+    fit = jax.jit(strategy.fit)
+    for base, rows in BASES.items():
+        assert_same(jax.device_get(fit(cross_products(rows, GROUPS))), fits(strategy, base, "same"), tolerance(strategy))
+
+
+@pytest.mark.parametrize("strategy", [PooledOLS(), ClusterRobust(), TwoStage()], ids=describe)
+def test_the_compiler_changes_nothing(fits, strategy):
+    """Every operation on its own, by name in Python, against the compiled batch."""
+    with jax.disable_jit():
+        alone = jax.device_get(strategy.fit(cross_products(BASES["few"], GROUPS)))
+    assert_same(alone, fits(strategy, "few", "same"), tolerance(strategy))
+
+
+def test_the_compiler_changes_nothing_in_the_deviance_of_a_mixed_model():
+    """A whole fit takes thousands of single operations; they are mostly this evaluation over and over."""
+    data = cross_products(BASES["few"], GROUPS)
+    spec, problem = MIXED[2].spec(data), jax.jit(pose)(data)
+    factor = np.array([[0.7]])
+    compiled = jax.jit(lambda factor: profile(problem.products, problem.n_rows, factor, spec))(factor)
+    with jax.disable_jit():
+        alone = profile(problem.products, problem.n_rows, factor, spec)
+    # Sums over 50 rows in another order.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), alone, compiled)
+
+
+@every_strategy
+def test_strategies_are_values(strategy):
+    again = dataclasses.replace(strategy)
+    assert again == strategy
+    assert hash(again) == hash(strategy)
+    assert strategy.name == strategy.label
