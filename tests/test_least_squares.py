@@ -32,7 +32,7 @@ def test_a_large_mean_costs_digits_but_not_the_answer(fit, mean):
     # Cross-products of size mean^2 keep 1e-16 mean^2 of the residual sum of squares, with a factor for the sums.
     tolerance = 1e-12 + 1e-14 * mean**2
     np.testing.assert_allclose(got.sigma, np.sqrt(rss / (ROWS - 2)), rtol=tolerance)
-    np.testing.assert_allclose(got.estimate - [mean, 0], beta, atol=tolerance)
+    np.testing.assert_allclose(np.asarray(got.estimate) - [mean, 0], beta, atol=tolerance)
 
 
 def test_what_rounding_hides_is_not_an_answer(fit):

@@ -93,8 +93,7 @@ def check(model: MixedModel) -> tuple[Status, str]:
     status, message = verdict(model.x.values, model.x.names, model.y)
     if status is not Status.TOO_FEW_ROWS and n_rows <= n_effects:
         return Status.TOO_FEW_ROWS, (
-            f"{n_rows} rows cannot determine {n_effects} random effects "
-            f"({widest} in each of {len(model.labels)} groups)"
+            f"{n_rows} rows cannot determine {n_effects} random effects ({widest} in each of {len(model.labels)} groups)"
         )
     if status is Status.OK:
         for block in model.blocks:
