@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"jaxsim: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\njaxsim: interrupted; finished chunks are kept, the same command goes on from there.", file=sys.stderr)
+        print("\njaxsim: interrupted; what was finished is kept, and the same command goes on from there.", file=sys.stderr)
         return 130
 
 
@@ -116,8 +116,8 @@ def _run_study(study: Study, out: Path, options: argparse.Namespace) -> None:
     datasets = len(study.cells) * study.replicates
     if not options.quiet:
         names = ", ".join(estimator.name for estimator in study.estimators)
-        print(f"{len(study.cells)} cells x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
-        print("(the first fits wait for their programs to compile)")
+        cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
+        print(f"{cells} x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
     results = study.run(out, progress=not options.quiet)
     if not options.quiet:
         _print_summary(results)
@@ -147,4 +147,4 @@ def _summary(options: argparse.Namespace) -> None:
 def _print_summary(results: Results) -> None:
     from jaxsim.measures.overview import overview  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
-    print(overview(results.estimates, results.fits))
+    print(overview(results.estimates, results.fits, results.progress[1], results.study.caveats()))

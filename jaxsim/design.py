@@ -17,9 +17,9 @@ import pandas as pd
 from jaxsim import spec
 from jaxsim.errors import InputError
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
-from jaxsim.estimators import Estimator, LinearMixed
+from jaxsim.estimators import Estimator, LinearMixed, TwoStage
 from jaxsim.processes import CATALOGUE as PROCESSES
-from jaxsim.processes import Normal, PoissonSizes, Process, Uniform, UniformSizes
+from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
 from jaxsim.processes.checks import whole_number
 from jaxsim.seeding import content_words, replicate_key
 
@@ -133,6 +133,9 @@ class Study:
     def _check_estimators(self) -> None:
         if not self.estimators:
             raise InputError("a study needs at least one estimator.")
+        for estimator in self.estimators:
+            if not isinstance(estimator, Estimator):
+                raise InputError(f"estimators has {estimator!r}; give instances such as LinearMixed() or TwoStage(label='lm2').")
         labels = [estimator.name for estimator in self.estimators]
         if len(set(labels)) != len(labels):
             raise InputError(f"two estimators share a label in {labels}; give each its own with label=...")
@@ -188,6 +191,24 @@ class Study:
         from jaxsim.sweep.run import run  # noqa: PLC0415 - the design layer does not depend on the engine
 
         return run(self, Path(out), **options)
+
+    def caveats(self) -> tuple[str, ...]:
+        """What is known beforehand about the measures of this study, a sentence each.
+
+        With normal predictors a group's own regression has errors of finite variance only if it has more than P + 1 rows.
+        """
+        size = len(self.process.terms)
+        if not isinstance(self.process, GaussianMultilevel) or size == 1:
+            return ()
+        few = [c for c in self.cells if isinstance(c.process, GaussianMultilevel) and c.process.min_rows <= size + 1]
+        names = [e.name for e in self.estimators if isinstance(e, TwoStage)]
+        if not few or not names:
+            return ()
+        return (
+            f"{', '.join(names)}: in {len(few)} of {len(self.cells)} cells a group may have no more than {size + 1} rows for "
+            f"{size} coefficients. The error of its own regression then has no finite variance, so RMSE, empirical SE, model SE "
+            "error and their Monte Carlo errors do not settle; the median |error|, coverage and rejection do.",
+        )
 
     def to_json(self) -> str:
         """The study as text that :meth:`from_json` reads back to an equal study."""

@@ -16,6 +16,7 @@ class Status(enum.IntEnum):
     TOO_FEW_GROUPS = 5
     ZERO_RESIDUAL = 6
     NON_FINITE = 7
+    ZERO_VARIANCE = 8
 
     @property
     def label(self) -> str:
@@ -41,6 +42,7 @@ _MESSAGES = {
     Status.TOO_FEW_ROWS: "fewer rows than the model has coefficients or random effects",
     Status.TOO_FEW_GROUPS: "fewer than two groups",
     Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly, or so nearly that rounding hides the residual variance",
+    Status.ZERO_VARIANCE: "a standard error is zero: the groups say nothing about the variance of that coefficient",
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
 }
 

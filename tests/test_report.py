@@ -92,7 +92,7 @@ def results_of(folder, grid=None, estimators=MODELS, replicates=6, status=None, 
     """A results folder with made-up numbers, read back."""
     study = Study(process or GaussianMultilevel(n_predictors=2), Grid(**(grid or {})), estimators, replicates, seed=3)
     place = Folder(folder)
-    place.claim(study)
+    place.claim(study, "a plan")
     made, fits = tables(study, status or (lambda model, cell, replicate: "ok"))
     place.write(0, [made], [fits])
     return load(folder)
@@ -352,7 +352,7 @@ def test_words_of_the_study_are_escaped_and_no_formulas(tmp_path):
 
 def test_a_run_that_is_not_complete_says_so(small, tmp_path):
     place = Folder(tmp_path / "run")
-    place.claim(small.study)
+    place.claim(small.study, "a plan")
     held = {name: small.folder.read(name) for name in ("estimates", "fits")}
     first = {name: table.filter(pa.compute.equal(table["cell"], 0)) for name, table in held.items()}
     place.write(0, [first["estimates"]], [first["fits"]])

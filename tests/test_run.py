@@ -9,9 +9,12 @@ import pytest
 
 import jaxsim
 from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage
+from jaxsim.measures.overview import overview
+from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
 from jaxsim.sweep import plan as planning
 from jaxsim.sweep.compile import Programs
+from jaxsim.sweep.plan import fingerprint, plan
 
 # One random slope, so that every part of the engine runs, and few columns, so that it compiles fast.
 STUDY = Study(
@@ -137,7 +140,12 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(Programs, "fit", stop_in_the_second_chunk)
     with pytest.raises(KeyboardInterrupt):
         CHEAP.run(broken, progress=False)
-    assert len(jaxsim.load(broken).fits) == 7 * 2, "the finished chunk can be read already"
+    partial = jaxsim.load(broken)
+    assert len(partial.fits) == 7 * 2, "the finished chunk can be read already"
+    assert partial.progress == (7, 20)
+    assert "UNFINISHED, 7 of 20" in repr(partial)
+    assert "UNFINISHED: 7 of 20 datasets" in overview(partial.estimates, partial.fits, partial.progress[1])
+    assert len(partial.provenance) == 1, "the interrupted session is on record"
     monkeypatch.setattr(Programs, "fit", fit)
     calls.clear()
     fitted = []
@@ -169,15 +177,33 @@ def test_half_written_files_are_not_results(tmp_path):
     [
         (dict(seed=4), "seed: 3 there, 4 here"),
         (dict(replicates=6), "replicates: 5 there, 6 here"),
-        (dict(estimators=(PooledOLS(),)), "estimators"),
-        (dict(process=GaussianMultilevel(n_obs=5, n_predictors=1)), "process"),
+        (dict(estimators=(PooledOLS(), TwoStage(label="second"))), r"estimators\[1\].label: the default there, .second. here"),
+        (dict(estimators=(PooledOLS(),)), "estimators: "),
+        (dict(process=GaussianMultilevel(n_obs=5, n_predictors=1)), r"process.n_obs: 4 there, 5 here"),
     ],
 )
 def test_a_folder_of_another_study_is_refused(tmp_path, change, message):
     folder = tmp_path / "r"
-    jaxsim.store.folder.Folder(folder).claim(CHEAP)
+    Folder(folder).claim(CHEAP, fingerprint(plan(CHEAP)))
     with pytest.raises(InputError, match=message):
         dataclasses.replace(CHEAP, **change).run(folder, progress=False)
+
+
+def test_chunks_of_another_plan_are_not_completed(tmp_path, monkeypatch):
+    """Chunks are known by number: with another division the same number holds other datasets."""
+    monkeypatch.setattr(planning, "CHUNK_DATASETS", 8)
+    CHEAP.run(tmp_path / "r", progress=False)
+    monkeypatch.setattr(planning, "CHUNK_DATASETS", 5)
+    with pytest.raises(InputError, match="other chunks"):
+        CHEAP.run(tmp_path / "r", progress=False)
+    assert len(jaxsim.load(tmp_path / "r").fits) == 40, "what is there can be read"
+
+
+def test_what_is_known_beforehand_is_said(results):
+    """Four rows a group leave two coefficients' own regressions with finite variance; three do not."""
+    assert STUDY.caveats() == results.study.caveats() == ()
+    (said,) = dataclasses.replace(STUDY, process=GaussianMultilevel(n_obs=3, n_predictors=1)).caveats()
+    assert said.startswith("lm2: in 4 of 4 cells")
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):

@@ -66,7 +66,7 @@ def column_names(tokens: Sequence[Token]) -> list[str]:
 def parse(text: str) -> Formula:
     """Take a formula apart; :class:`InputError` quotes what cannot be read."""
     if not isinstance(text, str):
-        raise InputError(f"formula={text!r} must be a string such as 'y ~ x + (x | g)'.")
+        raise InputError(f"the formula comes first, as a string such as 'y ~ x + (x | g)'; a {type(text).__name__} was given.")
     tokens = tokenize(text)
     tildes = [i for i, token in enumerate(tokens) if is_operator(token, "~")]
     if len(tildes) != 1 or tildes[0] in (0, len(tokens) - 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,18 +32,29 @@ class Column:
     logical: bool = False
 
 
+# Calls whose value in a row depends on the other rows.
+WHOLE_COLUMN = re.compile(r"\b(?:scale|center)\s*\(")
+
+
 @dataclass(frozen=True)
 class Rows:
-    """The rows a model can use: ``frame`` has the needed columns only, without missing values; ``dropped`` rows had some."""
+    """The rows a model can use: ``frame`` has the needed columns only, without missing values; ``dropped`` rows had some.
+
+    ``text`` is the formula.
+    """
 
     frame: pd.DataFrame
     dropped: int
+    text: str
 
     @property
     def messages(self) -> tuple[str, ...]:
         """What a user should know about them."""
         plural = "row with missing values was" if self.dropped == 1 else "rows with missing values were"
-        return (f"{self.dropped} {plural} dropped",) if self.dropped else ()
+        if not self.dropped:
+            return ()
+        note = "scale() and center() used the rows that are left, where R uses every row that has the column"
+        return (f"{self.dropped} {plural} dropped", *([note] if WHOLE_COLUMN.search(self.text) else []))
 
 
 def require(data: pd.DataFrame, names: Iterable[str], why: str = "the formula needs") -> None:
@@ -61,8 +73,8 @@ def require(data: pd.DataFrame, names: Iterable[str], why: str = "the formula ne
             raise InputError(f"the data have {count} columns named {name!r}; rename all but one.")
 
 
-def collect(data: pd.DataFrame, names: Sequence[str]) -> Rows:
-    """The named columns on the rows where none of them is missing; raises :class:`InputError` for infinite values."""
+def collect(data: pd.DataFrame, names: Sequence[str], text: str = "") -> Rows:
+    """The columns that the formula ``text`` names, on the rows where none is missing; :class:`InputError` for infinite values."""
     require(data, names)
     kept = data.loc[:, list(names)]
     complete = ~kept.isna().any(axis=1)
@@ -72,7 +84,7 @@ def collect(data: pd.DataFrame, names: Sequence[str]) -> Rows:
     for name in names:
         if types.is_float_dtype(kept[name]):
             check_finite(kept[name].to_numpy(float), name)
-    return Rows(kept, int((~complete).sum()))
+    return Rows(kept, int((~complete).sum()), text)
 
 
 def check_finite(values: np.ndarray, label: str) -> None:
@@ -85,7 +97,7 @@ def check_finite(values: np.ndarray, label: str) -> None:
 def as_column(series: pd.Series, label: str) -> Column:
     """A complete column as numbers or levels: text, categories and booleans have levels.
 
-    The reference level comes first: the first category, the alphabetically first text, FALSE.
+    The reference level comes first: the first category, the alphabetically first text (as :func:`sorted_codes` sorts), FALSE.
     """
     if types.is_bool_dtype(series) and not isinstance(series.dtype, pd.CategoricalDtype):
         return Column(label, series.to_numpy(float), ("FALSE", "TRUE"), logical=True)
@@ -94,8 +106,8 @@ def as_column(series: pd.Series, label: str) -> Column:
     if types.is_numeric_dtype(series) and not types.is_complex_dtype(series):
         return Column(label, series.to_numpy(float))
     if all(isinstance(value, str) for value in series):
-        levels, codes = np.unique(series.to_numpy(str), return_inverse=True)
-        return Column(label, codes.astype(float), tuple(str(level) for level in levels))
+        codes, levels = sorted_codes(series)
+        return Column(label, codes.astype(float), tuple(levels))
     kinds = ", ".join(sorted({type(value).__name__ for value in series}))
     raise InputError(f"column {label!r} holds {kinds}; it must hold numbers, text, booleans or categories. Convert it first.")
 
@@ -120,12 +132,19 @@ def grouping(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.
 
 
 def sorted_codes(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
-    """Codes and the labels that occur: categories in their order, everything else sorted."""
+    """Codes and the labels that occur: categories in their order, everything else sorted, text as a dictionary sorts it.
+
+    R sorts by the locale, and nearly every locale puts ``apple`` before ``Banana``, and ``a`` before ``A``.
+    """
     if isinstance(series.dtype, pd.CategoricalDtype):
         used = series.cat.remove_unused_categories()
         return used.cat.codes.to_numpy(int), list(used.cat.categories)
     codes, labels = pd.factorize(series, sort=True)
-    return codes, list(labels)
+    found = list(labels)
+    if not all(isinstance(label, str) for label in found):
+        return codes, found
+    order = sorted(range(len(found)), key=lambda i: (found[i].casefold(), found[i].swapcase()))
+    return np.argsort(order)[codes], [found[i] for i in order]
 
 
 def two_groups(labels: pd.Index) -> None:

@@ -13,7 +13,7 @@ from jaxsim.bridges.expression import response
 from jaxsim.bridges.formula import Formula, parse
 from jaxsim.bridges.frame import collect, grouping, require, two_groups
 from jaxsim.bridges.model_matrix import ModelMatrix, model_matrix
-from jaxsim.bridges.result import FitResult, check_level, coefficient_table, square
+from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import ClusterRobust, Estimator, PooledOLS, TwoStage
@@ -45,7 +45,7 @@ def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
     """
-    return fit(prepare(formula, data, None, conf_level), PooledOLS(), "Ordinary least squares", conf_level)
+    return announce(fit(prepare(formula, data, None, conf_level), PooledOLS(), "Ordinary least squares", conf_level))
 
 
 def lm(formula: str, data: pd.DataFrame, cluster: str = "Group", vcov: str = "CR1S", conf_level: float = 0.95) -> FitResult:
@@ -63,7 +63,8 @@ def lm(formula: str, data: pd.DataFrame, cluster: str = "Group", vcov: str = "CR
     if choose("vcov", vcov, (*CONVENTIONS, "iid")) == "iid":
         return ols(formula, data, conf_level)
     regression = prepare(formula, data, column_argument("cluster", cluster), conf_level, "cluster")
-    return fit(regression, ClusterRobust(vcov), f"Ordinary least squares, cluster-robust standard errors ({vcov})", conf_level)
+    method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
+    return announce(fit(regression, ClusterRobust(vcov), method, conf_level))
 
 
 def lm2(formula: str, data: pd.DataFrame, group: str = "Group", conf_level: float = 0.95) -> FitResult:
@@ -76,12 +77,8 @@ def lm2(formula: str, data: pd.DataFrame, group: str = "Group", conf_level: floa
     Raises:
         InputError: as :func:`ols`; also for fewer than two groups.
     """
-    return fit(
-        prepare(formula, data, column_argument("group", group), conf_level, "group"),
-        TwoStage(),
-        "Two-stage: a regression per group, then a t test",
-        conf_level,
-    )
+    regression = prepare(formula, data, column_argument("group", group), conf_level, "group")
+    return announce(fit(regression, TwoStage(), "Two-stage: a regression per group, then a t test", conf_level))
 
 
 def column_argument(argument: str, value: str) -> str:
@@ -99,9 +96,9 @@ def prepare(text: str, data: pd.DataFrame, group: str | None, conf_level: float,
         raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
     names = formula.names
     if group is not None:
-        require(data, [group], f"{argument}={group!r} asks for")
+        require(data, [group], f"{argument}={group!r} names the column of the groups, so there must be")
         names = tuple(dict.fromkeys((*names, group)))
-    rows = collect(data, names)
+    rows = collect(data, names, text)
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
     if not x.names:
         raise InputError(f"the formula {text!r} has no coefficients; write 'y ~ 1' for an intercept.")
@@ -164,10 +161,23 @@ def explain(status: Status, regression: Regression, estimator: Estimator) -> str
     if isinstance(estimator, TwoStage) and regression.labels is not None:
         values, codes = regression.x.values, regression.codes
         wrong = [str(label) for g, label in enumerate(regression.labels) if dependent(values[codes == g])]
+        if len(wrong) == len(regression.labels):
+            return f"no group can be fitted alone: {between_groups(regression)} a two-stage analysis needs variation within groups"
         if wrong:
             listed = ", ".join(wrong[:3]) + (", .." if len(wrong) > 3 else "")
             return f"{len(wrong)} of {len(regression.labels)} groups cannot be fitted alone ({listed}); leave them out"
     return status.message
+
+
+def between_groups(regression: Regression) -> str:
+    """Which coefficients' columns do not vary within any group, as the beginning of a sentence."""
+    values, codes = regression.x.values, regression.codes
+    assert regression.labels is not None
+    varies = np.zeros(values.shape[1], bool)
+    for g in range(len(regression.labels)):
+        varies |= np.ptp(values[codes == g], axis=0) > 0
+    names = [name for name, v in zip(regression.x.names, varies, strict=True) if not v and name != "(Intercept)"]
+    return f"{', '.join(names)} does not vary within groups;" if names else "too few rows in each;"
 
 
 def cross_products(basis: Basis, rest: np.ndarray, codes: np.ndarray | None) -> CrossProducts:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from jaxsim.bridges.mixed_fit import Estimates, estimate
 from jaxsim.bridges.mixed_model import MixedModel, prepare
-from jaxsim.bridges.result import FitResult, check_level, coefficient_table, square
+from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.lmm.estimator import DF_METHODS
 
@@ -39,7 +39,7 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={reml!r} must be True (REML) or False (maximum likelihood).")
     model = prepare(formula, data)
-    return report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level)
+    return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
 
 
 def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float) -> FitResult:

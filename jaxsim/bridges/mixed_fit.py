@@ -55,6 +55,8 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     # lme4's isSingular looks at theta in the units of the data.
     singular = bool((np.diagonal(factor) < solution.LME4_SINGULAR).any())
     status = (Status.SINGULAR if singular else Status.OK) if found.optimal else Status.NOT_CONVERGED
+    if status.usable and not (np.isfinite(found.vcov).all() and (satterthwaite > 0).all()):
+        return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
     message = BOUNDARY if singular else ""
     residual_df = np.full(len(start), len(rest) - len(start), float)
     return Estimates(

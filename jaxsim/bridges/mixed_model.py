@@ -54,7 +54,7 @@ def prepare(text: str, data: pd.DataFrame) -> MixedModel:
     formula = parse(text)
     if not formula.random:
         raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
-    rows = collect(data, formula.names)
+    rows = collect(data, formula.names, text)
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
     if not x.names:
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")

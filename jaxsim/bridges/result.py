@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,3 +93,10 @@ def check_level(conf_level: float) -> None:
     """Raise :class:`InputError` unless the level lies between 0 and 1."""
     if isinstance(conf_level, bool) or not isinstance(conf_level, (int, float)) or not 0 < conf_level < 1:
         raise InputError(f"conf_level={conf_level!r} must be a number between 0 and 1, such as 0.95.")
+
+
+def announce(fit: FitResult) -> FitResult:
+    """Warn of everything in ``messages`` (dropped rows, a singular or failed fit) and return the fit."""
+    for message in fit.messages:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    return fit

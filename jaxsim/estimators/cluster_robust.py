@@ -13,6 +13,9 @@ from jaxsim.estimators.base import Estimator, Fit, closed_form, first_status
 from jaxsim.estimators.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
+# Squared rounding errors of scores relative to the classical variance are about 1e-30; nothing real is as small as this.
+ZERO_VARIANCE = 1e-20
+
 CONVENTIONS: tuple[str, ...] = ("CR0", "CR1", "CR1S", "pymer4")
 
 
@@ -64,12 +67,16 @@ class ClusterRobust(Estimator):
         scores = products[:, :-1, -1] - products[:, :-1, :-1] @ ls.beta
         scale, df = correction(self.vcov, n_groups, n_rows, n_fixed)
         half = scores @ ls.bread
+        vcov = scale * half.T @ half
+        classical = ls.rss / (n_rows - n_fixed) * jnp.diagonal(ls.bread)
         status = first_status(
             (~jnp.isfinite(total).all(), Status.NON_FINITE),
             (n_rows <= n_fixed, Status.TOO_FEW_ROWS),
             ((n_groups < 2) | (df <= 0), Status.TOO_FEW_GROUPS),
             (~ls.full_rank, Status.RANK_DEFICIENT),
             (ls.exact, Status.ZERO_RESIDUAL),
+            # A coefficient whose scores are zero in every cluster (one per cluster, say) has a variance of rounding errors.
+            ((jnp.diagonal(vcov) <= ZERO_VARIANCE * classical).any(), Status.ZERO_VARIANCE),
         )
         sigma = jnp.sqrt(ls.rss / (n_rows - n_fixed))
-        return closed_form(ls.beta, scale * half.T @ half, df, status, gaussian_deviance(ls.rss, n_rows), sigma)
+        return closed_form(ls.beta, vcov, df, status, gaussian_deviance(ls.rss, n_rows), sigma)

@@ -13,6 +13,7 @@ CATALOGUE: dict[str, Callable[[Sample], Measured]] = {
     "empirical_se": accuracy.empirical_se,
     "mse": accuracy.mse,
     "rmse": accuracy.rmse,
+    "median_absolute_error": accuracy.median_absolute_error,
     "model_se": precision.model_se,
     "model_se_error": precision.model_se_error,
     "mean_width": precision.mean_width,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,12 +14,14 @@ from jaxsim.measures.summarise import summarise
 SHOWN = {
     "bias": "bias",
     "rmse": "RMSE",
-    "empirical_se": "empirical SE",
+    "median_absolute_error": "median |error|",
     "model_se_error": "model SE error %",
     "coverage": "coverage",
-    "rejection": "rejection",
+    "power": "power",
+    "type_one_error": "type I error",
 }
 RATES = {"singular": "singular", "failure": "failed"}
+PROPORTIONS = frozenset({*RATES, "coverage", "power", "type_one_error"})
 # A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
 LARGEST_DECIMALS = 5
 
@@ -47,9 +49,23 @@ def rate_with_error(value: float, mcse: float, low: float, high: float) -> str:
     return with_error(value, mcse)
 
 
+def main_measures(estimates: pd.DataFrame, by: Sequence[str], policy: str = "available") -> pd.DataFrame:
+    """The measures of ``SHOWN``, long. Rejections of coefficients that are zero and of those that are not are never pooled.
+
+    As :func:`jaxsim.measures.summarise`, with measures named ``power`` and ``type_one_error``, each where it exists.
+    """
+    common = [name for name in SHOWN if name not in ("power", "type_one_error")]
+    parts = [summarise(estimates, by, policy=policy, measures=common)]
+    zero = estimates["truth"] == 0
+    for name, rows in (("power", estimates[~zero]), ("type_one_error", estimates[zero])):
+        if len(rows):
+            parts.append(summarise(rows, by, policy=policy, measures=["rejection"]).assign(measure=name))
+    return pd.concat(parts, ignore_index=True)
+
+
 def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "available") -> pd.DataFrame:
-    """Strategies as rows, measures as columns, text with Monte Carlo errors; averaged over all cells and terms."""
-    measured = summarise(estimates, ["model"], policy=policy, measures=list(SHOWN))
+    """Strategies as rows, measures as columns, text with Monte Carlo errors: averages of the measures of all cells and terms."""
+    measured = main_measures(estimates, ["model"], policy)
     rated = rates(fits, ["model"])
     rated = rated[(rated["measure"] != "singular") | rated["model"].isin(_mixed_models(fits))]
     rated = rated[rated["measure"].isin(list(RATES))]
@@ -57,7 +73,7 @@ def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "availab
     long["shown"] = [_shown(row) for row in long.to_dict("records")]
     wide = long.pivot(index="model", columns="measure", values="shown")
     names = SHOWN | RATES
-    wide = wide.reindex(columns=list(names), index=measured["model"].drop_duplicates())
+    wide = wide.reindex(columns=[name for name in names if name in wide], index=measured["model"].drop_duplicates())
     return wide.astype(object).fillna("–").rename(columns=names)
 
 
@@ -67,11 +83,24 @@ def _mixed_models(fits: pd.DataFrame) -> set[str]:
     return set(fits.loc[components.notna().any(axis=1), "model"].astype(str))
 
 
-def overview(estimates: pd.DataFrame, fits: pd.DataFrame) -> str:
-    """The headline as text for a terminal; under both policies if some fits failed."""
+def overview(estimates: pd.DataFrame, fits: pd.DataFrame, planned: int | None = None, notes: Sequence[str] = ()) -> str:
+    """The headline as text for a terminal; under both policies if some fits failed.
+
+    Args:
+        estimates, fits: the tables of a run.
+        planned: datasets of the whole study; fewer in the tables, and the text says first that the run is unfinished.
+        notes: what a reader must know about these numbers, printed below them.
+    """
     cells, terms = estimates["cell"].nunique(), estimates["term"].nunique()
     datasets = fits[["cell", "replicate"]].drop_duplicates().shape[0]
-    lines = [
+    lines = []
+    if planned is not None and datasets < planned:
+        lines += [
+            f"UNFINISHED: {datasets:,} of {_count(planned, 'dataset')}. What follows averages over those alone; "
+            "the command that began the run completes it.",
+            "",
+        ]
+    lines += [
         f"Averaged over {_count(cells, 'cell')} and {_count(terms, 'coefficient')}, {_count(datasets, 'dataset')} "
         "(± Monte Carlo standard error):",
         "",
@@ -81,11 +110,13 @@ def overview(estimates: pd.DataFrame, fits: pd.DataFrame) -> str:
     if failed.any():
         lines += ["", "The same, only for datasets that every strategy could fit (listwise):", ""]
         lines += [_text(headline(estimates, fits, "listwise"))]
+    for note in notes:
+        lines += ["", note]
     return "\n".join(lines)
 
 
 def _shown(row: Mapping[Hashable, Any]) -> str:
-    if row["measure"] in (*RATES, "coverage", "rejection"):
+    if row["measure"] in PROPORTIONS:
         return rate_with_error(row["value"], row["mcse"], row["low"], row["high"])
     return with_error(row["value"], row["mcse"])
 

@@ -9,55 +9,42 @@ import pandas as pd
 
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import accuracy
-from jaxsim.measures.grouping import group_codes, groups_of
-from jaxsim.measures.policy import POLICIES, is_counted, is_usable, require
-from jaxsim.measures.sample import Groups, Measured, Sample
-from jaxsim.measures.summarise import NUMBERS, tabulate
+from jaxsim.measures.combine import lines_of, tabulate
+from jaxsim.measures.inference import covers
+from jaxsim.measures.policy import is_counted, require
+from jaxsim.measures.sample import Measured, Sample, Strata, mean_of
+from jaxsim.measures.summarise import NUMBERS, STRATUM
 
 Pair = tuple[Sample, Sample]
 
 
 def _difference(of: Callable[[Sample], np.ndarray]) -> Callable[[Pair], Measured]:
-    """Mean of per-row differences; error ``sd(d) / sqrt(n)``."""
-
-    def measure(pair: Pair) -> Measured:
-        d = of(pair[0]) - of(pair[1])
-        return Measured(pair[0].groups.mean(d), pair[0].groups.error_of_mean(d))
-
-    return measure
+    """Mean of per-dataset differences; error ``sd(d) / sqrt(n)``."""
+    return lambda pair: mean_of(pair[0].strata, of(pair[0]) - of(pair[1]))
 
 
 def rmse(pair: Pair) -> Measured:
     """Difference of the root mean squared errors; error by the delta method on the paired squared errors."""
-    groups = pair[0].groups
-    values = [accuracy.rmse(sample).value for sample in pair]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        parts = [sample.error**2 / (2 * value)[groups.code] for sample, value in zip(pair, values, strict=True)]
-    return Measured(values[0] - values[1], groups.error_of_mean(parts[0] - parts[1]))
+    model, reference = (accuracy.rmse(sample) for sample in pair)
+    influence = model.influence - reference.influence
+    return Measured(model.value - reference.value, pair[0].strata.error_of_mean(influence), influence)
 
 
 def relative_precision(pair: Pair) -> Measured:
-    """``100 ((EmpSE_reference / EmpSE_model)^2 - 1)``, the percentage of datasets the reference would have to have more.
+    """``100 ((EmpSE_reference / EmpSE_model)^2 - 1)``, the percentage by which the model is more precise than the reference.
 
-    Error ``200 (ratio)^2 sqrt((1 - rho^2) / (n - 1))`` with ``rho`` the correlation of the two errors (White 2010); where a group
-    pools cells or terms it is the delta method's.
+    Error ``200 (ratio)^2 sqrt((1 - rho^2) / (n - 1))`` with ``rho`` the correlation of the two errors (White 2010).
     """
-    model, reference = pair
-    groups = model.groups
-    centred = [sample.error - groups.mean(sample.error)[groups.code] for sample in pair]
-    var_m, var_r = groups.variance(model.error), groups.variance(reference.error)
+    strata = pair[0].strata
+    errors = [strata.centred(sample.error) for sample in pair]
+    var_m, var_r = (strata.sd(sample.error) ** 2 for sample in pair)
+    n = strata.size
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = var_r / var_m
-        n = groups.size
-        rho2 = (groups.mean(centred[0] * centred[1]) * n / (n - 1)) ** 2 / (var_m * var_r)
-        plain = 200 * ratio * np.sqrt(np.maximum(1 - rho2, 0) / (n - 1))
-        influence = ratio[groups.code] * (centred[1] ** 2 / var_r[groups.code] - centred[0] ** 2 / var_m[groups.code])
-    pooled = 100 * groups.error_of_mean(influence)
-    return Measured(100 * (ratio - 1), np.where(groups.is_plain, plain, pooled))
-
-
-def _covers(sample: Sample) -> np.ndarray:
-    return ((sample.conf_low <= sample.truth) & (sample.truth <= sample.conf_high)).astype(float)
+        ratio = 100 * var_r / var_m
+        rho2 = (strata.mean(errors[0] * errors[1]) * n / (n - 1)) ** 2 / (var_m * var_r)
+        mcse = 2 * ratio * np.sqrt(np.maximum(1 - rho2, 0) / (n - 1))
+        relative = errors[1] ** 2 / var_r[strata.code] - errors[0] ** 2 / var_m[strata.code]
+    return Measured(ratio - 100, mcse, strata.centred(ratio[strata.code] * relative))
 
 
 CATALOGUE: dict[str, Callable[[Pair], Measured]] = {
@@ -67,7 +54,7 @@ CATALOGUE: dict[str, Callable[[Pair], Measured]] = {
     "rmse": rmse,
     "relative_precision": relative_precision,
     "std_error": _difference(lambda sample: sample.std_error),
-    "coverage": _difference(_covers),
+    "coverage": _difference(lambda sample: covers(sample, sample.truth).astype(float)),
     "rejection": _difference(lambda sample: (sample.p_value < sample.alpha).astype(float)),
 }
 
@@ -79,48 +66,52 @@ def paired(
 
     Args:
         estimates: long table of a run.
-        by: columns that define the groups, without ``model``.
+        by: columns that define the lines, without ``model``; a line that spans several cells or coefficients shows the average
+            of their differences.
         reference: the label of the strategy that is subtracted.
         policy: ``listwise`` uses datasets that every strategy could fit, ``available`` those that the two compared could.
         alpha: level of the tests behind ``rejection``.
 
     Returns:
-        One row per model, group and measure: ``model, reference, *by, measure, value, mcse, low, high, n_used, n_failed, policy``;
+        One row per model, line and measure: ``model, reference, *by, measure, value, mcse, low, high, n_used, n_failed, policy``;
         ``n_failed`` counts pairs left out. Measures are the names in ``CATALOGUE`` of this module.
 
     Raises:
-        InputError: for an unknown column, policy or reference, ``model`` in ``by``, or a table with one strategy only.
+        InputError: for an unknown column, policy or reference, ``model`` in ``by``, a table with one strategy only, or one that
+            has some fit twice.
     """
-    require(estimates, [*by, *NUMBERS, "cell", "replicate", "model", "term", "status"], "estimates")
-    choose("policy", policy, POLICIES)
+    require(estimates, [*by, *NUMBERS, *STRATUM, "replicate", "status"], "estimates")
     if "model" in by:
         raise InputError("by holds 'model', which a paired comparison crosses; leave it out.")
     models = [str(m) for m in pd.unique(estimates["model"].astype(str))]
     choose("reference", reference, models)
     if len(models) < 2:
         raise InputError(f"the table has one strategy only ({reference}): there is nothing to compare it with.")
-    counted = is_counted(estimates, "listwise") if policy == "listwise" else is_usable(estimates)
-    table = estimates.assign(_counted=counted).sort_values(["cell", "replicate", "term"], kind="stable")
-    by_model = {name: part.reset_index(drop=True) for name, part in table.groupby("model", observed=True)}
-    base = by_model[reference]
-    parts = [_compare(by_model[m], base, by, alpha).assign(model=m) for m in models if m != reference]
+    if estimates.duplicated([*STRATUM, "replicate"]).any():
+        raise InputError("the estimates table has some estimate twice; give each cell, replicate, model and term once.")
+    table = estimates.assign(_counted=is_counted(estimates, policy))
+    base = table[table["model"] == reference]
+    parts = [_compare(table[table["model"] == m], base, by, alpha).assign(model=m) for m in models if m != reference]
     columns = ["model", "reference", *by, "measure", "value", "mcse", "low", "high", "n_used", "n_failed", "policy"]
     return pd.concat(parts, ignore_index=True).assign(reference=reference, policy=policy)[columns]
 
 
 def _compare(one: pd.DataFrame, base: pd.DataFrame, by: Sequence[str], alpha: float) -> pd.DataFrame:
-    """All paired measures of one strategy against the reference."""
-    both = one["_counted"].to_numpy() & base["_counted"].to_numpy()
-    code, lines = group_codes(one, by)
-    groups = groups_of(one[both], code[both], len(lines))
-    pair = (_sample(one[both], groups, alpha), _sample(base[both], groups, alpha))
-    left_out = np.bincount(code[~both], minlength=len(lines))
+    """All paired measures of one strategy against the reference; rows are matched by cell, replicate and term."""
+    key = ["cell", "replicate", "term"]
+    other = base[[*key, *NUMBERS, "_counted"]]
+    both = one.merge(other, on=key, how="left", suffixes=("", "_reference"), validate="one_to_one")
+    counted = both["_counted"].to_numpy() & both["_counted_reference"].eq(True).to_numpy()
+    every = lines_of(both, by, ("cell", "term"))
+    lines, used = every.keep(counted), both[counted]
+    pair = (_sample(used, "", lines.strata, alpha), _sample(used, "_reference", lines.strata, alpha))
+    left_out = every.per_line(~counted)
     rows = [
-        tabulate(lines, name, measure(pair), groups).assign(n_failed=left_out, _order=np.arange(len(lines)))
+        tabulate(lines, name, measure(pair)).assign(n_failed=left_out, _order=np.arange(lines.count))
         for name, measure in CATALOGUE.items()
     ]
     return pd.concat(rows, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True).drop(columns="_order")
 
 
-def _sample(table: pd.DataFrame, groups: Groups, alpha: float) -> Sample:
-    return Sample(groups=groups, alpha=alpha, **{name: table[name].to_numpy(float) for name in NUMBERS})
+def _sample(table: pd.DataFrame, suffix: str, strata: Strata, alpha: float) -> Sample:
+    return Sample(strata=strata, alpha=alpha, **{name: table[name + suffix].to_numpy(float) for name in NUMBERS})

@@ -21,14 +21,18 @@ def is_counted(table: pd.DataFrame, policy: str) -> np.ndarray:
 
     Args:
         table: estimates or fits, with ``cell``, ``replicate`` and ``status``.
-        policy: ``available`` counts every usable fit; ``listwise`` only datasets that every strategy of the table could fit.
+        policy: ``available`` counts every usable fit; ``listwise`` only datasets that every strategy of the table could fit (a
+            row that is not there is a fit that is not there).
     """
     choose("policy", policy, POLICIES)
     usable = is_usable(table)
     if policy == "available":
         return usable
-    dataset = dataset_code(table)
-    return ~np.isin(dataset, dataset[~usable])
+    keys = [name for name in ("model", "term") if name in table.columns]
+    wanted = table[["cell", *keys]].drop_duplicates().groupby("cell").size()
+    found = table[usable].groupby(["cell", "replicate"]).size()
+    complete = found.index[found.to_numpy() == wanted.reindex(found.index.get_level_values("cell")).to_numpy()]
+    return pd.MultiIndex.from_frame(table[["cell", "replicate"]]).isin(complete)
 
 
 def dataset_code(table: pd.DataFrame) -> np.ndarray:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.grouping import counts, group_codes, groups_of
+from jaxsim.measures.combine import lines_of, tabulate
 from jaxsim.measures.policy import is_usable, require
-from jaxsim.measures.sample import Measured
-from jaxsim.measures.summarise import tabulate
+from jaxsim.measures.sample import rate_of
 from jaxsim.status import Status
 
 
@@ -34,9 +33,8 @@ def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     Raises:
         InputError: for an unknown column or an empty table.
     """
-    require(fits, [*by, "cell", "replicate", "status", "converged", "singular"], "fits")
-    code, lines = group_codes(fits, by)
-    groups = groups_of(fits, code, len(lines))
+    require(fits, [*by, "cell", "replicate", "model", "status", "converged", "singular"], "fits")
+    lines = lines_of(fits, by, ("cell", "model"))
     failure = ~is_usable(fits)
     events = {
         "convergence": fits["converged"].to_numpy(bool),
@@ -44,15 +42,12 @@ def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         "failure": failure,
         "success": is_success(fits),
     }
-    parts = []
-    for name, event in events.items():
-        rate = groups.mean(event.astype(float))
-        plain = np.sqrt(rate * (1 - rate) / groups.size)
-        mcse = np.where(groups.is_plain, plain, groups.error_of_mean(event.astype(float)))
-        parts.append(tabulate(lines, name, Measured(rate, mcse, is_rate=True), groups).assign(_order=np.arange(len(lines))))
-    table = pd.concat(parts, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True)
-    failed = counts(code, failure, len(lines))
-    return table.assign(n_failed=failed[table["_order"]]).drop(columns="_order")
+    failed = lines.per_line(failure)
+    parts = [
+        tabulate(lines, name, rate_of(lines.strata, event)).assign(n_failed=failed, _order=np.arange(lines.count))
+        for name, event in events.items()
+    ]
+    return pd.concat(parts, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True).drop(columns="_order")
 
 
 def reasons(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from jaxsim.errors import InputError
-from jaxsim.measures.policy import require
+from jaxsim.measures.policy import is_usable, require
 from jaxsim.measures.rates import is_success
 
 # The post's names of the conditions. Its "Btwn_grp_sigma" is a standard deviation.
@@ -31,7 +31,7 @@ def seed_post(estimates: pd.DataFrame, fits: pd.DataFrame, constants: Mapping[st
     Raises:
         InputError: if the tables and ``constants`` lack one of the three conditions.
     """
-    require(estimates, ["cell", "replicate", "model", "truth", "estimate", "std_error", "statistic"], "estimates")
+    require(estimates, ["cell", "replicate", "model", "truth", "estimate", "std_error", "statistic", "status"], "estimates")
     require(fits, ["cell", "replicate", "model", "status", "converged", "singular"], "fits")
     key = ["cell", "replicate", "model"]
     parts = estimates[key].assign(
@@ -39,9 +39,8 @@ def seed_post(estimates: pd.DataFrame, fits: pd.DataFrame, constants: Mapping[st
         SE_sum=estimates["std_error"],
         T_sum=estimates["statistic"].abs(),
     )
-    by_fit = parts.groupby(key, observed=True, sort=False)
-    # A failed fit has no numbers at all; min_count keeps its sums NaN instead of 0.
-    sums = by_fit.sum(min_count=1).reset_index()
+    # Only fits that are answers have sums; one that stopped early has numbers, but they are not its strategy's.
+    sums = parts[is_usable(estimates)].groupby(key, observed=True, sort=False).sum().reset_index()
     table = fits.assign(Fit_success=is_success(fits)).merge(sums, on=key, how="left")
     for name in CONDITIONS:
         if name not in table:

@@ -54,6 +54,11 @@ class GroupSizes(abc.ABC):
     def largest(self) -> int:
         """An upper bound of the rows of one group (rows beyond it are cut: chosen so that this is rarer than 1e-12)."""
 
+    @property
+    @abc.abstractmethod
+    def smallest(self) -> int:
+        """The least rows that one group can have."""
+
     @abc.abstractmethod
     def parameters(self) -> np.ndarray:
         """The numbers of the distribution, ``[2]``."""
@@ -83,6 +88,11 @@ class UniformSizes(GroupSizes):
     def largest(self) -> int:
         """``high``."""
         return self.high
+
+    @property
+    def smallest(self) -> int:
+        """``low``."""
+        return self.low
 
     def parameters(self) -> np.ndarray:
         """``[low, high]``."""
@@ -116,6 +126,11 @@ class PoissonSizes(GroupSizes):
         """About eight standard deviations above the mean."""
         excess = self.mean - self.minimum
         return self.minimum + math.ceil(excess + 8 * math.sqrt(excess) + 20)
+
+    @property
+    def smallest(self) -> int:
+        """``minimum``."""
+        return self.minimum
 
     def parameters(self) -> np.ndarray:
         """``[minimum, mean - minimum]``."""

@@ -91,6 +91,13 @@ class GaussianMultilevel(Process):
             return self.n_obs.largest
         return self.n_obs if isinstance(self.n_obs, int) else max(self.n_obs)
 
+    @property
+    def min_rows(self) -> int:
+        """The smallest number of rows one group can have."""
+        if isinstance(self.n_obs, GroupSizes):
+            return self.n_obs.smallest
+        return self.n_obs if isinstance(self.n_obs, int) else min(self.n_obs)
+
     def covariance(self) -> np.ndarray:
         """``Sigma``, ``[P, P]``."""
         size = len(self.terms)

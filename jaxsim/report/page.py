@@ -111,6 +111,7 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "name": results.out.resolve().name,
         "study": results.study,
         "policy": numbers.policy,
+        "progress": results.progress,
         "facts": tables.facts(results),
         "factors": tables.factors(results),
         "process": tables.process(results.study),

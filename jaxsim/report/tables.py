@@ -12,14 +12,14 @@ import pandas as pd
 from jaxsim import measures, spec
 from jaxsim.design import Study
 from jaxsim.estimators import LinearMixed
-from jaxsim.measures.overview import SHOWN, headline, rate_with_error, with_error
+from jaxsim.measures.overview import SHOWN, headline, main_measures, rate_with_error, with_error
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.store.results import Results
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
 LONGEST = 200  # characters of a level; lists of group sizes can be very long
-PROPORTIONS = {*RATES, "coverage", "rejection"}
+PROPORTIONS = {*RATES, "coverage", "power", "type_one_error"}
 POLICY_TEXT = {
     "available": "every usable fit counts (“available”)",
     "listwise": "only datasets that every strategy could fit count (“listwise”)",
@@ -39,8 +39,7 @@ class Table:
 def facts(results: Results) -> list[tuple[str, str]]:
     """The size of the study."""
     study = results.study
-    planned = len(study.cells) * study.replicates
-    done = len(results.fits[["cell", "replicate"]].drop_duplicates())
+    done, planned = results.progress
     datasets = f"{done:,}" if done == planned else f"{done:,} of {planned:,} planned: the run is not complete"
     return [
         ("cells", f"{len(study.cells):,}"),
@@ -96,11 +95,12 @@ def headlines(numbers: Numbers) -> list[Table]:
 def by_term(numbers: Numbers) -> Table:
     """The same for each coefficient."""
     results = numbers.results
-    long = measures.summarise(results.estimates, ["term", "model"], policy=numbers.policy, measures=list(SHOWN))
-    rows = _wide(long, ["term", "model"], list(SHOWN))
+    long = main_measures(results.estimates, ["term", "model"], numbers.policy)
+    shown = [name for name in SHOWN if name in set(long["measure"])]
+    rows = _wide(long, ["term", "model"], shown)
     order = {term: i for i, term in enumerate(results.study.process.terms)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))
-    return Table("", ["coefficient", "strategy", *SHOWN.values(), "estimates used"], rows, labels=2)
+    return Table("", ["coefficient", "strategy", *(SHOWN[name] for name in shown), "estimates used"], rows, labels=2)
 
 
 def rates(results: Results) -> Table:

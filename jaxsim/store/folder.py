@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jaxsim.design import Study
 from jaxsim.errors import InputError
+
+# How much of the difference between two studies an error shows.
+SHOWN_DIFFERENCES, LONGEST_VALUE = 3, 80
 
 
 class Folder:
@@ -24,20 +29,30 @@ class Folder:
         """The study's description; its presence makes a folder a results folder."""
         return self.path / "study.json"
 
-    def claim(self, study: Study) -> None:
+    def claim(self, study: Study, plan: str) -> None:
         """Make the folder this study's, or check that it already is.
 
+        Args:
+            study: whose results go there.
+            plan: fingerprint of which datasets its chunks hold: finished chunks are known by their numbers alone.
+
         Raises:
-            InputError: if it holds another study, or files that are not results.
+            InputError: if it holds another study, chunks of another plan, or files that are not results.
         """
         if self.study_file.exists():
             held = self.study_file.read_text()
             if held != study.to_json():
                 raise InputError(f"{self.path} holds another study ({_difference(held, study)}); give another --out, or remove it.")
+            if self._plan_file.read_text().strip() != plan:
+                raise InputError(
+                    f"{self.path} holds this study, but divided into other chunks (by another version of jaxsim): what is there "
+                    "can be read, not completed. Give another --out, or go on with the version named in its provenance.json."
+                )
             return
         if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
             raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
         self._chunks.mkdir(parents=True, exist_ok=True)
+        self._write_text(self._plan_file, plan + "\n")
         self._write_text(self.study_file, study.to_json())
 
     def study(self) -> Study:
@@ -77,6 +92,10 @@ class Folder:
         return json.loads(file.read_text()) if file.exists() else []
 
     @property
+    def _plan_file(self) -> Path:
+        return self.path / "plan.sha256"
+
+    @property
     def _chunks(self) -> Path:
         return self.path / "chunks"
 
@@ -91,7 +110,27 @@ class Folder:
 
 
 def _difference(held: str, study: Study) -> str:
-    old, new = json.loads(held), json.loads(study.to_json())
-    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    shown = [f"{name}: {old.get(name)} there, {new.get(name)} here" for name in names if name in ("replicates", "seed")]
-    return "; ".join(shown or [f"another {' and '.join(names)}"])
+    """The first differences of two descriptions, as ``path: one there, other here``."""
+    found = list(_differences(json.loads(held), json.loads(study.to_json()), ""))
+    more = f"; and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
+    return "; ".join(found[:SHOWN_DIFFERENCES]) + more
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict) and old.get("type") == new.get("type"):
+        for name in {**old, **new}:
+            yield from _differences(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and not _is_flat(old):
+        for i, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(one, other, f"{path}[{i}]")
+    elif old != new:
+        yield f"{path}: {_brief(old)} there, {_brief(new)} here"
+
+
+def _is_flat(values: list[Any]) -> bool:
+    return not any(isinstance(value, dict | list) for value in values)
+
+
+def _brief(value: Any) -> str:
+    text = "the default" if value is None else json.dumps(value)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 2] + ".."

@@ -57,6 +57,12 @@ class Results:
         return self._table("fits")
 
     @property
+    def progress(self) -> tuple[int, int]:
+        """Datasets that are finished, and datasets of the whole study."""
+        done = len(self.fits[["cell", "replicate"]].drop_duplicates())
+        return done, len(self.study.cells) * self.study.replicates
+
+    @property
     def provenance(self) -> list[dict[str, object]]:
         """Records of the sessions that computed these results, oldest first."""
         return self.folder.provenance()
@@ -89,10 +95,11 @@ class Results:
         return measures.seed_post(self.estimates, self.fits, {k: v for k, v in process.items() if k not in self.factors})
 
     def __repr__(self) -> str:
-        study = self.study
+        study, (done, planned) = self.study, self.progress
+        unfinished = "" if done == planned else f"; UNFINISHED, {done} of {planned} datasets"
         return (
             f"Results({str(self.out)!r}: {len(study.cells)} cells x {study.replicates} datasets x "
-            f"{', '.join(e.name for e in study.estimators)})"
+            f"{', '.join(e.name for e in study.estimators)}{unfinished})"
         )
 
     def _table(self, name: str) -> pd.DataFrame:

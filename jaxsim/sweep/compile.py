@@ -41,6 +41,11 @@ class Programs:
         for i, estimator in enumerate(self.study.estimators):
             self.fits[batch, i] = self.pool.submit(compile_program, estimator.fit_batch, shapes.data)
 
+    def ready(self, chunk: Chunk, estimator: int | None = None) -> bool:
+        """Whether the simulator of a chunk, or the program of one of its strategies, is compiled already."""
+        future = self.simulators[chunk.batch] if estimator is None else self.fits[chunk.batch, estimator]
+        return future.done()
+
     def simulate(self, chunk: Chunk) -> Draw:
         """Draw the datasets of a chunk, padded to the batch size by repeating the last one."""
         return self.simulators[chunk.batch].result()(*_arguments(self.study, chunk))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -67,3 +68,11 @@ def plan(study: Study) -> tuple[Chunk, ...]:
         for part in np.array_split(np.arange(len(index)), count):
             chunks.append(Chunk(len(chunks), batch, index[part], replicate[part]))
     return tuple(chunks)
+
+
+def fingerprint(chunks: tuple[Chunk, ...]) -> str:
+    """A digest of which datasets each chunk holds, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(np.stack([chunk.cells, chunk.replicates]).astype("<i8").tobytes() + b"|")
+    return digest.hexdigest()

@@ -14,7 +14,7 @@ from jaxsim.store.provenance import Provenance
 from jaxsim.store.results import Results
 from jaxsim.store.schema import estimates_table, fits_table
 from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import Chunk, plan
+from jaxsim.sweep.plan import Chunk, fingerprint, plan
 
 
 def run(study: Study, out: Path, *, progress: bool = True) -> Results:
@@ -29,8 +29,8 @@ def run(study: Study, out: Path, *, progress: bool = True) -> Results:
         InputError: if ``out`` holds another study or something that is not a study.
     """
     folder = Folder(out)
-    folder.claim(study)
     chunks = plan(study)
+    folder.claim(study, fingerprint(chunks))
     open_chunks = [chunk for chunk in chunks if not folder.has(chunk.index)]
     provenance = Provenance.begin(study)
     total = sum(len(chunk) for chunk in chunks) * len(study.estimators)
@@ -44,20 +44,20 @@ def run(study: Study, out: Path, *, progress: bool = True) -> Results:
                 _run_chunk(study, chunk, programs, folder, provenance, bar)
     finally:
         programs.pool.shutdown(wait=False, cancel_futures=True)
-    if open_chunks:
-        folder.write_provenance(provenance.finish())
+        if any(folder.has(chunk.index) for chunk in open_chunks):
+            folder.write_provenance(provenance.finish())
     return Results(out)
 
 
 def _run_chunk(study: Study, chunk: Chunk, programs: Programs, folder: Folder, provenance: Provenance, bar: tqdm) -> None:
-    bar.set_description("simulating")
+    bar.set_description("simulating" if programs.ready(chunk) else "compiling, then simulating")
     begin = time.perf_counter()
     drawn, data = programs.simulate(chunk)
     truth = np.asarray(drawn)
     provenance.spend("simulate", time.perf_counter() - begin)
     estimates, fits = [], []
     for i, estimator in enumerate(study.estimators):
-        bar.set_description(f"fitting {estimator.name}")
+        bar.set_description(f"fitting {estimator.name}" if programs.ready(chunk, i) else f"compiling {estimator.name}")
         begin = time.perf_counter()
         fit = programs.fit(chunk, i, data)
         provenance.spend(f"fit {estimator.name}", time.perf_counter() - begin)

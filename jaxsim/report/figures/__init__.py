@@ -58,7 +58,7 @@ FIGURES: dict[str, Entry] = {
     ),
     "t_sum": Entry(
         "Test statistics",
-        f"Absolute t statistics of each fit in total: the larger, the more often a zero coefficient is rejected. {BOXES}",
+        f"Absolute t statistics of each fit in total; large ones are a virtue only where standard errors are honest. {BOXES}",
         post.draw_t_sum,
     ),
     "failures": Entry(
@@ -74,7 +74,8 @@ FIGURES: dict[str, Entry] = {
     ),
     "coverage": Entry(
         "Coverage",
-        f"{BARS} (Wilson). Points below the grey band: intervals too narrow; above it: too wide.",
+        f"{BARS} (Wilson). One exact point in twenty falls outside the grey band by "
+        "chance. Many below it: intervals too narrow; above it: too wide.",
         coverage.draw,
     ),
     "empirical_vs_model_se": Entry(
@@ -89,7 +90,8 @@ FIGURES: dict[str, Entry] = {
     ),
     "type_one_error": Entry(
         "Type I error",
-        f"{BARS} (Wilson). Points above the grey band: effects that are not there are found too often.",
+        f"{BARS} (Wilson). One exact point in twenty falls outside the grey band by chance. "
+        "Many above it: effects that are not there are found too often.",
         rejection.draw_type_one_error,
     ),
     "paired_rmse": Entry(

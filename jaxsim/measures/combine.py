@@ -1,0 +1,125 @@
+"""From strata to the lines of a table: a line that spans several cells, coefficients or strategies shows their average.
+
+Measures are averaged, not rows: an RMSE of a whole grid is the mean of its cells' RMSEs, and a bias in one cell is not
+mistaken for spread in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.measures.interval import normal, wilson
+from jaxsim.measures.policy import dataset_code
+from jaxsim.measures.sample import Measured, Strata
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of a table and the strata they average.
+
+    Attributes:
+        table: one row per line: its values of ``by``.
+        strata: of the rows, with codes ``[rows]``.
+        line: of each stratum, ``[K]``.
+        dataset, cell: of each row, ``[rows]``.
+    """
+
+    table: pd.DataFrame
+    strata: Strata
+    line: np.ndarray
+    dataset: np.ndarray
+    cell: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Lines."""
+        return len(self.table)
+
+    def per_line(self, mask: np.ndarray | None = None) -> np.ndarray:
+        """Rows of each line (for which ``mask`` holds), ``[lines]``."""
+        row_line = self.line[self.strata.code]
+        return np.bincount(row_line if mask is None else row_line[mask], minlength=self.count)
+
+    def keep(self, mask: np.ndarray) -> Lines:
+        """The same lines and strata with only some of the rows."""
+        return Lines(self.table, Strata(self.strata.code[mask], self.strata.count), self.line, self.dataset[mask], self.cell[mask])
+
+
+def lines_of(table: pd.DataFrame, by: Sequence[str], within: Sequence[str]) -> Lines:
+    """Lines by the columns ``by``, in sorted order; strata by those and ``within`` (what must not be mixed)."""
+    line_of_row, first = _codes(table, list(by))
+    found = table[list(by)].iloc[first].reset_index(drop=True) if by else pd.DataFrame(index=[0])
+    every = list(dict.fromkeys((*by, *within)))
+    code, first_of_stratum = _codes(table, every)
+    strata = Strata(code, len(first_of_stratum))
+    return Lines(found, strata, line_of_row[first_of_stratum], dataset_code(table), table["cell"].to_numpy(np.int64))
+
+
+def tabulate(lines: Lines, name: str, measured: Measured) -> pd.DataFrame:
+    """One measure as rows of a table: the columns of ``by``, then ``measure, value, mcse, low, high, n_used``."""
+    value, mcse, independent = average(lines, measured)
+    if measured.is_rate:
+        low, high = wilson(value, independent)
+    else:
+        low, high = normal(value, mcse)
+    return lines.table.assign(measure=name, value=value, mcse=mcse, low=low, high=high, n_used=lines.per_line())
+
+
+def average(lines: Lines, measured: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Value and Monte Carlo error of each line, and how many independent trials its rate is worth, ``[lines]`` each.
+
+    The average is over the strata that have a value. Its error adds up, over the rows of each dataset, their shares of the
+    influence (datasets of a cell are independent, rows of a dataset are not) and then the cells (fixed by design).
+    """
+    strata, has_value = lines.strata, np.isfinite(measured.value)
+    members = np.bincount(lines.line[has_value], minlength=lines.count)
+    total = np.bincount(lines.line[has_value], measured.value[has_value], lines.count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = total / members
+    plain = np.full(lines.count, np.nan)
+    plain[lines.line[has_value]] = measured.mcse[has_value]
+    trials = np.zeros(lines.count)
+    trials[lines.line[has_value]] = strata.size[has_value]
+    pooled, datasets = _pooled_error(lines, measured.influence, has_value, members)
+    mcse = np.where(members == 1, plain, pooled)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effective = np.where(mcse > 0, value * (1 - value) / mcse**2, datasets)
+    return value, mcse, np.where(members == 1, trials, effective)
+
+
+def _pooled_error(lines: Lines, influence: np.ndarray, has_value: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Monte Carlo error of each line's average, and its number of datasets, ``[lines]`` each."""
+    strata = lines.strata
+    rows = has_value[strata.code]
+    code, dataset, cell = strata.code[rows], lines.dataset[rows], lines.cell[rows]
+    line = lines.line[code]
+    share = influence[rows] / strata.size[code] / members[line]
+    pair, first = _pairs(line, dataset)
+    per_dataset = np.bincount(pair, share)
+    line, cell = line[first], cell[first]
+    block, first = _pairs(line, cell)
+    n = np.bincount(block)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = np.where(n > 1, np.bincount(block, per_dataset**2) * n / (n - 1), np.nan)
+    error = np.sqrt(np.bincount(line[first], variance, lines.count))
+    return np.where(members > 0, error, np.nan), np.bincount(line, minlength=lines.count).astype(float)
+
+
+def _codes(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Code of each row by the values of some columns, in sorted order, and the first row of each code."""
+    if not columns:
+        return np.zeros(len(table), int), np.zeros(1, int)
+    code = table.groupby(columns, observed=True, sort=True, dropna=False).ngroup().to_numpy()
+    return code, np.unique(code, return_index=True)[1]
+
+
+def _pairs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One code, from 0 without gaps, for each distinct pair, ``[rows]``, and the first row of each."""
+    if not len(a):
+        return np.zeros(0, int), np.zeros(0, int)
+    _, first, code = np.unique(a.astype(np.int64) * (int(b.max()) + 1) + b, return_index=True, return_inverse=True)
+    return code, first
