@@ -269,3 +269,16 @@ Estimate  Std. Error   df  t value  Pr(>|t|)
     for line in expected.strip().splitlines():
         assert any(" ".join(line.split()) in shown for shown in lines), line
     assert str(jaxsim.lm2("Reaction ~ Days", SLEEP, "Subject")).endswith("Number of obs: 180, groups: 18")
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e3, 1e5])
+def test_two_stage_does_not_mind_how_far_groups_lie_apart(spread):
+    rng = np.random.default_rng(6)
+    group = np.repeat(np.arange(8), 10)
+    x = spread * group + rng.normal(size=80)
+    y = 1 + 0.5 * (x - spread * group) + rng.normal(size=80)
+    fit = jaxsim.lm2("y ~ x", pd.DataFrame({"y": y, "x": x, "g": group}), group="g")
+    slopes = [np.polyfit(x[group == g] - spread * g, y[group == g], 1)[0] for g in range(8)]
+    # Rounding x costs 1e-16 * spread of its unit variation within groups.
+    assert fit.table["estimate"].iloc[1] == pytest.approx(np.mean(slopes), rel=1e-12 + 1e-14 * spread)
+    assert fit.table["std_error"].iloc[1] == pytest.approx(np.std(slopes, ddof=1) / np.sqrt(8), rel=1e-12 + 1e-14 * spread)

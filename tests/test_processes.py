@@ -33,7 +33,10 @@ CONDITIONS = {
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_both_samplers_have_one_law(name):
-    """Every entry of a group's cross-product has the same distribution on both paths (two-sample Kolmogorov-Smirnov)."""
+    """Every entry of a group's cross-product has the same distribution on both paths (two-sample Kolmogorov-Smirnov).
+
+    So have combinations of all entries of all groups, which a dependence between entries or groups would change.
+    """
     size = 4000
     direct = draws(GaussianMultilevel(**CONDITIONS[name]), size).data.products
     rows = draws(GaussianMultilevel(**CONDITIONS[name], sampler="rows"), size).data.products
@@ -46,7 +49,12 @@ def test_both_samplers_have_one_law(name):
                     p_values.append(stats.ks_2samp(a, b).pvalue)
                 else:
                     np.testing.assert_allclose(a, b, rtol=1e-12)  # the number of rows: not random
-    # Holm's first step at level 0.001 over all entries: a seeded test that a wrong law fails by many orders of magnitude.
+    flat = [np.asarray(a)[:, : CONDITIONS[name]["n_groups"]].reshape(size, -1) for a in (direct, rows)]
+    spread = flat[1].std(0)
+    scaled = [(a - flat[1].mean(0)) / np.where(spread > 1e-9, spread, np.inf) for a in flat]
+    weights = np.random.default_rng(0).normal(size=(flat[0].shape[1], 40))
+    p_values += [stats.ks_2samp(a, b).pvalue for a, b in zip((scaled[0] @ weights).T, (scaled[1] @ weights).T, strict=True)]
+    # Holm's first step at level 0.001 over all of them: a seeded test that a wrong law fails by many orders of magnitude.
     assert min(p_values) > 0.001 / len(p_values)
 
 
@@ -75,8 +83,9 @@ def test_group_coefficients_have_the_covariance_asked_for():
     frame = process.rows(replicate_key(0, WORDS, 0))
     b = np.array(frame.attrs["truth"]["group_coefficients"])
     expected = np.array([[1.0, r * 2], [r * 2, 4.0]])
-    # A sample covariance of 2000 has a relative standard error of at most sqrt(2 / 2000) = 3%; five of them.
-    np.testing.assert_allclose(np.cov(b.T), expected, atol=0.16 * 4)
+    # Standard error of each entry of a sample covariance; five of them.
+    error = np.sqrt((np.outer(np.diag(expected), np.diag(expected)) + expected**2) / 2000)
+    assert (abs(np.cov(b.T) - expected) < 5 * error).all()
     np.testing.assert_allclose(b.mean(0), [1.0, -1.0], atol=5 * 2 / np.sqrt(2000))
 
 
@@ -118,9 +127,13 @@ def test_padding_does_not_change_a_dataset():
 def test_sizes_follow_their_distribution():
     sizes = draws(GaussianMultilevel(n_groups=8, n_obs=PoissonSizes(10.0, minimum=2)), 2000).data.sizes.ravel()
     assert sizes.min() >= 2
-    assert abs(sizes.mean() - 10.0) < 5 * np.sqrt(8 / sizes.size)
+    counts = np.bincount(sizes - 2, minlength=30)[:18]
+    expected = stats.poisson(8.0).pmf(np.arange(18))
+    # A seeded goodness-of-fit test at level 0.001.
+    assert stats.chisquare(counts, expected / expected.sum() * counts.sum()).pvalue > 0.001
     uniform = draws(GaussianMultilevel(n_groups=8, n_obs=UniformSizes(2, 4)), 500).data.sizes.ravel()
     assert set(uniform.tolist()) == {2, 3, 4}
+    assert stats.chisquare(np.bincount(uniform)[2:]).pvalue > 0.001
 
 
 def test_fixed_effects_are_drawn_as_asked():

@@ -14,6 +14,7 @@ from jaxsim.bridges.formula import Formula, parse
 from jaxsim.bridges.frame import collect, grouping, require, two_groups
 from jaxsim.bridges.model_matrix import ModelMatrix, model_matrix
 from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
+from jaxsim.bridges.two_stage import own_coefficients, own_status, second_stage
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import ClusterRobust, Estimator, PooledOLS, TwoStage
@@ -116,18 +117,24 @@ def fit(regression: Regression, estimator: Estimator, method: str, conf_level: f
     estimate, variance, df = np.full(p, np.nan), np.full((p, p), np.nan), np.full(p, np.nan)
     criterion = sigma = np.nan
     coef = None
+    if status is Status.OK and two_stage and regression.codes is not None:
+        status = own_status(regression.x.values, regression.codes)
+        message = explain(status, regression, estimator)
     if status is Status.OK:
         basis = orthonormal(regression.x.values)
         beta, rest = residual(basis, regression.y)
-        data = cross_products(basis, rest, regression.codes)
+        back = basis.inverse
+        if two_stage and regression.codes is not None:
+            own, back = own_coefficients(regression.x.values, rest, regression.codes), np.eye(p)
+            data = second_stage(own)
+            coef = pd.DataFrame(beta + own, index=regression.labels, columns=list(names))
+        else:
+            data = cross_products(basis, rest, regression.codes)
         found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), estimator.fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
         status = Status(int(found.status))
         message = explain(status, regression, estimator)
-        estimate, df = beta + basis.inverse @ found.estimate, found.df
-        variance = basis.inverse @ found.vcov @ basis.inverse.T
+        estimate, df, variance = beta + back @ found.estimate, found.df, back @ found.vcov @ back.T
         criterion, sigma = float(found.criterion), float(found.sigma)
-        if two_stage and status is Status.OK:
-            coef = per_group(data, basis, beta, regression)
     return FitResult(
         table=coefficient_table(names, estimate, np.sqrt(np.diagonal(variance)), df, conf_level),
         criterion=None if two_stage else criterion,
@@ -185,11 +192,3 @@ def cross_products(basis: Basis, rest: np.ndarray, codes: np.ndarray | None) -> 
     columns = tuple(f"q{i}" for i in range(basis.q.shape[1]))
     data = from_rows(basis.q, rest, np.zeros(len(rest), int) if codes is None else codes, columns)
     return data if codes is None else pad_groups(data, padded_groups(data.sizes.shape[0]))
-
-
-def per_group(data: CrossProducts, basis: Basis, beta: np.ndarray, regression: Regression) -> pd.DataFrame:
-    """Coefficients of every group's own regression."""
-    assert regression.labels is not None
-    products = np.asarray(data.products)[: len(regression.labels)]
-    own = np.linalg.solve(products[:, :-1, :-1], products[:, :-1, -1:])[..., 0]
-    return pd.DataFrame(beta + own @ basis.inverse.T, index=regression.labels, columns=list(regression.x.names))
