@@ -374,7 +374,7 @@ def test_layout_puts_factors_where_they_can_be_read():
     many = list(range(MOST_PANELS + 1))
     found = layout(a=many, b=[*many, 99])
     assert (found.x, found.columns, found.pooled) == ("b", None, ("a",))
-    assert "a are pooled" in found.note()
+    assert "a are averaged" in found.note()
 
 
 def test_what_cannot_be_reported_is_refused(post, tmp_path):

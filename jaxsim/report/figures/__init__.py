@@ -110,7 +110,7 @@ def draw(name: str, results: Results, *, policy: str = "available", terms: Seque
         name: a key of ``FIGURES``.
         results: of a run.
         policy: which fits count when some have failed (``available`` or ``listwise``).
-        terms: coefficients to show, pooled; every one but the intercept when None.
+        terms: coefficients to show, their measures averaged; every one but the intercept when None.
 
     Raises:
         InputError: for an unknown name, policy or term.

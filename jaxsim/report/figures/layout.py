@@ -1,4 +1,4 @@
-"""Which factor of the grid goes where: the horizontal axis, the columns and the rows of panels; the others are pooled."""
+"""Which factor of the grid goes where: the horizontal axis, the columns and the rows of panels; the others are averaged over."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Layout:
         """What a reader must know about pooled factors; empty if there are none."""
         if not self.pooled:
             return ""
-        return f"All levels of {' and '.join(factor_label(name) for name in self.pooled)} are pooled."
+        return f"All levels of {' and '.join(factor_label(name) for name in self.pooled)} are averaged."
 
 
 def where(table: pd.DataFrame, conditions: Mapping[str | None, Any]) -> pd.DataFrame:

@@ -106,6 +106,6 @@ class Numbers:
         """Which coefficients a figure shows (those in ``table`` if it shows only some rows of the estimates) and what it pools."""
         present = set(self.shown if table is None else table["term"].astype(str))
         shown = [term for term in self.shown if term in present]
-        names = f"Coefficient: {shown[0]}." if len(shown) == 1 else f"Coefficients {', '.join(shown)}, pooled."
+        names = f"Coefficient: {shown[0]}." if len(shown) == 1 else f"Coefficients {', '.join(shown)}, averaged."
         counted = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
         return f"{names} {self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()
