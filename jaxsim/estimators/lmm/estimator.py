@@ -92,6 +92,19 @@ class LinearMixed(Estimator):
         """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
         return _fit_batch(self, data)
 
+    def random_effects(self, data: CrossProducts, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Conditional modes of one dataset (best linear unbiased predictions) and their spread, traceable.
+
+        Args:
+            data: the dataset.
+            theta: of its fit, ``[T]``.
+
+        Returns:
+            Modes ``[G, Q]``, zero for padding, and lme4's conditional covariances ``[G, Q, Q]``; columns as in
+            :meth:`random_columns`.
+        """
+        return solution.blups(pose(data), theta, self.spec(data))
+
     def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, evaluations: jax.Array) -> Fit:
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
         spec = self.spec(data)
