@@ -70,37 +70,47 @@ def iterate(
     def finished(packed: Array) -> Array:
         return is_done(unpack(packed))
 
-    item = jnp.arange(lanes)
-    begin = _Lanes(
-        item=item,
-        active=item < count,
-        problem=_take(problems, item),
-        state=_take(states, item),
-        results=states,
-        queue=jnp.asarray(lanes),
-    )
+    queue = _Queue(problems, states, count)
 
     def advance(now: _Lanes) -> _Lanes:
         state = _where(now.active, jax.vmap(move)(now.problem, now.state), now.state)
         done = now.active & jax.vmap(finished)(state)
+        moved = now._replace(state=state)
+        return jax.lax.cond(done.any(), lambda lanes: _refill(lanes, done, queue), lambda lanes: lanes, moved)
 
-        def refill(state: Array) -> _Lanes:
-            results = now.results.at[jnp.where(done, now.item, count)].set(state, mode="drop")
-            item = jnp.where(done, now.queue + jnp.cumsum(done) - 1, now.item)
-            fresh = done & (item < count)
-            return _Lanes(
-                item=item,
-                active=now.active & (~done | fresh),
-                problem=_where(fresh, _take(problems, item), now.problem),
-                state=_where(fresh, _take(states, item), state),
-                results=results,
-                queue=now.queue + done.sum(),
-            )
-
-        def keep(state: Array) -> _Lanes:
-            return now._replace(state=state)
-
-        return jax.lax.cond(done.any(), refill, keep, state)
-
-    final = jax.lax.while_loop(lambda now: now.active.any(), advance, begin)
+    final = jax.lax.while_loop(lambda now: now.active.any(), advance, _first(queue, lanes))
     return jax.vmap(lambda packed: extract(unpack(packed)))(final.results)
+
+
+class _Queue(NamedTuple):
+    problems: Tree
+    states: Array
+    datasets: int
+
+
+def _first(queue: _Queue, lanes: int) -> _Lanes:
+    """The lanes with the first datasets of the queue in them."""
+    item = jnp.arange(lanes)
+    return _Lanes(
+        item=item,
+        active=item < queue.datasets,
+        problem=_take(queue.problems, item),
+        state=_take(queue.states, item),
+        results=queue.states,
+        queue=jnp.asarray(lanes),
+    )
+
+
+def _refill(now: _Lanes, done: Array, queue: _Queue) -> _Lanes:
+    """Store the states of lanes that are done and give each the next dataset, while there are any."""
+    results = now.results.at[jnp.where(done, now.item, queue.datasets)].set(now.state, mode="drop")
+    item = jnp.where(done, now.queue + jnp.cumsum(done) - 1, now.item)
+    fresh = done & (item < queue.datasets)
+    return _Lanes(
+        item=item,
+        active=now.active & (~done | fresh),
+        problem=_where(fresh, _take(queue.problems, item), now.problem),
+        state=_where(fresh, _take(queue.states, item), now.state),
+        results=results,
+        queue=now.queue + done.sum(),
+    )
