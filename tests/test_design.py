@@ -108,3 +108,9 @@ def test_bad_grids_are_refused(bad):
 def test_bad_estimators_are_refused_with_what_is_allowed(make, word):
     with pytest.raises(InputError, match=word):
         make()
+
+
+@pytest.mark.parametrize("given", ["lmer", LinearMixed, None])
+def test_estimators_are_instances(given):
+    with pytest.raises(InputError, match="give instances such as"):
+        Study(GaussianMultilevel(), Grid(), (given,), replicates=1)
