@@ -22,7 +22,7 @@ ALPHA = 0.05
 class Numbers:
     """What a report shows of some results, under one policy for failed fits.
 
-    Figures pool some terms: ``terms`` or, when None, the slopes (every coefficient but the intercept, or the intercept if
+    Figures average over some terms: ``terms`` or, when None, the slopes (every coefficient but the intercept, or the intercept if
     there is nothing else). The Monte Carlo errors of the measures take care of the dependence between terms of one dataset.
     """
 
