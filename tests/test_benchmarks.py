@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
 from jaxsim.estimators.lmm.deviance import Spec, curvature, profile
 from jaxsim.estimators.lmm.structure import diagonal, full
 
@@ -60,12 +61,38 @@ def test_seed_grid_is_timed_by_phase(load, tmp_path, monkeypatch):
     np.testing.assert_allclose(frame.loc["all of these", "wall s"], phases)  # a sum, written with 16 digits
 
 
-@pytest.mark.lme4
-def test_both_sides_fit_the_same_datasets(load, tmp_path, monkeypatch):
+@pytest.fixture
+def rscript():
+    """Skips without R, or fails where R is required."""
     if shutil.which("Rscript") is None:
         if os.environ.get("JAXSIM_REQUIRE_R", "0") != "0":
             pytest.fail("Rscript is missing; run scripts/install_r.sh")
         pytest.skip("needs R; run scripts/install_r.sh")
+
+
+@pytest.mark.lme4
+@pytest.mark.usefixtures("rscript")
+def test_criteria_are_compared_on_the_same_datasets(load, tmp_path):
+    load("criterion").main(["--replicates", "2", "--groups", "5", "--obs", "6", "--sd", "1", "4", "--out", str(tmp_path)])
+    frame = written(tmp_path, "criterion")
+    assert list(frame["fits"]) == [2, 2]
+    assert list(frame["jaxsim higher"]) == [0, 0]
+    # Criteria of other datasets would lie tens of units apart; lme4 may miss the optimum by less than that.
+    assert (frame["largest gain"] < 5).all()
+
+
+def test_criterion_counts_who_is_higher(load):
+    study = Study(GaussianMultilevel(), Grid(n_groups=[5]), LinearMixed(), 4)
+    keys = [(0, i) for i in range(4)]
+    ours, theirs = (pd.Series(dict(zip(keys, v, strict=True))) for v in ([1.0, 2.0, 3.0, 4.0], [1.0, 1.5, 3.5, np.nan]))
+    (row,) = load("criterion").compare(study, ours, theirs).to_dict("records")
+    assert (row["fits"], row["jaxsim higher"], row["lme4 higher"]) == (3, 1, 1)
+    assert (row["largest excess"], row["largest gain"]) == (0.5, 0.5)
+
+
+@pytest.mark.lme4
+@pytest.mark.usefixtures("rscript")
+def test_both_sides_fit_the_same_datasets(load, tmp_path, monkeypatch):
     against, seen = load("against_lme4"), {}
     write = against.table.write
     monkeypatch.setattr(against.table, "write", lambda *given, **named: (seen.update(given[4]), write(*given, **named)))
