@@ -189,6 +189,15 @@ def test_a_folder_of_another_study_is_refused(tmp_path, change, message):
         dataclasses.replace(CHEAP, **change).run(folder, progress=False)
 
 
+def test_a_folder_without_a_finished_chunk_can_be_shown_and_completed(tmp_path):
+    """Stopped before the first chunk, or even before the study was written."""
+    folder = Folder(tmp_path / "r")
+    folder.claim(CHEAP, fingerprint(plan(CHEAP)))
+    assert "UNFINISHED, 0 of 20" in repr(jaxsim.load(tmp_path / "r"))
+    folder.study_file.unlink()
+    assert jaxsim.load(CHEAP.run(tmp_path / "r", progress=False).out).progress == (20, 20)
+
+
 def test_chunks_of_another_plan_are_not_completed(tmp_path, monkeypatch):
     """Chunks are known by number: with another division the same number holds other datasets."""
     monkeypatch.setattr(planning, "CHUNK_DATASETS", 8)

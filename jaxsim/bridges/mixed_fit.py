@@ -48,7 +48,7 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     basis, blocks = orthonormal(model.x.values), [orthonormal(block.values) for block in model.blocks]
     start, rest = residual(basis, model.y)
     spec, data = pose_rows(model, basis, blocks, rest, reml)
-    found, satterthwaite = jax.tree.map(np.asarray, solve(spec, data, jnp.asarray(basis.inverse)))
+    found, satterthwaite, own = jax.tree.map(np.asarray, solve(spec, data, jnp.asarray(basis.inverse)))
     if not np.isfinite(found.criterion):
         return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
     factor = original_factor(model.structure, blocks, found.theta)
@@ -68,7 +68,7 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
         criterion=float(found.criterion) + (basis.log_determinant if reml else 0.0),
         sigma=float(found.sigma),
         factor=factor,
-        modes=modes(data, spec, found, blocks, len(model.labels)),
+        modes=original_modes(model.structure, blocks, own[: len(model.labels)]),
         converged=bool(found.optimal),
         singular=singular,
     )
@@ -109,8 +109,8 @@ def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.nda
 
 
 @partial(jax.jit, static_argnums=0)
-def solve(spec: Spec, data: CrossProducts, contrasts: jax.Array) -> tuple[solution.Solution, jax.Array]:
-    """The fit, and the Satterthwaite df of each contrast of its coefficients (rows of ``[K, P]``).
+def solve(spec: Spec, data: CrossProducts, contrasts: jax.Array) -> tuple[solution.Solution, jax.Array, jax.Array]:
+    """The fit, the Satterthwaite df of each contrast of its coefficients (rows of ``[K, P]``), and the modes ``[G, Q]``.
 
     The search is that of :meth:`jaxsim.LinearMixed.fit`; its end is kept because the contrasts need the Hessian there.
     """
@@ -119,17 +119,10 @@ def solve(spec: Spec, data: CrossProducts, contrasts: jax.Array) -> tuple[soluti
     nu = problem.n_rows - len(spec.fixed) if spec.reml else problem.n_rows
     scaled = contrasts / problem.column_scale[jnp.array(spec.fixed)]
     df = solution.satterthwaite(point._replace(root=scaled @ point.root), nu)
-    return solution.solve(problem, point, spec, "normal"), df
+    found = solution.solve(problem, point, spec, "normal")
+    return found, df, solution.blups(problem, found.theta, spec)[0]
 
 
-def modes(data: CrossProducts, spec: Spec, found: solution.Solution, blocks: list[Basis], n_groups: int) -> np.ndarray:
-    """Conditional modes ``L A_g^-1 L' (K_zy - K_zx beta)`` for the columns themselves, ``[G, Q]``."""
-    products = np.asarray(data.products)[:n_groups]
-    x, z = list(spec.fixed), list(spec.random)
-    factor = np.asarray(spec.structure.factor(found.theta))
-    k_z = products[:, z]
-    inner = np.eye(len(z)) + factor.T @ k_z[:, :, z] @ factor
-    score = factor.T @ (k_z[:, :, -1] - k_z[:, :, x] @ found.beta)[:, :, None]
-    own = (factor @ np.linalg.solve(inner, score))[:, :, 0]
-    parts = [own[:, list(at)] @ block.inverse.T for at, block in zip(spec.structure.blocks, blocks, strict=True)]
-    return np.column_stack(parts)
+def original_modes(structure: Structure, blocks: list[Basis], own: np.ndarray) -> np.ndarray:
+    """Conditional modes for the columns themselves, ``[G, Q]``, from those for their bases."""
+    return np.column_stack([own[:, list(at)] @ block.inverse.T for at, block in zip(structure.blocks, blocks, strict=True)])

@@ -21,7 +21,7 @@ SHOWN = {
     "type_one_error": "type I error",
 }
 RATES = {"singular": "singular", "failure": "failed"}
-PROPORTIONS = frozenset({*RATES, "coverage", "power", "type_one_error"})
+PROPORTIONS = frozenset({*RATES, "convergence", "success", "coverage", "power", "type_one_error"})
 # A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
 LARGEST_DECIMALS = 5
 
@@ -70,7 +70,7 @@ def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "availab
     rated = rated[(rated["measure"] != "singular") | rated["model"].isin(_mixed_models(fits))]
     rated = rated[rated["measure"].isin(list(RATES))]
     long = pd.concat([measured, rated], ignore_index=True)
-    long["shown"] = [_shown(row) for row in long.to_dict("records")]
+    long["shown"] = [in_words(row) for row in long.to_dict("records")]
     wide = long.pivot(index="model", columns="measure", values="shown")
     names = SHOWN | RATES
     wide = wide.reindex(columns=[name for name in names if name in wide], index=measured["model"].drop_duplicates())
@@ -115,7 +115,8 @@ def overview(estimates: pd.DataFrame, fits: pd.DataFrame, planned: int | None = 
     return "\n".join(lines)
 
 
-def _shown(row: Mapping[Hashable, Any]) -> str:
+def in_words(row: Mapping[Hashable, Any]) -> str:
+    """A line of a table of measures (``measure, value, mcse, low, high``) as text."""
     if row["measure"] in PROPORTIONS:
         return rate_with_error(row["value"], row["mcse"], row["low"], row["high"])
     return with_error(row["value"], row["mcse"])

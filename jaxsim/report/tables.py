@@ -12,14 +12,13 @@ import pandas as pd
 from jaxsim import measures, spec
 from jaxsim.design import Study
 from jaxsim.estimators import LinearMixed
-from jaxsim.measures.overview import SHOWN, headline, main_measures, rate_with_error, with_error
+from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.store.results import Results
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
 LONGEST = 200  # characters of a level; lists of group sizes can be very long
-PROPORTIONS = {*RATES, "coverage", "power", "type_one_error"}
 POLICY_TEXT = {
     "available": "every usable fit counts (“available”)",
     "listwise": "only datasets that every strategy could fit count (“listwise”)",
@@ -130,15 +129,9 @@ def _wide(long: pd.DataFrame, by: list[str], shown: list[str]) -> list[list[str]
     """One row per group in order of appearance: its names, a text per measure, and how many rows were counted."""
     rows = []
     for key, lines in long.groupby(by, observed=True, sort=False):
-        texts = {line.measure: _with_error(line) for line in lines.itertuples()}
+        texts = {line["measure"]: in_words(line) for line in lines.to_dict("records")}
         rows.append([*map(str, key), *(texts.get(name, "–") for name in shown), f"{int(lines['n_used'].iloc[0]):,}"])
     return rows
-
-
-def _with_error(line: Any) -> str:
-    if line.measure in PROPORTIONS:
-        return rate_with_error(line.value, line.mcse, line.low, line.high)
-    return with_error(line.value, line.mcse)
 
 
 def _first_line(described: object) -> str:

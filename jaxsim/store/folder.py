@@ -43,13 +43,14 @@ class Folder:
             held = self.study_file.read_text()
             if held != study.to_json():
                 raise InputError(f"{self.path} holds another study ({_difference(held, study)}); give another --out, or remove it.")
-            if self._plan_file.read_text().strip() != plan:
+            if not self._plan_file.exists() or self._plan_file.read_text().strip() != plan:
                 raise InputError(
                     f"{self.path} holds this study, but divided into other chunks (by another version of jaxsim): what is there "
                     "can be read, not completed. Give another --out, or go on with the version named in its provenance.json."
                 )
             return
-        if self.path.is_file() or (self.path.is_dir() and any(self.path.iterdir())):
+        begun = {self._chunks.name, self._plan_file.name}  # left by a run that was stopped before it wrote the study
+        if self.path.is_file() or (self.path.is_dir() and any(p.name not in begun for p in self.path.iterdir())):
             raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
         self._chunks.mkdir(parents=True, exist_ok=True)
         self._write_text(self._plan_file, plan + "\n")
@@ -76,11 +77,14 @@ class Folder:
 
     def read(self, name: str) -> pa.Table:
         """All finished chunks of ``estimates`` or ``fits``, in order."""
-        files = sorted(self._chunks.glob(f"{name}-*.parquet"))
-        finished = [f for f in files if self.has(int(f.stem.split("-")[1]))]
+        finished = self._finished(name)
         if not finished:
             raise InputError(f"{self.path} holds no finished chunk yet; run the study again to complete it.")
         return pa.concat_tables([pq.read_table(f) for f in finished], promote_options="permissive").unify_dictionaries()
+
+    def count(self, name: str) -> int:
+        """Rows of all finished chunks of ``estimates`` or ``fits``, without reading them."""
+        return sum(pq.read_metadata(file).num_rows for file in self._finished(name))
 
     def write_provenance(self, record: dict[str, object]) -> None:
         """Add the record of one session to ``provenance.json``."""
@@ -98,6 +102,10 @@ class Folder:
     @property
     def _chunks(self) -> Path:
         return self.path / "chunks"
+
+    def _finished(self, name: str) -> list[Path]:
+        files = sorted(self._chunks.glob(f"{name}-*.parquet"))
+        return [file for file in files if self.has(int(file.stem.split("-")[1]))]
 
     def _file(self, name: str, index: int) -> Path:
         return self._chunks / f"{name}-{index:06d}.parquet"

@@ -59,7 +59,7 @@ class Results:
     @property
     def progress(self) -> tuple[int, int]:
         """Datasets that are finished, and datasets of the whole study."""
-        done = len(self.fits[["cell", "replicate"]].drop_duplicates())
+        done = self.folder.count("fits") // len(self.study.estimators)
         return done, len(self.study.cells) * self.study.replicates
 
     @property

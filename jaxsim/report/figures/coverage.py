@@ -7,10 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import special
 
-from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.points import draw_intervals, draw_line
-from jaxsim.report.figures.style import REFERENCE
+from jaxsim.report.figures.points import interval_figure
 
 BAND_COLOR = "#d9d9d9"
 TICKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
@@ -20,16 +18,15 @@ def draw(numbers: Numbers) -> Figure:
     """Coverage with Wilson intervals, the nominal level, and where coverage of an exact method would fall by chance."""
     level = numbers.results.study.conf_level
     table = numbers.measure("coverage")
-    figure, axes = canvas(
-        numbers.layout,
+    figure, axes = interval_figure(
+        numbers,
+        table,
+        line=level,
         title=f"Coverage of {100 * level:g}% confidence intervals",
         y_label="proportion of intervals that contain the truth",
-        handles=model_handles(numbers.looks),
         note=f"{numbers.note()} {band_note(table, 'intervals')} The scale is stretched towards 1.",
     )
     lowest = draw_band(axes, table, level)
-    draw_line(axes, level, REFERENCE)
-    draw_intervals(axes, numbers.layout, table, numbers.looks)
     stretch(axes, min(lowest, float(np.nan_to_num(table["low"], nan=1.0).min())))
     return figure
 

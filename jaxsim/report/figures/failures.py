@@ -25,7 +25,7 @@ def draw(numbers: Numbers) -> Figure:
         y_label="proportion of fits",
         handles=handles,
         note=f"{numbers.results.study.replicates:,} datasets per cell. Failed: no usable answer (not converged, rank deficient, "
-        f"too few rows or groups, no finite numbers). {_silent(numbers, series)} {numbers.layout.note()}",
+        f"too few rows or groups, no finite numbers). {_silent(numbers)} {numbers.layout.note()}",
     )
     size = marker_size(numbers.layout, len(series))
     for (model, event), shift in zip(series, offsets(len(series)), strict=True):
@@ -45,7 +45,7 @@ def _series(numbers: Numbers) -> list[tuple[str, str]]:
     return series or [(model, "failure") for model in numbers.models]
 
 
-def _silent(numbers: Numbers, series: list[tuple[str, str]]) -> str:
+def _silent(numbers: Numbers) -> str:
     without = [model for model in numbers.models if model not in _ever(numbers.rates, "failure")]
     return f"No fit failed of: {', '.join(without)}." if without else ""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.points import draw_intervals, draw_line
+from jaxsim.report.figures.points import interval_figure
 
 
 def draw(numbers: Numbers) -> Figure | None:
@@ -15,14 +14,15 @@ def draw(numbers: Numbers) -> Figure | None:
         return None
     reference = numbers.reference
     looks = {name: look for name, look in numbers.looks.items() if name != reference}
-    figure, axes = canvas(
-        numbers.layout,
+    figure, _ = interval_figure(
+        numbers,
+        numbers.paired("rmse"),
+        line=0.0,
+        line_color=numbers.looks[reference].color,
+        looks=looks,
         title=f"Error on the same datasets: RMSE less that of {reference}",
         y_label=f"RMSE − RMSE of {reference} (units of the coefficient)",
-        handles=model_handles(looks),
         note=f"{numbers.note()} Above zero: larger errors than {reference}. Each panel has its own vertical scale.",
         shared_y="none",
     )
-    draw_line(axes, 0.0, numbers.looks[reference].color)
-    draw_intervals(axes, numbers.layout, numbers.paired("rmse"), looks)
     return figure

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from jaxsim.report.figures.canvas import mark_empty
+from jaxsim.report.figures.canvas import canvas, mark_empty, model_handles
 from jaxsim.report.figures.layout import Layout
-from jaxsim.report.figures.style import Look
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.style import REFERENCE, Look
 
 SPREAD = 0.6  # of the distance between two levels, shared by the strategies
 WIDEST_STEP = 0.13
@@ -20,6 +22,31 @@ def offsets(count: int) -> np.ndarray:
     """How far each of ``count`` strategies stands from its level, ``[count]``."""
     step = min(WIDEST_STEP, SPREAD / max(count, 1))
     return (np.arange(count) - (count - 1) / 2) * step
+
+
+def interval_figure(
+    numbers: Numbers,
+    table: pd.DataFrame,
+    *,
+    line: float,
+    line_color: str = REFERENCE,
+    looks: dict[str, Look] | None = None,
+    **texts: str,
+) -> tuple[Figure, np.ndarray]:
+    """A whole figure of one measure: points with intervals and a reference line; its axes ``[rows, columns]``.
+
+    Args:
+        numbers: whose layout and strategies are drawn.
+        table: lines of the measure, as for :func:`draw_intervals`.
+        line, line_color: the reference.
+        looks: of the strategies to draw; all of them when None.
+        texts: ``title, y_label, note, shared_y`` of :func:`jaxsim.report.figures.canvas.canvas`.
+    """
+    looks = numbers.looks if looks is None else looks
+    figure, axes = canvas(numbers.layout, handles=model_handles(looks), **texts)
+    draw_line(axes, line, line_color)
+    draw_intervals(axes, numbers.layout, table, looks)
+    return figure, axes
 
 
 def draw_intervals(axes: np.ndarray, layout: Layout, table: pd.DataFrame, looks: dict[str, Look]) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.coverage import band_note, draw_band
 from jaxsim.report.figures.numbers import ALPHA, Numbers
-from jaxsim.report.figures.points import draw_intervals, draw_line
-from jaxsim.report.figures.style import REFERENCE
+from jaxsim.report.figures.points import interval_figure
 
 
 def draw_power(numbers: Numbers) -> Figure | None:
@@ -17,15 +15,14 @@ def draw_power(numbers: Numbers) -> Figure | None:
     estimates = numbers.estimates_where(truth_is_zero=False)
     if estimates.empty:
         return None
-    figure, axes = canvas(
-        numbers.layout,
+    figure, axes = interval_figure(
+        numbers,
+        numbers.rejection(estimates),
+        line=ALPHA,
         title=f"Power: rejection of a zero coefficient at level {ALPHA:g} where it is not zero",
         y_label="rejection rate",
-        handles=model_handles(numbers.looks),
         note=f"{numbers.note(estimates)} {_truths(estimates)} Black line: {ALPHA:g}.",
     )
-    draw_line(axes, ALPHA, REFERENCE)
-    draw_intervals(axes, numbers.layout, numbers.rejection(estimates), numbers.looks)
     axes[0, 0].set_ylim(-0.02, 1.02)
     return figure
 
@@ -36,16 +33,15 @@ def draw_type_one_error(numbers: Numbers) -> Figure | None:
     if estimates.empty:
         return None
     table = numbers.rejection(estimates)
-    figure, axes = canvas(
-        numbers.layout,
+    figure, axes = interval_figure(
+        numbers,
+        table,
+        line=ALPHA,
         title=f"Type I error: rejection of a zero coefficient at level {ALPHA:g} where it is zero",
         y_label="rejection rate",
-        handles=model_handles(numbers.looks),
         note=f"{numbers.note(estimates)} {band_note(table, 'tests')}",
     )
     draw_band(axes, table, ALPHA)
-    draw_line(axes, ALPHA, REFERENCE)
-    draw_intervals(axes, numbers.layout, table, numbers.looks)
     axes[0, 0].set_ylim(bottom=-0.005)
     return figure
 
