@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 import pandas as pd
 
 from jaxsim import spec
 from jaxsim.errors import InputError
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
-from jaxsim.estimators import Estimator, LinearMixed, TwoStage
+from jaxsim.estimators import Strategy, TwoStage
 from jaxsim.processes import CATALOGUE as PROCESSES
 from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
 from jaxsim.processes.checks import whole_number
@@ -104,13 +105,13 @@ class Study:
 
     process: Process
     grid: Grid
-    estimators: tuple[Estimator, ...]
+    estimators: tuple[Strategy, ...]
     replicates: int
     seed: int = 0
     conf_level: float = 0.95
 
     def __post_init__(self) -> None:
-        estimators = (self.estimators,) if isinstance(self.estimators, Estimator) else tuple(self.estimators)
+        estimators = (self.estimators,) if isinstance(self.estimators, Strategy) else tuple(self.estimators)
         object.__setattr__(self, "estimators", estimators)
         object.__setattr__(self, "replicates", whole_number("replicates", self.replicates, 1))
         object.__setattr__(self, "seed", whole_number("seed", self.seed, 0))
@@ -134,19 +135,13 @@ class Study:
         if not self.estimators:
             raise InputError("a study needs at least one estimator.")
         for estimator in self.estimators:
-            if not isinstance(estimator, Estimator):
+            if not isinstance(estimator, Strategy):
                 raise InputError(f"estimators has {estimator!r}; give instances such as LinearMixed() or TwoStage(label='lm2').")
         labels = [estimator.name for estimator in self.estimators]
         if len(set(labels)) != len(labels):
             raise InputError(f"two estimators share a label in {labels}; give each its own with label=...")
         for estimator in self.estimators:
-            if isinstance(estimator, LinearMixed):
-                unknown = [name for name in estimator.random_names() if name not in self.process.terms]
-                if unknown:
-                    raise InputError(
-                        f"estimator {estimator.name!r}: random effect {unknown[0]!r} is not a term of the process; "
-                        f"use {', '.join(self.process.terms)}."
-                    )
+            estimator.check(self.process.terms)
 
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -184,7 +179,7 @@ class Study:
         """
         found = self.find(cell)
         number = whole_number("replicate", replicate, 0)
-        return found.process.rows(replicate_key(self.seed, found.words, number))
+        return found.process.rows(_replicate_key(np.uint32(self.seed), found.words, np.uint32(number)))
 
     def run(self, out: str | Path, **options: Any) -> Results:
         """Simulate, fit and store everything; see :func:`jaxsim.sweep.run.run` for the options."""
@@ -223,6 +218,9 @@ class Study:
         body.pop("type")
         grid = Grid(tuple((name, spec.decode(levels, CATALOGUE)) for name, levels in body.pop("grid")))
         return cls(grid=grid, **{name: spec.decode(value, CATALOGUE) for name, value in body.items()})
+
+
+_replicate_key = jax.jit(replicate_key)
 
 
 def _shown(value: Any) -> Any:

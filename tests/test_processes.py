@@ -28,6 +28,9 @@ CONDITIONS = {
     "correlated": dict(
         n_groups=3, n_obs=6, group_sd=(1.0, 2.0, 0.5), n_predictors=2, correlation=0.4, fixed_effects=Uniform(0, 1), residual_sd=0.5
     ),
+    "between": dict(
+        n_groups=4, n_obs=(2, 5, 7, 3), group_sd=(1.0, 0.5), n_predictors=2, n_between=1, correlation=0.4, fixed_effects=(0.5, 1, 3)
+    ),
 }
 
 
@@ -177,3 +180,33 @@ def test_bad_conditions_are_refused_with_the_reason(bad, word):
 def test_bad_distributions_are_refused(make):
     with pytest.raises(InputError, match="give"):
         make()
+
+
+@pytest.mark.parametrize("sampler", ["cross_products", "rows"])
+def test_a_between_group_predictor_is_one_number_a_group(sampler):
+    process = GaussianMultilevel(n_groups=5, n_obs=(1, 4, 6, 2, 9), n_predictors=2, n_between=1, group_sd=2.0, sampler=sampler)
+    study = Study(process, Grid(), PooledOLS(), replicates=1, seed=1)
+    rows = study.dataset(0, 0)
+    assert (rows.groupby("Group")["IV2"].nunique() == 1).all()
+    assert rows["IV2"].nunique() == 5
+    assert rows.groupby("Group")["IV1"].nunique().tolist() == [1, 4, 6, 2, 9]
+    coefficients = np.array(rows.attrs["truth"]["group_coefficients"])
+    assert np.ptp(coefficients[:, 2]) == 0  # the same for all groups, whatever the group SD
+    assert (np.ptp(coefficients[:, :2], axis=0) > 0).all()
+    parameters = process.parameters(8)
+    drawn = process.draw(replicate_key(1, study.cells[0].words, 0), parameters, 8)
+    again = from_rows(
+        rows[["IV1", "IV2"]].assign(one=1.0)[["one", "IV1", "IV2"]].to_numpy(),
+        rows["DV"].to_numpy(),
+        rows["Group"].to_numpy() - 1,
+        process.terms,
+    )
+    # Rows completed from a triangular factor: orthonormal frames to a few units of the last digit, squares of size 100.
+    np.testing.assert_allclose(drawn.data.products[:5], again.products, atol=1e-11)
+
+
+def test_between_group_predictors_are_counted():
+    with pytest.raises(InputError, match="n_between=3: only 2 predictors"):
+        GaussianMultilevel(n_predictors=2, n_between=3)
+    with pytest.raises(InputError, match="one per term \\(2,"):
+        GaussianMultilevel(n_predictors=2, n_between=1, group_sd=(1.0, 1.0, 1.0))

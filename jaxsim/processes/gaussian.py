@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,28 +22,34 @@ from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
+# Folded into a group's key for the predictors that are constant in it.
+BETWEEN = 1
 
 
 @dataclass(frozen=True)
 class GaussianMultilevel(Process):
     """``y = X b_g + residual_sd * e``, ``b_g ~ N(beta, Sigma)``, predictors and ``e`` independent N(0, 1), intercept included.
 
+    A predictor varies within groups, or is one number a group (``n_between``) as a treatment given to whole groups is; the
+    coefficient of the latter is the same for all groups.
+
     Every spread is a standard deviation, never a variance (pymer4's ``grp_sigmas`` is an SD too, whatever it is called).
 
     Args:
         n_groups: number of groups.
         n_obs: rows per group: one number, one per group, or a :class:`GroupSizes` distribution.
-        group_sd: SD of the group coefficients: one for all terms or one per term (intercept first).
+        group_sd: SD of the group coefficients: one for all terms that vary, or one for each (intercept first).
         n_predictors: number of predictors; the terms are ``Intercept, IV1, IV2, ..``.
         fixed_effects: one per term, or a distribution they are drawn from for each dataset.
-        correlation: of the group coefficients: a matrix ``[P, P]``, one number for every pair, or None for independence.
+        correlation: of the group coefficients that vary: a matrix, one number for every pair, or None for independence.
         residual_sd: SD of the noise.
         sampler: ``cross_products`` draws the sufficient statistics directly (cost independent of ``n_obs``, rows completed on
             demand); ``rows`` draws every row. Both have the same law.
+        n_between: how many of the predictors, the last ones, are constant within groups.
 
     Raises:
-        InputError: for a count below 1, a negative or non-finite SD, lists of the wrong length, or a correlation matrix that
-            is not symmetric, not of unit diagonal or not positive semi-definite.
+        InputError: for a count below 1, more between-group predictors than predictors, a negative or non-finite SD, lists of
+            the wrong length, or a correlation matrix that is not symmetric, not of unit diagonal or not positive semi-definite.
     """
 
     n_groups: int = 30
@@ -53,17 +60,23 @@ class GaussianMultilevel(Process):
     correlation: float | tuple[tuple[float, ...], ...] | None = None
     residual_sd: float = 1.0
     sampler: str = "cross_products"
+    n_between: int = 0
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "n_groups", whole_number("n_groups", self.n_groups, 1))
         put(self, "n_predictors", whole_number("n_predictors", self.n_predictors, 0))
         put(self, "n_obs", group_sizes(self.n_obs, self.n_groups))
-        size = self.n_predictors + 1
-        put(self, "group_sd", standard_deviations("group_sd", self.group_sd, size))
+        put(self, "n_between", whole_number("n_between", self.n_between, 0))
+        if self.n_between > self.n_predictors:
+            raise InputError(
+                f"n_between={self.n_between}: only {self.n_predictors} predictors (n_predictors) could be constant in groups."
+            )
+        size, varying = self.n_predictors + 1, self.n_varying
+        put(self, "group_sd", standard_deviations("group_sd", self.group_sd, varying))
         (residual,) = np.atleast_1d(standard_deviations("residual_sd", self.residual_sd, 1))
         put(self, "residual_sd", float(residual))
-        put(self, "correlation", correlation_matrix(self.correlation, size))
+        put(self, "correlation", correlation_matrix(self.correlation, varying))
         choose("sampler", self.sampler, SAMPLERS)
         if not isinstance(self.fixed_effects, Uniform | Normal):
             values = tuple(float(v) for v in np.atleast_1d(np.asarray(self.fixed_effects, float)))
@@ -78,6 +91,11 @@ class GaussianMultilevel(Process):
     def terms(self) -> tuple[str, ...]:
         """``Intercept, IV1, ..``."""
         return ("Intercept", *(f"IV{i + 1}" for i in range(self.n_predictors)))
+
+    @property
+    def n_varying(self) -> int:
+        """Terms whose coefficients differ between groups: the intercept and the predictors that vary within groups."""
+        return self.n_predictors + 1 - self.n_between
 
     @property
     def max_groups(self) -> int:
@@ -99,18 +117,18 @@ class GaussianMultilevel(Process):
         return self.n_obs if isinstance(self.n_obs, int) else min(self.n_obs)
 
     def covariance(self) -> np.ndarray:
-        """``Sigma``, ``[P, P]``."""
-        size = len(self.terms)
+        """``Sigma``, ``[P, P]``; zero for between-group predictors."""
+        size = self.n_varying
         sd = np.broadcast_to(np.asarray(self.group_sd, float), (size,))
         correlation = np.eye(size) if self.correlation is None else np.asarray(self.correlation, float)
-        return correlation * np.outer(sd, sd)
+        return np.pad(correlation * np.outer(sd, sd), (0, self.n_between))
 
     def program(self, padded_groups: int) -> Hashable:
         """Code and shapes: groups, predictors, kinds of distribution; the row length only if rows are drawn."""
         sizes = type(self.n_obs) if isinstance(self.n_obs, GroupSizes) else None
         effects = type(self.fixed_effects)
         rows = self.max_rows if self.sampler == "rows" else None
-        return (type(self), padded_groups, self.n_predictors, sizes, effects, rows)
+        return (type(self), padded_groups, self.n_predictors, self.n_between, sizes, effects, rows)
 
     def parameters(self, padded_groups: int) -> dict[str, np.ndarray]:
         """Fixed effects (or the two numbers of their distribution), square root of Sigma, residual SD, group sizes."""
@@ -156,19 +174,27 @@ class GaussianMultilevel(Process):
         return jnp.where(present, sizes, 0).astype(jnp.int32)
 
     def _standard(self, key: jax.Array, sizes: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Standard normal group effects ``[G, P]``, and ``[1 x e]`` of each group: triangular factors ``[G, M, M]`` or, for
+        """Standard normal group effects ``[G, P]``, and ``[1 x e]`` of each group: triangular factors ``[G, L, M]`` or, for
         the row sampler, the rows ``[G, N, M]`` with zeros beyond a group's size."""
-        p = len(self.terms)
+        p, size = len(self.terms), self.n_varying + 1
         keys = group_keys(stream_key(key, Stream.GROUPS), sizes.shape[0])
         chi_keys = group_keys(stream_key(key, Stream.PREDICTORS), sizes.shape[0])
         if self.sampler == "rows":
-            normal = jax.vmap(lambda k: jax.random.normal(k, (p + self.max_rows * p,)))(keys)
-            noise = normal[:, p:].reshape(-1, self.max_rows, p)
+            normal = jax.vmap(lambda k: jax.random.normal(k, (p + self.max_rows * (size - 1),)))(keys)
+            noise = normal[:, p:].reshape(-1, self.max_rows, size - 1)
             rows = jnp.concatenate([jnp.ones((*noise.shape[:2], 1)), noise], axis=2)
-            return normal[:, :p], jnp.where((jnp.arange(self.max_rows) < sizes[:, None])[..., None], rows, 0.0)
-        normal = jax.vmap(lambda k: jax.random.normal(k, (p + (p + 1) ** 2,)))(keys)
-        factors = jax.vmap(triangular_factor)(normal[:, p:].reshape(-1, p + 1, p + 1), chi_keys, sizes)
-        return normal[:, :p], factors
+            block = jnp.where((jnp.arange(self.max_rows) < sizes[:, None])[..., None], rows, 0.0)
+        else:
+            normal = jax.vmap(lambda k: jax.random.normal(k, (p + size**2,)))(keys)
+            block = jax.vmap(triangular_factor)(normal[:, p:].reshape(-1, size, size), chi_keys, sizes)
+        return normal[:, :p], self._with_between(block, chi_keys)
+
+    def _with_between(self, block: jax.Array, keys: jax.Array) -> jax.Array:
+        """``[1 x e]`` with the between-group predictors, multiples of the ones, before ``e``."""
+        if not self.n_between:
+            return block
+        values = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, BETWEEN), (self.n_between,)))(keys)
+        return jnp.concatenate([block[..., :-1], block[..., :1] * values[:, None], block[..., -1:]], axis=-1)
 
     def draw(self, key: jax.Array, parameters: Any, padded_groups: int) -> Draw:
         """One dataset's cross-products, by the chosen sampler."""
@@ -184,19 +210,18 @@ class GaussianMultilevel(Process):
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
         parameters = self.parameters(self.n_groups)
-        beta = np.asarray(self._fixed_effects(stream_key(key, Stream.TRUTH), parameters))
-        sizes = np.asarray(self._sizes(key, parameters, self.n_groups))
-        effects, standard = map(np.asarray, self._standard(key, jnp.asarray(sizes)))
+        program = _Program((self.program(self.n_groups), self.max_rows), self)
+        beta, sizes, effects, standard, gaussian = jax.device_get(_pieces(program, key, parameters))
         coefficients = beta + effects @ parameters["root"]
         if self.sampler == "rows":
             groups = [block[:n] for block, n in zip(standard, sizes, strict=True)]
         else:
-            fill = group_keys(stream_key(key, Stream.COMPLETION), self.n_groups)
-            shape = (int(sizes.max()), len(self.terms))
-            gaussian = np.asarray(jax.vmap(lambda k: jax.random.normal(k, shape))(fill))
             groups = [complete(r, z[:n]) for r, z, n in zip(standard, gaussian, sizes, strict=True)]
         block = np.concatenate(groups)
         code = np.repeat(np.arange(self.n_groups), sizes)
+        first = np.cumsum(sizes) - sizes
+        between = slice(self.n_varying, len(self.terms))
+        block[:, between] = block[first[code], between]  # constant in a group to the last digit
         response = (block[:, :-1] * coefficients[code]).sum(1) + self.residual_sd * block[:, -1]
         frame = pd.DataFrame({"Group": code + 1, "DV": response})
         for j, term in enumerate(self.terms[1:], start=1):
@@ -206,3 +231,25 @@ class GaussianMultilevel(Process):
             "group_coefficients": coefficients.tolist(),
         }
         return frame
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A process as far as the compiled code depends on it: equal keys share the code made for either example."""
+
+    key: Hashable
+    example: GaussianMultilevel = field(compare=False)
+
+
+@partial(jax.jit, static_argnums=0)
+def _pieces(program: _Program, key: jax.Array, parameters: Any) -> tuple[jax.Array, ...]:
+    """What rows are made of: fixed effects, group sizes, standard group effects, ``[1 x e]``, and numbers to complete rows with."""
+    process = program.example
+    beta = process._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
+    sizes = process._sizes(key, parameters, process.n_groups)
+    effects, standard = process._standard(key, sizes)
+    if process.sampler == "rows":
+        return beta, sizes, effects, standard, jnp.zeros(0)
+    fill = group_keys(stream_key(key, Stream.COMPLETION), process.n_groups)
+    gaussian = jax.vmap(lambda k: jax.random.normal(k, (process.max_rows, process.n_varying)))(fill)
+    return beta, sizes, effects, standard, gaussian
