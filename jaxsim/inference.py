@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 
-class TInference(NamedTuple):
+class InferenceTable(NamedTuple):
     """Arrays of the shape of the estimates."""
 
     statistic: np.ndarray
@@ -17,7 +17,7 @@ class TInference(NamedTuple):
     conf_high: np.ndarray
 
 
-def t_table(estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, conf_level: float = 0.95) -> TInference:
+def t_table(estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, conf_level: float = 0.95) -> InferenceTable:
     """Two-sided t inference, elementwise.
 
     Args:
@@ -33,4 +33,4 @@ def t_table(estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, conf_le
     finite = np.where(normal, 1.0, df)
     below = np.where(normal, special.ndtr(-np.abs(statistic)), special.stdtr(finite, -np.abs(statistic)))
     half = np.where(normal, special.ndtri(tail), special.stdtrit(finite, tail)) * std_error
-    return TInference(statistic, 2 * below, estimate - half, estimate + half)
+    return InferenceTable(statistic, 2 * below, estimate - half, estimate + half)

@@ -49,6 +49,11 @@ def stream_key(key: jax.Array, stream: Stream) -> jax.Array:
     return jax.random.fold_in(key, int(stream))
 
 
+def analysis_key(seed: int) -> jax.Array:
+    """Key of the analysis of one dataset that no study has simulated; ``seed`` is a non-negative integer below 2**32."""
+    return stream_key(jax.random.key(jnp.asarray(seed, jnp.uint32), impl="threefry2x32"), Stream.ANALYSIS)
+
+
 def group_keys(key: jax.Array, n_groups: int) -> jax.Array:
     """One key per group, ``[G]``; group ``g`` gets the same key however many groups follow it (so padding changes nothing)."""
     return jax.vmap(lambda g: jax.random.fold_in(key, g))(jnp.arange(n_groups, dtype=jnp.uint32))

@@ -1,5 +1,7 @@
 """Measures: hand-computed values, published formulas, and Monte Carlo errors that are the sampling errors they claim to be."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -344,3 +346,19 @@ def test_power_and_type_one_error_are_never_averaged(rng):
     assert text["power"].iloc[0].startswith("1 ")
     assert text["type I error"].iloc[0].startswith("0 ")
     assert "type I error" not in headline(table[~zero], fits_of(table))
+
+
+def test_unbounded_intervals_are_infinitely_wide_and_cover(rng):
+    """A test that cannot reject has the whole line as its interval: no warning, no NaN, and not left out of an average."""
+    table = estimates(rng, cells=2)
+    unbounded = table["cell"] == 1
+    table.loc[unbounded, "conf_low"] = -np.inf
+    table.loc[unbounded, "conf_high"] = np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_cell = measures.summarise(table, ["cell", "model"], measures=["mean_width", "coverage"]).set_index(["measure", "cell"])
+        averaged = measures.summarise(table, ["model"], measures=["mean_width"])
+    assert np.isfinite(by_cell.loc["mean_width", "value"].loc[0]).all()
+    assert np.isinf(by_cell.loc["mean_width", "value"].loc[1]).all()
+    assert (by_cell.loc["coverage", "value"].loc[1] == 1).all()
+    assert np.isinf(averaged["value"]).all()

@@ -94,7 +94,7 @@ def results_of(folder, grid=None, estimators=MODELS, replicates=6, status=None, 
     place = Folder(folder)
     place.claim(study, "a plan")
     made, fits = tables(study, status or (lambda model, cell, replicate: "ok"))
-    place.write(0, [made], [fits])
+    place.write(0, [made], [fits], len(study.cells) * study.replicates)
     return load(folder)
 
 
@@ -355,7 +355,7 @@ def test_a_run_that_is_not_complete_says_so(small, tmp_path):
     place.claim(small.study, "a plan")
     held = {name: small.folder.read(name) for name in ("estimates", "fits")}
     first = {name: table.filter(pa.compute.equal(table["cell"], 0)) for name, table in held.items()}
-    place.write(0, [first["estimates"]], [first["fits"]])
+    place.write(0, [first["estimates"]], [first["fits"]], 6)
     results = load(tmp_path / "run")
     page = check_page(report.write(results), expected_figures(results))
     assert "6 of 12 planned" in " ".join(page.words)

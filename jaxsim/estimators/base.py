@@ -5,20 +5,24 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
+from jaxsim.errors import InputError
 from jaxsim.status import Status
+
+# Datasets resampled at a time: each holds an array of draws by groups, which must stay in cache.
+RESAMPLED_TOGETHER = 16
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=[
         "estimate", "std_error", "df", "vcov", "status", "converged", "singular",
-        "criterion", "sigma", "theta", "covariance", "iterations",
+        "criterion", "sigma", "theta", "covariance", "iterations", "p_value", "conf_low", "conf_high",
     ],
     meta_fields=[],
 )  # fmt: skip
@@ -39,6 +43,8 @@ class Fit:
         theta: relative covariance parameters of a mixed model, ``[T]`` (``T = 0`` for other methods).
         covariance: random-effects covariance matrix, ``[Q, Q]``, in squared units of the response.
         iterations: evaluations of the criterion, int32.
+        p_value, conf_low, conf_high: inference that a method makes itself (by resampling), ``[P]``; of shape ``[0]`` where it is
+            that of the t distribution with ``df``. A limit may be infinite.
     """
 
     estimate: jax.Array
@@ -53,13 +59,41 @@ class Fit:
     theta: jax.Array
     covariance: jax.Array
     iterations: jax.Array
+    p_value: jax.Array
+    conf_low: jax.Array
+    conf_high: jax.Array
+
+
+class Inference(NamedTuple):
+    """Two-sided p values and confidence limits that do not come from a t distribution, ``[P]`` each."""
+
+    p_value: jax.Array
+    conf_low: jax.Array
+    conf_high: jax.Array
+
+
+class Resampling(NamedTuple):
+    """What a method that resamples needs besides the data: ``key`` of the dataset's analysis stream, ``conf_level`` ``[]``.
+
+    Strategies get the same key for the same dataset, so those with equal draws use the same ones.
+    """
+
+    key: jax.Array
+    conf_level: jax.Array | float
 
 
 def closed_form(
-    estimate: jax.Array, vcov: jax.Array, df: jax.Array, status: jax.Array, criterion: jax.Array, sigma: jax.Array
+    estimate: jax.Array,
+    vcov: jax.Array,
+    df: jax.Array,
+    status: jax.Array,
+    criterion: jax.Array,
+    sigma: jax.Array,
+    inference: Inference | None = None,
 ) -> Fit:
-    """A :class:`Fit` for a method without variance components; ``df`` may be a scalar."""
+    """A :class:`Fit` for a method without variance components; ``df`` may be a scalar, ``inference`` None means t."""
     empty = jnp.zeros((0,))
+    own = Inference(empty, empty, empty) if inference is None else inference
     fit = Fit(
         estimate=estimate,
         std_error=jnp.sqrt(jnp.diagonal(vcov)),
@@ -73,6 +107,9 @@ def closed_form(
         theta=empty,
         covariance=jnp.zeros((0, 0)),
         iterations=jnp.asarray(1, jnp.int32),
+        p_value=own.p_value,
+        conf_low=own.conf_low,
+        conf_high=own.conf_high,
     )
     return withhold(fit)
 
@@ -81,6 +118,7 @@ def withhold(fit: Fit) -> Fit:
     """Turn a NaN that would be called usable into ``non_finite``, and blank the numbers of a fit that has none."""
     usable = (fit.status == Status.OK) | (fit.status == Status.SINGULAR)
     finite = jnp.isfinite(fit.estimate).all() & jnp.isfinite(fit.std_error).all() & (fit.df > 0).all()
+    finite = finite & jnp.isfinite(fit.p_value).all() & ~(jnp.isnan(fit.conf_low) | jnp.isnan(fit.conf_high)).any()
     status = jnp.where(usable & ~finite, Status.NON_FINITE, fit.status).astype(jnp.int32)
     shown = (status == Status.OK) | (status == Status.SINGULAR) | (status == Status.NOT_CONVERGED)
 
@@ -97,6 +135,9 @@ def withhold(fit: Fit) -> Fit:
         sigma=blank(fit.sigma),
         theta=blank(fit.theta),
         covariance=blank(fit.covariance),
+        p_value=blank(fit.p_value),
+        conf_low=blank(fit.conf_low),
+        conf_high=blank(fit.conf_high),
         converged=fit.converged & shown,
         singular=fit.singular & shown,
         status=status,
@@ -112,25 +153,64 @@ def first_status(*cases: tuple[jax.Array, Status]) -> jax.Array:
 
 
 @dataclass(frozen=True)
-class Estimator(abc.ABC):
+class Strategy(abc.ABC):
     """One analysis strategy. Subclasses are frozen dataclasses, so they are hashable, comparable and printable."""
-
-    default_label: ClassVar[str]
 
     @property
     @abc.abstractmethod
     def name(self) -> str:
         """The label of this strategy in every table."""
 
-    @abc.abstractmethod
-    def fit(self, data: CrossProducts) -> Fit:
-        """Fit one dataset (unbatched, traceable)."""
+    def random_columns(self, fixed: tuple[str, ...]) -> tuple[str, ...]:
+        """Names of the columns with random effects given those with fixed ones; empty for a method without variance components."""
+        return ()
 
-    def fit_batch(self, data: CrossProducts) -> Fit:
-        """Fit every dataset of a batch; each array of ``data`` has a leading axis ``B``."""
-        return _fit_batch(self, data)
+    def check(self, terms: tuple[str, ...]) -> None:  # noqa: B027 - most strategies can analyse any
+        """Raise :class:`InputError` if the strategy cannot analyse data with these terms (intercept first)."""
+
+
+@dataclass(frozen=True)
+class Estimator(Strategy):
+    """A strategy on cross-products: the author fits ONE dataset, this class batches it."""
+
+    @property
+    def resamples(self) -> bool:
+        """Whether the fit draws random numbers, and so needs a :class:`Resampling`."""
+        return False
+
+    @abc.abstractmethod
+    def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+        """Fit one dataset (unbatched, traceable). Methods that do not resample ignore ``resampling``."""
+
+    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+        """Fit every dataset of a batch; each array of ``data`` has a leading axis ``B``, and ``resampling.key`` has ``[B]`` keys.
+
+        Raises:
+            InputError: if the method resamples and gets no keys.
+        """
+        if not self.resamples:
+            return _fit_batch(self, data)
+        if resampling is None:
+            raise InputError(f"{self.name} resamples: give fit_batch a Resampling with a key for every dataset.")
+        return _resample_batch(self, data, resampling)
 
 
 @partial(jax.jit, static_argnums=0)
 def _fit_batch(estimator: Estimator, data: CrossProducts) -> Fit:
     return jax.vmap(estimator.fit)(data)
+
+
+@partial(jax.jit, static_argnums=0)
+def _resample_batch(estimator: Estimator, data: CrossProducts, resampling: Resampling) -> Fit:
+    def one(data: CrossProducts, key: jax.Array) -> Fit:
+        return estimator.fit(data, Resampling(key, resampling.conf_level))
+
+    def together(places: jax.Array) -> Fit:
+        return jax.vmap(one)(*jax.tree.map(lambda leaf: leaf[places], (data, resampling.key)))
+
+    # By hand: the batch_size of lax.map cannot join arrays of size 0, such as theta. The last part is filled with the last dataset.
+    count = resampling.key.shape[0]
+    size = min(count, RESAMPLED_TOGETHER)
+    places = jnp.minimum(jnp.arange(-(-count // size) * size), count - 1).reshape(-1, size)
+    parts = jax.lax.map(together, places)
+    return jax.tree.map(lambda leaf: leaf.reshape(places.size, *leaf.shape[2:])[:count], parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.base import Estimator, Fit, closed_form, first_status
+from jaxsim.estimators.base import Estimator, Fit, Resampling, closed_form, first_status
 from jaxsim.estimators.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
@@ -26,7 +26,7 @@ class PooledOLS(Estimator):
     def name(self) -> str:
         return self.label
 
-    def fit(self, data: CrossProducts) -> Fit:
+    def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset."""
         products = data.regression().sum(0)
         ls = solve(products)

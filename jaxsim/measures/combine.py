@@ -72,10 +72,11 @@ def tabulate(lines: Lines, name: str, measured: Measured) -> pd.DataFrame:
 def average(lines: Lines, measured: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value and Monte Carlo error of each line, and how many independent trials its rate is worth, ``[lines]`` each.
 
-    The average is over the strata that have a value. Its error adds up, over the rows of each dataset, their shares of the
-    influence (datasets of a cell are independent, rows of a dataset are not) and then the cells (fixed by design).
+    The average is over the strata that have a value; one that is infinite (the width of unbounded intervals) makes it so. Its
+    error adds up, over the rows of each dataset, their shares of the influence (datasets of a cell are independent, rows of a
+    dataset are not) and then the cells (fixed by design).
     """
-    strata, has_value = lines.strata, np.isfinite(measured.value)
+    strata, has_value = lines.strata, ~np.isnan(measured.value)
     members = np.bincount(lines.line[has_value], minlength=lines.count)
     total = np.bincount(lines.line[has_value], measured.value[has_value], lines.count)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -31,5 +31,5 @@ def model_se_error(sample: Sample) -> Measured:
 
 
 def mean_width(sample: Sample) -> Measured:
-    """Mean width of the confidence intervals; error ``sd / sqrt(n)``."""
+    """Mean width of the confidence intervals, infinite if one is unbounded; error ``sd / sqrt(n)``."""
     return mean_of(sample.strata, sample.conf_high - sample.conf_low)

@@ -33,7 +33,8 @@ class Strata:
 
     def centred(self, values: Array) -> Array:
         """Values less the mean of their stratum, ``[rows]``."""
-        return values - self.mean(values)[self.code]
+        with np.errstate(invalid="ignore"):  # infinite limits of intervals have an infinite mean, and no spread
+            return values - self.mean(values)[self.code]
 
     def sd(self, values: Array) -> Array:
         """Sample standard deviation (divisor n - 1), ``[K]``; NaN with fewer than two rows."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,6 +17,10 @@ from jaxsim.errors import InputError
 
 # How much of the difference between two studies an error shows.
 SHOWN_DIFFERENCES, LONGEST_VALUE = 3, 80
+# Under this name a chunk's files say how many datasets it holds.
+DATASETS = b"jaxsim.datasets"
+# Under this one an audit says with which seed and versions it was made.
+ABOUT = b"jaxsim.audit"
 
 
 class Folder:
@@ -66,12 +71,13 @@ class Folder:
         """Whether a chunk is finished; its fits are written last."""
         return self._file("fits", index).exists()
 
-    def write(self, index: int, estimates: list[pa.Table], fits: list[pa.Table]) -> None:
-        """Store one finished chunk."""
+    def write(self, index: int, estimates: list[pa.Table], fits: list[pa.Table], datasets: int) -> None:
+        """Store one finished chunk of so many datasets (a strategy need not have fitted them all)."""
         for name, tables in (("estimates", estimates), ("fits", fits)):
             target = self._file(name, index)
             partial = target.with_suffix(f".{os.getpid()}.partial")
             table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+            table = table.replace_schema_metadata({DATASETS: str(datasets)})
             pq.write_table(table, partial, compression="zstd")
             os.replace(partial, target)
 
@@ -82,9 +88,9 @@ class Folder:
             raise InputError(f"{self.path} holds no finished chunk yet; run the study again to complete it.")
         return pa.concat_tables([pq.read_table(f) for f in finished], promote_options="permissive").unify_dictionaries()
 
-    def count(self, name: str) -> int:
-        """Rows of all finished chunks of ``estimates`` or ``fits``, without reading them."""
-        return sum(pq.read_metadata(file).num_rows for file in self._finished(name))
+    def datasets(self) -> int:
+        """Datasets of all finished chunks, without reading them."""
+        return sum(int(pq.read_metadata(file).metadata[DATASETS]) for file in self._finished("fits"))
 
     def write_provenance(self, record: dict[str, object]) -> None:
         """Add the record of one session to ``provenance.json``."""
@@ -94,6 +100,24 @@ class Folder:
         """Records of the sessions that computed these results, oldest first."""
         file = self.path / "provenance.json"
         return json.loads(file.read_text()) if file.exists() else []
+
+    def write_audit(self, table: pd.DataFrame, about: dict[str, object]) -> None:
+        """Store an audit (one row a fit) and what it is about, in place of an older one."""
+        partial = self._audit_file.with_suffix(f".{os.getpid()}.partial")
+        arrow = pa.Table.from_pandas(table, preserve_index=False)
+        pq.write_table(arrow.replace_schema_metadata({ABOUT: json.dumps(about)}), partial, compression="zstd")
+        os.replace(partial, self._audit_file)
+
+    def audit(self) -> tuple[pd.DataFrame, dict[str, object]] | None:
+        """The last audit and what it is about; None if there was none."""
+        if not self._audit_file.exists():
+            return None
+        table = pq.read_table(self._audit_file)
+        return table.to_pandas(), json.loads(table.schema.metadata[ABOUT])
+
+    @property
+    def _audit_file(self) -> Path:
+        return self.path / "audit.parquet"
 
     @property
     def _plan_file(self) -> Path:

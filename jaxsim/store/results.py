@@ -53,14 +53,27 @@ class Results:
     @functools.cached_property
     def fits(self) -> pd.DataFrame:
         """One row per dataset and strategy: ``cell, replicate, model, status, converged, singular, criterion, sigma,
-        iterations``, variance components of mixed models (``sd_*``, ``cor_*``), then the cell's conditions."""
+        iterations, message`` (what other software said), variance components of mixed models (``sd_*``, ``cor_*``), then the
+        cell's conditions."""
         return self._table("fits")
 
     @property
     def progress(self) -> tuple[int, int]:
         """Datasets that are finished, and datasets of the whole study."""
-        done = self.folder.count("fits") // len(self.study.estimators)
-        return done, len(self.study.cells) * self.study.replicates
+        return self.folder.datasets(), len(self.study.cells) * self.study.replicates
+
+    @property
+    def audit(self) -> pd.DataFrame | None:
+        """What the last ``jaxsim audit`` found, one row a fit (see :func:`jaxsim.audit.audit`); None if there was none.
+
+        ``attrs["about"]`` holds its seed, date and versions.
+        """
+        found = self.folder.audit()
+        if found is None:
+            return None
+        table, about = found
+        table.attrs["about"] = about
+        return table
 
     @property
     def provenance(self) -> list[dict[str, object]]:

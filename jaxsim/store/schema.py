@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators import Estimator, Fit, LinearMixed
+from jaxsim.estimators import Fit, Strategy
 from jaxsim.inference import t_table
 from jaxsim.status import LABELS
 
@@ -17,7 +17,7 @@ ESTIMATE_COLUMNS: tuple[str, ...] = (
     "conf_low", "conf_high", "status",
 )  # fmt: skip
 FIT_COLUMNS: tuple[str, ...] = (
-    "cell", "replicate", "model", "status", "converged", "singular", "criterion", "sigma", "iterations",
+    "cell", "replicate", "model", "status", "converged", "singular", "criterion", "sigma", "iterations", "message",
 )  # fmt: skip
 
 
@@ -28,6 +28,8 @@ def estimates_table(
     n, p = len(cells), len(terms)
     estimate, error, df = (np.asarray(a[:n]) for a in (fit.estimate, fit.std_error, fit.df))
     statistic, p_value, low, high = t_table(estimate, error, df, conf_level)
+    if fit.p_value.shape == fit.estimate.shape:  # the method's own inference
+        p_value, low, high = (np.asarray(a[:n]) for a in (fit.p_value, fit.conf_low, fit.conf_high))
     columns: dict[str, Any] = {
         "cell": pa.array(np.repeat(cells, p).astype(np.int32)),
         "replicate": pa.array(np.repeat(replicates, p).astype(np.int32)),
@@ -43,22 +45,34 @@ def estimates_table(
     return pa.table(columns)
 
 
-def fits_table(cells: np.ndarray, replicates: np.ndarray, estimator: Estimator, data: CrossProducts, fit: Fit) -> pa.Table:
-    """One row a fit; mixed models add ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects."""
+def fits_table(
+    cells: np.ndarray,
+    replicates: np.ndarray,
+    strategy: Strategy,
+    terms: tuple[str, ...],
+    fit: Fit,
+    messages: Sequence[str] | None = None,
+) -> pa.Table:
+    """One row a fit; mixed models add ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects.
+
+    ``messages`` are what other software said of each fit, empty where it said nothing; null for our own.
+    """
     n = len(cells)
     columns: dict[str, Any] = {
         "cell": pa.array(cells.astype(np.int32)),
         "replicate": pa.array(replicates.astype(np.int32)),
-        "model": _labels(np.zeros(n, np.int8), (estimator.name,)),
+        "model": _labels(np.zeros(n, np.int8), (strategy.name,)),
         "status": _labels(np.asarray(fit.status[:n], np.int8), LABELS),
         "converged": pa.array(np.asarray(fit.converged[:n])),
         "singular": pa.array(np.asarray(fit.singular[:n])),
         "criterion": pa.array(np.asarray(fit.criterion[:n], float)),
         "sigma": pa.array(np.asarray(fit.sigma[:n], float)),
         "iterations": pa.array(np.asarray(fit.iterations[:n], np.int32)),
+        "message": pa.array([None] * n if messages is None else list(messages), pa.string()),
     }
-    if isinstance(estimator, LinearMixed):
-        columns |= _variance_components(np.asarray(fit.covariance[:n]), estimator.random_columns(data))
+    random = strategy.random_columns(terms)
+    if random:
+        columns |= _variance_components(np.asarray(fit.covariance[:n]), random)
     return pa.table(columns)
 
 

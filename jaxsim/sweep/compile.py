@@ -12,9 +12,9 @@ import numpy as np
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.design import Study
-from jaxsim.estimators import Fit
+from jaxsim.estimators import Estimator, Fit, Resampling
 from jaxsim.processes import Draw
-from jaxsim.seeding import replicate_key
+from jaxsim.seeding import Stream, replicate_key, stream_key
 from jaxsim.sweep.plan import Batch, Chunk
 
 Compiled = Callable[..., Any]
@@ -39,12 +39,16 @@ class Programs:
         shapes = jax.eval_shape(simulate, *arguments)
         self.simulators[batch] = self.pool.submit(compile_program, simulate, *arguments)
         for i, estimator in enumerate(self.study.estimators):
-            self.fits[batch, i] = self.pool.submit(compile_program, estimator.fit_batch, shapes.data)
+            if isinstance(estimator, Estimator):
+                keys = _key_arguments(arguments) if estimator.resamples else ()
+                self.fits[batch, i] = self.pool.submit(
+                    compile_program, _fitter(estimator, self.study.conf_level), shapes.data, *keys
+                )
 
     def ready(self, chunk: Chunk, estimator: int | None = None) -> bool:
         """Whether the simulator of a chunk, or the program of one of its strategies, is compiled already."""
-        future = self.simulators[chunk.batch] if estimator is None else self.fits[chunk.batch, estimator]
-        return future.done()
+        future = self.simulators[chunk.batch] if estimator is None else self.fits.get((chunk.batch, estimator))
+        return future is None or future.done()
 
     def simulate(self, chunk: Chunk) -> Draw:
         """Draw the datasets of a chunk, padded to the batch size by repeating the last one."""
@@ -52,7 +56,10 @@ class Programs:
 
     def fit(self, chunk: Chunk, estimator: int, data: CrossProducts) -> Fit:
         """Fit one strategy to a chunk's datasets; arrays come back on the host."""
-        return jax.device_get(self.fits[chunk.batch, estimator].result()(data))
+        strategy = self.study.estimators[estimator]
+        resamples = isinstance(strategy, Estimator) and strategy.resamples
+        keys = _key_arguments(_arguments(self.study, chunk)) if resamples else ()
+        return jax.device_get(self.fits[chunk.batch, estimator].result()(data, *keys))
 
 
 # On CPU the time to compile is most of a small study. XLA's older loop emitters, LLVM's first optimisation level and one
@@ -86,6 +93,25 @@ def _simulator(batch: Batch) -> Callable[..., Draw]:
         return jax.vmap(one)(words, replicates, parameters)
 
     return simulate
+
+
+def _fitter(estimator: Estimator, conf_level: float) -> Callable[..., Fit]:
+    """``fit_batch``; a strategy that resamples makes its keys from what decides the data: seed, cell and replicate."""
+    if not estimator.resamples:
+        return estimator.fit_batch
+
+    def fit(data: CrossProducts, seed: jax.Array, words: jax.Array, replicates: jax.Array) -> Fit:
+        def key(word: jax.Array, replicate: jax.Array) -> jax.Array:
+            return stream_key(replicate_key(seed, word, replicate), Stream.ANALYSIS)
+
+        return estimator.fit_batch(data, Resampling(jax.vmap(key)(words, replicates), conf_level))
+
+    return fit
+
+
+def _key_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Seed, cell words and replicates among the arguments of a simulator."""
+    return arguments[:3]
 
 
 def _arguments(study: Study, chunk: Chunk) -> tuple[Any, ...]:

@@ -6,7 +6,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxsim.estimators import LinearMixed
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import DASHES, draw_series, marker_size, offsets
@@ -39,7 +38,8 @@ def draw(numbers: Numbers) -> Figure:
 
 def _series(numbers: Numbers) -> list[tuple[str, str]]:
     """Strategy and event of each series: what can be singular, and what failed at least once; never empty."""
-    mixed = [e.name for e in numbers.results.study.estimators if isinstance(e, LinearMixed)]
+    study = numbers.results.study
+    mixed = [e.name for e in study.estimators if e.random_columns(study.process.terms)]
     failed = _ever(numbers.rates, "failure")
     series = [(model, "singular") for model in mixed] + [(model, "failure") for model in numbers.models if model in failed]
     return series or [(model, "failure") for model in numbers.models]

@@ -1,0 +1,48 @@
+"""Strategies that other software fits, row by row and outside JAX: the slow, independent opinion in a study."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.estimators.base import Fit, Strategy
+
+
+class Session(Protocol):
+    """Running software: fits datasets while it is open."""
+
+    def fit(self, datasets: Sequence[pd.DataFrame], terms: tuple[str, ...], conf_level: float) -> tuple[Fit, list[str]]:
+        """Fit each dataset (columns ``Group, DV`` and the predictors).
+
+        Returns:
+            A batch of fits on the host (coefficients in the order of ``terms``), and what the software said of each, empty if
+            nothing.
+        """
+
+
+@dataclass(frozen=True)
+class External(Strategy):
+    """A strategy that fits rows with other software. Every dataset gets a row with a status, whatever happens to the software."""
+
+    @property
+    @abc.abstractmethod
+    def limit(self) -> int | None:
+        """Only the first so many replicates of each cell are fitted; None for all."""
+
+    @abc.abstractmethod
+    def session(self) -> AbstractContextManager[Session]:
+        """Start the software.
+
+        Raises:
+            InputError: if it is not there, saying what to install.
+        """
+
+    def chosen(self, replicates: np.ndarray) -> np.ndarray:
+        """Which of these replicates are fitted, bool."""
+        return np.ones(len(replicates), bool) if self.limit is None else replicates < self.limit
