@@ -116,16 +116,88 @@ def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array, Array]:
     return system[:, -1], pivots, bend
 
 
-def semidefinite_factor(matrix: Array) -> Array:
-    """Lower ``L`` with ``L L' = matrix`` for a positive semi-definite ``[n, n]``; a pivot at rounding level gives a zero column."""
-    size = matrix.shape[0]
-    floor = 1e-14 * jnp.maximum(jnp.trace(matrix), 1e-300)
+def semidefinite_cholesky(matrix: Array, floor: Array | float) -> tuple[Array, Array]:
+    """Lower factor and pivots of a symmetric ``[n, n]`` that may be singular.
 
-    def eliminate(j: int | Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        rest, factor = carry
+    Where a pivot is not above ``floor`` the factor has a zero column: that row and column of the matrix are left out. A pivot
+    (``[n]``) clearly below zero means that the matrix is indefinite and has no such factor.
+    """
+    size = matrix.shape[0]
+
+    def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        rest, factor, pivots = carry
         positive = rest[j, j] > floor
         root = jnp.sqrt(jnp.where(positive, rest[j, j], 1.0))
         column = jnp.where(positive & (jnp.arange(size) >= j), rest[:, j] / root, 0.0)
-        return rest - jnp.outer(column, column), factor.at[:, j].set(column)
+        return rest - jnp.outer(column, column), factor.at[:, j].set(column), pivots.at[j].set(rest[j, j])
 
-    return _loop(size, eliminate, (matrix, jnp.zeros_like(matrix)))[1]
+    _, factor, pivots = _loop(size, eliminate, (matrix, jnp.zeros_like(matrix), jnp.zeros_like(matrix[0])))
+    return factor, pivots
+
+
+def semidefinite_factor(matrix: Array) -> Array:
+    """Lower ``L`` with ``L L' = matrix`` for a positive semi-definite ``[n, n]``; a pivot at rounding level gives a zero column."""
+    return semidefinite_cholesky(matrix, 1e-14 * jnp.maximum(jnp.trace(matrix), 1e-300))[0]
+
+
+# A Jacobi sweep squares the size of what is left beside the diagonal; matrices of 40 rows need nine, so this is never reached.
+SWEEPS = 30
+
+
+def eigh(matrix: Array) -> tuple[Array, Array]:
+    """Eigenvalues ``[n, ...]``, the largest first, and eigenvectors ``[n, n, ...]`` (in columns) of symmetric matrices.
+
+    Cyclic Jacobi (Golub & Van Loan 2013, section 8.5). Of the two rotations that annihilate an entry, the one that puts the
+    larger value first is taken: equal eigenvalues then stand side by side, without which convergence to them is only linear
+    (van Kempen 1966). Errors are a few rounding errors of the largest eigenvalue.
+    """
+    size = matrix.shape[0]
+    pairs = [(p, q) for p in range(size) for q in range(p + 1, size)]
+    first, second = (jnp.asarray([pair[k] for pair in pairs], int) for k in (0, 1))
+    shape = (size, size) + (1,) * (matrix.ndim - 2)
+    eye = jnp.broadcast_to(jnp.eye(size, dtype=matrix.dtype).reshape(shape), matrix.shape)
+
+    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+        rest, _, sweep = carry
+        beside = jnp.where(jnp.eye(size, dtype=bool).reshape(shape), 0.0, jnp.abs(rest))
+        smallest = jnp.finfo(matrix.dtype).eps * jnp.abs(rest).max((0, 1))
+        return (beside.max((0, 1)) > smallest).any() & (sweep < SWEEPS)
+
+    def sweep_once(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        rest, vectors, sweep = carry
+        if size <= UNROLLED:
+            for p, q in pairs:
+                rest, vectors = _rotate(rest, vectors, p, q)
+        else:
+
+            def rotate(k: Array, both: tuple[Array, Array]) -> tuple[Array, Array]:
+                return _rotate(*both, first[k], second[k])
+
+            rest, vectors = jax.lax.fori_loop(0, len(pairs), rotate, (rest, vectors))
+        return rest, vectors, sweep + 1
+
+    rest, vectors, _ = jax.lax.while_loop(unfinished, sweep_once, (matrix, eye, jnp.int32(0)))
+    return jnp.stack([rest[i, i] for i in range(size)]), jnp.swapaxes(vectors, 0, 1)
+
+
+def _rotate(rest: Array, vectors: Array, p: int | Array, q: int | Array) -> tuple[Array, Array]:
+    """Annihilate entry (p, q) of symmetric matrices, the larger of the two eigenvalues of that block first; vectors in rows."""
+    low, high, beside = rest[p, p], rest[q, q], rest[p, q]
+    none = beside == 0
+    ratio = (high - low) / (2 * jnp.where(none, 1.0, beside))
+    tangent = jnp.where(none, 0.0, jnp.where(ratio >= 0, 1.0, -1.0) / (jnp.abs(ratio) + jnp.sqrt(1 + ratio * ratio)))
+    low, high = low - tangent * beside, high + tangent * beside
+    cosine = 1 / jnp.sqrt(1 + tangent * tangent)
+    sine = cosine * tangent
+    swap = low < high
+    cosine, sine = jnp.where(swap, sine, cosine), jnp.where(swap, -cosine, sine)
+
+    def mix(a: Array, b: Array) -> tuple[Array, Array]:
+        return cosine * a - sine * b, sine * a + cosine * b
+
+    row_p, row_q = mix(rest[p], rest[q])
+    row_p = row_p.at[p].set(jnp.where(swap, high, low)).at[q].set(0.0)
+    row_q = row_q.at[q].set(jnp.where(swap, low, high)).at[p].set(0.0)
+    rest = rest.at[p].set(row_p).at[q].set(row_q).at[:, p].set(row_p).at[:, q].set(row_q)
+    vector_p, vector_q = mix(vectors[p], vectors[q])
+    return rest, vectors.at[p].set(vector_p).at[q].set(vector_q)

@@ -49,6 +49,16 @@ def test_throughput_measures_every_program(load, tmp_path):
     assert (frame["MB"] > 0).all()
 
 
+def test_kenward_roger_is_measured_beside_the_fit_alone(load, tmp_path, monkeypatch):
+    benchmark = load("kenward_roger")
+    monkeypatch.setattr(benchmark, "METHODS", ("residual", "kenward-roger"))
+    benchmark.main(["--datasets", "5", "--groups", "4", "--columns", "1", "--runs", "1", "--out", str(tmp_path)])
+    frame = written(tmp_path, "kenward-roger")
+    assert list(frame["df"]) == ["residual", "kenward-roger"]
+    np.testing.assert_allclose(frame["x fit alone"], frame["CPU ms/fit"] / frame["CPU ms/fit"][0])  # of one run, the same quotient
+    assert (frame["no answer"] == 0).all()
+
+
 def test_seed_grid_is_timed_by_phase(load, tmp_path, monkeypatch):
     script = tmp_path / "study.py"
     script.write_text(TINY_STUDY)

@@ -8,13 +8,15 @@ import pandas as pd
 from jaxsim.bridges.mixed_fit import Estimates, estimate
 from jaxsim.bridges.mixed_model import MixedModel, prepare
 from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
-from jaxsim.errors import InputError, choose
-from jaxsim.estimators.lmm.estimator import DF_METHODS
+from jaxsim.errors import InputError
+from jaxsim.estimators.lmm.solution import check_df
 
 _DF_TITLES = {
     "satterthwaite": "Satterthwaite's method",
     "residual": "N - P degrees of freedom",
     "normal": "the normal distribution",
+    "kenward-roger": "Kenward and Roger's method",
+    "kenward-roger-observed": "Kenward and Roger's method with the observed information",
 }
 
 
@@ -27,7 +29,9 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
             terms on one group, and ``a:b`` as the group.
         data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
         reml: REML if true, else maximum likelihood.
-        df: of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P) or ``normal`` (infinite).
+        df: of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite), ``kenward-roger`` (as
+            pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS). The last two also adjust ``vcov`` and the
+            standard errors, and need REML.
         conf_level: of the confidence limits.
 
     Raises:
@@ -35,9 +39,9 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
         NotSupportedError: for crossed or nested random effects, and for ``(f || g)`` with a categorical f.
     """
     check_level(conf_level)
-    choose("df", df, DF_METHODS)
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={reml!r} must be True (REML) or False (maximum likelihood).")
+    check_df(df, bool(reml))
     model = prepare(formula, data)
     return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
 

@@ -14,13 +14,17 @@ from jaxsim.bridges.mixed_model import MixedModel, check
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 from jaxsim.estimators.lmm import newton, solution
 from jaxsim.estimators.lmm.deviance import Spec
-from jaxsim.estimators.lmm.problem import pose
+from jaxsim.estimators.lmm.problem import Problem, pose
 from jaxsim.estimators.lmm.start import starts
 from jaxsim.estimators.lmm.structure import Structure
 from jaxsim.status import Status
 from jaxsim.sweep.plan import padded_groups
 
 BOUNDARY = "boundary (singular) fit: the random-effects covariance is singular"
+NO_ADJUSTMENT = (
+    "there are no Kenward-Roger degrees of freedom: the data say nothing about a variance that matters, or the observed "
+    "information is not positive definite, as can happen at a singular fit; use df='satterthwaite' or another method"
+)
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,18 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     basis, blocks = orthonormal(model.x.values), [orthonormal(block.values) for block in model.blocks]
     start, rest = residual(basis, model.y)
     spec, data = pose_rows(model, basis, blocks, rest, reml)
-    found, satterthwaite, own = jax.tree.map(np.asarray, solve(spec, data, jnp.asarray(basis.inverse)))
+    adjusted = df.startswith("kenward-roger")
+    method = df if adjusted else "satterthwaite"  # the other methods share its compiled program
+    problem, point = optimum(spec, data)
+    found = jax.tree.map(np.asarray, conclude(spec, problem, point, jnp.asarray(basis.inverse), method))
     if not np.isfinite(found.criterion):
         return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
     factor = original_factor(model.structure, blocks, found.theta)
     # lme4's isSingular looks at theta in the units of the data.
     singular = bool((np.diagonal(factor) < solution.LME4_SINGULAR).any())
     status = (Status.SINGULAR if singular else Status.OK) if found.optimal else Status.NOT_CONVERGED
-    if status.usable and not (np.isfinite(found.vcov).all() and (satterthwaite > 0).all()):
-        return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
+    if status.usable and not (np.isfinite(found.vcov).all() and (found.df > 0).all()):
+        return nothing(model, Status.NON_FINITE, NO_ADJUSTMENT if adjusted else Status.NON_FINITE.message)
     message = BOUNDARY if singular else ""
     residual_df = np.full(len(start), len(rest) - len(start), float)
     return Estimates(
@@ -64,11 +71,11 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
         message=message if found.optimal else status.message,
         beta=start + basis.inverse @ found.beta,
         vcov=basis.inverse @ found.vcov @ basis.inverse.T,
-        df={"satterthwaite": satterthwaite, "residual": residual_df}.get(df, np.full(len(start), np.inf)),
+        df={method: found.df, "residual": residual_df}.get(df, np.full(len(start), np.inf)),
         criterion=float(found.criterion) + (basis.log_determinant if reml else 0.0),
         sigma=float(found.sigma),
         factor=factor,
-        modes=original_modes(model.structure, blocks, own[: len(model.labels)]),
+        modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, found.theta))[: len(model.labels)]),
         converged=bool(found.optimal),
         singular=singular,
     )
@@ -109,18 +116,25 @@ def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.nda
 
 
 @partial(jax.jit, static_argnums=0)
-def solve(spec: Spec, data: CrossProducts, contrasts: jax.Array) -> tuple[solution.Solution, jax.Array, jax.Array]:
-    """The fit, the Satterthwaite df of each contrast of its coefficients (rows of ``[K, P]``), and the modes ``[G, Q]``.
-
-    The search is that of :meth:`jaxsim.LinearMixed.fit`; its end is kept because the contrasts need the Hessian there.
-    """
+def optimum(spec: Spec, data: CrossProducts) -> tuple[Problem, newton.Point]:
+    """The search of :meth:`jaxsim.LinearMixed.fit`; its end is kept because the contrasts need the Hessian there."""
     problem = pose(data)
-    point = newton.search(problem, starts(problem, spec), spec).best
-    nu = problem.n_rows - len(spec.fixed) if spec.reml else problem.n_rows
-    scaled = contrasts / problem.column_scale[jnp.array(spec.fixed)]
-    df = solution.satterthwaite(point._replace(root=scaled @ point.root), nu)
-    found = solution.solve(problem, point, spec, "normal")
-    return found, df, solution.blups(problem, found.theta, spec)[0]
+    return problem, newton.search(problem, starts(problem, spec), spec).best
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def conclude(spec: Spec, problem: Problem, point: newton.Point, contrasts: jax.Array, df: str) -> solution.Solution:
+    """What follows from the optimum, with the df of each contrast of the coefficients (rows of ``[K, P]``).
+
+    Compiled apart from the search, which takes most of the time to compile and is the same for all ``df``.
+    """
+    return solution.solve(problem, point, spec, df, contrasts)
+
+
+@partial(jax.jit, static_argnums=0)
+def modes(spec: Spec, problem: Problem, theta: jax.Array) -> jax.Array:
+    """Conditional modes, ``[G, Q]``."""
+    return solution.blups(problem, theta, spec)[0]
 
 
 def original_modes(structure: Structure, blocks: list[Basis], own: np.ndarray) -> np.ndarray:

@@ -110,29 +110,41 @@ class Curvature(NamedTuple):
     c: Array
 
 
+def pair_sums(u: Array, n: Array, directions: Array) -> Array:
+    """``sum_g tr(dT_k u_g dT_l n_g)`` for all pairs of flattened ``directions`` ``[T, Q * Q]``, symmetrised: ``[T, T]``."""
+    q, _, groups = u.shape
+    un = u.reshape(q * q, groups) @ n.reshape(q * q, groups).T  # [(b, c), (d, a)]
+    un = un.reshape(q, q, q, q).transpose(3, 0, 1, 2).reshape(q * q, q * q)  # [(a, b), (c, d)]
+    sums = directions @ un @ directions.T
+    return (sums + sums.T) / 2
+
+
+def slope_sums(at: Profile, directions: Array) -> tuple[Array, Array, Array]:
+    """``sum h'dT_k h`` ``[T, P, P]``, ``sum h'dT_k s`` ``[T, P]`` and ``sum s'dT_k s`` ``[T]`` along flattened ``directions``."""
+    q, p, groups = at.h.shape
+    h = at.h.reshape(q * p, groups)
+    hh = (h @ h.T).reshape(q, p, q, p).transpose(0, 2, 1, 3).reshape(q * q, p * p)
+    hs = (h @ at.s.T).reshape(q, p, q).transpose(0, 2, 1).reshape(q * q, p)
+    m, v, c = directions @ hh, directions @ hs, directions @ (at.s @ at.s.T).reshape(q * q)
+    return m.reshape(-1, p, p), v, c
+
+
 def curvature(at: Profile, directions: Array, order: Array, spec: Spec) -> Curvature:
     """Second derivatives of the profiled deviance in the entries of a factor of ``T``; the sums over groups are matrix products.
 
     ``directions`` ``[T, Q, Q]`` and ``order`` ``[Q, Q]`` describe the coordinates (:mod:`jaxsim.estimators.lmm.chart`).
     """
-    q, p, groups = at.h.shape
     t = directions.shape[0]
-    flat = directions.reshape(t, q * q)
+    flat = directions.reshape(t, -1)
     n = -at.u + 2 * at.weight * at.s[:, None] * at.s[None]
     if spec.reml:
         n = n + 2 * jnp.einsum("axg,bxg->abg", at.h, at.h)
-    un = at.u.reshape(q * q, groups) @ n.reshape(q * q, groups).T  # [(b, c), (d, a)]
-    un = un.reshape(q, q, q, q).transpose(3, 0, 1, 2).reshape(q * q, q * q)  # [(a, b), (c, d)]
-    h = at.h.reshape(q * p, groups)
-    hh = (h @ h.T).reshape(q, p, q, p).transpose(0, 2, 1, 3).reshape(q * q, p * p)
-    hs = (h @ at.s.T).reshape(q, p, q).transpose(0, 2, 1).reshape(q * q, p)
-    m, v, c = flat @ hh, flat @ hs, flat @ (at.s @ at.s.T).reshape(q * q)
+    m, v, c = slope_sums(at, flat)
+    hessian = pair_sums(at.u, n, flat)
     rows = spec.structure.entries[:, 0]
-    hessian = flat @ un @ flat.T
-    hessian = (hessian + hessian.T) / 2
     if spec.reml:
-        hessian = hessian - m @ m.T
+        hessian = hessian - m.reshape(t, -1) @ m.reshape(t, -1).T
     hessian = hessian - 2 * at.weight * v @ v.T - (at.weight / at.pw) * jnp.outer(c, c)
     gamma = order @ at.gamma @ order.T
     hessian = hessian + 2 * gamma[rows][:, rows] * spec.structure.same_column
-    return Curvature(hessian, m.reshape(t, p, p), c)
+    return Curvature(hessian, m, c)

@@ -10,17 +10,16 @@ import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators.base import Estimator, Fit, first_status, withhold
+from jaxsim.estimators.base import Estimator, Fit, Resampling, first_status, withhold
 from jaxsim.estimators.lanes import iterate
 from jaxsim.estimators.lmm import newton, solution
 from jaxsim.estimators.lmm.deviance import Spec
 from jaxsim.estimators.lmm.problem import Problem, pose
 from jaxsim.estimators.lmm.start import starts
-from jaxsim.estimators.lmm.structure import Structure, diagonal, full
+from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.status import Status
 
 COVARIANCES: tuple[str, ...] = ("full", "diagonal")
-DF_METHODS: tuple[str, ...] = ("satterthwaite", "residual", "normal")
 # Group-lanes worked on at a time: enough to amortise the loop's overhead, few enough to stay in cache.
 LANE_GROUPS = 2048
 
@@ -34,7 +33,10 @@ class LinearMixed(Estimator):
             independent of the others. None means all fixed-effects columns (the maximal model).
         covariance: ``full`` for ``(x | g)``, ``diagonal`` for ``(x || g)``; blocks given in ``random`` decide for themselves.
         reml: REML if true, else maximum likelihood.
-        df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite).
+        df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite),
+            ``kenward-roger`` (as pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS), which also adjust the
+            standard errors and need REML. The observed information need not be definite at a singular fit: the status is then
+            ``non_finite``.
         label: name in the tables.
     """
 
@@ -46,7 +48,7 @@ class LinearMixed(Estimator):
 
     def __post_init__(self) -> None:
         choose("covariance", self.covariance, COVARIANCES)
-        choose("df", self.df, DF_METHODS)
+        solution.check_df(self.df, self.reml)
         if self.random is not None:
             if isinstance(self.random, str) or not self.random:
                 raise InputError(f"random={self.random!r} must be a tuple of column names, such as ('Intercept',).")
@@ -64,31 +66,37 @@ class LinearMixed(Estimator):
         """Names in ``random``, flat; empty when it is None."""
         return tuple(n for block in self.random or () for n in ((block,) if isinstance(block, str) else block))
 
-    def random_columns(self, data: CrossProducts) -> tuple[str, ...]:
+    def random_columns(self, fixed: tuple[str, ...]) -> tuple[str, ...]:
         """Names of the random-effects columns, ``Q`` of them, in the order of ``Fit.covariance``."""
-        return data.fixed if self.random is None else self.random_names()
+        return fixed if self.random is None else self.random_names()
+
+    def blocks(self, fixed: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """The same names, a tuple for each block of correlated effects."""
+        if self.random is not None and not isinstance(self.random[0], str):
+            return tuple(tuple(block) for block in self.random)
+        names = self.random_columns(fixed)
+        return (names,) if self.covariance == "full" else tuple((name,) for name in names)
+
+    def check(self, terms: tuple[str, ...]) -> None:
+        unknown = [name for name in self.random_names() if name not in terms]
+        if unknown:
+            allowed = ", ".join(terms)
+            raise InputError(f"estimator {self.name!r}: random effect {unknown[0]!r} is not a term of the process; use {allowed}.")
 
     def spec(self, data: CrossProducts) -> Spec:
         """Positions and structure for the kernels."""
-        names = self.random_columns(data)
         fixed = tuple(int(i) for i in data.fixed_index)
-        random = tuple(int(i) for i in data.index_of(names))
-        if self.random is not None and not isinstance(self.random[0], str):
-            sizes = [len(block) for block in self.random]
-            ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-            structure = Structure(tuple(tuple(range(e - s, e)) for e, s in zip(ends, sizes, strict=True)))
-        else:
-            structure = full(len(names)) if self.covariance == "full" else diagonal(len(names))
-        return Spec(fixed, random, structure, self.reml)
+        random = tuple(int(i) for i in data.index_of(self.random_columns(data.fixed)))
+        return Spec(fixed, random, consecutive(len(block) for block in self.blocks(data.fixed)), self.reml)
 
-    def fit(self, data: CrossProducts) -> Fit:
+    def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset."""
         spec = self.spec(data)
         problem = pose(data)
         final = newton.search(problem, starts(problem, spec), spec)
         return self._report(data, problem, final.best, final.total_evaluations)
 
-    def fit_batch(self, data: CrossProducts) -> Fit:
+    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
         return _fit_batch(self, data)
 
@@ -135,6 +143,9 @@ class LinearMixed(Estimator):
             theta=found.theta,
             covariance=found.covariance,
             iterations=evaluations,
+            p_value=jnp.zeros((0,)),
+            conf_low=jnp.zeros((0,)),
+            conf_high=jnp.zeros((0,)),
         )
         return withhold(fit)
 

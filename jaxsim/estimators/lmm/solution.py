@@ -1,4 +1,4 @@
-"""What a mixed-model fit reports once theta is known: estimates, certificate, Satterthwaite df, BLUPs."""
+"""What a mixed-model fit reports once theta is known: estimates, certificate, degrees of freedom, BLUPs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim import small
+from jaxsim.errors import InputError, choose
 from jaxsim.estimators.lmm.deviance import Spec, profile
+from jaxsim.estimators.lmm.kenward_roger import degrees_of_freedom, kenward_roger
 from jaxsim.estimators.lmm.newton import Point
 from jaxsim.estimators.lmm.problem import Problem
 
 Array = jax.Array
 
+DF_METHODS: tuple[str, ...] = ("satterthwaite", "residual", "normal", "kenward-roger", "kenward-roger-observed")
 # lme4: isSingular's default tolerance on the diagonal of the relative factor.
 LME4_SINGULAR = 1e-4
 # Added to the unit diagonal of the scaled Hessian: far above rounding (1e-14), far below any df digit that is shown.
@@ -23,11 +26,19 @@ HESSIAN_RIDGE = 1e-11
 STATIONARY, DUAL = 1e-7, 1e-6
 
 
+def check_df(df: str, reml: bool) -> None:
+    """Raise :class:`InputError` unless ``df`` is one of :data:`DF_METHODS` and goes with the criterion."""
+    choose("df", df, DF_METHODS)
+    if df.startswith("kenward-roger") and not reml:
+        raise InputError(f"df={df!r} needs REML, for which it is defined; use reml=True, or another df, such as 'satterthwaite'.")
+
+
 class Solution(NamedTuple):
     """Estimates in the user's units.
 
-    ``theta`` ``[T]`` with a non-negative diagonal; ``beta``, ``df`` ``[P]``; ``vcov`` ``[P, P]``; ``covariance`` ``[Q, Q]``;
-    ``sigma``, ``criterion`` ``[]``; ``singular``, ``optimal`` bool ``[]``.
+    ``theta`` ``[T]`` with a non-negative diagonal; ``beta`` ``[P]``; ``vcov`` ``[P, P]``; ``df`` of the contrasts ``[K]``, of the
+    coefficients themselves ``[P]`` if there were none; ``covariance`` ``[Q, Q]``; ``sigma``, ``criterion`` ``[]``; ``singular``,
+    ``optimal`` bool ``[]``.
     """
 
     theta: Array
@@ -52,10 +63,10 @@ def is_optimal(point: Point, spec: Spec) -> Array:
     return (point.decrement < STATIONARY) & ~point.saddle & (pivots > 0).all()
 
 
-def satterthwaite(point: Point, nu: Array) -> Array:
-    """Degrees of freedom of each coefficient's t statistic, ``[P]`` (Satterthwaite as in lmerTest, in closed form).
+def satterthwaite(point: Point, nu: Array, contrasts: Array) -> Array:
+    """Degrees of freedom of each contrast's t statistic, ``[K]``, from its row ``l' root`` (lmerTest's, in closed form).
 
-    ``df = 2 v^2 / (g' W g)`` with ``v = Var(beta_j)``, ``g`` its gradient in (theta, sigma) and ``W`` twice the inverse of
+    ``df = 2 v^2 / (g' W g)`` with ``v = Var(l'beta)``, ``g`` its gradient in (theta, sigma) and ``W`` twice the inverse of
     the Hessian of the unprofiled deviance there. At a singular fit theta may be free to rotate: the Hessian is then singular
     in a direction in which ``v`` does not change either, and the small ridge gives what a Moore-Penrose inverse would.
     """
@@ -63,8 +74,8 @@ def satterthwaite(point: Point, nu: Array) -> Array:
     outer = nu / point.pw**2 * jnp.outer(point.c, point.c)
     cross = 2 * point.c / sigma**3
     hessian = jnp.block([[point.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
-    c = (point.root**2).sum(1)
-    d_theta = sigma**2 * jnp.einsum("jx,txy,jy->tj", point.root, point.m, point.root)
+    c = (contrasts**2).sum(1)
+    d_theta = sigma**2 * jnp.einsum("jx,txy,jy->tj", contrasts, point.m, contrasts)
     slope = jnp.concatenate([d_theta, 2 * sigma * c[None]])
     scale = jnp.sqrt(jnp.maximum(jnp.diagonal(hessian), 1e-300))
     scaled = hessian / jnp.outer(scale, scale) + HESSIAN_RIDGE * jnp.eye(len(scale))
@@ -74,33 +85,56 @@ def satterthwaite(point: Point, nu: Array) -> Array:
     return (sigma**2 * c) ** 2 / spread
 
 
-def solve(problem: Problem, point: Point, spec: Spec, df: str) -> Solution:
-    """Report at the optimum (standardised units in, the user's units out)."""
+class Inference(NamedTuple):
+    """``vcov`` of the coefficients ``[P, P]`` in units of the residual variance, and ``df`` of the contrasts ``[K]``."""
+
+    vcov: Array
+    df: Array
+
+
+def infer(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array | None) -> Inference:
+    """Inference by one of :data:`DF_METHODS`, in standardised units; ``contrasts`` ``[K, P]``, None for the coefficients."""
+    rows = point.root if contrasts is None else contrasts @ point.root
+    vcov = point.root @ point.root.T
+    match df:
+        case "satterthwaite":
+            nu = problem.n_rows - len(spec.fixed) if spec.reml else problem.n_rows
+            return Inference(vcov, satterthwaite(point, nu, rows))
+        case "kenward-roger" | "kenward-roger-observed":
+            adjustment = kenward_roger(problem, point, spec, observed=df.endswith("observed"))
+            return Inference(point.root @ adjustment.vcov @ point.root.T, degrees_of_freedom(adjustment, rows))
+        case "residual":
+            return Inference(vcov, jnp.broadcast_to(problem.n_rows - len(spec.fixed), len(rows)))
+        case _:
+            return Inference(vcov, jnp.full(len(rows), jnp.inf))
+
+
+def solve(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array | None = None) -> Solution:
+    """Report at the optimum (standardised units in, the user's units out).
+
+    Args:
+        problem, point, spec: the dataset, its optimum, the model.
+        df: one of :data:`DF_METHODS`.
+        contrasts: whose ``df`` are wanted, ``[K, P]``; None for the coefficients themselves.
+    """
     x, z = jnp.array(spec.fixed), jnp.array(spec.random)
     p = len(spec.fixed)
     nu = problem.n_rows - p if spec.reml else problem.n_rows
     x_scale, z_scale, y_scale = problem.column_scale[x], problem.column_scale[z], problem.response_scale
     sigma2 = point.pw / nu
-    vcov = sigma2 * (point.root @ point.root.T) * y_scale**2 / jnp.outer(x_scale, x_scale)
+    inference = infer(problem, point, spec, df, None if contrasts is None else contrasts / x_scale)
     factor = point.chart.factor / z_scale[:, None]
     relative = factor @ factor.T
     theta = spec.structure.theta(small.semidefinite_factor(relative))
     criterion = point.deviance + 2 * nu * jnp.log(y_scale)
     if spec.reml:
         criterion = criterion + 2 * jnp.log(x_scale).sum()
-    match df:
-        case "satterthwaite":
-            freedom = satterthwaite(point, nu)
-        case "residual":
-            freedom = jnp.broadcast_to(problem.n_rows - p, (p,))
-        case _:
-            freedom = jnp.full(p, jnp.inf)
     diagonal = theta[spec.structure.is_diagonal]
     return Solution(
         theta=theta,
         beta=problem.shift + point.beta * y_scale / x_scale,
-        vcov=vcov,
-        df=freedom,
+        vcov=sigma2 * inference.vcov * y_scale**2 / jnp.outer(x_scale, x_scale),
+        df=inference.df,
         covariance=sigma2 * y_scale**2 * relative,
         sigma=jnp.sqrt(sigma2) * y_scale,
         criterion=criterion,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,6 +53,14 @@ class Structure:
         return mask
 
     @cached_property
+    def basis(self) -> np.ndarray:
+        """A symmetric matrix of zeros and ones for each free entry of ``T``, ``[T, Q, Q]``; they span what ``T`` may be."""
+        rows, columns = self.entries.T
+        basis = np.zeros((len(rows), self.size, self.size))
+        basis[np.arange(len(rows)), rows, columns] = basis[np.arange(len(rows)), columns, rows] = 1.0
+        return basis
+
+    @cached_property
     def same_column(self) -> np.ndarray:
         """1 for pairs of entries in one column of ``L``, ``[T, T]``."""
         column = self.entries[:, 1]
@@ -75,3 +85,9 @@ def full(size: int) -> Structure:
 def diagonal(size: int) -> Structure:
     """``(x || g)``."""
     return Structure(tuple((i,) for i in range(size)))
+
+
+def consecutive(sizes: Iterable[int]) -> Structure:
+    """Blocks of these sizes, one after the other."""
+    ends = list(itertools.accumulate(sizes, initial=0))
+    return Structure(tuple(tuple(range(begin, end)) for begin, end in itertools.pairwise(ends)))
