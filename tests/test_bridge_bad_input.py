@@ -121,7 +121,10 @@ def test_data_that_cannot_be_used(data, change, said):
         (lambda d: jaxsim.lmer(["y ~ x"], d), "the formula comes first, as a string"),
         (lambda d: jaxsim.lm("y ~ x", d), "cluster='Group' names the column of the groups, so there must be a column 'Group'"),
         (lambda d: jaxsim.lm("y ~ x", d, cluster=None), "cluster=None must be the name"),
-        (lambda d: jaxsim.lm("y ~ x", d, "g", vcov="HC1"), "use one of 'CR0', 'CR1', 'CR1S', 'pymer4', 'iid'"),
+        (
+            lambda d: jaxsim.lm("y ~ x", d, "g", vcov="HC1"),
+            "use one of 'CR0', 'CR1', 'CR1p', 'CR1S', 'pymer4', 'CR2', 'CR3'",
+        ),
         (lambda d: jaxsim.lm("y ~ x", d[d.g == "a"], "g"), "at least two groups"),
         (lambda d: jaxsim.lm2("y ~ x", d, "G"), "Did you mean 'g'?"),
         (lambda d: jaxsim.lm2("y ~ x", d[d.g == "a"], "g"), "at least two groups"),

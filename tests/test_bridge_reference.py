@@ -32,6 +32,12 @@ def mixed(name: str) -> FitResult:
     return jaxsim.lmer(entry["formula"], rows(entry["data"]), reml=entry["reml"])
 
 
+@cache
+def kenward_roger(name: str, df: str = "kenward-roger") -> FitResult:
+    """The same with Kenward-Roger inference; the search is compiled already."""
+    return jaxsim.lmer(MIXED[name]["formula"], rows(MIXED[name]["data"]), df=df)
+
+
 def close(value, expected, rtol, atol=0.0):
     np.testing.assert_allclose(np.asarray(value, float), np.asarray(expected, float), rtol=rtol, atol=atol)
 
@@ -106,6 +112,20 @@ class TestMixed:
             close(fit.coef[column], fixed.get(column, 0.0) + own, 1e-15)
 
 
+@pytest.mark.parametrize("name", [name for name, entry in MIXED.items() if entry["reml"]])
+def test_kenward_roger(name):
+    """pbkrtest's standard errors and df, by lmerTest."""
+    fit, plain, expected = kenward_roger(name), mixed(name), MIXED[name]["kenward_roger"]
+    # Closed forms, at a theta that is good to 1e-8 in R, 1e-6 at singular fits.
+    rtol = 1e-6 if fit.singular else 1e-8
+    close(fit.table["std_error"], expected["se"], rtol)
+    close(fit.table["df"], expected["df"], rtol)
+    close(fit.table["p_value"], expected["p"], 1e3 * rtol, 1e-300)  # the condition of a tail probability is t^2
+    close(np.sqrt(np.diag(fit.vcov)), fit.table["std_error"], 1e-15)
+    close(fit.table["estimate"], plain.table["estimate"], 0)
+    assert fit.status == plain.status
+
+
 @pytest.mark.parametrize("name", LEAST_SQUARES)
 class TestLeastSquares:
     """Every regression of the reference file. R works on rows in double precision; condition numbers here are below 1e4."""
@@ -127,6 +147,15 @@ class TestLeastSquares:
         assert (fit.n_rows, fit.n_groups) == (entry["n_rows"], entry["n_groups"])
         close(fit.table["df"], np.full(len(fit.table), entry["n_groups"] - 1), 0)
 
+    @pytest.mark.parametrize("convention", ["CR2", "CR3"])
+    def test_adjusted_scores(self, name, convention):
+        """clubSandwich, with Satterthwaite's degrees of freedom."""
+        entry = LEAST_SQUARES[name]
+        expected = entry["robust"][convention]
+        fit = jaxsim.lm(entry["formula"], rows(entry["data"]), cluster=entry["group"], vcov=convention)
+        self.check(fit, expected, expected["p"])
+        close(fit.table["df"], expected["df"], 1e-8)  # clubSandwich inverts blocks of I - H, which are well conditioned here
+
     @staticmethod
     def check(fit, expected, p_values):
         assert fit.status == "ok"
@@ -135,6 +164,15 @@ class TestLeastSquares:
         close(fit.table["statistic"], expected["t"], 1e-9, 1e-9)
         close(fit.vcov / np.outer(error, error), expected["vcov"] / np.outer(error, error), 0, 1e-9)
         close(fit.table["p_value"], p_values, 1e-7, 1e-300)  # t^2 times the error of t
+
+
+@pytest.mark.parametrize("convention", ["CR0", "CR1", "CR1p", "CR1S"])
+def test_satterthwaite_of_other_conventions(convention):
+    for name in ("grunfeld", "awkward_x"):
+        entry = LEAST_SQUARES[name]
+        fit = jaxsim.lm(entry["formula"], rows(entry["data"]), cluster=entry["group"], vcov=convention, df="satterthwaite")
+        TestLeastSquares.check(fit, entry["robust"][convention], entry["robust"][convention]["p"])
+        close(fit.table["df"], entry["robust"][convention]["df"], 1e-8)
 
 
 @pytest.mark.parametrize("name", TWO_STAGE)
@@ -173,6 +211,24 @@ def test_published_mixed_models(name, criterion, theta, df):
         close(fit.theta, theta, 0, 5e-9)
     if df is not None:
         close(fit.table["df"], df, 0, 5e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "df"),
+    [
+        ("sleepstudy_reml", "kenward-roger", [17, 17]),
+        ("sleepstudy_reml", "kenward-roger-observed", [17, 17]),  # SAS
+        ("sleepstudy_zerocorr_reml", "kenward-roger", [18.1874764, 18.1874764]),  # lmerTest
+        ("sleepstudy_zerocorr_reml", "kenward-roger-observed", [18.15620597, 18.15620540]),  # SAS
+        ("sleepstudy_intercept_reml", "kenward-roger", [22.810199, 161]),
+        ("sleepstudy_intercept_reml", "kenward-roger-observed", [22.810199, 161]),
+    ],
+)
+def test_published_kenward_roger(name, method, df):
+    """SAS stops at variances good to six digits, of which the df are smooth functions; 1e-6 covers the digits given elsewhere."""
+    fit = kenward_roger(name, method)
+    close(fit.table["df"], df, 1e-6)
+    close(fit.table["std_error"], mixed(name).table["std_error"], 1e-8)  # balanced data: no adjustment
 
 
 def test_published_sleepstudy():

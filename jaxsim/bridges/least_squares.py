@@ -1,38 +1,26 @@
-"""``ols``, ``lm`` and ``lm2``: regressions of a DataFrame without variance components."""
+"""``ols`` and ``lm``: pooled regressions of a DataFrame, with classical or cluster-robust standard errors."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.basis import Basis, dependent, orthonormal, residual, verdict
-from jaxsim.bridges.expression import response
-from jaxsim.bridges.formula import Formula, parse
-from jaxsim.bridges.frame import collect, grouping, require, two_groups
-from jaxsim.bridges.model_matrix import ModelMatrix, model_matrix
-from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
-from jaxsim.bridges.two_stage import own_coefficients, own_status, second_stage
+from jaxsim.bridges.basis import Basis, orthonormal, residual, verdict
+from jaxsim.bridges.regression import Answer, Regression, column_argument, nothing, prepare, report, seeded
+from jaxsim.bridges.result import FitResult, announce
+from jaxsim.bridges.two_way import check_two_way, two_way, ways_argument
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators import ClusterRobust, Estimator, PooledOLS, TwoStage
-from jaxsim.estimators.cluster_robust import CONVENTIONS
+from jaxsim.estimators import ClusterRobust, Fit, PooledOLS, Resampling
+from jaxsim.estimators.cluster_robust import Contrasts, fit_contrasts
+from jaxsim.estimators.sandwich import CONVENTIONS
+from jaxsim.inference import InferenceTable
 from jaxsim.status import Status
 from jaxsim.sweep.plan import padded_groups
-
-
-@dataclass(frozen=True)
-class Regression:
-    """A regression ready to be fitted: response ``y`` ``[N]``, model matrix, groups (None without), what was dropped."""
-
-    formula: Formula
-    y: np.ndarray
-    x: ModelMatrix
-    codes: np.ndarray | None
-    labels: pd.Index | None
-    messages: tuple[str, ...]
 
 
 def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult:
@@ -46,145 +34,155 @@ def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
     """
-    return announce(fit(prepare(formula, data, None, conf_level), PooledOLS(), "Ordinary least squares", conf_level))
+    regression = prepare(formula, data, None, conf_level)
+    return announce(report(regression, pooled(regression), "Ordinary least squares", conf_level))
 
 
-def lm(formula: str, data: pd.DataFrame, cluster: str = "Group", vcov: str = "CR1S", conf_level: float = 0.95) -> FitResult:
+def lm(
+    formula: str,
+    data: pd.DataFrame,
+    cluster: str | Sequence[str] = "Group",
+    vcov: str = "CR1S",
+    conf_level: float = 0.95,
+    *,
+    df: str | None = None,
+    inference: str = "t",
+    weights: str = "rademacher",
+    draws: int = 9999,
+    seed: int = 0,
+) -> FitResult:
     """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
 
     Args:
         formula, data, conf_level: as for :func:`ols`.
-        cluster: column of the groups within which errors may depend on each other; not needed for ``vcov="iid"``.
-        vcov: ``CR0``, ``CR1``, ``CR1S`` (Stata's, fixest's), ``pymer4`` (its version 0.8), or ``iid`` for classical errors. See
-            :func:`jaxsim.estimators.cluster_robust.correction` for scales and degrees of freedom.
+        cluster: column of the groups within which errors may depend on each other; not needed for ``vcov="iid"``. Two columns
+            allow dependence within the groups of either (see :func:`jaxsim.bridges.two_way.two_way`); ``n_groups`` is then the
+            smaller number.
+        vcov: ``CR0``, ``CR1``, ``CR1p``, ``CR1S`` (Stata's, fixest's), ``pymer4`` (its version 0.8), ``CR2``, ``CR3``
+            (clubSandwich's scale), or ``iid`` for classical errors.
+        df: of the t statistics: ``satterthwaite``, ``G-1``, ``G-P`` or ``normal``. None: ``satterthwaite`` for CR2 and CR3, ``G-P``
+            for pymer4, else ``G-1``.
+        inference: ``t``, or ``wild`` for p values and confidence limits by the wild cluster restricted bootstrap-t.
+        weights, draws: of the bootstrap; see :class:`jaxsim.ClusterRobust`.
+        seed: of the bootstrap; the same seed and data give the same numbers.
+
+    A coefficient may have no cluster-robust variance, such as those of columns that tell the clusters apart. Its standard error is
+    then missing, the status ``zero_variance``, and the numbers of the other coefficients are right all the same.
 
     Raises:
-        InputError: as :func:`ols`; also for fewer than two clusters.
+        InputError: as :func:`ols`; also for fewer than two clusters, or options that are unknown or do not go together.
+        NotSupportedError: for more than two cluster columns, or two with CR2, CR3, Satterthwaite df or the bootstrap.
     """
     if choose("vcov", vcov, (*CONVENTIONS, "iid")) == "iid":
+        if df is not None or inference != "t":
+            raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
         return ols(formula, data, conf_level)
-    regression = prepare(formula, data, column_argument("cluster", cluster), conf_level, "cluster")
+    estimator = ClusterRobust(vcov, df=df, inference=inference, weights=weights, draws=draws)
+    resampling = seeded(seed, conf_level) if estimator.resamples else None
+    columns = ways_argument(cluster)
     method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
-    return announce(fit(regression, ClusterRobust(vcov), method, conf_level))
+    if len(columns) > 1:
+        check_two_way(estimator)
+        regression = prepare(formula, data, columns, conf_level, "cluster")
+        both = " and ".join(f"{labels.name} ({len(labels)})" for _, labels in regression.ways)
+        return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
+    regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster")
+    if estimator.resamples:
+        method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
+    return announce(report(regression, clustered(regression, estimator, resampling), method, conf_level))
 
 
-def lm2(formula: str, data: pd.DataFrame, group: str = "Group", conf_level: float = 0.95) -> FitResult:
-    """Two-stage analysis: a regression per group, then a one-sample t test of each coefficient (pymer4's ``Lm2``).
-
-    Args:
-        formula, data, conf_level: as for :func:`ols`.
-        group: column of the groups. A group that cannot be fitted alone makes the whole fit a failure.
-
-    Raises:
-        InputError: as :func:`ols`; also for fewer than two groups.
-    """
-    regression = prepare(formula, data, column_argument("group", group), conf_level, "group")
-    return announce(fit(regression, TwoStage(), "Two-stage: a regression per group, then a t test", conf_level))
+def bootstrap_title(regression: Regression, estimator: ClusterRobust) -> str:
+    """Weights and number of draws."""
+    assert regression.labels is not None
+    patterns = 2 ** len(regression.labels)
+    if estimator.weights == "rademacher" and patterns < estimator.draws:
+        return f"all {patterns} patterns of signs"
+    return f"{estimator.weights} weights, {estimator.draws} draws"
 
 
-def column_argument(argument: str, value: str) -> str:
-    """``value`` if it can be the name of a column, else :class:`InputError`."""
-    if not isinstance(value, str):
-        raise InputError(f"{argument}={value!r} must be the name of the column that holds the groups.")
-    return value
-
-
-def prepare(text: str, data: pd.DataFrame, group: str | None, conf_level: float, argument: str = "") -> Regression:
-    """Check the input and build the model matrix."""
-    check_level(conf_level)
-    formula = parse(text)
-    if formula.random:
-        raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
-    names = formula.names
-    if group is not None:
-        require(data, [group], f"{argument}={group!r} names the column of the groups, so there must be")
-        names = tuple(dict.fromkeys((*names, group)))
-    rows = collect(data, names, text)
-    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
-    if not x.names:
-        raise InputError(f"the formula {text!r} has no coefficients; write 'y ~ 1' for an intercept.")
-    codes, labels = grouping(rows.frame, [group]) if group is not None else (None, None)
-    if labels is not None:
-        two_groups(labels)
-    return Regression(formula, y, x, codes, labels, rows.messages)
-
-
-def fit(regression: Regression, estimator: Estimator, method: str, conf_level: float) -> FitResult:
-    """Fit on an orthonormal basis of the model matrix and carry the result back to its columns."""
-    names, two_stage = regression.x.names, isinstance(estimator, TwoStage)
-    status, message = verdict(regression.x.values, names, regression.y)
-    n, p = regression.x.values.shape
-    estimate, variance, df = np.full(p, np.nan), np.full((p, p), np.nan), np.full(p, np.nan)
-    criterion = sigma = np.nan
-    coef = None
-    if status is Status.OK and two_stage and regression.codes is not None:
-        status = own_status(regression.x.values, regression.codes)
-        message = explain(status, regression, estimator)
-    if status is Status.OK:
-        basis = orthonormal(regression.x.values)
-        beta, rest = residual(basis, regression.y)
-        back = basis.inverse
-        if two_stage and regression.codes is not None:
-            own, back = own_coefficients(regression.x.values, rest, regression.codes), np.eye(p)
-            data = second_stage(own)
-            coef = pd.DataFrame(beta + own, index=regression.labels, columns=list(names))
-        else:
-            data = cross_products(basis, rest, regression.codes)
-        found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), estimator.fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
-        status = Status(int(found.status))
-        message = explain(status, regression, estimator)
-        estimate, df, variance = beta + back @ found.estimate, found.df, back @ found.vcov @ back.T
-        criterion, sigma = float(found.criterion), float(found.sigma)
-    return FitResult(
-        table=coefficient_table(names, estimate, np.sqrt(np.diagonal(variance)), df, conf_level),
-        criterion=None if two_stage else criterion,
-        sigma=None if two_stage else sigma,
-        theta=None,
-        theta_names=None,
-        varcorr=None,
-        covariance=None,
-        random_effects=None,
-        coef=coef,
-        vcov=square(variance, names),
-        status=status.label,
-        converged=status is Status.OK,
-        singular=False,
-        n_rows=n,
-        n_groups=None if regression.labels is None else len(regression.labels),
-        messages=regression.messages + ((message,) if message else ()),
-        formula=regression.formula.text,
-        method=method,
-        conf_level=conf_level,
+def pooled(regression: Regression) -> Answer:
+    """Fit on an orthonormal basis of the model matrix and carry the answer back to its columns."""
+    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    if status is not Status.OK:
+        return nothing(regression, status, message)
+    basis = orthonormal(regression.x.values)
+    beta, rest = residual(basis, regression.y)
+    data = cross_products(basis, rest, regression.codes)
+    found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), PooledOLS().fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
+    status, back = Status(int(found.status)), basis.inverse
+    return Answer(
+        status,
+        "" if status is Status.OK else status.message,
+        beta + back @ found.estimate,
+        back @ found.vcov @ back.T,
+        found.df,
+        float(found.criterion),
+        float(found.sigma),
     )
 
 
-def explain(status: Status, regression: Regression, estimator: Estimator) -> str:
+def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resampling | None = None) -> Answer:
+    """As :func:`pooled`; df and p values belong to the user's coefficients, which are contrasts of those of the basis.
+
+    The response is the residual, so the coefficients of the fit are zero, and a user's coefficient is zero where its contrast is
+    minus the estimate.
+    """
+    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    if status is not Status.OK:
+        return nothing(regression, status, message)
+    basis = orthonormal(regression.x.values)
+    beta, rest = residual(basis, regression.y)
+    data = cross_products(basis, rest, regression.codes)
+
+    def about(which: np.ndarray) -> Fit:
+        rows = np.resize(which, len(beta))  # repeated, so that one compiled program serves any selection
+        contrasts = Contrasts(jnp.asarray(basis.inverse[rows]), jnp.asarray(-beta[rows]))
+        return jax.device_get(fit_contrasts(estimator, data, contrasts, resampling))
+
+    every = np.arange(len(beta))
+    found = about(every)
+    status = Status(int(found.status))
+    if status is not Status.ZERO_VARIANCE:
+        return answer(beta, every, found, status, explain(status, regression, estimator))
+    # A column for each group, say, has coefficients without a variance; they should not take the others with them.
+    have = np.array([j for j in every if int(about(every[[j]]).status) == Status.OK], int)
+    if not len(have):
+        return nothing(regression, status, status.message)
+    lacking = ", ".join(name for j, name in enumerate(regression.x.names) if j not in have)
+    return answer(beta, have, about(have), status, f"{lacking}: the groups say nothing about the variance of such a coefficient")
+
+
+def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, message: str) -> Answer:
+    """The fit of the coefficients ``which`` (NaN for the others) in the user's coordinates; ``beta`` ``[P]`` are the estimates."""
+    size, count = len(beta), len(which)
+
+    def spread(values: jax.Array) -> np.ndarray:
+        full = np.full(size, np.nan)
+        full[which] = values[:count]
+        return full
+
+    # The basis was fitted to the residual: what it adds to an estimate is rounding, or NaN where there is no fit.
+    estimate = beta + spread(found.estimate) if status is not Status.ZERO_VARIANCE else beta
+    vcov = np.full((size, size), np.nan)
+    vcov[np.ix_(which, which)] = found.vcov[:count, :count]
+    own = None
+    if found.p_value.size and np.isfinite(found.p_value).all():
+        limits = (beta + spread(limit) for limit in (found.conf_low, found.conf_high))
+        own = InferenceTable(estimate / spread(found.std_error), spread(found.p_value), *limits)
+    if np.isinf([found.conf_low, found.conf_high]).any():
+        message = "some confidence limits are infinite: the bootstrap rejects no value on that side, however far from the estimate"
+    return Answer(status, message, estimate, vcov, spread(found.df), float(found.criterion), float(found.sigma), own)
+
+
+def explain(status: Status, regression: Regression, estimator: ClusterRobust) -> str:
     """What to tell the user about a fit that the estimator refused."""
     if status is Status.OK:
         return ""
     if status is Status.TOO_FEW_GROUPS and regression.labels is not None:
-        convention = getattr(estimator, "vcov", "")
-        return f"{len(regression.labels)} clusters leave {convention!r} no degrees of freedom; use another convention, such as CR1S"
-    if isinstance(estimator, TwoStage) and regression.labels is not None:
-        values, codes = regression.x.values, regression.codes
-        wrong = [str(label) for g, label in enumerate(regression.labels) if dependent(values[codes == g])]
-        if len(wrong) == len(regression.labels):
-            return f"no group can be fitted alone: {between_groups(regression)} a two-stage analysis needs variation within groups"
-        if wrong:
-            listed = ", ".join(wrong[:3]) + (", .." if len(wrong) > 3 else "")
-            return f"{len(wrong)} of {len(regression.labels)} groups cannot be fitted alone ({listed}); leave them out"
+        what = f"{estimator.vcov!r} with {estimator.degrees} degrees of freedom" if estimator.df else repr(estimator.vcov)
+        return f"{len(regression.labels)} clusters leave {what} no degrees of freedom; use another convention, such as CR1S"
     return status.message
-
-
-def between_groups(regression: Regression) -> str:
-    """Which coefficients' columns do not vary within any group, as the beginning of a sentence."""
-    values, codes = regression.x.values, regression.codes
-    assert regression.labels is not None
-    varies = np.zeros(values.shape[1], bool)
-    for g in range(len(regression.labels)):
-        varies |= np.ptp(values[codes == g], axis=0) > 0
-    names = [name for name, v in zip(regression.x.names, varies, strict=True) if not v and name != "(Intercept)"]
-    return f"{', '.join(names)} does not vary within groups;" if names else "too few rows in each;"
 
 
 def cross_products(basis: Basis, rest: np.ndarray, codes: np.ndarray | None) -> CrossProducts:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError
-from jaxsim.inference import t_table
+from jaxsim.inference import InferenceTable, t_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +66,15 @@ class FitResult:
 
 
 def coefficient_table(
-    names: tuple[str, ...], estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, conf_level: float
+    names: tuple[str, ...],
+    estimate: np.ndarray,
+    std_error: np.ndarray,
+    df: np.ndarray,
+    conf_level: float,
+    own: InferenceTable | None = None,
 ) -> pd.DataFrame:
-    """The ``table`` of a :class:`FitResult` from arrays of one shape ``[P]``."""
-    inference = t_table(estimate, std_error, df, conf_level)
+    """The ``table`` of a :class:`FitResult` from arrays of one shape ``[P]``; ``own`` replaces inference by the t distribution."""
+    inference = t_table(estimate, std_error, df, conf_level) if own is None else own
     return pd.DataFrame(
         {
             "term": list(names),

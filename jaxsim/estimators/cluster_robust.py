@@ -1,82 +1,170 @@
-"""OLS with cluster-robust standard errors, under named small-sample conventions."""
+"""OLS with cluster-robust standard errors, under named small-sample conventions, with t or wild bootstrap inference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.errors import choose
-from jaxsim.estimators.base import Estimator, Fit, closed_form, first_status
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.base import Estimator, Fit, Inference, Resampling, closed_form, first_status
 from jaxsim.estimators.least_squares import gaussian_deviance, solve
+from jaxsim.estimators.sandwich import (
+    CONVENTIONS,
+    DEGREES,
+    POWERS,
+    Groups,
+    adjust,
+    adjusted_scores,
+    default_degrees,
+    satterthwaite,
+    scale,
+    standardise,
+)
+from jaxsim.estimators.wild import WEIGHTS, draw, wild_bootstrap
 from jaxsim.status import Status
 
 # Squared rounding errors of scores relative to the classical variance are about 1e-30; nothing real is as small as this.
 ZERO_VARIANCE = 1e-20
+INFERENCES: tuple[str, ...] = ("t", "wild")
 
-CONVENTIONS: tuple[str, ...] = ("CR0", "CR1", "CR1S", "pymer4")
 
+class Contrasts(NamedTuple):
+    """Combinations ``weights @ beta`` ``[R, P]`` of the coefficients, and the ``null`` value of each that is tested, ``[R]``."""
 
-def correction(vcov: str, groups: jax.Array, rows: jax.Array, n_fixed: int) -> tuple[jax.Array, jax.Array]:
-    """Scale of the sandwich and the df of its t statistics.
-
-    ``CR0`` 1; ``CR1`` G/(G-1); ``CR1S`` G(N-1)/((G-1)(N-P)), Stata's and fixest's; all with G - 1 df.
-    ``pymer4`` (``Lm(robust='cluster')`` up to 0.8): G/(G-1) * N/(N-P) with G - P df.
-    """
-    g, n = groups.astype(float), rows.astype(float)
-    match vcov:
-        case "CR0":
-            return jnp.ones_like(g), g - 1
-        case "CR1":
-            return g / (g - 1), g - 1
-        case "CR1S":
-            return g * (n - 1) / ((g - 1) * (n - n_fixed)), g - 1
-        case _:
-            return g / (g - 1) * n / (n - n_fixed), g - n_fixed
+    weights: jax.Array
+    null: jax.Array
 
 
 @dataclass(frozen=True)
 class ClusterRobust(Estimator):
     """Pooled OLS whose standard errors allow any dependence within a group (Liang & Zeger 1986).
 
-    ``V = m A [sum_g u_g u_g'] A`` with bread ``A = (X'X)^-1`` and scores ``u_g = X_g'e_g = K_xy - K_xx beta``.
+    ``V = m A [sum_g s_g s_g'] A`` with bread ``A = (X'X)^-1`` and scores ``s_g = X_g'e_g``, adjusted in CR2 and CR3.
 
     Args:
-        vcov: convention for the scale ``m`` and the df, one of ``CR0``, ``CR1``, ``CR1S``, ``pymer4`` (see :func:`correction`).
+        vcov: convention, one of ``CR0``, ``CR1``, ``CR1p``, ``CR1S``, ``pymer4`` (which differ by the factor ``m``: see
+            :func:`jaxsim.estimators.sandwich.scale`), ``CR2`` (unbiased if errors are independent: Bell & McCaffrey 2002) or
+            ``CR3`` (the jackknife, as clubSandwich scales it).
         label: name in the tables.
+        df: degrees of freedom of t: ``satterthwaite`` (Bell & McCaffrey's, for independent errors; they differ between
+            coefficients), ``G-1``, ``G-P`` or ``normal``. None takes those of the convention: ``satterthwaite`` for CR2 and CR3,
+            ``G-P`` for pymer4, else ``G-1``.
+        inference: ``t``, or ``wild`` for p values and confidence limits by the wild cluster restricted bootstrap-t; see
+            :func:`jaxsim.estimators.wild.wild_bootstrap`. Standard errors and df stay those of ``vcov`` and ``df``.
+        weights: of the bootstrap: ``rademacher``, ``webb`` (for fewer than about ten groups) or ``mammen``.
+        draws: of the bootstrap. Rademacher weights are enumerated where there are fewer patterns than that. With alpha times
+            ``draws + 1`` a whole number the test has the level alpha exactly where t is pivotal (Davidson & MacKinnon 2000).
+
+    Raises:
+        InputError: for an unknown option, ``draws`` that is no positive integer, or the bootstrap with CR2 or CR3.
     """
 
     vcov: str = "CR1S"
     label: str = "lm"
+    df: str | None = None
+    inference: str = "t"
+    weights: str = "rademacher"
+    draws: int = 999
 
     def __post_init__(self) -> None:
         choose("vcov", self.vcov, CONVENTIONS)
+        if self.df is not None:
+            choose("df", self.df, DEGREES)
+        choose("inference", self.inference, INFERENCES)
+        choose("weights", self.weights, WEIGHTS)
+        if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
+            raise InputError(f"draws={self.draws!r} must be a positive integer, such as 999.")
+        if self.resamples and self.vcov in POWERS:
+            raise InputError(f"inference='wild' studentises by unadjusted scores, so vcov={self.vcov!r} does not fit; use 'CR1S'.")
 
     @property
     def name(self) -> str:
         return self.label
 
-    def fit(self, data: CrossProducts) -> Fit:
-        """Fit one dataset."""
+    @property
+    def resamples(self) -> bool:
+        return self.inference == "wild"
+
+    @property
+    def degrees(self) -> str:
+        """The kind of degrees of freedom that is used."""
+        return self.df or default_degrees(self.vcov)
+
+    def fit(self, data: CrossProducts, resampling: Resampling | None = None, contrasts: Contrasts | None = None) -> Fit:
+        """Fit one dataset; with ``contrasts`` everything in the result is about these instead of the coefficients.
+
+        Raises:
+            InputError: if the bootstrap gets no ``resampling``.
+        """
+        if self.resamples and resampling is None:
+            raise InputError(f"{self.name} resamples: give it a Resampling with a key.")
         products = data.regression()
         total = products.sum(0)
         ls = solve(total)
+        groups = standardise(products, ls)
+        directions = ls.root if contrasts is None else contrasts.weights @ ls.root
+        estimate = ls.beta if contrasts is None else contrasts.weights @ ls.beta
         n_rows, n_groups, n_fixed = data.n_rows, data.n_groups, len(data.fixed)
-        scores = products[:, :-1, -1] - products[:, :-1, :-1] @ ls.beta
-        scale, df = correction(self.vcov, n_groups, n_rows, n_fixed)
-        half = scores @ ls.bread
-        vcov = scale * half.T @ half
-        classical = ls.rss / (n_rows - n_fixed) * jnp.diagonal(ls.bread)
+        half, df, expected = self._variance(groups, directions, n_groups, n_fixed)
+        vcov = scale(self.vcov, n_groups, n_rows, n_fixed) * half @ half.T
+        unit = (directions**2).sum(1)
+        variance = ls.rss / (n_rows - n_fixed)
+        none = jnp.maximum(ZERO_VARIANCE, groups.rounding**2)
         status = first_status(
             (~jnp.isfinite(total).all(), Status.NON_FINITE),
             (n_rows <= n_fixed, Status.TOO_FEW_ROWS),
-            ((n_groups < 2) | (df <= 0), Status.TOO_FEW_GROUPS),
+            ((n_groups < 2) | (n_groups <= self._groups_used(n_fixed)), Status.TOO_FEW_GROUPS),
             (~ls.full_rank, Status.RANK_DEFICIENT),
             (ls.exact, Status.ZERO_RESIDUAL),
-            # A coefficient whose scores are zero in every cluster (one per cluster, say) has a variance of rounding errors.
-            ((jnp.diagonal(vcov) <= ZERO_VARIANCE * classical).any(), Status.ZERO_VARIANCE),
+            # A coefficient whose scores are zero in every cluster (one per cluster, say) has a variance of rounding errors,
+            # and no variance is expected of it either.
+            ((jnp.diagonal(vcov) <= none * variance * unit).any(), Status.ZERO_VARIANCE),
+            ((expected <= groups.rounding * unit).any(), Status.ZERO_VARIANCE),
         )
-        sigma = jnp.sqrt(ls.rss / (n_rows - n_fixed))
-        return closed_form(ls.beta, vcov, df, status, gaussian_deviance(ls.rss, n_rows), sigma)
+        null = jnp.zeros(len(directions)) if contrasts is None else contrasts.null
+        own = self._own_inference(groups, directions, estimate, null, data.sizes > 0, resampling)
+        return closed_form(estimate, vcov, df, status, gaussian_deviance(ls.rss, n_rows), jnp.sqrt(variance), own)
+
+    def _variance(
+        self, groups: Groups, directions: jax.Array, n_groups: jax.Array, n_fixed: int
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Factor of the sandwich ``[R, G]``, df ``[R]`` or ``[]``, expected variance relative to the residual's ``[R]``."""
+        scores, expected = groups.scores, jnp.ones(len(directions)) * jnp.inf
+        df = {"G-1": n_groups - 1, "G-P": n_groups - n_fixed}.get(self.degrees, jnp.asarray(jnp.inf))
+        if self.vcov in POWERS or self.degrees == "satterthwaite":
+            adjustment = adjust(self.vcov, groups)
+            scores = adjusted_scores(adjustment, groups)
+            if self.degrees == "satterthwaite":
+                df, expected = satterthwaite(adjustment, directions)
+        return directions @ scores, df, expected
+
+    def _groups_used(self, n_fixed: int) -> int:
+        """Groups that leave no degree of freedom, or no finite scale."""
+        return n_fixed if self.degrees == "G-P" or self.vcov == "CR1p" else 1
+
+    def _own_inference(
+        self,
+        groups: Groups,
+        directions: jax.Array,
+        estimate: jax.Array,
+        null: jax.Array,
+        present: jax.Array,
+        resampling: Resampling | None,
+    ) -> Inference | None:
+        """The bootstrap's p values and limits; None for the t distribution's."""
+        if not self.resamples or resampling is None:
+            return None
+        draws = draw(self.weights, resampling.key, present, self.draws)
+        found = wild_bootstrap(groups, directions, estimate - null, draws, 1 - resampling.conf_level)
+        return Inference(found.p_value, estimate + found.conf_low, estimate + found.conf_high)
+
+
+@partial(jax.jit, static_argnums=0)
+def fit_contrasts(estimator: ClusterRobust, data: CrossProducts, contrasts: Contrasts, resampling: Resampling | None = None) -> Fit:
+    """:meth:`ClusterRobust.fit` of one dataset, compiled."""
+    return estimator.fit(data, resampling, contrasts)
