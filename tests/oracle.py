@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import optimize
 
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 
@@ -114,28 +115,75 @@ def ols(rows: Rows) -> LinearFit:
     return LinearFit(beta, variance * half @ half.T, np.full(p, n - p), np.sqrt(variance), n * (1 + np.log(2 * np.pi * rss[0] / n)))
 
 
-def cluster_robust(rows: Rows, convention: str) -> LinearFit:
-    """The sandwich with the N x N matrix ``Omega = e e'`` kept where two rows share a group."""
+def cluster_robust(rows: Rows, convention: str, degrees: str | None = None, contrasts: np.ndarray | None = None) -> LinearFit:
+    """The sandwich from rows: residuals, the blocks of the N x N matrix ``I - H`` of each group, their symmetric powers.
+
+    Satterthwaite's df are those of the quadratic form ``sum_g (p_g'e)^2`` in independent errors e. A power leaves out the null
+    space of a block (eigenvalues below 1e-10; those of the tests' designs are zero to rounding or above 1e-8).
+    """
     n, p = rows.x.shape
-    fit = ols(rows)
-    residual = rows.y - rows.x @ fit.beta
-    omega = np.outer(residual, residual) * (rows.group[:, None] == rows.group[None])
+    fit, members = ols(rows), rows.members()
     half = np.linalg.pinv(rows.x)
-    g = len(rows.members())
-    scale, df = {
-        "CR0": (1.0, g - 1),
-        "CR1": (g / (g - 1), g - 1),
-        "CR1S": (g / (g - 1) * (n - 1) / (n - p), g - 1),
-        "pymer4": (g / (g - 1) * n / (n - p), g - p),
-    }[convention]
-    return fit._replace(vcov=scale * half @ omega @ half.T, df=np.full(p, df))
+    contrasts = np.eye(p) if contrasts is None else contrasts
+    annihilate = np.eye(n) - rows.x @ half
+    residual = annihilate @ rows.y
+    power = {"CR2": -0.5, "CR3": -1.0}.get(convention)
+    pulls = np.zeros((len(members), len(contrasts), n))
+    for pull, i in zip(pulls, members, strict=True):
+        weights = contrasts @ half[:, i]
+        pull[:] = (weights if power is None else weights @ symmetric_power(annihilate[np.ix_(i, i)], power)) @ annihilate[i]
+    g = len(members)
+    scale = {"CR1": g / (g - 1), "CR1S": g / (g - 1) * (n - 1) / (n - p), "pymer4": g / (g - 1) * n / (n - p)}
+    scale |= {"CR1p": g / (g - p) if g > p else np.nan}
+    scores = pulls @ residual  # residuals are annihilated already: doing it twice changes nothing
+    degrees = degrees or {"CR2": "satterthwaite", "CR3": "satterthwaite", "pymer4": "G-P"}.get(convention, "G-1")
+    if degrees == "satterthwaite":
+        q = np.einsum("grn,hrn->rgh", pulls, pulls)
+        df = np.trace(q, axis1=1, axis2=2) ** 2 / (q**2).sum((1, 2))
+    else:
+        df = np.full(len(contrasts), {"G-1": g - 1.0, "G-P": g - float(p), "normal": np.inf}[degrees])
+    return fit._replace(beta=contrasts @ fit.beta, vcov=scale.get(convention, 1.0) * scores.T @ scores, df=df)
 
 
-def two_stage(rows: Rows) -> LinearFit:
-    """A least-squares fit per group, then mean and standard error of the mean of the coefficients."""
-    b = np.stack([np.linalg.lstsq(rows.x[i], rows.y[i], rcond=None)[0] for i in rows.members()])
-    g = len(b)
-    return LinearFit(b.mean(0), np.cov(b.T) / g, np.full(b.shape[1], g - 1))
+def symmetric_power(matrix: np.ndarray, power: float) -> np.ndarray:
+    """Power of a symmetric positive semi-definite matrix on the complement of its null space."""
+    values, vectors = np.linalg.eigh(matrix)
+    keep = values > 1e-10
+    return (vectors[:, keep] * values[keep] ** power) @ vectors[:, keep].T
+
+
+def own_regressions(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """A least-squares fit per group: coefficients and their sampling variances with the pooled residual variance, ``[G, P]``."""
+    members, p = rows.members(), rows.x.shape[1]
+    b = np.stack([np.linalg.lstsq(rows.x[i], rows.y[i], rcond=None)[0] for i in members])
+    rss = sum(((rows.y[i] - rows.x[i] @ own) ** 2).sum() for i, own in zip(members, b, strict=True))
+    unit = np.stack([(np.linalg.pinv(rows.x[i]) ** 2).sum(1) for i in members])
+    return b, rss / max(len(rows.y) - p * len(members), 1) * unit
+
+
+def two_stage(rows: Rows, weights: str = "equal") -> LinearFit:
+    """Mean and standard error of the mean of the groups' coefficients; "precision" weighs them, one coefficient at a time."""
+    b, sampling = own_regressions(rows)
+    g, p = b.shape
+    if weights == "equal":
+        return LinearFit(b.mean(0), np.cov(b.T) / g, np.full(p, g - 1))
+    w = np.column_stack([1 / (paule_mandel(b[:, j], sampling[:, j]) + sampling[:, j]) for j in range(p)])
+    w = w / w.sum(0)
+    mean = (w * b).sum(0)
+    scaled = np.sqrt(w) * (b - mean)
+    return LinearFit(mean, scaled.T @ scaled / (g - 1), np.full(p, g - 1))
+
+
+def paule_mandel(values: np.ndarray, sampling: np.ndarray) -> float:
+    """The variance between groups at which the weighted sum of squares is its expectation, by bracketing."""
+
+    def excess(variance: float) -> float:
+        w = 1 / (variance + sampling)
+        return (w * (values - w @ values / w.sum()) ** 2).sum() - (len(values) - 1)
+
+    if excess(0.0) <= 0:
+        return 0.0
+    return optimize.brentq(excess, 0.0, ((values - values.mean()) ** 2).sum(), xtol=1e-300, rtol=1e-14)
 
 
 class Mixed:

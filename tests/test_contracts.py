@@ -7,21 +7,34 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracle import Mixed, batch, cluster_robust, cross_products, deficient_datasets, make_rows, ols, two_stage
+from oracle_kenward_roger import Model, kenward_roger
 
-from jaxsim.estimators import CATALOGUE, ClusterRobust, LinearMixed, PooledOLS, TwoStage
+from jaxsim.estimators import CATALOGUE, ClusterRobust, Estimator, LinearMixed, PooledOLS, Resampling, TwoStage
 from jaxsim.estimators.base import closed_form
 from jaxsim.estimators.lmm.deviance import profile
 from jaxsim.estimators.lmm.problem import pose
+from jaxsim.seeding import group_keys
 from jaxsim.status import Status
 
 # Configurations that stand for each class of the catalogue. A new class needs a line here, and an oracle below.
 EXAMPLES = {
     "PooledOLS": (PooledOLS(),),
-    "ClusterRobust": (ClusterRobust(), ClusterRobust(vcov="CR0"), ClusterRobust(vcov="CR1"), ClusterRobust(vcov="pymer4")),
-    "TwoStage": (TwoStage(),),
+    "ClusterRobust": (
+        *(ClusterRobust(vcov=vcov) for vcov in ("CR1S", "CR0", "CR1", "CR1p", "pymer4", "CR2", "CR3")),
+        ClusterRobust(df="satterthwaite"),
+        ClusterRobust(inference="wild", draws=1100),  # more than the patterns of ten groups: other orders give the same ones
+    ),
+    "TwoStage": (
+        TwoStage(),
+        TwoStage(weights="precision"),
+        TwoStage(inference="bootstrap", draws=199),
+        TwoStage(inference="bootstrap-t", draws=199),
+        TwoStage(inference="sign-flip", draws=199),
+    ),
     "LinearMixed": (
         LinearMixed(random=("Intercept", "IV1")),
         LinearMixed(random=(("IV2",), ("Intercept", "IV1")), reml=False),
+        LinearMixed(random=("Intercept", "IV1"), df="kenward-roger"),
         LinearMixed(random=("Intercept",), df="residual"),
     ),
 }
@@ -90,12 +103,18 @@ EXPECTED = {
 EXCEPTIONS = {
     (ClusterRobust(vcov="pymer4"), "two_groups"): Status.TOO_FEW_GROUPS,
     (ClusterRobust(vcov="pymer4"), "three_groups"): Status.TOO_FEW_GROUPS,
-    (MIXED[2], "two_rows_a_group"): None,
+    (ClusterRobust(vcov="CR1p"), "two_groups"): Status.TOO_FEW_GROUPS,
+    (ClusterRobust(vcov="CR1p"), "three_groups"): Status.TOO_FEW_GROUPS,
+    (MIXED[-1], "two_rows_a_group"): None,
 }
 
 PLACES = {(base, name): k for k, (base, name) in enumerate((b, t) for b in BASES for t in TRANSFORMS)}
 PLACES |= {("deficient", name): len(PLACES) + k for k, name in enumerate(DEFICIENT)}
 DATASETS = [TRANSFORMS[name](BASES[base]) for base in BASES for name in TRANSFORMS] + list(DEFICIENT.values())
+# A dataset's key stays with it in another batch; transformed datasets have the key of the one that they were made of.
+KEYS = [list(BASES).index(base) if base in BASES else place for (base, _), place in PLACES.items()]
+KEYS = group_keys(jax.random.key(3, impl="threefry2x32"), BATCH)[np.array(KEYS + [0] * (BATCH - len(KEYS)))]
+CONF_LEVEL = 0.9
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +130,7 @@ def fits(batches):
 
     def fit_of(strategy, base, name):
         if strategy not in made:
-            made[strategy] = jax.device_get(strategy.fit_batch(batches))
+            made[strategy] = jax.device_get(strategy.fit_batch(batches, Resampling(KEYS, CONF_LEVEL)))
         return jax.tree.map(lambda leaf: leaf[PLACES[base, name]], made[strategy])
 
     return fit_of
@@ -142,6 +161,14 @@ def assert_same(fit, expected, rtol, **changes):
         np.testing.assert_allclose(getattr(fit, name), value, rtol=rtol, atol=atol, err_msg=name)
 
 
+def limits(fit, change):
+    """The confidence limits under an increasing or decreasing change of the estimates; none where inference is by t."""
+    if not fit.p_value.size:
+        return {}
+    ends = change(fit.conf_low), change(fit.conf_high)
+    return dict(conf_low=np.minimum(*ends), conf_high=np.maximum(*ends))
+
+
 def tolerance(strategy):
     """Cross-products that differ by rounding: closed forms keep 11 digits at these conditions.
 
@@ -152,7 +179,7 @@ def tolerance(strategy):
 
 
 def test_every_class_has_an_example():
-    assert set(EXAMPLES) == set(CATALOGUE)
+    assert set(EXAMPLES) == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
     for name, examples in EXAMPLES.items():
         assert examples
         assert all(type(example) is CATALOGUE[name] for example in examples)
@@ -191,6 +218,7 @@ def test_scaling_the_response_scales_the_estimates(fits, strategy, base):
         covariance=c**2 * fit.covariance,
         sigma=abs(c) * fit.sigma,
         criterion=fit.criterion + 2 * nu_of(strategy, BASES[base]) * np.log(abs(c)),
+        **limits(fit, lambda limit: c * limit),
     )
     assert_same(fits(strategy, base, "y_scaled"), fit, tolerance(strategy), **changes)
 
@@ -200,6 +228,7 @@ def test_scaling_the_response_scales_the_estimates(fits, strategy, base):
 def test_scaling_a_predictor_scales_its_coefficient(fits, strategy, base):
     fit = fits(strategy, base, "same")
     changes = dict(estimate=fit.estimate / SCALE, std_error=fit.std_error / abs(SCALE), vcov=fit.vcov / np.outer(SCALE, SCALE))
+    changes |= limits(fit, lambda limit: limit / SCALE)
     if isinstance(strategy, LinearMixed):
         names = [name if isinstance(name, tuple) else (name,) for name in strategy.random]
         random = [BASES[base].columns.index(n) for block in names for n in block]
@@ -218,9 +247,11 @@ def test_scaling_a_predictor_scales_its_coefficient(fits, strategy, base):
 @every_base
 @every_strategy
 def test_adding_a_fixed_effect_adds_to_the_estimate(fits, strategy, base):
-    fit = fits(strategy, base, "same")
+    fit, shifted = fits(strategy, base, "same"), fits(strategy, base, "y_shifted")
+    # The hypothesis that the coefficient is zero is another one.
+    changes = dict(estimate=fit.estimate + SHIFT, p_value=shifted.p_value, **limits(fit, lambda limit: limit + SHIFT))
     # A shift of 10 columns' SD costs two digits of the response's square.
-    assert_same(fits(strategy, base, "y_shifted"), fit, 10 * tolerance(strategy), estimate=fit.estimate + SHIFT)
+    assert_same(shifted, fit, 10 * tolerance(strategy), **changes)
 
 
 def oracle_of(strategy, rows, fit):
@@ -229,15 +260,19 @@ def oracle_of(strategy, rows, fit):
         case PooledOLS():
             return ols(rows)
         case ClusterRobust():
-            return cluster_robust(rows, strategy.vcov)
+            return cluster_robust(rows, strategy.vcov, strategy.df)
         case TwoStage():
-            return two_stage(rows)
+            return two_stage(rows, strategy.weights)
     spec = strategy.spec(cross_products(rows))
     dense = Mixed(rows, spec.random, strategy.reml)
     found = dense.fit_at(fit.covariance / fit.sigma**2)
     match strategy.df:
         case "residual":
             return found._replace(df=np.full(dense.p, dense.n - dense.p))
+        case "kenward-roger":
+            model = Model(rows.x, rows.x[:, list(spec.random)], rows.y, rows.group, spec.structure.blocks)
+            adjusted = kenward_roger(model, fit.covariance / fit.sigma**2, observed=False)
+            return found._replace(vcov=adjusted.vcov, df=adjusted.df)
         case _:
             return found._replace(df=dense.satterthwaite(fit.theta, spec.structure.entries))
 
@@ -283,12 +318,15 @@ def test_numbers_are_finite_or_withheld(fits, strategy, case):
         assert np.isfinite(np.r_[fit.estimate, fit.std_error, fit.vcov.ravel(), fit.theta, fit.covariance.ravel()]).all()
         assert (fit.std_error > 0).all()
         assert (fit.df > 0).all()
+        assert ((fit.p_value >= 0) & (fit.p_value <= 1)).all()
+        assert (fit.conf_low <= fit.conf_high).all()
         assert fit.converged
         assert fit.singular == (status is Status.SINGULAR)
     else:
         assert not fit.converged
         if status is not Status.NOT_CONVERGED:
             numbers = [fit.estimate, fit.std_error, fit.df, fit.vcov, fit.theta, fit.covariance, fit.criterion, fit.sigma]
+            numbers += [fit.p_value, fit.conf_low, fit.conf_high]
             assert np.isnan(np.concatenate([np.ravel(n) for n in numbers])).all()
             assert not fit.singular
 
@@ -318,7 +356,8 @@ def test_a_number_that_is_none_is_never_called_usable(bad):
 @every_strategy
 def test_the_order_of_a_batch_changes_nothing(fits, batches, strategy):
     order = np.random.default_rng(0).permutation(BATCH)
-    permuted = jax.device_get(strategy.fit_batch(jax.tree.map(lambda leaf: leaf[order], batches)))
+    permuted = jax.tree.map(lambda leaf: leaf[order], (batches, KEYS))
+    permuted = jax.device_get(strategy.fit_batch(permuted[0], Resampling(permuted[1], CONF_LEVEL)))
     for place, (base, name) in enumerate(PLACES):
         at = int(np.flatnonzero(order == place)[0])
         again = jax.tree.map(lambda leaf, at=at: leaf[at], permuted)
@@ -334,7 +373,9 @@ def test_a_batch_of_one_is_the_same(fits, strategy):
     """Another program for another batch size, so another rounding, but no more than that."""
     for base, name in (("few", "same"), ("deficient", "two_groups")):
         rows = BASES[base] if base in BASES else DEFICIENT[name]
-        alone = jax.tree.map(lambda leaf: leaf[0], jax.device_get(strategy.fit_batch(batch([rows], GROUPS))))
+        key = KEYS[PLACES[base, name]]
+        alone = strategy.fit_batch(batch([rows], GROUPS), Resampling(key[None], CONF_LEVEL))
+        alone = jax.tree.map(lambda leaf: leaf[0], jax.device_get(alone))
         assert_same(alone, fits(strategy, base, name), 1e-12)
 
 
@@ -343,7 +384,8 @@ def test_fitting_one_by_one_is_the_same(fits, strategy):
     """``fit``, what the author of a strategy writes, against what the base class makes of it."""
     fit = jax.jit(strategy.fit)
     for base, rows in BASES.items():
-        assert_same(jax.device_get(fit(cross_products(rows, GROUPS))), fits(strategy, base, "same"), tolerance(strategy))
+        alone = jax.device_get(fit(cross_products(rows, GROUPS), Resampling(KEYS[PLACES[base, "same"]], CONF_LEVEL)))
+        assert_same(alone, fits(strategy, base, "same"), tolerance(strategy))
 
 
 @pytest.mark.parametrize("strategy", [PooledOLS(), ClusterRobust(), TwoStage()], ids=describe)
@@ -357,7 +399,7 @@ def test_the_compiler_changes_nothing(fits, strategy):
 def test_the_compiler_changes_nothing_in_the_deviance_of_a_mixed_model():
     """A whole fit takes thousands of single operations; they are mostly this evaluation over and over."""
     data = cross_products(BASES["few"], GROUPS)
-    spec, problem = MIXED[2].spec(data), jax.jit(pose)(data)
+    spec, problem = MIXED[-1].spec(data), jax.jit(pose)(data)
     factor = np.array([[0.7]])
     compiled = jax.jit(lambda factor: profile(problem.products, problem.n_rows, factor, spec))(factor)
     with jax.disable_jit():

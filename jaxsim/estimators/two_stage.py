@@ -1,50 +1,132 @@
-"""Two-stage summary statistics: a regression per group, then a one-sample t test of each coefficient."""
+"""Two-stage summary statistics: a regression per group, then inference about the mean of each coefficient."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.base import Estimator, Fit, closed_form, first_status
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.base import Estimator, Fit, Inference, Resampling, closed_form, first_status
 from jaxsim.estimators.least_squares import solve
+from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
+from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
 from jaxsim.status import Status
+
+INFERENCES: tuple[str, ...] = ("t", "bootstrap", "bootstrap-t", "sign-flip")
+WEIGHTS: tuple[str, ...] = ("equal", "precision")
+# Coefficients got from cross-products carry at best 10 digits of their own size, those of a response of which a fit was subtracted
+# 13 of what was: groups that differ by less than that do not differ.
+OWN_DIGITS, ORIGIN_DIGITS = 1e-10, 1e-13
 
 
 @dataclass(frozen=True)
 class TwoStage(Estimator):
-    """No pooling, then a t test (pymer4's ``Lm2``; not instrumental-variables two-stage least squares).
+    """No pooling, then a test of the mean coefficient (pymer4's ``Lm2``; not instrumental-variables two-stage least squares).
 
     ``b_g = (X_g'X_g)^-1 X_g'y_g``; estimate = mean, ``SE = sd / sqrt(G)``, t with ``G - 1`` df. A group that cannot be fitted
     on its own (fewer rows than coefficients, or deficient rank) makes the whole dataset a failure, never a pseudo-inverse.
 
     Args:
+        inference: where p values and confidence limits come from; standard errors and df are those of the t test with any.
+
+            - ``t``: one-sample t test.
+            - ``bootstrap``: percentile interval of resampled groups (pymer4's ``conf_int="boot"``). Too narrow for few groups, it
+              knows neither the factor ``G / (G - 1)`` nor the quantiles of t: nominal 95% covers 83% with five normal groups, 90%
+              with ten, 93% with thirty. With all groups on one side of zero the p value is the smallest there is.
+            - ``bootstrap-t``: the same resamples, studentised; it covers 95% there, at the price of long intervals.
+            - ``sign-flip``: permutation test by flipping the signs of groups (pymer4's ``permute``), exact for groups that are
+              symmetric about the mean, and the interval of all means that it does not reject.
+        weights: ``equal``, or ``precision`` for a random-effects mean with weights ``1 / (tau^2 + se_g^2)``: Paule-Mandel ``tau^2``
+            and the Knapp-Hartung standard error, with t of ``G - 1`` df. ``se_g^2`` has the residual variance of all groups
+            together, as a mixed model has: a group's own, from a few rows, is so variable that weights made of it favour groups
+            that fit well by chance. Needs more rows than groups times coefficients.
+        draws: resamples or sign patterns.
         label: name in the tables.
+
+    Raises:
+        InputError: for an unknown option, ``draws`` that is no number of draws, or precision weights with resampling (each
+            resample would need weights of its own).
     """
 
+    inference: str = "t"
+    weights: str = "equal"
+    draws: int = 999
     label: str = "lm2"
+
+    def __post_init__(self) -> None:
+        choose("inference", self.inference, INFERENCES)
+        choose("weights", self.weights, WEIGHTS)
+        if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
+            raise InputError(f"draws={self.draws!r} must be an integer from 1 to 2**30 - 1, such as 999.")
+        if self.weights == "precision" and self.resamples:
+            raise InputError(f"weights='precision' goes with inference='t' only, not {self.inference!r}; use weights='equal'.")
 
     @property
     def name(self) -> str:
         return self.label
 
-    def fit(self, data: CrossProducts) -> Fit:
+    @property
+    def resamples(self) -> bool:
+        return self.inference != "t"
+
+    def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset."""
-        products = data.regression()
-        present = data.sizes > 0
-        groups = solve(products.transpose(1, 2, 0))
-        n_groups = data.n_groups
-        mean = jnp.where(present, groups.beta, 0.0).sum(1) / n_groups
-        deviation = jnp.where(present, groups.beta - mean[:, None], 0.0)
-        vcov = deviation @ deviation.T / (n_groups - 1) / n_groups
-        status = first_status(
-            (~jnp.isfinite(products).all(), Status.NON_FINITE),
-            (n_groups < 2, Status.TOO_FEW_GROUPS),
-            ((present & (data.sizes < len(data.fixed))).any(), Status.TOO_FEW_ROWS),
-            ((present & ~groups.full_rank).any(), Status.RANK_DEFICIENT),
-            # Groups that are all fitted exactly by the same coefficients differ by rounding error only.
-            (solve(products.sum(0)).exact | (jnp.diagonal(vcov) <= 0).any(), Status.ZERO_RESIDUAL),
+        own, status = first_stage(data)
+        return self.second_stage(own, status, resampling)
+
+    def second_stage(self, own: OwnRegressions, status: jax.Array, resampling: Resampling | None = None) -> Fit:
+        """The fit from every group's own regression; ``status`` says whether they could all be had."""
+        mean = precision_weights(own) if self.weights == "precision" else equal_weights(own)
+        floor = OWN_DIGITS**2 * jnp.where(own.present, own.beta**2 + own.sampling, 0.0).sum(1)
+        floor = floor + ORIGIN_DIGITS**2 * own.n_groups * own.origin**2
+        second = first_status(
+            (jnp.asarray(self.weights == "precision") & (own.residual_df <= 0), Status.TOO_FEW_ROWS),
+            (((mean.deviation**2).sum(1) <= floor).any(), Status.ZERO_VARIANCE),
         )
         nothing = jnp.asarray(jnp.nan)
-        return closed_form(mean, vcov, n_groups - 1, status, nothing, nothing)
+        return closed_form(
+            own.origin + mean.estimate,
+            mean.vcov,
+            own.n_groups - 1,
+            jnp.where(status == Status.OK, second, status),
+            nothing,
+            nothing,
+            self.own_inference(own, mean, resampling),
+        )
+
+    def own_inference(self, own: OwnRegressions, mean: Mean, resampling: Resampling | None) -> Inference | None:
+        """Resampled p values and limits; None for the t test."""
+        if not self.resamples:
+            return None
+        if resampling is None:
+            raise InputError(f"{self.name} resamples: give it a Resampling with a key.")
+        groups = ordered_sample(own.origin + mean.estimate, mean.deviation, own.present)
+        if self.inference == "sign-flip":
+            return sign_flip(groups, self.draws, resampling)
+        return bootstrap(groups, self.draws, resampling, studentised=self.inference == "bootstrap-t")
+
+
+def first_stage(data: CrossProducts) -> tuple[OwnRegressions, jax.Array]:
+    """Every group's own regression, and the status of one that is missing."""
+    products = data.regression()
+    present, n_fixed = data.sizes > 0, len(data.fixed)
+    groups = solve(products.transpose(1, 2, 0))
+    status = first_status(
+        (~jnp.isfinite(products).all(), Status.NON_FINITE),
+        (data.n_groups < 2, Status.TOO_FEW_GROUPS),
+        ((present & (data.sizes < n_fixed)).any(), Status.TOO_FEW_ROWS),
+        ((present & ~groups.full_rank).any(), Status.RANK_DEFICIENT),
+        (solve(products.sum(0)).exact, Status.ZERO_RESIDUAL),
+    )
+    own = OwnRegressions(
+        origin=jnp.zeros(n_fixed),
+        beta=groups.beta,
+        unit=(groups.root**2).sum(1),
+        rss=jnp.where(present, groups.rss, 0.0).sum(),
+        residual_df=data.n_rows - n_fixed * data.n_groups,
+        present=present,
+    )
+    return own, status
