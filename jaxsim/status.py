@@ -17,6 +17,8 @@ class Status(enum.IntEnum):
     ZERO_RESIDUAL = 6
     NON_FINITE = 7
     ZERO_VARIANCE = 8
+    REFUSED = 9
+    CRASHED = 10
 
     @property
     def label(self) -> str:
@@ -44,6 +46,8 @@ _MESSAGES = {
     Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly, or so nearly that rounding hides the residual variance",
     Status.ZERO_VARIANCE: "a standard error is zero: the groups say nothing about the variance of that coefficient",
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
+    Status.REFUSED: "the software refused the data or stopped with an error; its words are in the message",
+    Status.CRASHED: "the process that was fitting died; the reason is in the message",
 }
 
 LABELS: tuple[str, ...] = tuple(status.label for status in Status)

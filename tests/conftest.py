@@ -1,0 +1,40 @@
+"""What several test files need: the outside software, which must be there where JAXSIM_REQUIRE_R=1."""
+
+from __future__ import annotations
+
+import pytest
+from outside import absent
+
+from jaxsim.errors import InputError
+
+
+@pytest.fixture(scope="session")
+def pymer4_ready():
+    """lme4 through pymer4 works on this machine."""
+    from jaxsim.bridges import pymer4  # noqa: PLC0415 - only where it is asked for
+
+    try:
+        pymer4.check()
+    except InputError as error:
+        absent(str(error))
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """Two workers; without R the tests are skipped, or fail where R is required."""
+    from jaxsim.bridges.pymer4 import Pool  # noqa: PLC0415 - as above
+
+    try:
+        made = Pool(2)
+    except InputError as error:
+        absent(f"needs R and pymer4: {error}")
+    with made:
+        yield made
+
+
+@pytest.fixture
+def shared(pool, monkeypatch):
+    """The functions for DataFrames use the workers that are there."""
+    from jaxsim.bridges.pymer4 import frame  # noqa: PLC0415 - as above
+
+    monkeypatch.setattr(frame, "_shared", [pool])
