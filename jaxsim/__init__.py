@@ -18,7 +18,7 @@ else:
 _HOMES = {
     "jaxsim.design": ("Cell", "Grid", "Study"),
     "jaxsim.processes": ("GaussianMultilevel", "Normal", "PoissonSizes", "Process", "Uniform", "UniformSizes"),
-    "jaxsim.estimators": ("ClusterRobust", "Estimator", "Fit", "LinearMixed", "PooledOLS", "TwoStage"),
+    "jaxsim.estimators": ("ClusterRobust", "Estimator", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "TwoStage"),
     "jaxsim.crossproduct": ("CrossProducts",),
     "jaxsim.status": ("Status",),
     "jaxsim.errors": ("InputError", "NotSupportedError"),

@@ -20,6 +20,7 @@ EPILOG = """examples:
   jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
   jaxsim summary results/seed_grid
   jaxsim report results/seed_grid
+  jaxsim audit results/seed_grid --per-cell 3 --seed 0
 """
 
 
@@ -69,8 +70,21 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("results", type=Path, help="a folder that a run wrote")
     report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
     report.set_defaults(action=_report)
-    summary = commands.add_parser("summary", help="print the summary table of a finished run")
+    audit = commands.add_parser("audit", help="fit a random sample of a run again with lme4 and compare")
+    audit.add_argument("results", type=Path, help="a folder that a run wrote")
+    audit.add_argument("--per-cell", type=int, default=3, help="fits of each mixed model drawn from each cell (default: 3)")
+    audit.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
+    audit.add_argument("--no-report", action="store_true", help="do not write the report again")
+    audit.add_argument("--quiet", action="store_true", help="no progress bar and no table, one line and the exit status only")
+    audit.set_defaults(action=_audit)
+    doctor = commands.add_parser("doctor", help="say what is installed and what is missing, for jaxsim and for comparing with lme4")
+    doctor.add_argument("--json", action="store_true", help="print it for a program")
+    doctor.set_defaults(action=_doctor)
+    summary = commands.add_parser("summary", help="print the summary table of a run, or write its measures to a file")
     summary.add_argument("results", type=Path, help="a folder that a run wrote")
+    summary.add_argument("--csv", type=Path, help="write every measure with its Monte Carlo error there instead")
+    summary.add_argument("--measures", nargs="+", help="those that --csv writes (default: all)")
+    summary.add_argument("--by", nargs="+", help="columns that --csv groups by (default: the model, the grid's factors, the term)")
     summary.set_defaults(action=_summary)
     return parser
 
@@ -141,7 +155,43 @@ def _write_report(results: Results, folder: Path | None) -> None:
 def _summary(options: argparse.Namespace) -> None:
     from jaxsim.store.results import load  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
-    _print_summary(load(options.results))
+    results = load(options.results)
+    if options.csv is None:
+        if options.by or options.measures:
+            raise InputError("--by and --measures are about the table of --csv; give --csv FILE with them.")
+        _print_summary(results)
+        return
+    if not options.csv.parent.is_dir():
+        raise InputError(f"{options.csv.parent} is no folder; give --csv a file in a folder that exists.")
+    results.measures(by=options.by, measures=options.measures).to_csv(options.csv, index=False)
+    print(f"measures: {options.csv}")
+
+
+def _audit(options: argparse.Namespace) -> int:
+    """Exit status 1 if a disagreement is ours."""
+    from jaxsim.audit import audit  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.audit.summary import LEGEND, as_text, by_cell, in_words  # noqa: PLC0415 - as above
+    from jaxsim.store.results import load  # noqa: PLC0415 - as above
+
+    results = load(options.results)
+    found = audit(results, options.per_cell, options.seed, progress=not options.quiet)
+    if not options.quiet:
+        print(as_text(by_cell(found, results.cells)).to_string(index=False))
+        print(LEGEND)
+        for row in found[found["ours"]].to_dict("records"):
+            which = f"cell {row['cell']}, replicate {row['replicate']}, {row['model']}"
+            print(f"{which}: {row['verdict']}; lme4: {row['message'] or 'no message'}")
+    print(in_words(found))
+    if not options.no_report:
+        _write_report(results, None)
+    return int(found["ours"].any())
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Exit status 1 if something is missing that jaxsim, or its comparison with lme4, needs."""
+    from jaxsim import doctor  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    return doctor.main(options.json)
 
 
 def _print_summary(results: Results) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from jaxsim.cli import main
@@ -36,6 +37,22 @@ def test_run_prints_a_table_and_where_the_results_are(script, capsys):
     assert (script.parent / "there" / "study.json").exists()
     assert main(["summary", "there"]) == 0
     assert "coverage" in capsys.readouterr().out
+
+
+def test_measures_as_a_file(script, capsys):
+    assert main(["run", str(script), "--out", "there", "--no-report", "--quiet"]) == 0
+    assert main(["summary", "there", "--csv", "all.csv"]) == 0
+    assert "measures: all.csv" in capsys.readouterr().out
+    every = pd.read_csv("all.csv")
+    assert {"model", "n_groups", "term", "measure", "value", "mcse", "n_used"} <= set(every.columns)
+    assert set(every["model"]) == {"ols", "lm2"}
+    assert main(["summary", "there", "--csv", "models.csv", "--by", "model", "--measures", "bias", "coverage"]) == 0
+    few = pd.read_csv("models.csv")
+    assert "n_groups" not in few.columns
+    assert set(few["measure"]) == {"bias", "coverage"}
+    assert main(["summary", "there", "--by", "model"]) == 2
+    assert "--csv" in capsys.readouterr().err
+    assert main(["summary", "there", "--csv", "no/such/folder.csv"]) == 2
 
 
 def test_run_ends_with_the_report(script, capsys):
@@ -89,7 +106,7 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for word in ("run", "report", "summary", "experiments/seed_grid.py"):
+    for word in ("run", "report", "summary", "audit", "doctor", "experiments/seed_grid.py"):
         assert word in text
 
 

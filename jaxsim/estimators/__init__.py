@@ -1,7 +1,9 @@
 """Analysis strategies on cross-products. To add one: a file, and a line in ``CATALOGUE``."""
 
-from jaxsim.estimators.base import Estimator, Fit
+from jaxsim.estimators.base import Estimator, Fit, Resampling, Strategy
 from jaxsim.estimators.cluster_robust import ClusterRobust
+from jaxsim.estimators.external import External
+from jaxsim.estimators.lme4 import Lme4
 from jaxsim.estimators.lmm import LinearMixed
 from jaxsim.estimators.ols import PooledOLS
 from jaxsim.estimators.two_stage import TwoStage
@@ -11,6 +13,10 @@ CATALOGUE: dict[str, type] = {
     "ClusterRobust": ClusterRobust,
     "TwoStage": TwoStage,
     "LinearMixed": LinearMixed,
+    "Lme4": Lme4,
 }
 
-__all__ = ["CATALOGUE", "ClusterRobust", "Estimator", "Fit", "LinearMixed", "PooledOLS", "TwoStage"]
+__all__ = [
+    "CATALOGUE", "ClusterRobust", "Estimator", "External", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "Strategy",
+    "TwoStage",
+]  # fmt: skip

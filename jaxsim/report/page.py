@@ -17,6 +17,7 @@ import jinja2
 import matplotlib
 from markupsafe import Markup
 
+from jaxsim.audit import summary as audit_summary
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import POLICIES
 from jaxsim.report import tables
@@ -120,5 +121,8 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "by_term": tables.by_term(numbers),
         "rates": tables.rates(results),
         "reasons": tables.reasons(results),
+        "audit": tables.audit(results),
+        "audit_note": tables.audit_note(results),
+        "audit_legend": audit_summary.LEGEND,
         "provenance": tables.provenance(results),
     }

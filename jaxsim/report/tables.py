@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from jaxsim import measures, spec
+from jaxsim.audit import summary as audit_summary
 from jaxsim.design import Study
-from jaxsim.estimators import LinearMixed
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
@@ -104,7 +104,7 @@ def by_term(numbers: Numbers) -> Table:
 
 def rates(results: Results) -> Table:
     """How often fits of each strategy converged, were singular (mixed models only) or failed."""
-    mixed = [e.name for e in results.study.estimators if isinstance(e, LinearMixed)]
+    mixed = [e.name for e in results.study.estimators if e.random_columns(results.study.process.terms)]
     long = results.rates(["model"])
     rows = _wide(long[(long["measure"] != "singular") | long["model"].isin(mixed)], ["model"], list(RATES))
     return Table("", ["strategy", *RATES.values(), "fits"], rows)
@@ -118,6 +118,27 @@ def reasons(results: Results) -> Table | None:
         return None
     rows = [(str(r.model), str(r.status), f"{r.n:,}", str(r.message)) for r in table.itertuples()]
     return Table("", ("strategy", "status", "fits", "meaning"), rows, labels=4)
+
+
+def audit(results: Results) -> Table | None:
+    """What the last audit by lme4 found, by cell; None if there was none."""
+    found = results.audit
+    if found is None:
+        return None
+    by_cell = audit_summary.as_text(audit_summary.by_cell(found, results.cells))
+    rows = [list(map(str, row)) for row in by_cell.to_numpy()]
+    return Table(audit_summary.in_words(found), [str(name) for name in by_cell.columns], rows, labels=1 + len(results.factors))
+
+
+def audit_note(results: Results) -> str:
+    """When, with what and on which sample the audit was made; empty if there was none."""
+    found = results.audit
+    if found is None:
+        return ""
+    about = found.attrs["about"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    sample = f"{about['per_cell']} fits of each mixed model from each cell, drawn with seed {about['seed']} on {about['date']}"
+    return f"{sample}. {versions}."
 
 
 def provenance(results: Results) -> list[list[tuple[str, str]]]:

@@ -1,0 +1,140 @@
+"""One stored fit against lme4's: the differences, and whose fault they are."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxsim.audit.sample import Finished
+from jaxsim.bridges.pymer4.outcome import Outcome
+from jaxsim.estimators.lme4 import fit_of
+from jaxsim.status import USABLE_LABELS, Status
+
+# Ours may be lower, never higher by more: rounding of sums of size 1e4 and the stopping rules of both programs lie below it.
+CRITERION = 1e-6
+
+
+class Verdict(enum.Enum):
+    """What came of one comparison; the value is what the table says. ``ours`` marks the ones that are our fault."""
+
+    AGREES = "agrees"
+    STOPPED_SHORT = "lme4 stopped short"
+    LME4_HIGHER = "lme4 in a higher optimum"
+    NO_LME4 = "lme4 has no answer"
+    NEITHER = "neither has an answer"
+    OURS_HIGHER = "ours higher"
+    NUMBERS_DIFFER = "numbers differ"
+    NO_OURS = "we have no answer"
+
+    @property
+    def ours(self) -> bool:
+        """Whether the disagreement is a fault of jaxsim's."""
+        return self in (Verdict.OURS_HIGHER, Verdict.NUMBERS_DIFFER, Verdict.NO_OURS)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Largest differences at one effort of lme4, in the units of :class:`Difference`."""
+
+    estimate: float
+    std_error: float
+    df: float
+    covariance: float
+
+
+# lme4 as it comes stops where the criterion is flat to about 1e-6 of a deviance unit: the estimates move by a thousandth of their
+# standard error at most, the degrees of freedom (a ratio of second derivatives) by a percent. What is farther away is fitted again.
+AS_IT_COMES = Tolerance(estimate=1e-3, std_error=1e-3, df=1e-2, covariance=1e-3)
+# At tight tolerances, polished by Newton steps, its theta is good to 1e-8; at a singular fit, which is not polished, to 1e-6.
+TIGHT = Tolerance(estimate=1e-5, std_error=1e-5, df=1e-3, covariance=1e-4)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ours and lme4's, apart.
+
+    Attributes:
+        criterion: ours less lme4's, in deviance units.
+        estimate: largest difference of a fixed effect, in standard errors.
+        std_error, df: largest relative difference; NaN where the two are not meant to be the same.
+        covariance: largest difference of a variance component, relative to the variance of its effects plus the residual one.
+        singular: whether the two disagree on singularity.
+    """
+
+    criterion: float
+    estimate: float
+    std_error: float
+    df: float
+    covariance: float
+    singular: bool
+
+    def within(self, tolerance: Tolerance) -> bool:
+        """Whether everything but the criterion is close enough; what is not compared is.
+
+        A criterion that is too high by ``d`` belongs to parameters up to ``sqrt(d)`` of their standard deviations away from the
+        optimum (it is quadratic there): so much is allowed on top where lme4's is the higher one.
+        """
+        slack = math.sqrt(max(-self.criterion, 0.0))
+        pairs = ((getattr(self, name), getattr(tolerance, name)) for name in ("estimate", "std_error", "df", "covariance"))
+        return not self.singular and not any(found > allowed + slack for found, allowed in pairs)
+
+
+def difference(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> Difference:
+    """Compare two fits that both have an answer."""
+    strategy = ours.strategy
+    fit = fit_of([theirs], terms, strategy.blocks(terms))
+    estimate, error, df, covariance = (np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df, fit.covariance))
+    spread = np.diagonal(covariance) + theirs.sigma**2
+    return Difference(
+        criterion=ours.criterion - theirs.criterion,
+        estimate=float(np.max(np.abs(ours.estimate - estimate) / error)),
+        std_error=float(np.max(np.abs(ours.std_error / error - 1))) if lme4_df(strategy.df) or plain(strategy.df) else np.nan,
+        df=float(np.max(np.abs(ours.df / df - 1))) if lme4_df(strategy.df) else np.nan,
+        covariance=float(np.max(np.abs(ours.covariance - covariance) / np.sqrt(np.outer(spread, spread)))),
+        singular=ours.singular != theirs.singular,
+    )
+
+
+def lme4_df(method: str) -> str | None:
+    """lme4's name for a method of degrees of freedom; None if it has not got it."""
+    return method if method in ("satterthwaite", "kenward-roger") else None
+
+
+def plain(method: str) -> bool:
+    """Whether standard errors are those of the model, without a small-sample adjustment."""
+    return method in ("residual", "normal")
+
+
+def first_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple[Verdict | None, Difference | None]:
+    """Judge lme4 as it comes; no verdict means that it must try harder."""
+    usable = ours.status in USABLE_LABELS
+    if not _has_numbers(theirs):
+        return (Verdict.NO_LME4 if usable else Verdict.NEITHER), None
+    if not usable or not theirs.status.usable:
+        return None, None
+    apart = difference(ours, theirs, terms)
+    agrees = abs(apart.criterion) <= CRITERION and apart.within(AS_IT_COMES)
+    return (Verdict.AGREES if agrees else None), apart
+
+
+def final_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple[Verdict, Difference | None]:
+    """Judge lme4 at its best."""
+    usable = ours.status in USABLE_LABELS
+    if not _has_numbers(theirs):
+        return (Verdict.NO_LME4 if usable else Verdict.NEITHER), None
+    if not usable:
+        return (Verdict.NO_OURS if theirs.status.usable else Verdict.NEITHER), None
+    apart = difference(ours, theirs, terms)
+    if apart.criterion > CRITERION:
+        return Verdict.OURS_HIGHER, apart
+    if apart.criterion < -CRITERION:
+        return Verdict.LME4_HIGHER, apart
+    return (Verdict.STOPPED_SHORT if apart.within(TIGHT) else Verdict.NUMBERS_DIFFER), apart
+
+
+def _has_numbers(theirs: Outcome) -> bool:
+    """Whether lme4 finished, if only with a warning that it may not have converged."""
+    return theirs.status.usable or theirs.status is Status.NOT_CONVERGED

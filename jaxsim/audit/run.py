@@ -1,0 +1,111 @@
+"""The audit: draw, fit again with lme4 as it comes, and with more effort where that does not agree."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from tqdm import tqdm
+
+from jaxsim.audit.compare import Difference, Verdict, final_look, first_look, lme4_df
+from jaxsim.audit.sample import Finished, draw
+from jaxsim.bridges.pymer4 import Outcome, Pool, Request
+from jaxsim.estimators.lme4 import Lme4, formula_text
+from jaxsim.processes.checks import whole_number
+from jaxsim.store.results import Results
+
+Looked = tuple[Verdict | None, Difference | None]
+
+
+def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool = True) -> pd.DataFrame:
+    """Fit a random sample of a study's mixed models again with lme4, compare, and store what was found with the results.
+
+    Rows are completed from each dataset's key. lme4 as it comes is asked first; where it does not agree, lme4 with tight
+    tolerances and then from several starts.
+
+    Args:
+        results: of a run, finished or not.
+        per_cell: fits drawn from each cell for each mixed-model strategy.
+        seed: of the sample.
+        progress: show a bar on the terminal.
+
+    Returns:
+        One row a fit: ``cell, replicate, model, verdict, ours`` (a disagreement that is our fault), ``criterion`` (ours less
+        lme4's), ``gap`` (how far above its best lme4 as it comes had stopped), the largest differences ``estimate`` (in
+        standard errors), ``std_error, df`` (relative), ``covariance`` (of its scale), ``singular`` (the two disagree),
+        ``effort``, ``status`` and ``lme4_status``, ``message`` (lme4's words).
+
+    Raises:
+        InputError: if lme4 cannot be used here, or the study has no mixed model.
+    """
+    per_cell, seed = whole_number("per_cell", per_cell, 1), whole_number("seed", seed, 0)
+    fits = draw(results, per_cell, seed)
+    rows: list[dict[str, object]] = []
+    with Pool() as pool, tqdm(total=len(fits), unit="fit", desc="lme4", disable=not progress) as bar:
+        for fit, outcome in zip(fits, _refit(pool, results, fits, "default"), strict=True):
+            rows.append(_row(fit, outcome, first_look(fit, outcome, results.study.process.terms), "default"))
+            bar.update(rows[-1]["verdict"] is not None)
+        for effort in ("tight", "best"):
+            _look_again(pool, results, fits, rows, effort, bar)
+    table = pd.DataFrame(rows)
+    table["verdict"] = [verdict.value for verdict in table["verdict"]]
+    results.folder.write_audit(table, {"per_cell": per_cell, "seed": seed, "date": _today(), "versions": outcome.versions})
+    return table
+
+
+def _look_again(pool: Pool, results: Results, fits: list[Finished], rows: list[dict[str, object]], effort: str, bar: tqdm) -> None:
+    """Refit what has no verdict yet; ``best`` also what lme4 did not reach at tight tolerances, and is the last word."""
+    open_places = [k for k, row in enumerate(rows) if row["verdict"] in (None, Verdict.LME4_HIGHER)]
+    if not open_places:
+        return
+    outcomes = _refit(pool, results, [fits[k] for k in open_places], effort)
+    for k, outcome in zip(open_places, outcomes, strict=True):
+        was_open = rows[k]["verdict"] is None
+        row = _row(fits[k], outcome, final_look(fits[k], outcome, results.study.process.terms), effort)
+        row["gap"] = rows[k]["lme4_criterion"] - outcome.criterion  # type: ignore[operator]
+        row["lme4_criterion"], row["message"] = rows[k]["lme4_criterion"], rows[k]["message"]
+        rows[k] = row
+        bar.update(was_open)
+
+
+def _refit(pool: Pool, results: Results, fits: Sequence[Finished], effort: str) -> Iterator[Outcome]:
+    study = results.study
+    terms = study.process.terms
+
+    def requests() -> Iterator[Request]:
+        for fit in fits:
+            strategy = fit.strategy
+            lme4 = Lme4(
+                formula_text(terms, strategy.blocks(terms)),
+                reml=strategy.reml,
+                df=lme4_df(strategy.df) or "satterthwaite",
+                effort=effort,
+            )
+            yield lme4.request(study.dataset(fit.cell, fit.replicate), terms, study.conf_level)
+
+    return pool.map(requests())
+
+
+def _row(fit: Finished, outcome: Outcome, looked: Looked, effort: str) -> dict[str, object]:
+    verdict, apart = looked
+    numbers = ("criterion", "estimate", "std_error", "df", "covariance")
+    return {
+        "cell": fit.cell,
+        "replicate": fit.replicate,
+        "model": fit.strategy.name,
+        "verdict": verdict,
+        "ours": verdict is not None and verdict.ours,
+        **{name: float("nan") if apart is None else getattr(apart, name) for name in numbers},
+        "singular": apart is not None and apart.singular,
+        "gap": 0.0,
+        "effort": effort,
+        "status": fit.status,
+        "lme4_status": outcome.status.label,
+        "lme4_criterion": outcome.criterion,
+        "message": outcome.message,
+    }
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -1,0 +1,199 @@
+"""The audit: a sample of stored fits against lme4, differences explained or blamed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import jaxsim
+from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study
+from jaxsim.audit import audit, run, summary
+from jaxsim.audit.compare import CRITERION, Verdict
+from jaxsim.audit.sample import draw
+from jaxsim.bridges.pymer4 import Outcome, RandomEffects
+from jaxsim.cli import main
+from jaxsim.status import Status
+
+STUDY = Study(
+    GaussianMultilevel(n_groups=8, n_obs=6, n_predictors=1),
+    Grid(group_sd=[0.0, 1.5]),
+    (PooledOLS(), LinearMixed(), LinearMixed(random=("Intercept",), df="residual", reml=False, label="ml")),
+    replicates=6,
+    seed=4,
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audit") / "results"
+    STUDY.run(folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def results(finished):
+    results = jaxsim.load(finished)
+    results.folder._audit_file.unlink(missing_ok=True)
+    return results
+
+
+class Echo:
+    """Stands for lme4: answers with our own stored fit, changed by ``change(effort, fit) -> dict`` or by another status."""
+
+    def __init__(self, results, change=lambda effort, fit: {}):
+        self.change = change
+        self.fits = {(self.key(results.study.dataset(f.cell, f.replicate)), f.strategy.reml): f for f in draw(results, 99, 0)}
+
+    @staticmethod
+    def key(rows):
+        return rows["DV"].to_numpy().tobytes()
+
+    def __call__(self):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def map(self, requests):
+        for request in requests:
+            yield self.answer(request)
+
+    def answer(self, request):
+        fit = self.fits[self.key(request.data), request.reml]
+        names = tuple("(Intercept)" if t == "Intercept" else t for t in STUDY.process.terms)
+        q = len(fit.covariance)
+        random = RandomEffects("Group", (), names[:q], fit.covariance, np.zeros((0, q)), np.zeros((0, q, q)))
+        fields = {name: getattr(fit, name) for name in ("singular", "criterion", "sigma", "estimate", "std_error", "df")}
+        fields |= dict(
+            status=Status[fit.status.upper()], converged=True, terms=names, vcov=np.eye(2), random=(random,), iterations=1.0
+        )
+        fields["theta"] = np.zeros(q * (q + 1) // 2)
+        return Outcome(**{**fields, **self.change(request.effort, fit)})
+
+
+def looked(results, monkeypatch, change=lambda effort, fit: {}, per_cell=2):
+    monkeypatch.setattr(run, "Pool", Echo(results, change))
+    return audit(results, per_cell, progress=False)
+
+
+def test_the_same_numbers_agree(results, monkeypatch):
+    table = looked(results, monkeypatch)
+    assert set(table["verdict"]) == {"agrees"}
+    assert not table["ours"].any()
+    assert table.groupby(["cell", "model"]).size().eq(2).all()
+    assert set(table["model"]) == {"lmer", "ml"}  # regressions are not lme4's business
+    assert table.loc[table["model"] == "ml", "df"].isna().all()  # lme4 has no residual degrees of freedom
+    assert table.loc[table["model"] == "lmer", "df"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (lambda effort, fit: {"criterion": fit.criterion + 0.3 * (effort == "default")}, Verdict.STOPPED_SHORT),
+        (lambda effort, fit: {"criterion": fit.criterion + 0.3 * (effort != "best")}, Verdict.STOPPED_SHORT),
+        (lambda effort, fit: {"criterion": fit.criterion + 0.3}, Verdict.LME4_HIGHER),
+        (lambda effort, fit: {"criterion": fit.criterion - 2 * CRITERION}, Verdict.OURS_HIGHER),
+        (lambda effort, fit: {"estimate": fit.estimate + 0.01 * fit.std_error}, Verdict.NUMBERS_DIFFER),
+        (lambda effort, fit: {"std_error": fit.std_error * 1.01}, Verdict.NUMBERS_DIFFER),
+        (lambda effort, fit: {"singular": not fit.singular}, Verdict.NUMBERS_DIFFER),
+        (lambda effort, fit: {"status": Status.REFUSED}, Verdict.NO_LME4),
+        (lambda effort, fit: {"status": Status.NOT_CONVERGED} if effort == "default" else {}, Verdict.STOPPED_SHORT),
+    ],
+)
+def test_every_difference_has_its_verdict(results, monkeypatch, change, verdict):
+    table = looked(results, monkeypatch, change)
+    assert set(table["verdict"]) == {verdict.value}
+    assert table["ours"].eq(verdict.ours).all()
+
+
+def test_the_gap_of_lme4_as_it_comes(results, monkeypatch):
+    table = looked(results, monkeypatch, lambda effort, fit: {"criterion": fit.criterion + 0.3 * (effort == "default")})
+    np.testing.assert_allclose(table["gap"], 0.3, rtol=1e-9)
+    assert set(table["effort"]) == {"tight"}
+    assert "stopped up to 0.3 deviance units" in summary.in_words(table)
+
+
+def test_degrees_of_freedom_of_the_same_name_are_compared(results, monkeypatch):
+    table = looked(results, monkeypatch, lambda effort, fit: {"df": fit.df * 1.1}).set_index("model")
+    assert set(table.loc["lmer", "verdict"]) == {Verdict.NUMBERS_DIFFER.value}
+    assert set(table.loc["ml", "verdict"]) == {Verdict.AGREES.value}
+
+
+def test_a_fit_that_we_have_not_got(tmp_path, monkeypatch):
+    process = dataclasses.replace(STUDY.process, n_obs=2)  # as many rows as random effects
+    study = Study(process, Grid(), (LinearMixed(),), replicates=3, seed=1)
+    results = study.run(tmp_path / "out", progress=False)
+    assert set(results.fits["status"]) == {"too_few_rows"}
+    refused = looked(results, monkeypatch, lambda effort, fit: {"status": Status.TOO_FEW_ROWS})
+    assert set(refused["verdict"]) == {Verdict.NEITHER.value}
+    fitted = looked(results, monkeypatch, lambda effort, fit: {"status": Status.OK, "criterion": 1.0})
+    assert set(fitted["verdict"]) == {Verdict.NO_OURS.value}
+    assert fitted["ours"].all()
+
+
+def test_the_draw_is_random_stratified_and_repeatable(results):
+    def keys(seed, per_cell=3):
+        return [(fit.cell, fit.strategy.name, fit.replicate) for fit in draw(results, per_cell, seed)]
+
+    assert keys(0) == keys(0)
+    assert keys(0) != keys(1)
+    assert len(keys(0, 99)) == 2 * 2 * 6  # all there are
+    assert {(cell, name) for cell, name, _ in keys(5, 1)} == {(c, n) for c in (0, 1) for n in ("lmer", "ml")}
+
+
+def test_nothing_that_lme4_could_fit(tmp_path):
+    study = Study(STUDY.process, Grid(), PooledOLS(), replicates=2)
+    results = study.run(tmp_path / "out", progress=False)
+    with pytest.raises(InputError, match="no strategy of this study is a LinearMixed"):
+        audit(results, progress=False)
+    with pytest.raises(InputError, match="per_cell"):
+        audit(results, 0, progress=False)
+
+
+def test_what_was_found_is_kept_and_reported(results, monkeypatch, capsys):
+    assert results.audit is None
+    monkeypatch.setattr(run, "Pool", Echo(results))
+    assert main(["audit", str(results.out), "--per-cell", "1", "--seed", "7"]) == 0
+    shown = capsys.readouterr().out
+    assert "4 fits again with lme4: 4 agrees; no disagreement is ours." in shown
+    kept = results.audit
+    assert len(kept) == 4
+    assert (kept.attrs["about"]["per_cell"], kept.attrs["about"]["seed"]) == (1, 7)
+    page = (results.out / "report" / "index.html").read_text()
+    assert "Audit by lme4" in page
+    assert "no disagreement is ours" in page
+    assert set(summary.by_cell(kept, results.cells)["group_sd"]) == {0.0, 1.5}
+
+
+def test_a_disagreement_of_ours_ends_with_1(results, monkeypatch, capsys):
+    monkeypatch.setattr(run, "Pool", Echo(results, lambda effort, fit: {"criterion": fit.criterion - 1.0}))
+    assert main(["audit", str(results.out), "--per-cell", "1", "--no-report"]) == 1
+    shown = capsys.readouterr().out
+    assert "4 DISAGREEMENTS OF OURS" in shown
+    assert "ours higher" in shown
+
+
+@pytest.mark.lme4
+@pytest.mark.usefixtures("pymer4_ready")
+def test_live(tmp_path, capsys):
+    """Our fits pass; the same fits with one estimate falsified in the store do not."""
+    study = dataclasses.replace(STUDY, estimators=(LinearMixed(),), replicates=2)
+    results = study.run(tmp_path / "out", progress=False)
+    assert main(["audit", str(results.out), "--no-report", "--quiet"]) == 0
+    table = results.audit
+    assert set(table["verdict"]) <= {"agrees", "lme4 stopped short", "lme4 in a higher optimum"}
+    assert table["criterion"].max() <= CRITERION
+    (file,) = (results.out / "chunks").glob("estimates-*.parquet")
+    stored = pq.read_table(file)
+    estimates = stored["estimate"].to_numpy().copy()
+    estimates[0] += 0.1
+    pq.write_table(stored.set_column(stored.schema.get_field_index("estimate"), "estimate", pa.array(estimates)), file)
+    assert main(["audit", str(results.out), "--no-report"]) == 1
+    assert "numbers differ" in capsys.readouterr().out
