@@ -1,6 +1,7 @@
 """Every notebook runs from top to bottom, still says what its stored outputs say, and holds nothing of the machine it ran on."""
 
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -28,6 +29,7 @@ def verdicts(notebook):
 def test_notebook_runs_and_its_outputs_are_current(path, tmp_path):
     stored = nbformat.read(path, as_version=4)
     fresh = nbformat.read(path, as_version=4)
+    shutil.copytree(path.parent / "data", tmp_path / "data")
     # The kernel is this interpreter's; ten minutes is several times what the slowest cell needs.
     NotebookClient(fresh, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert verdicts(fresh) == verdicts(stored)
