@@ -14,6 +14,7 @@ from jaxsim.errors import InputError
 from jaxsim.estimators import Fit
 from jaxsim.estimators.external import External
 from jaxsim.status import Status
+from jaxsim.sweep import plan as planning
 
 PROCESS = GaussianMultilevel(n_groups=6, n_obs=4, n_predictors=1, fixed_effects=(1.0, 0.5))
 
@@ -114,3 +115,10 @@ def test_missing_software_is_said_before_anything_is_simulated(tmp_path):
     with pytest.raises(InputError, match="R is missing"):
         study(Absent()).run(tmp_path / "out", progress=False)
     assert not list((tmp_path / "out").glob("chunks/*"))
+
+
+def test_slow_software_gets_small_chunks(monkeypatch):
+    """What an interruption may cost is a chunk."""
+    monkeypatch.setattr(planning, "CHUNK_EXTERNAL", 8)
+    for strategies, most in [((Numpy(),), 8), ((Numpy(few=5),), 20), ((Numpy(), Numpy(label="again")), 4), ((), 40)]:
+        assert max(len(chunk) for chunk in planning.plan(study(*strategies))) == most

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxsim.design import Cell, Study
+from jaxsim.estimators.external import External
 
 # Groups are padded to one of few sizes, so that a grid over the number of groups needs few compiled programs. The size
 # depends on the number of groups alone: the numbers of a cell do not depend on which other cells are in the grid.
@@ -17,6 +18,8 @@ PADDED_GROUPS = (8, 32, 128, 512, 2048, 8192, 32768)
 CHUNK_DATASETS = 1024
 # Numbers in a chunk's cross-products at most (256 MB in float64), whatever the number of datasets.
 CHUNK_NUMBERS = 2**25
+# Fits by other software in a chunk, on average over the study: at a second each, a minute's work is lost if a run is interrupted.
+CHUNK_EXTERNAL = 64
 
 
 def padded_groups(n_groups: int) -> int:
@@ -62,12 +65,19 @@ def plan(study: Study) -> tuple[Chunk, ...]:
         replicate = np.tile(np.arange(study.replicates), len(cells))
         groups = padded_groups(cells[0].process.max_groups)
         numbers = groups * (len(study.process.terms) + 1) ** 2
-        limit = max(1, min(CHUNK_DATASETS, CHUNK_NUMBERS // numbers))
+        limit = max(1, min(CHUNK_DATASETS, CHUNK_NUMBERS // numbers, _external_limit(study)))
         count = -(-len(index) // limit)
         batch = Batch(program, groups, -(-len(index) // count), cells[0])
         for part in np.array_split(np.arange(len(index)), count):
             chunks.append(Chunk(len(chunks), batch, index[part], replicate[part]))
     return tuple(chunks)
+
+
+def _external_limit(study: Study) -> int:
+    """Datasets that together need ``CHUNK_EXTERNAL`` fits by other software."""
+    replicates = np.arange(study.replicates)
+    chosen = [strategy.chosen(replicates).mean() for strategy in study.estimators if isinstance(strategy, External)]
+    return int(CHUNK_EXTERNAL / sum(chosen)) if chosen else CHUNK_DATASETS
 
 
 def fingerprint(chunks: tuple[Chunk, ...]) -> str:
