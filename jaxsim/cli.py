@@ -168,9 +168,9 @@ def _summary(options: argparse.Namespace) -> None:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    """Exit status 1 if a disagreement is ours."""
+    """Exit status 1 if a disagreement is ours, 3 if lme4 had no answer for too many fits."""
     from jaxsim.audit import audit  # noqa: PLC0415 - keeps `jaxsim --help` fast
-    from jaxsim.audit.summary import LEGEND, as_text, by_cell, in_words  # noqa: PLC0415 - as above
+    from jaxsim.audit.summary import LEGEND, as_text, by_cell, in_words, is_inconclusive  # noqa: PLC0415 - as above
     from jaxsim.store.results import load  # noqa: PLC0415 - as above
 
     results = load(options.results)
@@ -184,7 +184,7 @@ def _audit(options: argparse.Namespace) -> int:
     print(in_words(found))
     if not options.no_report:
         _write_report(results, None)
-    return int(found["ours"].any())
+    return 1 if found["ours"].any() else 3 if is_inconclusive(found) else 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

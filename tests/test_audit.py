@@ -44,6 +44,8 @@ def results(finished):
 class Echo:
     """Stands for lme4: answers with our own stored fit, changed by ``change(effort, fit) -> dict`` or by another status."""
 
+    versions = {"lme4": "1.1-31"}  # noqa: RUF012
+
     def __init__(self, results, change=lambda effort, fit: {}):
         self.change = change
         self.fits = {(self.key(results.study.dataset(f.cell, f.replicate)), f.strategy.reml): f for f in draw(results, 99, 0)}
@@ -103,7 +105,12 @@ def test_the_same_numbers_agree(results, monkeypatch):
         (lambda effort, fit: {"estimate": fit.estimate + 0.01 * fit.std_error}, Verdict.NUMBERS_DIFFER),
         (lambda effort, fit: {"std_error": fit.std_error * 1.01}, Verdict.NUMBERS_DIFFER),
         (lambda effort, fit: {"singular": not fit.singular}, Verdict.NUMBERS_DIFFER),
+        (lambda effort, fit: {"sigma": 3 * fit.sigma}, Verdict.NUMBERS_DIFFER),
+        (lambda effort, fit: {"std_error": np.full(2, np.nan)}, Verdict.NUMBERS_DIFFER),
+        (lambda effort, fit: {"criterion": np.nan}, Verdict.NUMBERS_DIFFER),
         (lambda effort, fit: {"status": Status.REFUSED}, Verdict.NO_LME4),
+        (lambda effort, fit: {"status": Status.REFUSED} if effort == "default" else {}, Verdict.STOPPED_SHORT),
+        (lambda effort, fit: {"status": Status.RANK_DEFICIENT}, Verdict.ONLY_OURS),
         (lambda effort, fit: {"status": Status.NOT_CONVERGED} if effort == "default" else {}, Verdict.STOPPED_SHORT),
     ],
 )
@@ -111,6 +118,32 @@ def test_every_difference_has_its_verdict(results, monkeypatch, change, verdict)
     table = looked(results, monkeypatch, change)
     assert set(table["verdict"]) == {verdict.value}
     assert table["ours"].eq(verdict.ours).all()
+
+
+@pytest.mark.parametrize("what", ["criterion", "estimate", "std_error"])
+def test_a_criterion_that_is_too_low_is_no_excuse(results, monkeypatch, what):
+    """ "lme4 in a higher optimum" is believed only if our numbers are those of the model's definition at our own variances."""
+    monkeypatch.setattr(run, "Pool", Echo(results, lambda effort, fit: {"criterion": fit.criterion + 0.3}))
+    honest = audit(results, 2, progress=False)
+    assert set(honest["verdict"]) == {Verdict.LME4_HIGHER.value}
+    falsified = {
+        "criterion": lambda fit: fit.criterion - 5,
+        "estimate": lambda fit: fit.estimate + 10,
+        "std_error": lambda fit: fit.std_error * 7,
+    }
+    made = [dataclasses.replace(fit, **{what: falsified[what](fit)}) for fit in draw(results, 2, 0)]
+    monkeypatch.setattr(run, "draw", lambda *_: made)
+    found = audit(results, 2, progress=False)
+    assert set(found["verdict"]) == {Verdict.NOT_ITS_OWN.value}
+    assert found["ours"].all()
+
+
+def test_an_audit_that_compared_nothing_does_not_pass(results, monkeypatch, capsys):
+    monkeypatch.setattr(run, "Pool", Echo(results, lambda effort, fit: {"status": Status.CRASHED}))
+    assert main(["audit", str(results.out), "--per-cell", "1", "--no-report"]) == 3
+    shown = capsys.readouterr().out
+    assert "INCONCLUSIVE" in shown
+    assert "no disagreement is ours" not in shown
 
 
 def test_the_gap_of_lme4_as_it_comes(results, monkeypatch):

@@ -7,7 +7,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from jaxsim.audit.definition import evaluate
 from jaxsim.audit.sample import Finished
 from jaxsim.bridges.pymer4.outcome import Outcome
 from jaxsim.estimators.lme4 import fit_of
@@ -27,12 +29,19 @@ class Verdict(enum.Enum):
     NEITHER = "neither has an answer"
     OURS_HIGHER = "ours higher"
     NUMBERS_DIFFER = "numbers differ"
+    NOT_ITS_OWN = "not the criterion of its own variances"
     NO_OURS = "we have no answer"
+    ONLY_OURS = "lme4 refuses the data"
 
     @property
     def ours(self) -> bool:
         """Whether the disagreement is a fault of jaxsim's."""
-        return self in (Verdict.OURS_HIGHER, Verdict.NUMBERS_DIFFER, Verdict.NO_OURS)
+        return self in _OURS
+
+
+_OURS = (Verdict.OURS_HIGHER, Verdict.NUMBERS_DIFFER, Verdict.NOT_ITS_OWN, Verdict.NO_OURS, Verdict.ONLY_OURS)
+# What lme4 finds wrong with the data, and we should have found, too.
+_BAD_DATA = (Status.RANK_DEFICIENT, Status.TOO_FEW_ROWS, Status.TOO_FEW_GROUPS, Status.ZERO_RESIDUAL)
 
 
 @dataclass(frozen=True)
@@ -43,13 +52,18 @@ class Tolerance:
     std_error: float
     df: float
     covariance: float
+    sigma: float
 
 
 # lme4 as it comes stops where the criterion is flat to about 1e-6 of a deviance unit: the estimates move by a thousandth of their
 # standard error at most, the degrees of freedom (a ratio of second derivatives) by a percent. What is farther away is fitted again.
-AS_IT_COMES = Tolerance(estimate=1e-3, std_error=1e-3, df=1e-2, covariance=1e-3)
-# At tight tolerances, polished by Newton steps, its theta is good to 1e-8; at a singular fit, which is not polished, to 1e-6.
-TIGHT = Tolerance(estimate=1e-5, std_error=1e-5, df=1e-3, covariance=1e-4)
+AS_IT_COMES = Tolerance(estimate=1e-3, std_error=1e-3, df=1e-2, covariance=1e-3, sigma=1e-3)
+# At tight tolerances, polished by Newton steps, its theta is good to 1e-8; at a singular fit, which is not polished, its criterion
+# to 1e-7, and so its parameters to the square root of that in units of their standard deviations (it is quadratic there).
+TIGHT = Tolerance(estimate=1e-5, std_error=1e-5, df=1e-3, covariance=1e-4, sigma=1e-5)
+UNPOLISHED = 1e-7
+# Rounding of a criterion of size 1e4 that is got in two ways, and of its estimates in standard errors.
+SAME_NUMBER = 1e-6
 
 
 @dataclass(frozen=True)
@@ -59,27 +73,25 @@ class Difference:
     Attributes:
         criterion: ours less lme4's, in deviance units.
         estimate: largest difference of a fixed effect, in standard errors.
-        std_error, df: largest relative difference; NaN where the two are not meant to be the same.
+        std_error, df: largest relative difference; None where the two are not meant to be the same.
         covariance: largest difference of a variance component, relative to the variance of its effects plus the residual one.
+        sigma: relative difference of the residual standard deviations.
         singular: whether the two disagree on singularity.
     """
 
     criterion: float
     estimate: float
-    std_error: float
-    df: float
+    std_error: float | None
+    df: float | None
     covariance: float
+    sigma: float
     singular: bool
 
-    def within(self, tolerance: Tolerance) -> bool:
-        """Whether everything but the criterion is close enough; what is not compared is.
-
-        A criterion that is too high by ``d`` belongs to parameters up to ``sqrt(d)`` of their standard deviations away from the
-        optimum (it is quadratic there): so much is allowed on top where lme4's is the higher one.
-        """
-        slack = math.sqrt(max(-self.criterion, 0.0))
-        pairs = ((getattr(self, name), getattr(tolerance, name)) for name in ("estimate", "std_error", "df", "covariance"))
-        return not self.singular and not any(found > allowed + slack for found, allowed in pairs)
+    def within(self, tolerance: Tolerance, slack: float = 0.0) -> bool:
+        """Whether everything but the criterion is close enough; what is not compared is, a number that is none is not."""
+        names = ("estimate", "std_error", "df", "covariance", "sigma")
+        pairs = [(getattr(self, name), getattr(tolerance, name)) for name in names]
+        return not self.singular and all(found is None or found <= allowed + slack for found, allowed in pairs)
 
 
 def difference(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> Difference:
@@ -88,14 +100,26 @@ def difference(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> Diffe
     fit = fit_of([theirs], terms, strategy.blocks(terms))
     estimate, error, df, covariance = (np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df, fit.covariance))
     spread = np.diagonal(covariance) + theirs.sigma**2
+    same_error = lme4_df(strategy.df) is not None or plain(strategy.df)
     return Difference(
         criterion=ours.criterion - theirs.criterion,
         estimate=float(np.max(np.abs(ours.estimate - estimate) / error)),
-        std_error=float(np.max(np.abs(ours.std_error / error - 1))) if lme4_df(strategy.df) or plain(strategy.df) else np.nan,
-        df=float(np.max(np.abs(ours.df / df - 1))) if lme4_df(strategy.df) else np.nan,
+        std_error=float(np.max(np.abs(ours.std_error / error - 1))) if same_error else None,
+        df=float(np.max(np.abs(ours.df / df - 1))) if lme4_df(strategy.df) else None,
         covariance=float(np.max(np.abs(ours.covariance - covariance) / np.sqrt(np.outer(spread, spread)))),
+        sigma=abs(ours.sigma / theirs.sigma - 1),
         singular=ours.singular != theirs.singular,
     )
+
+
+def is_its_own(ours: Finished, rows: pd.DataFrame, terms: tuple[str, ...]) -> bool:
+    """Whether our criterion, estimates and standard errors are those of the model's definition at our own variances."""
+    strategy = ours.strategy
+    own = evaluate(rows, terms, strategy.random_columns(terms), ours.covariance, ours.sigma, strategy.reml)
+    apart = [abs(ours.criterion - own.criterion), *(np.abs(ours.estimate - own.estimate) / own.std_error)]
+    if plain(strategy.df) or strategy.df == "satterthwaite":
+        apart += list(np.abs(ours.std_error / own.std_error - 1))
+    return all(found <= SAME_NUMBER for found in apart)
 
 
 def lme4_df(method: str) -> str | None:
@@ -111,8 +135,8 @@ def plain(method: str) -> bool:
 def first_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple[Verdict | None, Difference | None]:
     """Judge lme4 as it comes; no verdict means that it must try harder."""
     usable = ours.status in USABLE_LABELS
-    if not _has_numbers(theirs):
-        return (Verdict.NO_LME4 if usable else Verdict.NEITHER), None
+    if theirs.status in _BAD_DATA:
+        return (Verdict.ONLY_OURS if usable else Verdict.NEITHER), None
     if not usable or not theirs.status.usable:
         return None, None
     apart = difference(ours, theirs, terms)
@@ -120,21 +144,19 @@ def first_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple
     return (Verdict.AGREES if agrees else None), apart
 
 
-def final_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple[Verdict, Difference | None]:
-    """Judge lme4 at its best."""
+def final_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...], rows: pd.DataFrame) -> tuple[Verdict, Difference | None]:
+    """Judge lme4 at its best; ``rows`` are the dataset."""
     usable = ours.status in USABLE_LABELS
-    if not _has_numbers(theirs):
+    if not (theirs.status.usable or theirs.status is Status.NOT_CONVERGED):
         return (Verdict.NO_LME4 if usable else Verdict.NEITHER), None
     if not usable:
         return (Verdict.NO_OURS if theirs.status.usable else Verdict.NEITHER), None
     apart = difference(ours, theirs, terms)
+    if not np.isfinite(apart.criterion):
+        return Verdict.NUMBERS_DIFFER, apart
     if apart.criterion > CRITERION:
         return Verdict.OURS_HIGHER, apart
     if apart.criterion < -CRITERION:
-        return Verdict.LME4_HIGHER, apart
-    return (Verdict.STOPPED_SHORT if apart.within(TIGHT) else Verdict.NUMBERS_DIFFER), apart
-
-
-def _has_numbers(theirs: Outcome) -> bool:
-    """Whether lme4 finished, if only with a warning that it may not have converged."""
-    return theirs.status.usable or theirs.status is Status.NOT_CONVERGED
+        return (Verdict.LME4_HIGHER if is_its_own(ours, rows, terms) else Verdict.NOT_ITS_OWN), apart
+    slack = math.sqrt(min(max(-apart.criterion, 0.0), UNPOLISHED)) if theirs.singular else 0.0
+    return (Verdict.STOPPED_SHORT if apart.within(TIGHT, slack) else Verdict.NUMBERS_DIFFER), apart

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -50,19 +51,20 @@ def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool 
             _look_again(pool, results, fits, rows, effort, bar)
     table = pd.DataFrame(rows)
     table["verdict"] = [verdict.value for verdict in table["verdict"]]
-    results.folder.write_audit(table, {"per_cell": per_cell, "seed": seed, "date": _today(), "versions": outcome.versions})
+    results.folder.write_audit(table, {"per_cell": per_cell, "seed": seed, "date": _today(), "versions": pool.versions})
     return table
 
 
 def _look_again(pool: Pool, results: Results, fits: list[Finished], rows: list[dict[str, object]], effort: str, bar: tqdm) -> None:
     """Refit what has no verdict yet; ``best`` also what lme4 did not reach at tight tolerances, and is the last word."""
-    open_places = [k for k, row in enumerate(rows) if row["verdict"] in (None, Verdict.LME4_HIGHER)]
+    open_places = [k for k, row in enumerate(rows) if row["verdict"] in (None, Verdict.LME4_HIGHER, Verdict.NO_LME4)]
     if not open_places:
         return
     outcomes = _refit(pool, results, [fits[k] for k in open_places], effort)
     for k, outcome in zip(open_places, outcomes, strict=True):
         was_open = rows[k]["verdict"] is None
-        row = _row(fits[k], outcome, final_look(fits[k], outcome, results.study.process.terms), effort)
+        rows_of = results.study.dataset(fits[k].cell, fits[k].replicate)
+        row = _row(fits[k], outcome, final_look(fits[k], outcome, results.study.process.terms, rows_of), effort)
         row["gap"] = rows[k]["lme4_criterion"] - outcome.criterion  # type: ignore[operator]
         row["lme4_criterion"], row["message"] = rows[k]["lme4_criterion"], rows[k]["message"]
         rows[k] = row
@@ -89,14 +91,14 @@ def _refit(pool: Pool, results: Results, fits: Sequence[Finished], effort: str) 
 
 def _row(fit: Finished, outcome: Outcome, looked: Looked, effort: str) -> dict[str, object]:
     verdict, apart = looked
-    numbers = ("criterion", "estimate", "std_error", "df", "covariance")
+    numbers = ("criterion", "estimate", "std_error", "df", "covariance", "sigma")
     return {
         "cell": fit.cell,
         "replicate": fit.replicate,
         "model": fit.strategy.name,
         "verdict": verdict,
         "ours": verdict is not None and verdict.ours,
-        **{name: float("nan") if apart is None else getattr(apart, name) for name in numbers},
+        **{name: np.nan if apart is None or getattr(apart, name) is None else getattr(apart, name) for name in numbers},
         "singular": apart is not None and apart.singular,
         "gap": 0.0,
         "effort": effort,

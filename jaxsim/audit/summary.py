@@ -8,11 +8,20 @@ import pandas as pd
 from jaxsim.audit.compare import Verdict
 
 GAP = "lme4's gap"
-COLUMNS = {"criterion": "criterion", "estimate": "estimate", "std_error": "SE", "df": "df", "covariance": "variances"}
+# An audit that could not compare more than this share of its fits is not passed.
+INCONCLUSIVE = 0.1
+COLUMNS = {
+    "criterion": "criterion",
+    "estimate": "estimate",
+    "std_error": "SE",
+    "df": "df",
+    "covariance": "variances",
+    "sigma": "sigma",
+}
 LEGEND = (
     "Largest differences of a cell: the criterion, ours less lme4's (never above 1e-6, may be below); fixed effects in standard "
-    "errors; SE and df relative; variance components of the scale of the data. lme4's gap: how far above its best lme4 as it comes "
-    "stopped."
+    "errors; SE, df and sigma relative; variance components of the scale of the data. lme4's gap: how far above its best lme4 as "
+    "it comes stopped."
 )
 
 
@@ -38,10 +47,18 @@ def in_words(audited: pd.DataFrame) -> str:
     n, bad = len(audited), int(audited["ours"].sum())
     counts = audited["verdict"].value_counts()
     listed = ", ".join(f"{counts[v.value]} {v.value}" for v in Verdict if v.value in counts)
+    lacking = counts.get(Verdict.NO_LME4.value, 0)
+    if bad == 0 and is_inconclusive(audited):
+        return f"{n} fits again with lme4: {listed}. INCONCLUSIVE: lme4 had no answer for {lacking} of them."
     fault = "no disagreement is ours" if bad == 0 else f"{bad} DISAGREEMENT{'S' if bad > 1 else ''} OF OURS"
     gap = audited["gap"].max()
     short = f"; lme4 as it comes stopped up to {gap:.2g} deviance units above its best" if gap > 0 else ""
     return f"{n} fits again with lme4: {listed}; {fault}{short}."
+
+
+def is_inconclusive(audited: pd.DataFrame) -> bool:
+    """Whether lme4 had no answer for more than a tenth of the fits, so that agreement of the others says little."""
+    return bool((audited["verdict"] == Verdict.NO_LME4.value).mean() > INCONCLUSIVE)
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,48 @@
+"""A mixed model evaluated at given variances by its definition: plain matrices of rows, no code shared with the estimator."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+
+class Evaluated(NamedTuple):
+    """Criterion (minus twice the log-likelihood), generalised least squares ``[P]`` and its standard errors ``[P]``."""
+
+    criterion: float
+    estimate: np.ndarray
+    std_error: np.ndarray
+
+
+def evaluate(
+    rows: pd.DataFrame, terms: tuple[str, ...], random: tuple[str, ...], covariance: np.ndarray, sigma: float, reml: bool
+) -> Evaluated:
+    """The Gaussian likelihood of ``y ~ N(X beta, Z Sigma Z' + sigma^2 I)`` group by group, beta at its optimum.
+
+    Args:
+        rows: a simulated dataset: ``Group, DV`` and the predictors.
+        terms: columns of X, ``Intercept`` among them.
+        random: columns of Z.
+        covariance: Sigma, ``[Q, Q]``.
+        sigma: residual standard deviation.
+        reml: the restricted likelihood, as lme4 defines it, else the likelihood.
+    """
+    table = rows.assign(Intercept=1.0)
+    information, right = np.zeros((len(terms), len(terms))), np.zeros(len(terms))
+    square = determinant = 0.0
+    for _, group in table.groupby("Group"):
+        x, z, y = group[list(terms)].to_numpy(float), group[list(random)].to_numpy(float), group["DV"].to_numpy(float)
+        variance = z @ covariance @ z.T + sigma**2 * np.eye(len(y))
+        solved = np.linalg.solve(variance, np.column_stack([x, y]))
+        information += x.T @ solved[:, :-1]
+        right += x.T @ solved[:, -1]
+        square += float(y @ solved[:, -1])
+        determinant += float(np.linalg.slogdet(variance)[1])
+    estimate = np.linalg.solve(information, right)
+    n = len(table) - len(terms) if reml else len(table)
+    criterion = determinant + square - right @ estimate + n * np.log(2 * np.pi)
+    if reml:
+        criterion += np.linalg.slogdet(information)[1]
+    return Evaluated(float(criterion), estimate, np.sqrt(np.diagonal(np.linalg.inv(information))))
