@@ -18,7 +18,7 @@ import pandas as pd
 from jaxsim import spec
 from jaxsim.errors import InputError
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
-from jaxsim.estimators import Strategy, TwoStage
+from jaxsim.estimators import External, Strategy, TwoStage
 from jaxsim.processes import CATALOGUE as PROCESSES
 from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
 from jaxsim.processes.checks import whole_number
@@ -192,6 +192,17 @@ class Study:
 
         With normal predictors a group's own regression has errors of finite variance only if it has more than P + 1 rows.
         """
+        return (*self._partial_strategies(), *self._infinite_variances())
+
+    def _partial_strategies(self) -> tuple[str, ...]:
+        partial = [e for e in self.estimators if isinstance(e, External) and e.limit is not None and e.limit < self.replicates]
+        return tuple(
+            f"{e.name}: fitted the first {e.limit} of {self.replicates} datasets of each cell only; compare it with the others "
+            "under the policy listwise, or in pairs."
+            for e in partial
+        )
+
+    def _infinite_variances(self) -> tuple[str, ...]:
         size = len(self.process.terms)
         if not isinstance(self.process, GaussianMultilevel) or size == 1:
             return ()

@@ -15,7 +15,11 @@ from jaxsim.estimators.base import Fit, Strategy
 
 
 class Session(Protocol):
-    """Running software: fits datasets while it is open."""
+    """Running software: fits datasets while it is open; ``versions`` names what it consists of."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Name and version of each part."""
 
     def fit(self, datasets: Sequence[pd.DataFrame], terms: tuple[str, ...], conf_level: float) -> tuple[Fit, list[str]]:
         """Fit each dataset (columns ``Group, DV`` and the predictors).

@@ -36,8 +36,9 @@ class Lme4(External):
         reml: REML if true, else maximum likelihood.
         df: ``satterthwaite`` (lmerTest) or ``kenward-roger`` (pbkrtest; REML only).
         first: fit only the first so many replicates of each cell; None for all of them.
-        effort: ``default`` is lme4 as it comes; ``tight`` two optimisers at tight tolerances, polished by Newton steps; ``best``
-            the same from several starts.
+        effort: ``default`` is lme4 as it comes; a fit that it warns about has the status ``not_converged`` and is not counted by
+            measures, which are then conditional on no warning. ``tight``: two optimisers at tight tolerances, polished by Newton
+            steps; ``best``: the same from several starts.
         label: name in the tables.
 
     Raises:
@@ -89,7 +90,13 @@ class Lme4(External):
                 f"estimator {self.name!r}: the fixed effects of {self.formula!r} are not the terms of the process "
                 f"({', '.join(terms)}); look at {wrong}."
             )
-        unknown = [name for name in self.random_columns(terms) if name not in terms]
+        random = self.random_columns(terms)
+        twice = [name for name in random if random.count(name) > 1]
+        if twice:
+            raise InputError(
+                f"estimator {self.name!r}: {twice[0]!r} has two random effects in {self.formula!r}; each may have one."
+            )
+        unknown = [name for name in random if name not in terms]
         if unknown:
             raise InputError(f"estimator {self.name!r}: random effect {unknown[0]!r} is not a term of the process.")
 
@@ -151,6 +158,11 @@ class _Session:
     strategy: Lme4
     pool: Pool
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of R, lme4, lmerTest, pymer4 and so on."""
+        return self.pool.versions
+
     def fit(self, datasets: Sequence[pd.DataFrame], terms: tuple[str, ...], conf_level: float) -> tuple[Fit, list[str]]:
         requests = [self.strategy.request(rows, terms, conf_level) for rows in datasets]
         outcomes = list(self.pool.map(requests))
@@ -181,7 +193,7 @@ def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], blocks: Blocks) 
         **arrays,  # type: ignore[arg-type]  # NumPy arrays on the host stand for jax's
         status=np.array([o.status for o in outcomes], np.int32),  # type: ignore[arg-type]
         converged=np.array([o.converged for o in outcomes]),  # type: ignore[arg-type]
-        singular=np.array([o.singular for o in outcomes]),  # type: ignore[arg-type]
+        singular=np.array([o.singular for o in outcomes]) & shown,  # type: ignore[arg-type]
         criterion=np.where(shown, [o.criterion for o in outcomes], np.nan),  # type: ignore[arg-type]
         sigma=np.where(shown, [o.sigma for o in outcomes], np.nan),  # type: ignore[arg-type]
         iterations=np.nan_to_num([o.iterations for o in outcomes]).astype(np.int32),  # type: ignore[arg-type]

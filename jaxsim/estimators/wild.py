@@ -71,9 +71,10 @@ def wild_bootstrap(groups: Groups, directions: jax.Array, distance: jax.Array, d
 
     The residuals of the fit restricted to ``c'beta = r`` are multiplied by one weight per group; t* is the t statistic of the
     hypothesis in the data made so, with the same kind of standard error (any factor of it cancels). The p value is the share of
-    draws with ``|t*| > |t|``; a tie does not count, so with few groups it can be 0. The interval has the values r around the
-    estimate with ``p(r) > alpha``, on either side up to the first that is rejected (with few groups p may rise again far beyond);
-    a side on which none is, 1024 standard errors away, is infinite. With ``s = (estimate - r) / |a|^2`` the restricted scores are
+    draws with ``|t*| > |t|``. A tie does not count, so it can be 0, and with few enumerated groups is so with probability
+    ``2^(1-G)``: no level below that can be kept (with Webb's weights it can). The interval has the values r around the estimate
+    with ``p(r) > alpha``, on either side up to the first that is rejected (with few groups p may rise again far beyond); a side on
+    which none is, 1024 standard errors away, is infinite. With ``s = (estimate - r) / |a|^2`` the restricted scores are
     ``r_g + s K_g a``, linear in s, so every draw has numerator and denominator once for all r (for one r: Roodman, Nielsen,
     MacKinnon & Webb 2019).
 

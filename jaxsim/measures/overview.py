@@ -107,7 +107,7 @@ def overview(estimates: pd.DataFrame, fits: pd.DataFrame, planned: int | None = 
         _text(headline(estimates, fits)),
     ]
     failed = rates(fits, ["model"]).query("measure == 'failure'")["n_failed"]
-    if failed.any():
+    if failed.any() or fits.groupby("model", observed=True).size().nunique() > 1:
         lines += ["", "The same, only for datasets that every strategy could fit (listwise):", ""]
         lines += [_text(headline(estimates, fits, "listwise"))]
     for note in notes:

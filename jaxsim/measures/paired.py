@@ -10,7 +10,7 @@ import pandas as pd
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import accuracy
 from jaxsim.measures.combine import lines_of, tabulate
-from jaxsim.measures.inference import covers
+from jaxsim.measures.inference import covers, rejects
 from jaxsim.measures.policy import is_counted, require
 from jaxsim.measures.sample import Measured, Sample, Strata, mean_of
 from jaxsim.measures.summarise import NUMBERS, STRATUM
@@ -55,7 +55,7 @@ CATALOGUE: dict[str, Callable[[Pair], Measured]] = {
     "relative_precision": relative_precision,
     "std_error": _difference(lambda sample: sample.std_error),
     "coverage": _difference(lambda sample: covers(sample, sample.truth).astype(float)),
-    "rejection": _difference(lambda sample: (sample.p_value < sample.alpha).astype(float)),
+    "rejection": _difference(lambda sample: rejects(sample).astype(float)),
 }
 
 

@@ -22,29 +22,17 @@ def is_counted(table: pd.DataFrame, policy: str) -> np.ndarray:
     Args:
         table: estimates or fits, with ``cell``, ``replicate`` and ``status``.
         policy: ``available`` counts every usable fit; ``listwise`` only datasets that every strategy of the table could fit (a
-            row that is not there is a fit that is not there, except beyond the last replicate that a strategy was given in a
-            cell: some analyse the first few only).
+            row that is not there is a fit that is not there).
     """
     choose("policy", policy, POLICIES)
     usable = is_usable(table)
     if policy == "available":
         return usable
     keys = [name for name in ("model", "term") if name in table.columns]
-    last = table.groupby(["cell", *keys], observed=True)["replicate"].max()
+    wanted = table[["cell", *keys]].drop_duplicates().groupby("cell").size()
     found = table[usable].groupby(["cell", "replicate"]).size()
-    complete = found.index[found.to_numpy() == _wanted(last, found.reset_index())]
+    complete = found.index[found.to_numpy() == wanted.reindex(found.index.get_level_values("cell")).to_numpy()]
     return pd.MultiIndex.from_frame(table[["cell", "replicate"]]).isin(complete)
-
-
-def _wanted(last: pd.Series, datasets: pd.DataFrame) -> np.ndarray:
-    """How many rows each dataset should have: one for each strategy and term whose last replicate in the cell is not before it."""
-    wanted = np.zeros(len(datasets), int)
-    cell, replicate = datasets["cell"].to_numpy(), datasets["replicate"].to_numpy()
-    for number, ends in last.groupby(level="cell"):
-        here = cell == number
-        ordered = np.sort(ends.to_numpy())
-        wanted[here] = len(ordered) - np.searchsorted(ordered, replicate[here])
-    return wanted
 
 
 def dataset_code(table: pd.DataFrame) -> np.ndarray:

@@ -40,6 +40,10 @@ class Provenance:
         }
         return cls(record, time.perf_counter())
 
+    def add_versions(self, versions: dict[str, str]) -> None:
+        """Record the versions of other software that fits."""
+        self.record["versions"] = {**self.record["versions"], **versions}  # type: ignore[dict-item]
+
     def spend(self, phase: str, seconds: float) -> None:
         """Add wall-clock seconds to a phase (waiting for its program to compile included)."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds

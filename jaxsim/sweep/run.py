@@ -47,8 +47,10 @@ def run(study: Study, out: Path, *, progress: bool = True) -> Results:
     programs = Programs(study)
     try:
         with ExitStack() as stack:
-            sessions = _sessions(study, stack) if open_chunks else {}
+            sessions = _sessions(study, open_chunks, stack)
             bar = stack.enter_context(tqdm(total=total, initial=total - left, unit="fit", unit_scale=True, disable=not progress))
+            for session in sessions.values():
+                provenance.add_versions(session.versions)
             job = _Job(study, programs, sessions, folder, provenance, bar)
             for chunk in open_chunks:
                 programs.prepare(chunk)
@@ -66,10 +68,13 @@ def _fits(study: Study, chunk: Chunk) -> int:
     return sum(int(e.chosen(chunk.replicates).sum()) if isinstance(e, External) else len(chunk) for e in study.estimators)
 
 
-def _sessions(study: Study, stack: ExitStack) -> dict[int, Session]:
-    """Start the software of every strategy that needs some, before anything is simulated."""
-    found = ((i, estimator) for i, estimator in enumerate(study.estimators) if isinstance(estimator, External))
-    return {i: stack.enter_context(estimator.session()) for i, estimator in found}
+def _sessions(study: Study, chunks: list[Chunk], stack: ExitStack) -> dict[int, Session]:
+    """Start the software of every strategy that has something to fit, before anything is simulated."""
+    return {
+        i: stack.enter_context(estimator.session())
+        for i, estimator in enumerate(study.estimators)
+        if isinstance(estimator, External) and any(estimator.chosen(chunk.replicates).any() for chunk in chunks)
+    }
 
 
 @dataclass(frozen=True)
