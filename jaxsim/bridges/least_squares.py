@@ -144,7 +144,9 @@ def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resa
     found = about(every)
     status = Status(int(found.status))
     if status is not Status.ZERO_VARIANCE:
-        return answer(beta, every, found, status, explain(status, regression, estimator))
+        return answer(
+            beta, every, found, status, explain(status, regression, estimator), too_coarse(regression, estimator, resampling)
+        )
     # A column for each group, say, has coefficients without a variance; they should not take the others with them.
     have = np.array([j for j in every if int(about(every[[j]]).status) == Status.OK], int)
     if not len(have):
@@ -153,7 +155,16 @@ def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resa
     return answer(beta, have, about(have), status, f"{lacking}: the groups say nothing about the variance of such a coefficient")
 
 
-def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, message: str) -> Answer:
+def too_coarse(regression: Regression, estimator: ClusterRobust, resampling: Resampling | None) -> str:
+    """Why sign patterns are too few for the level that is asked for; empty if they are not."""
+    assert regression.labels is not None
+    n = len(regression.labels)
+    if resampling is None or estimator.weights != "rademacher" or 2.0 ** (1 - n) <= 1 - float(resampling.conf_level) + 1e-12:
+        return ""
+    return f"{n} clusters have only {2 ** (n - 1)} sign patterns that differ"
+
+
+def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, message: str, coarse: str = "") -> Answer:
     """The fit of the coefficients ``which`` (NaN for the others) in the user's coordinates; ``beta`` ``[P]`` are the estimates."""
     size, count = len(beta), len(which)
 
@@ -172,6 +183,8 @@ def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, mess
         own = InferenceTable(estimate / spread(found.std_error), spread(found.p_value), *limits)
     if np.isinf([found.conf_low, found.conf_high]).any():
         message = "some confidence limits are infinite: the bootstrap rejects no value on that side, however far from the estimate"
+    elif coarse:
+        message = f"{coarse}: the smallest p value stands for every level below it; use weights='webb' or CR2"
     return Answer(status, message, estimate, vcov, spread(found.df), float(found.criterion), float(found.sigma), own)
 
 
