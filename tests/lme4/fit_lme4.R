@@ -1,11 +1,13 @@
 # Fit a linear mixed model to many stacked datasets with lme4 and lmerTest.
 #
-#   Rscript fit_lme4.R input.csv output.json [formula] [REML|ML] [default|tight|best]
+#   Rscript fit_lme4.R input.csv output.json [formula] [REML|ML] [default|tight|best] [KR]
 #
 # input.csv: columns dataset, Group, DV, IV1.. IVk.  Formula: DV ~ IV1 + .. + (IV1 + .. | Group) unless given.
 # effort  default  lme4 as it comes (stops early: the criterion is good to about 1e-6 or worse)
 #         tight    two optimisers at tight tolerances, each restarted from its optimum, then polished
 #         best     tight from several starts: the surface can have several local optima
+# KR      also Kenward-Roger inference by pbkrtest (which lmerTest calls). pbkrtest turns to MASS::ginv as soon as an eigenvalue
+#         of the information is below 1e-10, whatever the units of the data: keep response and predictors near unit variance.
 # Times are CPU seconds; `inference` is the Satterthwaite summary of lmerTest.
 
 suppressMessages({ library(lme4); library(lmerTest) })
@@ -47,22 +49,69 @@ fit_lmm <- function(formula, data, reml = TRUE, effort = c("default", "tight", "
   polish(fits[[which.min(vapply(fits, criterion, 0))]], formula, data, reml)
 }
 
-# An optimiser without derivatives finds theta to about 1e-7, the square root of the noise of the criterion.
-# Newton steps on numerical derivatives take it to about 1e-9. Not at a singular fit: there theta is not
-# unique and the Hessian nearly flat, so compare covariances there, never theta.
-# Steps of 5% of theta: the default 0.01% drowns in rounding, and the extrapolation removes the truncation.
-gradient <- function(deviance, theta) numDeriv::grad(deviance, theta, method.args = list(d = 0.05))
+# Which row, column and term of the relative factor every theta belongs to.
+theta_places <- function(fit) {
+  sizes <- lengths(getME(fit, "cnms"))
+  do.call(rbind, lapply(seq_along(sizes), function(k) {
+    at <- which(lower.tri(diag(sizes[k]), diag = TRUE), arr.ind = TRUE)
+    data.frame(term = k, row = at[, 1], column = at[, 2])
+  }))
+}
+
+# The same covariance with the columns of the factor that are not needed at zero: at a singular fit theta is not unique, and
+# this choice leaves free coordinates in which the criterion has an ordinary minimum.
+BOUNDARY <- 1e-4   # lme4's isSingular
+semidefinite_theta <- function(theta, places) {
+  for (k in unique(places$term)) {
+    own <- places$term == k
+    size <- max(places$row[own])
+    L <- matrix(0, size, size)
+    L[cbind(places$row, places$column)[own, , drop = FALSE]] <- theta[own]
+    left <- tcrossprod(L)
+    for (j in seq_len(size)) {
+      L[, j] <- if (sqrt(max(left[j, j], 0)) < BOUNDARY) 0 else left[, j] / sqrt(left[j, j])
+      left <- left - tcrossprod(L[, j])
+    }
+    theta[own] <- L[cbind(places$row, places$column)[own, , drop = FALSE]]
+  }
+  theta
+}
+
+# Derivatives in u at u = 0 by differences over steps of a tenth, extrapolated (numDeriv takes steps relative to its argument).
+STEPS <- list(d = 0.1, eps = 0, zero.tol = 0)
+gradient <- function(f, size) numDeriv::grad(function(u) f(u - 1), rep(1, size), method.args = STEPS)
+hessian <- function(f, size) numDeriv::hessian(function(u) f(u - 1), rep(1, size), method.args = STEPS)
+
+# An optimiser without derivatives finds theta to about 1e-7, the square root of the noise of the criterion, and to less at the
+# boundary. Newton steps take it to about 1e-10. Differences must be neither so small that they drown in rounding nor so large
+# that the criterion bends: the first are over a tenth of each random effect's SD, the others in coordinates in which the
+# criterion has the Hessian I.
+newton_steps <- function(deviance, theta, scale, steps = 4) {
+  size <- length(theta)
+  map <- diag(scale, size)
+  for (step in seq_len(steps)) {
+    f <- function(u) deviance(theta + drop(map %*% u))
+    slope <- gradient(f, size)
+    curvature <- eigen(hessian(f, size), symmetric = TRUE)
+    if (min(curvature$values) <= 0) stop("the criterion has no minimum here")
+    map <- map %*% curvature$vectors %*% diag(1 / sqrt(curvature$values), size)   # from here on f has the Hessian I
+    theta <- theta - drop(map %*% (crossprod(curvature$vectors, slope) / sqrt(curvature$values)))
+  }
+  theta
+}
 
 polish <- function(fit, formula, data, reml) {
-  theta <- getME(fit, "theta")
-  if (min(theta[getME(fit, "lower") == 0]) < 1e-3) return(fit)
-  deviance <- fit_once(formula, data, reml, devFunOnly = TRUE)
-  newton <- theta
-  for (step in 1:3)
-    newton <- newton - solve(numDeriv::hessian(deviance, newton), gradient(deviance, newton))
-  if (!all(is.finite(newton)) || max(abs(newton - theta)) > 1e-3) return(fit)
+  places <- theta_places(fit)
+  theta <- semidefinite_theta(getME(fit, "theta"), places)
+  pivot <- setNames(theta, paste(places$term, places$row, places$column))[paste(places$term, places$column, places$column)]
+  free <- pivot > 0
+  if (!any(free)) return(fit)
+  whole <- fit_once(formula, data, reml, devFunOnly = TRUE)
+  spread <- sqrt(ave(theta^2, places$term, places$row, FUN = sum))[free]   # SDs of the random effects, relative to sigma
+  moved <- tryCatch(newton_steps(function(part) whole(replace(theta, free, part)), theta[free], spread), error = identity)
+  if (inherits(moved, "error") || !all(is.finite(moved)) || max(abs(moved - theta[free]) / spread) > 0.01) return(fit)
   polished <- suppressMessages(suppressWarnings(
-    fit_once(formula, data, reml, lmerControl(optimizer = NULL), start = list(theta = newton))))
+    fit_once(formula, data, reml, lmerControl(optimizer = NULL), start = list(theta = replace(theta, free, moved)))))
   if (criterion(polished) <= criterion(fit) + 1e-9) polished else fit   # 1e-9: rounding of the criterion
 }
 
@@ -101,21 +150,31 @@ describe_lmm <- function(fit, groups = Inf) {
     lme4_messages = I(as.character(unlist(fit@optinfo$conv$lme4$messages))))
 }
 
+describe_kenward_roger <- function(fit) {
+  table <- coef(summary(lmerTest::as_lmerModLmerTest(fit), ddf = "Kenward-Roger"))
+  adjusted <- pbkrtest::vcovAdj(fit)
+  contrast <- rep(1, nrow(table))   # the prediction where every predictor is 1
+  list(se = I(table[, "Std. Error"]), df = I(table[, "df"]), t = I(table[, "t value"]), p = I(table[, "Pr(>|t|)"]),
+       vcov = unname(as.matrix(adjusted)), contrast_df = pbkrtest::Lb_ddf(contrast, vcov(fit), adjusted))
+}
+
 main <- function() {
-  rows <- read_stacked(argument(1, stop("usage: fit_lme4.R input.csv output.json [formula] [REML|ML] [effort]")))
+  rows <- read_stacked(argument(1, stop("usage: fit_lme4.R input.csv output.json [formula] [REML|ML] [effort] [KR]")))
   terms <- paste(c(predictors(rows), if (!length(predictors(rows))) "1"), collapse = " + ")
   formula <- argument(3, sprintf("DV ~ %s + (%s | Group)", terms, terms))
   reml <- match.arg(argument(4, "REML"), c("REML", "ML")) == "REML"
   effort <- argument(5, "default")
+  adjusted <- argument(6, "") == "KR"
   analyse <- function(data) {
     begin <- cpu_seconds()
     fit <- fit_lmm(as.formula(formula), data, reml, effort)
     fitted <- cpu_seconds()
     described <- describe_lmm(fit)
+    if (adjusted) described$kenward_roger <- describe_kenward_roger(fit)
     c(described, list(seconds = list(fit = round(fitted - begin, 3), inference = round(cpu_seconds() - fitted, 3))))
   }
   write_json(list(formula = formula, reml = reml, effort = effort,
-                  versions = versions(c("lme4", "lmerTest")),
+                  versions = versions(c("lme4", "lmerTest", if (adjusted) "pbkrtest")),
                   results = for_each_dataset(rows, analyse)), argument(2, "lme4.json"))
 }
 

@@ -1,8 +1,10 @@
-# Write the reference data sets as CSV files: Rscript make_data.R
+# Write the reference data sets as CSV files:  Rscript make_data.R [folder]
 # Grunfeld comes from Python (see README.md). Text columns sort to the wished order of their levels.
 
 suppressMessages({ library(lme4); library(nlme) })
-folder <- file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))), "data")
+given <- commandArgs(trailingOnly = TRUE)
+here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)))
+folder <- if (length(given)) given[1] else file.path(here, "data")
 
 save_rows <- function(rows, name) {
   rows <- as.data.frame(lapply(rows, function(v) if (is.factor(v)) as.character(v) else v))

@@ -1,8 +1,8 @@
-# Fit the reference models with R and write reference.json:  Rscript make_reference.R
+# Fit the reference models with R and write reference.json (or another file):  Rscript make_reference.R [reference.json]
 #
 # Mixed models: lme4, tight optimum from several starts (fit_lmm in ../lme4/fit_lme4.R), lmerTest for the
 # Satterthwaite df. Relative accuracy away from singular fits: criterion 1e-13, theta, sigma, SE 1e-8 or better,
-# df 1e-5 (lmerTest differentiates numerically). At singular fits the optimum is good to about 1e-6 only.
+# df 1e-5 (lmerTest differentiates numerically).
 # Least squares: lm, clubSandwich, sandwich, and the two-stage analysis (per-group lm, then a one-sample t).
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)))
@@ -61,20 +61,16 @@ least_squares <- list(
 # as.character() on a formula breaks long lines; this keeps it on one.
 one_line <- function(formula) paste(deparse(formula, width.cutoff = 500L), collapse = " ")
 
-# pbkrtest: Kenward-Roger with the expected information. REML only.
-kenward_roger <- function(fit) {
-  table <- coef(summary(lmerTest::as_lmerModLmerTest(fit), ddf = "Kenward-Roger"))
-  list(se = I(table[, "Std. Error"]), df = I(table[, "df"]), t = I(table[, "t value"]), p = I(table[, "Pr(>|t|)"]))
-}
-
 reference_mixed <- function(entry, kind) {
   data <- data_sets[[entry[[1]]]]
   data[[grouping[entry[[1]]]]] <- factor(data[[grouping[entry[[1]]]]])
   fit <- fit_lmm(entry[[2]], data, kind == "reml", effort = "best")
   deviance <- fit_once(entry[[2]], data, kind == "reml", devFunOnly = TRUE)
   described <- describe_lmm(fit, groups = 3)
-  described$max_gradient <- max(abs(gradient(deviance, getME(fit, "theta"))))
-  if (kind == "reml") described$kenward_roger <- kenward_roger(fit)
+  theta <- getME(fit, "theta")
+  by_scale <- gradient(function(u) deviance(theta + pmax(abs(theta), 1e-3) * u), length(theta))
+  described$max_gradient <- max(abs(by_scale) / pmax(abs(theta), 1e-3))
+  if (kind == "reml") described$kenward_roger <- describe_kenward_roger(fit)[c("se", "df", "t", "p")]
   c(list(data = entry[[1]], formula = one_line(entry[[2]]), group = unname(grouping[entry[[1]]])), described)
 }
 
@@ -111,5 +107,5 @@ for (name in names(mixed)) for (kind in mixed[[name]][[3]]) {
 write_json(list(
   versions = versions(c("lme4", "lmerTest", "pbkrtest", "clubSandwich", "sandwich", "minqa", "nloptr")),
   mixed = mixed_results,
-  least_squares = lapply(least_squares, reference_least_squares)), file.path(here, "reference.json"))
+  least_squares = lapply(least_squares, reference_least_squares)), argument(1, file.path(here, "reference.json")))
 print(warnings())
