@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 import pytest
 from outside import absent
 
 from jaxsim.errors import InputError
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_of_one_module():
+    """Forget compiled programs after each file: thousands of them exhaust a process's memory maps, and XLA then crashes."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
