@@ -32,8 +32,9 @@ ENGINE = [
     and 8 < condition.frame()["Group"].nunique() <= 32
 ]
 
-# What the suite promises. Estimates are measured in units of the larger of estimate and standard error; standard errors and df
-# relatively; variance components and modes in SDs of the random effects; p values as they are.
+# The largest differences allowed. R's optimum is good to 1e-9 once polished (largest difference on all conditions: 3e-10).
+# Estimates are measured in units of the larger of estimate and standard error; standard errors and df relatively; variance
+# components and modes in SDs of the random effects; p values as they are.
 TARGETS = {
     "criterion, ours higher": 1e-6,
     "criterion, R's higher": 1e-6,  # no promise: but where R's best start ends elsewhere, nothing else can be compared
@@ -42,14 +43,14 @@ TARGETS = {
     "sigma": 1e-7,
     "df, Satterthwaite": 1e-4,  # lmerTest differentiates numerically
     "p, Satterthwaite": 1e-5,  # a relative error of df moves no p value by more than a tenth of it
-    "SE, Kenward-Roger": 1e-5,
-    "df, Kenward-Roger": 1e-5,
-    "p, Kenward-Roger": 1e-6,
-    "variance components": 1e-5,
-    "conditional modes": 1e-5,
-    "fixed effects, least squares": 1e-9,
+    "SE, Kenward-Roger": 1e-7,
+    "df, Kenward-Roger": 1e-7,
+    "p, Kenward-Roger": 1e-7,
+    "variance components": 1e-7,
+    "conditional modes": 1e-7,
+    "fixed effects, least squares": 1e-9,  # closed forms, whose condition numbers are below 1e3
     "SE, cluster-robust": 1e-9,
-    "df, cluster-robust": 1e-8,
+    "df, cluster-robust": 1e-9,
     "p, cluster-robust": 1e-9,
 }
 

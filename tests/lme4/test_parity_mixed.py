@@ -86,10 +86,9 @@ def test_degrees_of_freedom_where_lmertest_loses_digits():
     np.testing.assert_allclose(ours.table.df, expected_df, rtol=1e-7)
 
 
-def test_largest_differences(results, capsys):
-    """For the reader, with -s; measure.py prints the same."""
+def test_largest_differences(results):
+    """A table for the reader, with ``pytest -s``; measure.py prints the same and more."""
     found = worst((name, bridge_differences(name, results)) for name in MIXED)
-    with capsys.disabled():
-        for what, (value, name) in found.items():
-            print(f"\n{what:<26}{value:>8.0e}{TARGETS[what]:>8.0e}  {name}", end="")
+    for what, (value, name) in found.items():
+        print(f"\n{what:<26}{value:>8.0e}{TARGETS[what]:>8.0e}  {name}", end="")
     assert found.keys() == {what for what in TARGETS if "robust" not in what and "squares" not in what}
