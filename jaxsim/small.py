@@ -65,19 +65,6 @@ def solve_lower(factor: Array, right: Array) -> Array:
     return _loop(size, substitute, right)
 
 
-def solve_upper(factor: Array, right: Array) -> Array:
-    """``L'^-1 b`` for ``b`` of shape ``[n, ...]``, by back substitution in the lower factor ``L``."""
-    size = factor.shape[0]
-
-    def substitute(i: int | Array, rest: Array) -> Array:
-        j = size - 1 - i
-        value = rest[j] / factor[j, j]
-        above = _column(size, rest) < j
-        return jnp.where(above, rest - factor[j] * value, rest).at[j].set(value)
-
-    return _loop(size, substitute, right)
-
-
 def inverse_lower(factor: Array) -> Array:
     """``L^-1``, ``[n, n, ...]``."""
     size = factor.shape[0]

@@ -31,6 +31,11 @@ class Status(enum.IntEnum):
         return self in (Status.OK, Status.SINGULAR)
 
     @property
+    def has_numbers(self) -> bool:
+        """True when there are estimates to show, if only those of an optimiser that stopped early."""
+        return self.usable or self is Status.NOT_CONVERGED
+
+    @property
     def message(self) -> str:
         """One sentence for a person."""
         return _MESSAGES[self]

@@ -13,7 +13,7 @@ import pytest
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
 from jaxsim.estimators.lmm.deviance import Spec, curvature, profile
-from jaxsim.estimators.lmm.structure import diagonal, full
+from jaxsim.estimators.lmm.structure import consecutive
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY_STUDY = """
@@ -148,7 +148,7 @@ def test_kernel_is_measured_by_piece(load, tmp_path, monkeypatch):
     np.testing.assert_allclose(frame.loc["step", "flops/group"], parts)  # the same counts added in another order
 
 
-@pytest.mark.parametrize(("structure", "p"), [(full(4), 4), (diagonal(3), 4), (full(1), 3)])
+@pytest.mark.parametrize(("structure", "p"), [(consecutive([4]), 4), (consecutive([1, 1, 1]), 4), (consecutive([1]), 3)])
 def test_flops_are_those_that_xla_counts(load, structure, p):
     """XLA counts the program before optimising it; the formulas leave out scalings and a few sums, hence up to 6% less."""
     groups, q, t = 1000, structure.size, len(structure.entries)

@@ -17,7 +17,7 @@ from jaxsim.estimators.lmm import newton, solution
 from jaxsim.estimators.lmm.deviance import Spec
 from jaxsim.estimators.lmm.kenward_roger import Adjustment, degrees_of_freedom
 from jaxsim.estimators.lmm.problem import pose
-from jaxsim.estimators.lmm.structure import Structure, diagonal, full
+from jaxsim.estimators.lmm.structure import Structure, consecutive
 from jaxsim.status import Status
 
 METHODS = ("kenward-roger", "kenward-roger-observed")
@@ -31,12 +31,12 @@ DATASETS = {
 CLEAR = [make_rows(seed, [4, 7, 5, 9, 6, 8, 5, 7, 6], n_fixed=3, location=0.7, group_sd=2.0) for seed in (1, 2)]
 # Positions of the fixed and of the random columns, structure.
 MODELS = {
-    "maximal": ((0, 1, 2), (0, 1, 2), full(3)),
-    "fewer random": ((0, 1, 2), (0, 2), full(2)),
-    "intercept": ((0, 1, 2), (0,), full(1)),
-    "diagonal": ((0, 1, 2), (0, 1, 2), diagonal(3)),
+    "maximal": ((0, 1, 2), (0, 1, 2), consecutive([3])),
+    "fewer random": ((0, 1, 2), (0, 2), consecutive([2])),
+    "intercept": ((0, 1, 2), (0,), consecutive([1])),
+    "diagonal": ((0, 1, 2), (0, 1, 2), consecutive([1, 1, 1])),
     "blocks": ((0, 1, 2), (1, 0, 2), Structure(((0,), (1, 2)))),
-    "random but not fixed": ((0, 1), (0, 2), full(2)),
+    "random but not fixed": ((0, 1), (0, 2), consecutive([2])),
 }
 
 

@@ -14,7 +14,7 @@ from jaxsim.crossproduct import from_rows
 from jaxsim.estimators.lmm import newton, solution
 from jaxsim.estimators.lmm.deviance import Spec, profile
 from jaxsim.estimators.lmm.problem import pose
-from jaxsim.estimators.lmm.structure import Structure, full
+from jaxsim.estimators.lmm.structure import Structure, consecutive
 from jaxsim.status import Status
 
 FULL, DIAGONAL = LinearMixed(), LinearMixed(random=("Intercept", "IV1"), covariance="diagonal", reml=False)
@@ -154,7 +154,7 @@ def test_no_covariance_nearby_or_far_is_better(fits, strategy):
                 assert dense.deviance(moved) > fit.criterion - 1e-6
 
 
-HARD_SPEC = Spec(tuple(range(4)), tuple(range(4)), full(4), True)
+HARD_SPEC = Spec(tuple(range(4)), tuple(range(4)), consecutive([4]), True)
 ROWS_OF, COLUMNS_OF = HARD_SPEC.structure.entries.T
 
 
@@ -372,7 +372,7 @@ def test_structures_list_theta_as_lme4_does():
     """Column-major within a block, block by block; ``factor`` and ``theta`` undo each other."""
     blocks = Structure(((1,), (0, 2)))
     assert blocks.entries.tolist() == [[1, 1], [0, 0], [2, 0], [2, 2]]
-    assert full(3).entries.tolist() == [[0, 0], [1, 0], [2, 0], [1, 1], [2, 1], [2, 2]]
+    assert consecutive([3]).entries.tolist() == [[0, 0], [1, 0], [2, 0], [1, 1], [2, 1], [2, 2]]
     assert blocks.mask.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 1]]
     theta = jnp.array([1.0, 2.0, 3.0, 4.0])
     np.testing.assert_array_equal(blocks.theta(blocks.factor(theta)), theta)

@@ -147,7 +147,7 @@ def first_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple
 def final_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...], rows: pd.DataFrame) -> tuple[Verdict, Difference | None]:
     """Judge lme4 at its best; ``rows`` are the dataset."""
     usable = ours.status in USABLE_LABELS
-    if not (theirs.status.usable or theirs.status is Status.NOT_CONVERGED):
+    if not theirs.status.has_numbers:
         return (Verdict.NO_LME4 if usable else Verdict.NEITHER), None
     if not usable:
         return (Verdict.NO_OURS if theirs.status.usable else Verdict.NEITHER), None

@@ -34,7 +34,7 @@ def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool 
     Returns:
         One row a fit: ``cell, replicate, model, verdict, ours`` (a disagreement that is our fault), ``criterion`` (ours less
         lme4's), ``gap`` (how far above its best lme4 as it comes had stopped), the largest differences ``estimate`` (in
-        standard errors), ``std_error, df`` (relative), ``covariance`` (of its scale), ``singular`` (the two disagree),
+        standard errors), ``std_error, df, sigma`` (relative), ``covariance`` (of its scale), ``singular`` (the two disagree),
         ``effort``, ``status`` and ``lme4_status``, ``message`` (lme4's words).
 
     Raises:

@@ -101,14 +101,22 @@ def bootstrap_title(regression: Regression, estimator: ClusterRobust) -> str:
     return f"{estimator.weights} weights, {estimator.draws} draws"
 
 
-def pooled(regression: Regression) -> Answer:
-    """Fit on an orthonormal basis of the model matrix and carry the answer back to its columns."""
+def on_basis(regression: Regression) -> tuple[Basis, np.ndarray, CrossProducts] | Answer:
+    """An orthonormal basis, the estimates ``[P]`` and the cross-products of basis and residual; or why there is no fit."""
     status, message = verdict(regression.x.values, regression.x.names, regression.y)
     if status is not Status.OK:
         return nothing(regression, status, message)
     basis = orthonormal(regression.x.values)
     beta, rest = residual(basis, regression.y)
-    data = cross_products(basis, rest, regression.codes)
+    return basis, beta, cross_products(basis, rest, regression.codes)
+
+
+def pooled(regression: Regression) -> Answer:
+    """Fit on an orthonormal basis of the model matrix and carry the answer back to its columns."""
+    posed = on_basis(regression)
+    if isinstance(posed, Answer):
+        return posed
+    basis, beta, data = posed
     found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), PooledOLS().fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
     status, back = Status(int(found.status)), basis.inverse
     return Answer(
@@ -128,12 +136,10 @@ def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resa
     The response is the residual, so the coefficients of the fit are zero, and a user's coefficient is zero where its contrast is
     minus the estimate.
     """
-    status, message = verdict(regression.x.values, regression.x.names, regression.y)
-    if status is not Status.OK:
-        return nothing(regression, status, message)
-    basis = orthonormal(regression.x.values)
-    beta, rest = residual(basis, regression.y)
-    data = cross_products(basis, rest, regression.codes)
+    posed = on_basis(regression)
+    if isinstance(posed, Answer):
+        return posed
+    basis, beta, data = posed
 
     def about(which: np.ndarray) -> Fit:
         rows = np.resize(which, len(beta))  # repeated, so that one compiled program serves any selection

@@ -15,7 +15,6 @@ from jaxsim.estimators.base import Fit
 from jaxsim.estimators.external import External, Session
 from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.processes.checks import whole_number
-from jaxsim.status import Status
 
 if TYPE_CHECKING:
     from jaxsim.bridges.formula import Formula, Terms
@@ -81,6 +80,7 @@ class Lme4(External):
         return tuple(block for alone, names in parts for block in ([(name,) for name in names] if alone else [names]))
 
     def check(self, terms: tuple[str, ...]) -> None:
+        """Raise :class:`InputError` unless these are the formula's fixed effects, and its random effects among them, each once."""
         if self.formula is None:
             return
         fixed = set(_columns(_parse(self.formula).fixed))
@@ -176,7 +176,7 @@ def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], blocks: Blocks) 
     n, p, q, t = len(outcomes), len(terms), len(names), len(structure.entries)
     shapes = {"estimate": (p,), "std_error": (p,), "df": (p,), "vcov": (p, p), "theta": (t,), "covariance": (q, q)}
     arrays = {name: np.full((n, *shape), np.nan) for name, shape in shapes.items()}
-    shown = [o.status.usable or o.status is Status.NOT_CONVERGED for o in outcomes]
+    shown = [o.status.has_numbers for o in outcomes]
     for k, outcome in enumerate(outcomes):
         if not shown[k]:
             continue

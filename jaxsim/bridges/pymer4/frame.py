@@ -25,9 +25,6 @@ from jaxsim.bridges.result import FitResult, announce
 from jaxsim.errors import NotSupportedError
 from jaxsim.status import Status
 
-# Fits whose numbers are shown; lme4's numbers for fewer columns than were asked for, say, are not.
-_SHOWN = (Status.OK, Status.SINGULAR, Status.NOT_CONVERGED)
-
 _lock = threading.Lock()
 _shared: list[Pool] = []
 
@@ -111,7 +108,7 @@ def _through(outcome: Outcome) -> str:
 
 def _estimates(model: MixedModel, outcome: Outcome) -> Estimates:
     """lme4's numbers in the order of ``model``."""
-    if outcome.status not in _SHOWN or outcome.terms != model.x.names:
+    if not outcome.status.has_numbers or outcome.terms != model.x.names:
         return no_estimates(model, outcome.status, outcome.message)
     effects = outcome.random[0]
     columns = [effects.terms.index(name) for name in model.random_names]

@@ -77,16 +77,6 @@ class Structure:
         return factor[rows, columns]
 
 
-def full(size: int) -> Structure:
-    """``(x | g)``."""
-    return Structure((tuple(range(size)),))
-
-
-def diagonal(size: int) -> Structure:
-    """``(x || g)``."""
-    return Structure(tuple((i,) for i in range(size)))
-
-
 def consecutive(sizes: Iterable[int]) -> Structure:
     """Blocks of these sizes, one after the other."""
     ends = list(itertools.accumulate(sizes, initial=0))
