@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from jaxsim import spec
 from jaxsim.errors import InputError
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
 from jaxsim.estimators import External, Strategy, TwoStage
+from jaxsim.grid import Grid, freeze, shown
 from jaxsim.processes import CATALOGUE as PROCESSES
 from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
 from jaxsim.processes.checks import whole_number
@@ -40,51 +40,6 @@ class Cell:
     def words(self) -> np.ndarray:
         """The cell's content as seeding sees it, ``[4]`` uint32: the process alone, not its place in any grid."""
         return content_words(spec.canonical(self.process))
-
-
-@dataclass(frozen=True, init=False)
-class Grid:
-    """Every combination of the levels of some factors, each factor a field of the process.
-
-    ``Grid(n_groups=[10, 30], n_obs=[5, 25])`` has four cells; the last factor varies fastest.
-
-    Raises:
-        InputError: for a factor without levels or with a level given twice.
-    """
-
-    factors: tuple[tuple[str, tuple[Any, ...]], ...]
-
-    def __init__(self, factors: Iterable[tuple[str, Iterable[Any]]] = (), **named: Iterable[Any]) -> None:
-        given = [*factors, *named.items()]
-        for name, levels in given:
-            if isinstance(levels, str) or not isinstance(levels, Iterable):
-                raise InputError(f"grid factor {name}={levels!r}: give a list of levels, such as {name}=[{levels!r}].")
-        frozen = tuple((name, tuple(_freeze(level) for level in levels)) for name, levels in given)
-        for name, levels in frozen:
-            if not levels:
-                raise InputError(f"grid factor {name!r} has no levels; give at least one.")
-            if len(set(levels)) != len(levels):
-                raise InputError(f"grid factor {name!r} names a level twice: {list(levels)}.")
-        object.__setattr__(self, "factors", frozen)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The factors."""
-        return tuple(name for name, _ in self.factors)
-
-    def __len__(self) -> int:
-        return int(np.prod([len(levels) for _, levels in self.factors], dtype=int))
-
-    def conditions(self) -> Iterator[tuple[tuple[str, Any], ...]]:
-        """Every combination, in order."""
-        for levels in itertools.product(*(levels for _, levels in self.factors)):
-            yield tuple(zip(self.names, levels, strict=True))
-
-
-def _freeze(level: Any) -> Any:
-    if isinstance(level, list | tuple | np.ndarray):
-        return tuple(_freeze(v) for v in level)
-    return level.item() if isinstance(level, np.generic) else level
 
 
 @dataclass(frozen=True)
@@ -127,7 +82,7 @@ class Study:
 
     def _check_factors(self) -> None:
         fields = [f.name for f in dataclasses.fields(self.process)]
-        for name in self.grid.names:
+        for name in self.grid.must_be_fields:
             if name not in fields:
                 raise InputError(f"grid factor {name!r} is not a field of {type(self.process).__name__}; use {', '.join(fields)}.")
 
@@ -146,20 +101,21 @@ class Study:
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Every cell, in the order of the grid."""
+        known = {f.name for f in dataclasses.fields(self.process)}
         return tuple(
-            Cell(i, conditions, dataclasses.replace(self.process, **dict(conditions)))
-            for i, conditions in enumerate(self.grid.conditions())
+            Cell(i, conditions, dataclasses.replace(self.process, **{k: v for k, v in conditions if k in known}, **dict(linked)))
+            for i, (conditions, linked) in enumerate(self.grid.cells())
         )
 
     def cell_table(self) -> pd.DataFrame:
         """One row a cell: its number and its conditions (a condition that is not a number or a string is shown as text)."""
-        rows = [{"cell": c.index, **{k: _shown(v) for k, v in c.conditions}} for c in self.cells]
+        rows = [{"cell": c.index, **{k: shown(v) for k, v in c.conditions}} for c in self.cells]
         return pd.DataFrame(rows)
 
     def find(self, cell: int | Mapping[str, Any]) -> Cell:
         """A cell by its number or by its conditions; raises :class:`InputError` if there is not exactly one."""
         if isinstance(cell, Mapping):
-            matches = [c for c in self.cells if all(dict(c.conditions).get(k) == _freeze(v) for k, v in cell.items())]
+            matches = [c for c in self.cells if all(dict(c.conditions).get(k) == freeze(v) for k, v in cell.items())]
             if len(matches) != 1:
                 raise InputError(f"{len(matches)} cells match {dict(cell)}; the factors are {', '.join(self.grid.names)}.")
             return matches[0]
@@ -220,6 +176,8 @@ class Study:
         """The study as text that :meth:`from_json` reads back to an equal study."""
         body = spec.encode(self)
         body["grid"] = [[name, spec.encode(levels)] for name, levels in self.grid.factors]
+        if self.grid.links is not None:
+            body["links"] = spec.encode(self.grid.links)
         return json.dumps(body, indent=2) + "\n"
 
     @classmethod
@@ -228,14 +186,12 @@ class Study:
         body = json.loads(text)
         body.pop("type")
         grid = Grid(tuple((name, spec.decode(levels, CATALOGUE)) for name, levels in body.pop("grid")))
+        if "links" in body:
+            grid = grid.with_links(spec.decode(body.pop("links"), CATALOGUE))
         return cls(grid=grid, **{name: spec.decode(value, CATALOGUE) for name, value in body.items()})
 
 
 _replicate_key = jax.jit(replicate_key)
-
-
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, int | float | str) else str(value)
 
 
 CATALOGUE: dict[str, type] = {

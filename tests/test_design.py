@@ -114,3 +114,57 @@ def test_bad_estimators_are_refused_with_what_is_allowed(make, word):
 def test_estimators_are_instances(given):
     with pytest.raises(InputError, match="give instances such as"):
         Study(GaussianMultilevel(), Grid(), (given,), replicates=1)
+
+
+def effects(n_groups, group_sd, effect):
+    """Linked fields: an effect in units that depend on two factors; a combination that makes no sense is left out."""
+    return None if group_sd == 1 and n_groups == 5 else {"fixed_effects": (0.0, effect * group_sd / n_groups)}
+
+
+def linked(function=effects, **changes):
+    levels = dict(n_groups=[5, 10], group_sd=[0.1, 1], effect=[0, 2]) | changes
+    return study(process=GaussianMultilevel(n_predictors=1), grid=Grid(**levels).linked(function))
+
+
+def test_a_linked_grid_sets_fields_that_follow_from_the_factors_and_leaves_cells_out():
+    made = linked()
+    kept = [(5, 0.1, 0), (5, 0.1, 2), (10, 0.1, 0), (10, 0.1, 2), (10, 1, 0), (10, 1, 2)]
+    assert [tuple(level for _, level in c.conditions) for c in made.cells] == kept
+    assert len(made.grid) == 6
+    for cell, (groups, sd, effect) in zip(made.cells, kept, strict=True):
+        process = GaussianMultilevel(n_predictors=1, n_groups=groups, group_sd=sd, fixed_effects=(0, effect * sd / groups))
+        assert cell.process == process
+    assert made.cell_table().columns.tolist() == ["cell", "n_groups", "group_sd", "effect"]
+    assert made.find({"n_groups": 10, "group_sd": 1, "effect": 2}).index == 5
+    with pytest.raises(InputError, match="0 cells match"):
+        made.find({"n_groups": 5, "group_sd": 1, "effect": 2})
+    assert Study.from_json(made.to_json()) == made
+    assert "links" not in study().to_json()  # studies without links are described as before
+
+
+def test_a_cell_of_a_linked_grid_has_the_random_numbers_of_the_same_cell_in_any_other():
+    plain = study(process=GaussianMultilevel(n_predictors=1), grid=Grid(n_groups=[10], group_sd=[1], fixed_effects=[(0, 0.2)]))
+    assert plain.cells[0].words.tolist() == linked().cells[5].words.tolist()
+
+
+@pytest.mark.parametrize(
+    ("function", "word"),
+    [
+        (lambda **_: None, "keeps no combination"),
+        (lambda **_: {"n_groups": 7}, "one of its factors"),
+        (lambda n_groups, **_: {"fixed_effects": (0, 0)} if n_groups == 5 else {}, "the same fields in every cell"),
+        (lambda **_: {"slope": 1}, "'slope' is not a field"),
+        (lambda **_: {"fixed_effects": (0, 0, 0)}, "give 2 finite numbers"),
+    ],
+)
+def test_links_that_make_no_study_are_refused(function, word):
+    with pytest.raises(InputError, match=word):
+        linked(function)
+
+
+def test_levels_that_are_no_numbers_are_readable():
+    grid = Grid(fixed_effects=[(0, 0.5), (0, 1)], n_obs=[5, UniformSizes(3, 9)], correlation=[None, ((1, 0.25), (0.25, 1))])
+    table = study(process=GaussianMultilevel(n_predictors=1), grid=grid).cell_table()
+    assert table["fixed_effects"].unique().tolist() == ["0, 0.5", "0, 1"]
+    assert table["n_obs"].astype(str).unique().tolist() == ["5", "UniformSizes(low=3, high=9)"]
+    assert table["correlation"].unique().tolist() == ["None", "(1, 0.25), (0.25, 1)"]

@@ -12,12 +12,14 @@ import pandas as pd
 from jaxsim import measures, spec
 from jaxsim.audit import summary as audit_summary
 from jaxsim.design import Study
+from jaxsim.grid import shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.store.results import Results
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
+FEW = 4  # values of a field that follows from the factors
 LONGEST = 200  # characters of a level; lists of group sizes can be very long
 POLICY_TEXT = {
     "available": "every usable fit counts (“available”)",
@@ -55,17 +57,24 @@ def factors(results: Results) -> list[tuple[str, str]]:
     return [
         (
             f"{factor_label(name)} ({name})" if factor_label(name) != name else name,
-            ", ".join(level_label(level, LONGEST) for level in levels),
+            (" | " if any(isinstance(level, tuple) for level in levels) else ", ").join(
+                level_label(shown(level), LONGEST) for level in levels
+            ),
         )
         for name, levels in results.study.grid.factors
     ]
 
 
 def process(study: Study) -> list[tuple[str, str]]:
-    """The data-generating process: its kind, and its fields that the grid does not vary."""
-    fields = [f.name for f in dataclasses.fields(study.process) if f.init and f.name not in study.grid.names]
+    """The data-generating process: its kind, and its fields that no factor sets; of one that follows from them, its values."""
     kind = f"{type(study.process).__name__}: {_first_line(study.process)}"
-    return [("process", kind), *((name, _value(getattr(study.process, name))) for name in fields)]
+    facts = [("process", kind)]
+    for field in (f.name for f in dataclasses.fields(study.process) if f.init and f.name not in study.grid.names):
+        found = dict.fromkeys(getattr(cell.process, field) for cell in study.cells)
+        values = [value if value is None else shown(value) for value in found]
+        ends = values if len(values) <= FEW else [*values[:2], "…", values[-1]]
+        facts.append((field, " | ".join(map(_value, ends)) + (f" ({len(values)} values, by cell)" if len(values) > 1 else "")))
+    return facts
 
 
 def strategies(study: Study) -> Table:
