@@ -12,13 +12,20 @@ from jaxsim.errors import choose
 from jaxsim.report.figures import (
     bias,
     coverage,
+    coverage_curve,
+    coverage_loop,
+    coverage_map,
     empirical_vs_model_se,
     failures,
     group_coefficients,
     paired_rmse,
     post,
+    power_curve,
+    power_loop,
+    power_map,
     rejection,
     style,
+    type_one_error_map,
 )
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.store.results import Results
@@ -34,6 +41,12 @@ class Entry:
 
 
 BARS = "Points are estimates, vertical bars their 95% Monte Carlo intervals"
+RIBBONS = "Lines join estimates, ribbons are their 95% Monte Carlo intervals (Wilson)"
+LOOPS = (
+    "Every combination of the factors is a step, strategies over each other; the stairs below say which combination (Rücker & "
+    "Schwarzer 2014): the topmost factor changes slowest, the lowest one fastest"
+)
+TILES = "Each tile is one combination of two factors; a row of panels is a strategy"
 BOXES = (
     "Boxes are quartiles with the median, whiskers reach the last fit within 1.5 interquartile ranges: the spread of fits, "
     "not Monte Carlo error."
@@ -78,6 +91,22 @@ FIGURES: dict[str, Entry] = {
         "chance. Many below it: intervals too narrow; above it: too wide.",
         coverage.draw,
     ),
+    "coverage_curve": Entry(
+        "Coverage curves",
+        f"{RIBBONS}. Where a ribbon keeps off the black line, intervals are too narrow (below) or too wide (above).",
+        coverage_curve.draw,
+    ),
+    "coverage_loop": Entry(
+        "Coverage in every combination",
+        f"{LOOPS}. Exact methods keep to the grey band, but for one step in twenty.",
+        coverage_loop.draw,
+    ),
+    "coverage_map": Entry(
+        "Coverage over the grid",
+        f"{TILES}. Pale: intervals keep their level; orange to brown: too narrow; blue: too wide. The classes are multiples of the "
+        "nominal rate of errors. A colour without a dot may be chance, and so is one dot in twenty of an exact method.",
+        coverage_map.draw,
+    ),
     "empirical_vs_model_se": Entry(
         "Honesty of standard errors",
         f"{BARS}. Zero: standard errors match the spread of the estimates; −50%: they are half as large as they should be.",
@@ -93,6 +122,29 @@ FIGURES: dict[str, Entry] = {
         f"{BARS} (Wilson). One exact point in twenty falls outside the grey band by chance. "
         "Many above it: effects that are not there are found too often.",
         rejection.draw_type_one_error,
+    ),
+    "type_one_error_map": Entry(
+        "Type I error over the grid",
+        f"{TILES}. Pale: tests keep their level; orange to brown: they find effects that are not there too often; blue: too "
+        "seldom. A colour without a dot may be chance, and so is one dot in twenty of an exact method.",
+        type_one_error_map.draw,
+    ),
+    "power_curve": Entry(
+        "Power curves",
+        f"{RIBBONS}; the black line is the power that is usually asked for. Power is worth comparing only between strategies whose "
+        "coverage and type I error are right.",
+        power_curve.draw,
+    ),
+    "power_loop": Entry(
+        "Power in every combination",
+        f"{LOOPS}. Power is worth comparing only between strategies whose coverage and type I error are right.",
+        power_loop.draw,
+    ),
+    "power_map": Entry(
+        "Power over the grid",
+        f"{TILES}; the lighter, the more often a true effect is found. A dot: at least the power that is usually asked for. A "
+        "cross: tests find effects there that are none, far too often, so that their power is worth nothing.",
+        power_map.draw,
     ),
     "paired_rmse": Entry(
         "Error on the same datasets",

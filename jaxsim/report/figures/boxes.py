@@ -11,9 +11,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
 from jaxsim.report.figures.canvas import canvas, mark_empty
-from jaxsim.report.figures.layout import Layout
+from jaxsim.report.figures.first import shown_replicates
+from jaxsim.report.figures.layout import Layout, enumeration
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.points import SPREAD
+from jaxsim.report.figures.points import CROWDED, SPREAD
+from jaxsim.report.figures.rates import effect_factors
 from jaxsim.report.figures.style import Look
 
 POST = {"group_sd": "Btwn_grp_sigma", "n_groups": "Num_grp", "n_obs": "Num_obs_grp"}
@@ -24,13 +26,16 @@ BOX = 0.82  # width of a box as a part of its place
 def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Figure | None:
     """Boxes of one column of the post's table over the 2019 grid; None if the study has not its three factors.
 
+    None, too, where boxes would mislead: with effects of several sizes, which would be pooled, or too many boxes to be told apart.
     Boxes are quartiles, whiskers reach the last fit within 1.5 interquartile ranges; fits beyond are not drawn (they are
     thousands in a large study), but the scale is logarithmic so that the whiskers of all conditions can be seen.
     """
-    if not set(POST) <= set(numbers.results.factors):
+    if not set(POST) <= set(numbers.results.factors) or effect_factors(numbers):
         return None
     levels = {name: tuple(pd.unique(numbers.results.cells[name].astype(object))) for name in POST}
     layout = Layout("group_sd", "n_groups", "n_obs", (), levels)
+    if len(levels["group_sd"]) * len(levels["n_groups"]) * len(numbers.looks) > CROWDED:
+        return None
     handles = [Patch(facecolor=look.color, edgecolor="none", alpha=0.75, label=name) for name, look in numbers.looks.items()]
     pooled = [name for name in numbers.results.factors if name not in POST]
     figure, axes = canvas(
@@ -38,8 +43,8 @@ def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Fi
         title=title,
         y_label=y_label,
         handles=handles,
-        note=f"{numbers.results.study.replicates:,} datasets per cell; logarithmic scale; fits beyond the whiskers are not drawn."
-        + (f" All levels of {' and '.join(pooled)} are pooled." if pooled else ""),
+        note=f"{_datasets(numbers)} per cell; logarithmic scale; fits beyond the whiskers are not drawn."
+        + (f" All levels of {enumeration(pooled)} are pooled." if pooled else ""),
     )
     table = numbers.post.rename(columns={theirs: ours for ours, theirs in POST.items()})
     five = _five_numbers(table[table[column] > 0], column)
@@ -53,6 +58,12 @@ def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Fi
             mark_empty(axes[i, j], "no usable fit")
     _log_scale(axes, five)
     return figure
+
+
+def _datasets(numbers: Numbers) -> str:
+    """How many datasets of each cell are shown."""
+    shown, every = shown_replicates(numbers.results), numbers.results.study.replicates
+    return f"{every:,} datasets" if shown == every else f"The first {shown:,} of {every:,} datasets"
 
 
 FIVE = ("bottom", "lower", "middle", "upper", "top")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from jaxsim.report.figures.style import GRID, LONGEST_TICK, Look, factor_label, 
 
 WIDTH = 9.2
 LEFT, RIGHT, GAP = 0.78, 0.36, 0.14
-OWN_SCALE_GAP = 0.5  # room for the tick labels of a panel that shares no scale
+OWN_SCALE_GAP = 0.58  # room for the tick labels of a panel that shares no scale
 TITLE, LEGEND_LINE, HEADING_LINE, AXIS, NOTE_LINE = 0.36, 0.24, 0.17, 0.55, 0.17
 PANEL_HEIGHTS = {1: 3.4, 2: 2.3}  # and this with three rows or more:
 SMALL_PANEL = 1.75
@@ -27,44 +28,73 @@ MOST_TICKS = 9
 BESIDE: Any = dict(xycoords="axes fraction", textcoords="offset points", rotation=270, va="center", linespacing=1.1)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """What surrounds the panels of a figure.
+
+    Attributes:
+        title, y_label, note: texts; the note is wrapped below the panels.
+        handles: of the legend.
+        key: of another legend above it, of colours alone, that takes one line.
+        columns, rows: headings above the columns and beside the rows of panels; an empty text for none.
+        panel: height of a panel in inches; by the number of rows when None.
+        shared_y: ``all``, ``row`` (one scale for each row of panels) or ``none``.
+        gap: between rows of panels, in inches.
+        left: margin for the tick labels and the label, in inches.
+    """
+
+    title: str
+    y_label: str
+    handles: Sequence[Artist] = ()
+    note: str = ""
+    key: Sequence[Artist] = ()
+    columns: Sequence[str] = ("",)
+    rows: Sequence[str] = ("",)
+    panel: float | None = None
+    shared_y: str = "all"
+    gap: float = GAP
+    left: float = LEFT
+
+
 def canvas(
     layout: Layout, *, title: str, y_label: str, handles: Sequence[Artist], note: str = "", shared_y: str = "all"
 ) -> tuple[Figure, np.ndarray]:
-    """Make the figure and its axes ``[rows, columns]``.
+    """A figure with a panel for each level of the layout's columns and rows, levels along the axis; axes ``[rows, columns]``."""
+    n_rows = len(layout.levels_of(layout.rows))
+    columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
+    rows = headings(layout, layout.rows, PANEL_HEIGHTS.get(n_rows, SMALL_PANEL) + GAP)
+    figure, axes = frame(Frame(title, y_label, handles, note, columns=columns, rows=rows, shared_y=shared_y))
+    label_levels(axes, layout, shared_y)
+    return figure, axes
 
-    Args:
-        layout: decides the panels and the horizontal axis.
-        title, y_label, note: texts; the note is wrapped below the panels.
-        handles: of the legend.
-        shared_y: ``all``, ``row`` (one scale for each row of panels) or ``none``.
-    """
-    n_rows, n_columns = len(layout.levels_of(layout.rows)), len(layout.levels_of(layout.columns))
-    notes = textwrap.wrap(note, NOTE_WIDTH)
-    columns = _legend_columns([str(handle.get_label()) for handle in handles])
-    headings = _headings(layout.columns, layout, (WIDTH - LEFT - RIGHT) / n_columns)
-    top = (
-        TITLE
-        + LEGEND_LINE * -(-len(handles) // columns)
-        + 0.05
-        + HEADING_LINE * max(text.count("\n") + bool(text) for text in headings)
-    )
+
+def panel_width(columns: int) -> float:
+    """Room for each of some columns of panels, in inches."""
+    return (WIDTH - LEFT - RIGHT) / columns
+
+
+def frame(parts: Frame) -> tuple[Figure, np.ndarray]:
+    """Make the figure and its axes ``[rows, columns]``, all with one horizontal scale."""
+    n_rows, n_columns = len(parts.rows), len(parts.columns)
+    notes = textwrap.wrap(parts.note, NOTE_WIDTH)
+    columns = _legend_columns([str(handle.get_label()) for handle in parts.handles])
+    legends = bool(parts.key) + -(-len(parts.handles) // columns)
+    heading = HEADING_LINE * max(text.count("\n") + bool(text) for text in parts.columns)
+    top = TITLE + LEGEND_LINE * legends + 0.05 + heading
     bottom = AXIS + NOTE_LINE * len(notes)
-    panel = PANEL_HEIGHTS.get(n_rows, SMALL_PANEL)
-    height = top + n_rows * panel + (n_rows - 1) * GAP + bottom
+    panel = parts.panel or PANEL_HEIGHTS.get(n_rows, SMALL_PANEL)
+    height = top + n_rows * panel + (n_rows - 1) * parts.gap + bottom
     figure = Figure(figsize=(WIDTH, height))
-    axes = _add_axes(figure, (n_rows, n_columns), (top, bottom, panel, height), shared_y)
-    _label_ticks(axes, layout, shared_y)
-    for ax, text in zip(axes[0], headings, strict=True):
+    axes = _add_axes(figure, (n_rows, n_columns), (top, panel, height), parts)
+    for ax, text in zip(axes[0], parts.columns, strict=True):
         ax.set_title(text, pad=5, y=1.0)  # y given: matplotlib need not look for room
-    for ax, text in zip(axes[:, -1], _headings(layout.rows, layout, panel + GAP), strict=True):
+    for ax, text in zip(axes[:, -1], parts.rows, strict=True):
         ax.annotate(text, (1, 0.5), (4, 0), **BESIDE)
     middle = (bottom + (height - top - bottom) / 2) / height
-    figure.text(0.012, middle, y_label, rotation=90, ha="left", va="center", fontsize=9)
-    figure.text(0.012, 1 - 0.1 / height, title, ha="left", va="top", fontsize=11, weight="bold")
+    figure.text(0.012, middle, parts.y_label, rotation=90, ha="left", va="center", fontsize=9)
+    figure.text(0.012, 1 - 0.1 / height, parts.title, ha="left", va="top", fontsize=11, weight="bold")
     figure.text(0.012, 0.06 / height, "\n".join(notes), ha="left", va="bottom", fontsize=7.5, color="#444444", linespacing=1.35)
-    if handles:
-        anchor = (0.008, 1 - (TITLE - 0.05) / height)
-        figure.legend(handles=list(handles), loc="upper left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4)
+    _add_legends(figure, parts, columns, height)
     return figure, axes
 
 
@@ -78,22 +108,34 @@ def mark_empty(ax: Axes, why: str) -> None:
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color="#666666")
 
 
+def _add_legends(figure: Figure, parts: Frame, columns: int, height: float) -> None:
+    """The key on one line, the other entries below it in so many columns."""
+    if parts.key:
+        anchor = (0.008, 1 - (TITLE - 0.05) / height)
+        compact = dict(ncols=len(parts.key), columnspacing=1.0, handlelength=1.3, handletextpad=0.5)
+        figure.legend(handles=list(parts.key), loc="upper left", bbox_to_anchor=anchor, **compact)
+    if parts.handles:
+        anchor = (0.008, 1 - (TITLE - 0.05 + LEGEND_LINE * bool(parts.key)) / height)
+        figure.legend(handles=list(parts.handles), loc="upper left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4)
+
+
 def _legend_columns(labels: Sequence[str]) -> int:
     """How many legend entries fit side by side."""
     longest = max(map(len, labels), default=0)
     return max(1, int((WIDTH - 0.1) / (LEGEND_HANDLE + CHARACTER * longest)))
 
 
-def _add_axes(figure: Figure, shape: tuple[int, int], sizes: tuple[float, ...], shared_y: str) -> np.ndarray:
+def _add_axes(figure: Figure, shape: tuple[int, int], sizes: tuple[float, float, float], parts: Frame) -> np.ndarray:
+    """Axes ``[rows, columns]``; sizes are the margin above, the height of a panel, and that of the figure."""
     _, n_columns = shape
-    top, _, panel, height = sizes
-    gap = OWN_SCALE_GAP if shared_y == "none" else GAP
-    width = (WIDTH - LEFT - RIGHT - (n_columns - 1) * gap) / n_columns
+    top, panel, height = sizes
+    gap = OWN_SCALE_GAP if parts.shared_y == "none" else GAP
+    width = (WIDTH - parts.left - RIGHT - (n_columns - 1) * gap) / n_columns
     axes = np.empty(shape, dtype=object)
     for i, j in np.ndindex(*shape):
-        y_source: Any = {"all": axes[0, 0], "row": axes[i, 0], "none": None}[shared_y]
-        base = height - top - (i + 1) * panel - i * GAP
-        box = ((LEFT + j * (width + gap)) / WIDTH, base / height, width / WIDTH, panel / height)
+        y_source: Any = {"all": axes[0, 0], "row": axes[i, 0], "none": None}[parts.shared_y]
+        base = height - top - (i + 1) * panel - i * parts.gap
+        box = ((parts.left + j * (width + gap)) / WIDTH, base / height, width / WIDTH, panel / height)
         ax = figure.add_axes(box, sharex=axes[0, 0], sharey=y_source)
         ax.grid(axis="y", color=GRID, lw=0.6)
         ax.set_axisbelow(True)
@@ -101,7 +143,7 @@ def _add_axes(figure: Figure, shape: tuple[int, int], sizes: tuple[float, ...], 
     return axes
 
 
-def _headings(factor: str | None, layout: Layout, room: float) -> list[str]:
+def headings(layout: Layout, factor: str | None, room: float) -> list[str]:
     """Headings of the panels along one factor, on two lines if they do not fit into ``room`` on one; empty without a factor."""
     if factor is None:
         return [""]
@@ -110,7 +152,8 @@ def _headings(factor: str | None, layout: Layout, room: float) -> list[str]:
     return [separator.join(pair) for pair in found]
 
 
-def _label_ticks(axes: np.ndarray, layout: Layout, shared_y: str) -> None:
+def label_levels(axes: np.ndarray, layout: Layout, shared_y: str) -> None:
+    """Number the levels along the horizontal axis from 0, with their names as ticks."""
     n_rows, _ = axes.shape
     levels = layout.x_levels
     step = -(-len(levels) // MOST_TICKS)

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from jaxsim.design import Cell, Study
 from jaxsim.processes import GaussianMultilevel
 from jaxsim.report.figures.canvas import canvas
+from jaxsim.report.figures.first import first
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import REFERENCE
@@ -87,9 +88,8 @@ def group_coefficients(study: Study, cells: Sequence[Cell], fixed_effects: np.nd
 
 def _first_truths(numbers: Numbers, cells: Sequence[Cell]) -> np.ndarray:
     """Fixed effects of the first dataset of each cell, ``[cells, P]``."""
-    table = numbers.results.estimates
-    first = table[(table["replicate"] == 0) & (table["model"].astype(str) == numbers.models[0])]
-    wide = first.pivot(index="cell", columns="term", values="truth")
+    table = first(numbers.results, "estimates", 1)
+    wide = table[table["model"].astype(str) == numbers.models[0]].pivot(index="cell", columns="term", values="truth")
     return wide.reindex(index=[cell.index for cell in cells], columns=list(numbers.results.study.process.terms)).to_numpy(float)
 
 

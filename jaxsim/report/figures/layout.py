@@ -37,7 +37,7 @@ class Layout:
     @property
     def x_is_numeric(self) -> bool:
         """Whether lines between levels mean anything."""
-        return all(isinstance(level, int | float) for level in self.x_levels)
+        return is_numeric(self.x_levels)
 
     @property
     def x_label(self) -> str:
@@ -65,7 +65,13 @@ class Layout:
         """What a reader must know about pooled factors; empty if there are none."""
         if not self.pooled:
             return ""
-        return f"All levels of {' and '.join(factor_label(name) for name in self.pooled)} are averaged."
+        return f"All levels of {enumeration(self.pooled)} are averaged."
+
+
+def enumeration(factors: Sequence[str]) -> str:
+    """Factors in words: ``a, b and c``."""
+    names = [factor_label(name) for name in factors]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def where(table: pd.DataFrame, conditions: Mapping[str | None, Any]) -> pd.DataFrame:
@@ -76,7 +82,7 @@ def where(table: pd.DataFrame, conditions: Mapping[str | None, Any]) -> pd.DataF
     return table
 
 
-def choose_layout(cells: pd.DataFrame, factors: Sequence[str]) -> Layout:
+def choose_layout(cells: pd.DataFrame, factors: Sequence[str], first: Sequence[str] = ()) -> Layout:
     """Put the numeric factor with most levels along the axis, the next two as columns and rows, and pool the others.
 
     A factor with one level tells nothing apart and is left out; one with more than ``MOST_PANELS`` levels is never a row or
@@ -85,12 +91,17 @@ def choose_layout(cells: pd.DataFrame, factors: Sequence[str]) -> Layout:
     Args:
         cells: one row a cell with a column per factor.
         factors: the grid's factors, in its order.
+        first: factors that may not be pooled if there is any place for them.
     """
     levels = {name: tuple(pd.unique(cells[name].astype(object))) for name in factors}
     varied = [name for name in factors if len(levels[name]) > 1]
-    numeric = [name for name in varied if all(isinstance(level, int | float) for level in levels[name])]
-    x = max(numeric or varied, key=lambda name: len(levels[name]), default=None)
+    x = max([name for name in varied if is_numeric(levels[name])] or varied, key=lambda name: len(levels[name]), default=None)
     free = [name for name in varied if name != x and len(levels[name]) <= MOST_PANELS]
-    columns, rows = [*free, None, None][:2]
+    columns, rows = [*sorted(free, key=lambda name: name not in first), None, None][:2]
     pooled = tuple(name for name in varied if name not in (x, columns, rows))
     return Layout(x, columns, rows, pooled, levels)
+
+
+def is_numeric(levels: Sequence[Any]) -> bool:
+    """Whether all levels are numbers."""
+    return all(isinstance(level, int | float) and not isinstance(level, bool) for level in levels)

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxsim import measures
 from jaxsim.errors import choose
 from jaxsim.estimators import LinearMixed
+from jaxsim.report.figures.first import post_table
 from jaxsim.report.figures.layout import Layout, choose_layout
 from jaxsim.report.figures.style import Look, looks
 from jaxsim.store.results import Results
@@ -88,8 +89,8 @@ class Numbers:
 
     @functools.cached_property
     def post(self) -> pd.DataFrame:
-        """One row a fit, with the columns of the 2019 study."""
-        return self.results.seed_post()
+        """One row a fit of the first datasets of each cell, with the columns of the 2019 study."""
+        return post_table(self.results)
 
     @property
     def reference(self) -> str:

@@ -22,7 +22,7 @@ def draw(numbers: Numbers) -> Figure | None:
         looks=looks,
         title=f"Error on the same datasets: RMSE less that of {reference}",
         y_label=f"RMSE − RMSE of {reference} (units of the coefficient)",
-        note=f"{numbers.note()} Above zero: larger errors than {reference}. Each panel has its own vertical scale.",
+        note=f"{numbers.note()} Above zero: larger errors than those of the reference. Each panel has its own vertical scale.",
         shared_y="none",
     )
     return figure

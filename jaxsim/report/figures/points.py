@@ -31,6 +31,7 @@ def interval_figure(
     line: float,
     line_color: str = REFERENCE,
     looks: dict[str, Look] | None = None,
+    layout: Layout | None = None,
     **texts: str,
 ) -> tuple[Figure, np.ndarray]:
     """A whole figure of one measure: points with intervals and a reference line; its axes ``[rows, columns]``.
@@ -40,12 +41,14 @@ def interval_figure(
         table: lines of the measure, as for :func:`draw_intervals`.
         line, line_color: the reference.
         looks: of the strategies to draw; all of them when None.
+        layout: where the factors go; that of ``numbers`` when None.
         texts: ``title, y_label, note, shared_y`` of :func:`jaxsim.report.figures.canvas.canvas`.
     """
     looks = numbers.looks if looks is None else looks
-    figure, axes = canvas(numbers.layout, handles=model_handles(looks), **texts)
+    layout = layout or numbers.layout
+    figure, axes = canvas(layout, handles=model_handles(looks), **texts)
     draw_line(axes, line, line_color)
-    draw_intervals(axes, numbers.layout, table, looks)
+    draw_intervals(axes, layout, table, looks)
     return figure, axes
 
 

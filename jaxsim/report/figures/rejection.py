@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 
+from jaxsim.report.figures import rates
 from jaxsim.report.figures.coverage import band_note, draw_band
 from jaxsim.report.figures.numbers import ALPHA, Numbers
 from jaxsim.report.figures.points import interval_figure
+from jaxsim.report.figures.rates import POWER, TYPE_ONE_ERROR
 
 
 def draw_power(numbers: Numbers) -> Figure | None:
     """Rejection rate where the true value is not zero; None if it always is."""
-    estimates = numbers.estimates_where(truth_is_zero=False)
-    if estimates.empty:
+    layout = rates.layout_of(numbers, POWER)
+    table = rates.measure(numbers, POWER, layout.by)
+    if table is None:
         return None
     figure, axes = interval_figure(
         numbers,
-        numbers.rejection(estimates),
+        table,
         line=ALPHA,
+        layout=layout,
         title=f"Power: rejection of a zero coefficient at level {ALPHA:g} where it is not zero",
         y_label="rejection rate",
-        note=f"{numbers.note(estimates)} {_truths(estimates)} Black line: {ALPHA:g}.",
+        note=f"{rates.note(numbers, POWER, table, layout.pooled, 'a point')} {_truths(numbers)} Black line: {ALPHA:g}.",
     )
     axes[0, 0].set_ylim(-0.02, 1.02)
     return figure
@@ -29,26 +34,35 @@ def draw_power(numbers: Numbers) -> Figure | None:
 
 def draw_type_one_error(numbers: Numbers) -> Figure | None:
     """Rejection rate where the true value is zero; None if it never is."""
-    estimates = numbers.estimates_where(truth_is_zero=True)
-    if estimates.empty:
+    layout = rates.layout_of(numbers, TYPE_ONE_ERROR)
+    table = rates.measure(numbers, TYPE_ONE_ERROR, layout.by)
+    if table is None:
         return None
-    table = numbers.rejection(estimates)
     figure, axes = interval_figure(
         numbers,
         table,
         line=ALPHA,
+        layout=layout,
         title=f"Type I error: rejection of a zero coefficient at level {ALPHA:g} where it is zero",
         y_label="rejection rate",
-        note=f"{numbers.note(estimates)} {band_note(table, 'tests')}",
+        note=f"{rates.note(numbers, TYPE_ONE_ERROR, table, layout.pooled, 'a point')} {band_note(table, 'tests')}",
     )
     draw_band(axes, table, ALPHA)
     axes[0, 0].set_ylim(bottom=-0.005)
     return figure
 
 
-def _truths(estimates: pd.DataFrame) -> str:
+def _truths(numbers: Numbers) -> str:
     """What power depends on most: the true values."""
-    truth = estimates.groupby("term", observed=True)["truth"].agg(["min", "max"])
-    if (truth["max"] > truth["min"]).any():
-        return f"True values vary; their mean absolute value is {estimates['truth'].abs().mean():.2g}."
-    return f"True values: {', '.join(f'{name} {value:g}' for name, value in truth['min'].items())}."
+    study, shown = numbers.results.study, numbers.shown
+    given = dict.fromkeys(getattr(cell.process, "fixed_effects", None) for cell in study.cells)
+    effects = [values for values in given if isinstance(values, tuple)]
+    if len(effects) < len(given):
+        return f"True values are drawn: {' or '.join(map(str, given))}."
+    places = [study.process.terms.index(term) for term in shown]
+    values = {term: sorted({found[k] for found in effects if found[k] != 0}) for term, k in zip(shown, places, strict=True)}
+    return f"True values: {', '.join(f'{term} {_span(found)}' for term, found in values.items() if found)}."
+
+
+def _span(values: Sequence[float]) -> str:
+    return f"{values[0]:.3g}" if len(values) == 1 else f"{values[0]:.3g} to {values[-1]:.3g}"

@@ -40,6 +40,7 @@ LABELS = {
     "residual_sd": "residual SD",
     "fixed_effects": "fixed effects",
     "correlation": "correlation of group effects",
+    "effect_in_se": "effect (standard errors)",
 }
 LONGEST_TICK, LONGEST_HEADING = 16, 34
 

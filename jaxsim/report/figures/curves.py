@@ -1,0 +1,90 @@
+"""A rate against one numeric factor, as lines with ribbons of Monte Carlo intervals, strategies over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from jaxsim.report.figures import rates
+from jaxsim.report.figures.canvas import Frame, frame, headings, mark_empty, model_handles, panel_width
+from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.rates import Rate
+from jaxsim.report.figures.style import REFERENCE, Look, factor_label, level_label
+
+FEWEST = 3  # levels that make a curve
+WIDE = 10  # the largest level over the smallest from which on the axis is logarithmic
+HEIGHT = 3.3
+
+
+def draw_curves(
+    numbers: Numbers, rate: Rate, *, title: str, line: float, along: Sequence[str] = (), note: str = ""
+) -> tuple[Figure, np.ndarray, pd.DataFrame] | None:
+    """A whole figure, its axes ``[1, columns]`` and its numbers; None without the rate or without a numeric factor of three levels.
+
+    Args:
+        numbers: of the results.
+        rate: what is shown.
+        title: of the figure.
+        line: height of a reference line.
+        along: factors that are preferred as the horizontal axis.
+        note: what else must be said.
+    """
+    layout = places(numbers, rate, along)
+    table = rates.measure(numbers, rate, layout.by) if layout is not None else None
+    if layout is None or table is None:
+        return None
+    columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
+    text = rates.note(numbers, rate, table, layout.pooled, "a point")
+    parts = Frame(title, rate.name, model_handles(numbers.looks), f"{text} {note}".strip(), columns=columns, panel=HEIGHT)
+    figure, axes = frame(parts)
+    for _, j, lines in layout.panels(table):
+        ax = axes[0, j]
+        ax.axhline(line, color=REFERENCE, lw=0.9, zorder=1.5)
+        for model, look in numbers.looks.items():
+            _draw_curve(ax, layout, lines[lines["model"].astype(str) == model], look, model)
+        if not np.isfinite(lines["value"].to_numpy(float)).any():
+            mark_empty(ax, "nothing to show" if lines.empty else "no usable fit")
+    _label_axis(axes, layout)
+    return figure, axes, table
+
+
+def places(numbers: Numbers, rate: Rate, along: Sequence[str]) -> Layout | None:
+    """A layout with a horizontal axis and at most columns; None without a numeric factor of three levels or more."""
+    found = rates.layout_of(numbers, rate)
+    varied = [name for name in (found.columns, found.rows, found.x, *found.pooled) if name is not None]
+    curved = [name for name in varied if len(found.levels[name]) >= FEWEST and is_numeric(found.levels[name])]
+    x = next((name for name in along if name in curved), found.x if found.x in curved else None)
+    if x is None:
+        return None
+    others = [name for name in varied if name != x]
+    columns = next((name for name in others if len(found.levels[name]) <= MOST_PANELS), None)
+    return Layout(x, columns, None, tuple(name for name in others if name != columns), found.levels)
+
+
+def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model: str) -> None:
+    numbers = where(lines, {}).sort_values(str(layout.x))
+    x, value, low, high = numbers[[str(layout.x), "value", "low", "high"]].to_numpy(float).T
+    shown = np.isfinite(value)
+    if not shown.any():
+        return
+    ribbon = ax.fill_between(x[shown], low[shown], high[shown], color=look.color, alpha=0.2, lw=0)
+    ribbon.set_label(f"ribbon of {model}")
+    ax.plot(x[shown], value[shown], color=look.color, marker=look.marker, ms=3.6, lw=1.1, label=model)
+
+
+def _label_axis(axes: np.ndarray, layout: Layout) -> None:
+    """Ticks at the levels; on a logarithmic scale if they span much."""
+    levels = sorted(layout.x_levels)
+    for j, ax in enumerate(axes[0]):
+        if levels[0] > 0 and levels[-1] >= WIDE * levels[0]:
+            ax.set_xscale("log")
+        ax.set_xticks(levels, [level_label(level) for level in levels])
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.tick_params(length=2.5, width=0.6, labelleft=j == 0)
+        ax.set_xlabel(factor_label(str(layout.x)))

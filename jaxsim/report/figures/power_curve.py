@@ -1,0 +1,27 @@
+"""Power against the number of groups or the size of the effect."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from jaxsim.report.figures import rates
+from jaxsim.report.figures.curves import draw_curves
+from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.rates import POWER, TARGET_POWER
+
+
+def draw(numbers: Numbers) -> Figure | None:
+    """Rejection of true effects, with the target; None without them or without a numeric factor of three levels."""
+    drawn = draw_curves(
+        numbers,
+        POWER,
+        title=f"Power of tests at level {ALPHA:g}",
+        line=TARGET_POWER,
+        along=("n_groups", *rates.effect_factors(numbers)),
+        note=f"Black line: {TARGET_POWER:g}.",
+    )
+    if drawn is None:
+        return None
+    figure, axes, _ = drawn
+    axes[0, 0].set_ylim(-0.02, 1.02)
+    return figure

@@ -1,0 +1,25 @@
+"""Power in every combination of the factors, as a nested-loop plot."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from jaxsim.report.figures.loops import draw_loops
+from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.rates import POWER, TARGET_POWER
+
+
+def draw(numbers: Numbers) -> Figure | None:
+    """Rejection of true effects with the target; None without them or with fewer than two factors."""
+    drawn = draw_loops(
+        numbers,
+        POWER,
+        title=f"Power of tests at level {ALPHA:g} in every combination",
+        line=TARGET_POWER,
+        note=f"Black line: {TARGET_POWER:g}.",
+    )
+    if drawn is None:
+        return None
+    figure, ax, _ = drawn
+    ax.set_ylim(-0.02, 1.02)
+    return figure

@@ -1,0 +1,25 @@
+"""Power over two factors as colours."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.rates import POWER, TARGET_POWER, TYPE_ONE_ERROR
+from jaxsim.report.figures.tiles import Scale, draw_map
+
+# Viridis at tenths: as many steps apart to the eye everywhere, and in print without colour.
+COLORS = ("#440154", "#482878", "#3e4a89", "#31688e", "#26838f", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725")
+SCALE = Scale(tuple(k / 10 for k in range(11)), COLORS)
+
+
+def draw(numbers: Numbers) -> Figure | None:
+    """Power of every strategy, from dark (none) to light; None without true effects or two factors."""
+    return draw_map(
+        numbers,
+        POWER,
+        SCALE,
+        title=f"Power: how often tests at level {ALPHA:g} find effects that are there",
+        mark=f"power at least {TARGET_POWER:g}, beyond Monte Carlo error",
+        void=TYPE_ONE_ERROR,
+    )

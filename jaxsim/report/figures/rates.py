@@ -1,0 +1,109 @@
+"""Coverage, power and type I error by any factors: what figures need that choose their own places for the factors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from jaxsim import measures
+from jaxsim.design import Cell
+from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
+from jaxsim.report.figures.numbers import ALPHA, Numbers
+
+TARGET_POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A rate, and which rows of the estimates it is about: those whose truth is zero, is not, or all (None)."""
+
+    name: str
+    measure: str
+    truth_is_zero: bool | None
+
+    def nominal(self, numbers: Numbers) -> float:
+        """What an exact method has: the confidence level, or the level of the tests."""
+        return numbers.results.study.conf_level if self.measure == "coverage" else ALPHA
+
+
+COVERAGE = Rate("coverage", "coverage", None)
+POWER = Rate("power", "rejection", False)
+TYPE_ONE_ERROR = Rate("type I error", "rejection", True)
+
+
+def measure(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame | None:
+    """The rate of each strategy by some factors, its errors and limits as in :func:`jaxsim.measures.summarise`.
+
+    None if there is nothing to measure: no truth that is zero, or none that is not.
+    """
+    zero = rate.truth_is_zero
+    rows = numbers.shown_estimates if zero is None else numbers.estimates_where(truth_is_zero=zero)
+    if rows.empty:
+        return None
+    return measures.summarise(rows, ["model", *by], policy=numbers.policy, measures=[rate.measure], alpha=ALPHA)
+
+
+def cells_with(numbers: Numbers, rate: Rate) -> pd.DataFrame:
+    """The cells that have the rate, one row each with a column per factor; all of them where truths are drawn anew."""
+    results = numbers.results
+    kept = [_has(cell, numbers.shown, results.study.process.terms, rate) for cell in results.study.cells]
+    return results.cells[np.array(kept, bool)]
+
+
+def _has(cell: Cell, shown: Sequence[str], terms: Sequence[str], rate: Rate) -> bool:
+    effects = getattr(cell.process, "fixed_effects", None)
+    if rate.truth_is_zero is None or not isinstance(effects, tuple):
+        return True
+    return any((effects[terms.index(term)] == 0) == rate.truth_is_zero for term in shown)
+
+
+def effect_factors(numbers: Numbers) -> tuple[str, ...]:
+    """Factors that say how large effects are, which power must not be averaged over; those with one level do not count.
+
+    The fixed effects themselves, and factors that are no field of the process (a linked grid makes fixed effects of them).
+    """
+    study = numbers.results.study
+    fields = {field.name for field in dataclasses.fields(study.process)}
+    varied = [name for name, levels in study.grid.factors if len(levels) > 1]
+    return tuple(name for name in varied if name == "fixed_effects" or name not in fields)
+
+
+def layout_of(numbers: Numbers, rate: Rate) -> Layout:
+    """Where the factors go in a figure of the rate: effects are told apart for power, and pooled first for anything else."""
+    cells, names, effects = cells_with(numbers, rate), numbers.results.factors, effect_factors(numbers)
+    if rate is POWER:
+        return choose_layout(cells, names, first=effects)
+    return choose_layout(cells, names, first=[name for name in names if name not in effects])
+
+
+def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str], unit: str) -> str:
+    """What a figure of the rate shows: the coefficients, what is averaged, and how large the Monte Carlo error is.
+
+    Args:
+        numbers: of the results.
+        rate: what is shown.
+        table: the numbers of the figure.
+        pooled: factors that are averaged over.
+        unit: what one number is called, such as ``a tile``.
+    """
+    terms = numbers.shown
+    names = f"Coefficient: {terms[0]}." if len(terms) == 1 else f"Coefficients {', '.join(terms)}, averaged."
+    if rate.truth_is_zero is not None:
+        names += f" Only where the true value is {'zero' if rate.truth_is_zero else 'not zero'}."
+    counted = " Only datasets that every strategy could fit." if numbers.policy == "listwise" else ""
+    averaged = f" All levels of {enumeration(pooled)} are averaged." if pooled else ""
+    replicates = numbers.results.study.replicates
+    return f"{names} {replicates:,} datasets per cell.{counted}{averaged} {monte_carlo_error(table, unit)}".strip()
+
+
+def monte_carlo_error(table: pd.DataFrame, unit: str) -> str:
+    """The typical and the largest Monte Carlo error of the numbers in a figure, in words; empty if there are none."""
+    errors = table["mcse"].to_numpy(float)
+    errors = errors[np.isfinite(errors)]
+    if not len(errors):
+        return ""
+    return f"Monte Carlo standard error of {unit}: half are below {np.median(errors):.2g}, the largest is {errors.max():.2g}."

@@ -1,0 +1,191 @@
+"""Heat maps of a rate over two factors: a panel for each strategy and each level of a third factor."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from jaxsim.report.figures import rates
+from jaxsim.report.figures.canvas import CHARACTER, LEFT, Frame, frame, headings, label_levels, panel_width
+from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.rates import Rate
+from jaxsim.report.figures.style import LONGEST_TICK, factor_label, level_label
+
+TILE, SHORTEST = 0.21, 0.72  # height of a tile, and of the shortest panel, in inches
+GAP, TITLED_GAP = 0.09, 0.3
+WRAPPED = 4  # strategies side by side where there is no third factor
+LIBERAL = 1.5  # times the level of a test: Bradley's (1978) limit of what is robust enough
+EMPTY: Any = dict(facecolor="white", edgecolor="#bdbdbd", hatch="//////")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Classes of rates: ``edges`` from the lowest to the highest, and a colour between each two."""
+
+    edges: tuple[float, ...]
+    colors: tuple[str, ...]
+
+    def handles(self) -> list[Patch]:
+        """Legend entries of the classes."""
+        pairs = zip(self.edges[:-1], self.edges[1:], self.colors, strict=True)
+        return [Patch(facecolor=color, edgecolor="#888888", lw=0.4, label=f"{low:g}–{high:g}") for low, high, color in pairs]
+
+    def dark(self, value: float) -> bool:
+        """Whether the colour of a rate is dark: a mark on it must be light."""
+        place = min(max(int(np.searchsorted(self.edges, value, side="right")) - 1, 0), len(self.colors) - 1)
+        return float(np.dot(to_rgb(self.colors[place]), (0.299, 0.587, 0.114))) < 0.5
+
+
+def draw_map(
+    numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: str, void: Rate | None = None, note: str = ""
+) -> Figure | None:
+    """A whole heat map; None without the rate, or with fewer than two factors to spread it over.
+
+    Args:
+        numbers: of the results.
+        rate: what is shown.
+        scale: of its colours.
+        title: of the figure.
+        mark: what a dot on a tile says, for the legend.
+        void: a rate of errors; tiles are crossed where it is far above its level (see :data:`LIBERAL`), so that what they show
+            counts for nothing.
+        note: what else must be said.
+    """
+    layout = places(numbers, rate)
+    table = rates.measure(numbers, rate, layout.by) if layout is not None else None
+    if layout is None or table is None:
+        return None
+    panels = list(_panels(numbers.models, layout, table))
+    values = [tile_values(layout, lines, "value") for lines in panels]
+    crosses = _crosses(numbers, layout, void)
+    handles = [Line2D([], [], color="black", marker=".", ms=5, lw=0, label=mark)]
+    if void is not None and np.any(crosses):
+        text = f"{void.name} above {LIBERAL * void.nominal(numbers):g} there"
+        handles.append(Line2D([], [], color="black", marker="x", ms=4, mew=0.8, lw=0, label=text))
+    absent = [Patch(**EMPTY, lw=0.4, label="no such cell or fit")] if any(np.isnan(v).any() for v in values) else []
+    text = f"{rates.note(numbers, rate, table, layout.pooled, 'a tile')} {note}".strip()
+    figure, axes = frame(_frame(numbers, layout, title, ([*handles, *absent], scale.handles()), text))
+    label_levels(axes, dataclasses.replace(layout, rows=None), "all")
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    for k, (ax, lines, value, cross) in enumerate(zip(axes.flat, panels, values, crosses, strict=False)):
+        _draw_panel(ax, layout, value, scale)
+        _draw_marks(ax, value, marked(rate, numbers, layout, lines) & ~cross, scale, dict(marker=".", ms=3, label="dots"))
+        _draw_marks(ax, value, cross & np.isfinite(value), scale, dict(marker="x", ms=3, mew=0.6, label="crosses"))
+        if layout.columns is None:
+            ax.set_title(numbers.models[k], pad=4)
+    return figure
+
+
+def places(numbers: Numbers, rate: Rate) -> Layout | None:
+    """A layout whose ``rows`` is the vertical axis of every panel; None with fewer than two factors."""
+    found = rates.layout_of(numbers, rate)
+    others = [name for name in (found.columns, found.rows, *found.pooled) if name is not None]
+    if found.x is None or not others:
+        return None
+    columns = next((name for name in others[: len(others) * (len(others) > 1)] if len(found.levels[name]) <= MOST_PANELS), None)
+    left = [name for name in others if name != columns]
+    vertical = max(left[:2], key=lambda name: (name == left[0]) + 2 * is_numeric(found.levels[name]))
+    return Layout(found.x, columns, vertical, tuple(name for name in left if name != vertical), found.levels)
+
+
+def marked(rate: Rate, numbers: Numbers, layout: Layout, lines: pd.DataFrame) -> np.ndarray:
+    """Tiles whose Monte Carlo interval excludes the nominal level (for power: lies above the target), bool ``[y, x]``."""
+    low, high = tile_values(layout, lines, "low"), tile_values(layout, lines, "high")
+    if rate is rates.POWER:
+        return low >= rates.TARGET_POWER
+    nominal = rate.nominal(numbers)
+    return (low > nominal) | (high < nominal)
+
+
+def tile_values(layout: Layout, lines: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of one panel's lines, ``[y, x]``; NaN where there is none."""
+    values = np.full((len(layout.levels_of(layout.rows)), len(layout.x_levels)), np.nan)
+    vertical = {level: k for k, level in enumerate(layout.levels_of(layout.rows))}
+    rows = [vertical[level] for level in lines[layout.rows].astype(object)]
+    values[rows, layout.positions(lines)] = lines[column].to_numpy(float)
+    return values
+
+
+def _panels(models: Sequence[str], layout: Layout, table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Lines of each panel: a strategy and a level of the columns, row by row."""
+    for model in models:
+        lines = table[table["model"].astype(str) == model]
+        for level in layout.levels_of(layout.columns):
+            yield where(lines, {layout.columns: level})
+
+
+def _crosses(numbers: Numbers, layout: Layout, void: Rate | None) -> list[np.ndarray]:
+    """Tiles of each panel where the rate of errors is far above its level, beyond Monte Carlo error, bool ``[y, x]``.
+
+    Where that rate does not depend on a factor of the layout (the size of the effect, which it has not), it is the same along it.
+    """
+    columns = layout.levels_of(layout.columns)
+    blank = np.zeros((len(layout.levels_of(layout.rows)), len(layout.x_levels)), bool)
+    effects = rates.effect_factors(numbers)
+    table = None
+    if void is not None and not {layout.x, layout.rows} & set(effects):
+        table = rates.measure(numbers, void, [name for name in layout.by if name not in effects])
+    if void is None or table is None:
+        return [blank] * (len(numbers.models) * len(columns))
+    own = dataclasses.replace(layout, columns=None if layout.columns in effects else layout.columns)
+    for name in own.by:  # cells without effects may have levels that no others have
+        table = table[table[name].isin(own.levels[name])]
+    found = [tile_values(own, lines, "low") > LIBERAL * void.nominal(numbers) for lines in _panels(numbers.models, own, table)]
+    return found if own.columns == layout.columns else [cross for cross in found for _ in columns]
+
+
+def _frame(numbers: Numbers, layout: Layout, title: str, legends: tuple[Sequence[Artist], Sequence[Artist]], note: str) -> Frame:
+    vertical = layout.levels_of(layout.rows)
+    longest = max(len(level_label(level, LONGEST_TICK)) for level in vertical)
+    panel = max(SHORTEST, TILE * len(vertical))
+    if layout.columns is None:
+        across = min(WRAPPED, len(numbers.models))
+        columns, rows = [" "] * across, [""] * -(-len(numbers.models) // across)
+    else:
+        columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
+        rows = list(numbers.models)
+    return Frame(
+        title,
+        factor_label(str(layout.rows)),
+        *(legends[0], note, legends[1], columns, rows),
+        panel=panel,
+        gap=GAP if layout.columns is not None else TITLED_GAP,
+        left=max(LEFT, 0.42 + CHARACTER * longest),
+    )
+
+
+def _draw_panel(ax: Axes, layout: Layout, value: np.ndarray, scale: Scale) -> None:
+    ax.grid(visible=False)
+    ax.patch.set(**EMPTY)
+    mesh = ax.pcolormesh(
+        np.arange(value.shape[1] + 1) - 0.5,
+        np.arange(value.shape[0] + 1) - 0.5,
+        np.ma.masked_invalid(value),
+        cmap=ListedColormap(scale.colors),
+        norm=BoundaryNorm(scale.edges, len(scale.colors), clip=True),
+        edgecolors="white",
+        linewidth=0.4,
+    )
+    mesh.set_label("tiles")
+    ax.set_ylim(-0.5, value.shape[0] - 0.5)
+    ax.set_yticks(range(value.shape[0]), [level_label(level, LONGEST_TICK) for level in layout.levels_of(layout.rows)])
+
+
+def _draw_marks(ax: Axes, value: np.ndarray, mask: np.ndarray, scale: Scale, style: dict[str, Any]) -> None:
+    for color in ("black", "white"):
+        found = [(x, y) for y, x in np.argwhere(mask) if scale.dark(value[y, x]) == (color == "white")]
+        if found:
+            ax.plot(*np.transpose(found), linestyle="none", color=color, **style)

@@ -1,0 +1,21 @@
+"""Type I error over two factors as colours."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from jaxsim.report.figures.error_scale import error_scale
+from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.rates import TYPE_ONE_ERROR
+from jaxsim.report.figures.tiles import draw_map
+
+
+def draw(numbers: Numbers) -> Figure | None:
+    """Rejection of true zeros by every strategy: pale around the level of the tests; None without them or two factors."""
+    return draw_map(
+        numbers,
+        TYPE_ONE_ERROR,
+        error_scale(ALPHA),
+        title=f"Where tests at level {ALPHA:g} find effects that are not there",
+        mark=f"95% Monte Carlo interval excludes {ALPHA:g}",
+    )
