@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load
+from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load, measures
 from jaxsim.status import LABELS, USABLE_LABELS
 from jaxsim.store.folder import Folder
 
@@ -15,8 +15,9 @@ MODELS = (PooledOLS(label="ols"), TwoStage(label="lm2"), LinearMixed(label="lmer
 POST_GRID = {"n_groups": [10, 30], "n_obs": [5, 25], "group_sd": [0.1, 1, 4]}
 
 
-def tables(study: Study, status) -> tuple[pa.Table, pa.Table]:
-    """Made-up estimates and fits of every dataset; ``status(model, cell, replicate)`` names how a fit ended."""
+def tables(study: Study, status, spread) -> tuple[pa.Table, pa.Table]:
+    """Made-up estimates and fits of every dataset; ``status(model, cell, replicate)`` names how a fit ended, and ``spread`` has
+    the standard deviation of the estimates of some models, where it is not 0.3."""
     rng = np.random.default_rng(1)
     estimates, fits = [], []
     terms = study.process.terms
@@ -38,7 +39,9 @@ def tables(study: Study, status) -> tuple[pa.Table, pa.Table]:
                         "sigma": 1.0 if mixed else np.nan,
                     }
                 )
-                numbers = np.stack([truth + rng.normal(0, 0.3, len(terms)), rng.uniform(0.2, 0.4, len(terms))])
+                numbers = np.stack(
+                    [truth + rng.normal(0, spread.get(estimator.name, 0.3), len(terms)), rng.uniform(0.2, 0.4, len(terms))]
+                )
                 for term, true, (estimate, error) in zip(
                     terms, truth, numbers.T if usable else np.full((len(terms), 2), np.nan), strict=True
                 ):
@@ -61,13 +64,13 @@ def arrow(rows: list[dict], terms: tuple[str, ...]) -> pa.Table:
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def results_of(folder, grid=None, estimators=MODELS, replicates=6, status=None, process=None):
+def results_of(folder, grid=None, estimators=MODELS, replicates=6, status=None, process=None, spread=None):
     """A results folder with made-up numbers, read back."""
     grid = grid if isinstance(grid, Grid) else Grid(**(grid or {}))
     study = Study(process or GaussianMultilevel(n_predictors=2), grid, estimators, replicates, seed=3)
     place = Folder(folder)
     place.claim(study, "a plan")
-    made, fits = tables(study, status or (lambda model, cell, replicate: "ok"))
+    made, fits = tables(study, status or (lambda model, cell, replicate: "ok"), spread or {})
     place.write(0, [made], [fits], len(study.cells) * study.replicates)
     return load(folder)
 
@@ -82,3 +85,56 @@ def segments(figure) -> np.ndarray:
         for segment in collection.get_segments()
     ]
     return np.array(sorted(map(tuple, found)))
+
+
+LEVELS = dict(n_groups=[5, 10, 200], n_obs=[3, 10], group_sd=[0, 1], correlation=[0, 0.8], effect_in_se=[0, 1, 3])
+
+
+def slope(n_groups, group_sd, correlation, effect_in_se, **_):
+    """The fixed effects of a cell; correlated effects that do not vary are left out."""
+    return None if correlation and not group_sd else {"fixed_effects": (0, effect_in_se * 0.3 + effect_in_se / n_groups)}
+
+
+def five_factors(folder):
+    """Results of five factors, not fully crossed; ``ols`` is far less precise than it says."""
+    process = GaussianMultilevel(n_predictors=1)
+    return results_of(folder, Grid(**LEVELS).linked(slope), process=process, spread={"ols": 1.2}, replicates=12)
+
+
+def lines(results, measure, by, where=None):
+    """Measures of the slope by some factors: value, low and high of each model and combination."""
+    table = results.estimates[results.estimates["term"] == "IV1"]
+    if where is not None:
+        table = table[where(table["truth"])]
+    found = measures.summarise(table, ["model", *by], measures=[measure])
+    return {(str(row["model"]), *(row[k] for k in by)): row for row in found.to_dict("records")}
+
+
+def meshes(figure):
+    """Tiles of every panel of a heat map, ``[panels, y, x]``, NaN where there is none."""
+    found = [c for ax in figure.axes for c in ax.collections if c.get_label() == "tiles"]
+    return np.array([np.ma.filled(np.ma.asarray(mesh.get_array(), float), np.nan) for mesh in found])
+
+
+def marks(figure, label):
+    """Places of the marks of every panel, as sets of ``(y, x)``."""
+    panels = [ax for ax in figure.axes if any(c.get_label() == "tiles" for c in ax.collections)]
+    return [
+        {(int(y), int(x)) for line in ax.lines if line.get_label() == label for x, y in zip(*line.get_data(), strict=True)}
+        for ax in panels
+    ]
+
+
+def legend(figure):
+    """Words of all legends of a figure."""
+    return [text.get_text() for found in figure.legends for text in found.get_texts()]
+
+
+def note(figure):
+    """The notes below a figure, on one line."""
+    return " ".join(figure.texts[-1].get_text().split())
+
+
+def steps(figure, label):
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == label]
+    return np.asarray(line.get_ydata(), float)[:-1]

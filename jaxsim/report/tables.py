@@ -15,7 +15,7 @@ from jaxsim.design import Study
 from jaxsim.grid import shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.style import factor_label, level_label
+from jaxsim.report.figures.style import factor_label, in_a_row, level_label
 from jaxsim.store.results import Results
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
@@ -57,9 +57,7 @@ def factors(results: Results) -> list[tuple[str, str]]:
     return [
         (
             f"{factor_label(name)} ({name})" if factor_label(name) != name else name,
-            (" | " if any(isinstance(level, tuple) for level in levels) else ", ").join(
-                level_label(shown(level), LONGEST) for level in levels
-            ),
+            in_a_row([level_label(shown(level), LONGEST) for level in levels]),
         )
         for name, levels in results.study.grid.factors
     ]

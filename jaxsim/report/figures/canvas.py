@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from jaxsim.report.figures.style import GRID, LONGEST_TICK, Look, factor_label, 
 WIDTH = 9.2
 LEFT, RIGHT, GAP = 0.78, 0.36, 0.14
 OWN_SCALE_GAP = 0.58  # room for the tick labels of a panel that shares no scale
-TITLE, LEGEND_LINE, HEADING_LINE, AXIS, NOTE_LINE = 0.36, 0.24, 0.17, 0.55, 0.17
+TITLE, LEGEND_LINE, HEADING_LINE, AXIS, NOTE_LINE = 0.36, 0.24, 0.17, 0.63, 0.17
 PANEL_HEIGHTS = {1: 3.4, 2: 2.3}  # and this with three rows or more:
 SMALL_PANEL = 1.75
 NOTE_WIDTH = 172  # characters
@@ -154,14 +155,19 @@ def headings(layout: Layout, factor: str | None, room: float) -> list[str]:
 
 def label_levels(axes: np.ndarray, layout: Layout, shared_y: str) -> None:
     """Number the levels along the horizontal axis from 0, with their names as ticks."""
-    n_rows, _ = axes.shape
+    n_rows, n_columns = axes.shape
     levels = layout.x_levels
     step = -(-len(levels) // MOST_TICKS)
-    ticks = range(0, len(levels), step)
-    labels = ["all datasets" if level is None else level_label(level, LONGEST_TICK) for level in levels[::step]]
-    axes[0, 0].set_xticks(ticks, labels)
+    room = int(panel_width(n_columns) * step / len(levels) / CHARACTER)
+    labels = ["all datasets" if level is None else _broken(level_label(level, LONGEST_TICK), room) for level in levels[::step]]
+    axes[0, 0].set_xticks(range(0, len(levels), step), labels)
     axes[0, 0].set_xlim(-0.5, len(levels) - 0.5)
     for (i, j), ax in np.ndenumerate(axes):
         ax.tick_params(length=2.5, width=0.6, labelbottom=i == n_rows - 1, labelleft=j == 0 or shared_y == "none")
         if i == n_rows - 1:
             ax.set_xlabel(layout.x_label)
+
+
+def _broken(label: str, room: int) -> str:
+    """A label on two lines if it has more characters than there is room for."""
+    return label if len(label) <= room else re.sub(r"[ _]|(?=\()", "\n", label, count=1)

@@ -25,7 +25,8 @@ HEIGHT = 3.3
 def draw_curves(
     numbers: Numbers, rate: Rate, *, title: str, line: float, along: Sequence[str] = (), note: str = ""
 ) -> tuple[Figure, np.ndarray, pd.DataFrame] | None:
-    """A whole figure, its axes ``[1, columns]`` and its numbers; None without the rate or without a numeric factor of three levels.
+    """A whole figure, its axes ``[1, columns]`` and its numbers; None without the rate, without a numeric factor of three
+    levels, or with more strategies than can be told apart.
 
     Args:
         numbers: of the results.
@@ -35,7 +36,7 @@ def draw_curves(
         along: factors that are preferred as the horizontal axis.
         note: what else must be said.
     """
-    layout = places(numbers, rate, along)
+    layout = places(numbers, rate, along) if len(numbers.models) <= rates.MOST_TOGETHER else None
     table = rates.measure(numbers, rate, layout.by) if layout is not None else None
     if layout is None or table is None:
         return None

@@ -15,7 +15,7 @@ from jaxsim.report.figures import rates
 from jaxsim.report.figures.canvas import Frame, frame, mark_empty
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
-from jaxsim.report.figures.style import GRID, REFERENCE, factor_label, level_label
+from jaxsim.report.figures.style import GRID, REFERENCE, factor_label, in_a_row, level_label
 
 MOST_STEPS = 240  # across a page: more are a tangle
 FEWEST_FACTORS = 2
@@ -27,7 +27,8 @@ LONGEST_LANE = 120  # characters
 def draw_loops(
     numbers: Numbers, rate: Rate, *, title: str, line: float, note: str = ""
 ) -> tuple[Figure, Axes, pd.DataFrame] | None:
-    """A whole figure, the panel of the rate and its numbers; None without the rate or with fewer than two factors.
+    """A whole figure, the panel of the rate and its numbers; None without the rate, with fewer than two factors, or with
+    more strategies than can be told apart.
 
     Only combinations that the grid has are drawn: an incomplete grid leaves no holes, its stairs show what is there.
 
@@ -39,7 +40,8 @@ def draw_loops(
         note: what else must be said.
     """
     factors, pooled, steps = loops(numbers, rate)
-    table = rates.measure(numbers, rate, factors) if len(factors) >= FEWEST_FACTORS else None
+    readable = len(factors) >= FEWEST_FACTORS and len(numbers.models) <= rates.MOST_TOGETHER
+    table = rates.measure(numbers, rate, factors) if readable else None
     if table is None:
         return None
     handles = [Line2D([], [], color=look.color, lw=1.6, label=name) for name, look in numbers.looks.items()]
@@ -109,7 +111,7 @@ def _draw_stairs(ax: Axes, steps: pd.DataFrame, levels_of: Mapping[str, Sequence
         place = {level: k / max(len(levels) - 1, 1) for k, level in enumerate(levels)}
         height = np.array([place[level] for level in steps[name]])
         ax.step(*_ends(lane + 0.08 + 0.42 * height), where="post", color=REFERENCE, lw=0.7, label=f"stairs of {name}")
-        text = f"{factor_label(name)}: {', '.join(level_label(level) for level in levels)}"
+        text = f"{factor_label(name)}: {in_a_row([level_label(level) for level in levels])}"
         text = text if len(text) <= LONGEST_LANE else f"{text[: LONGEST_LANE - 1]}…"
         ax.text(0.0, lane + 0.56, text, fontsize=7, va="bottom", ha="left", color="#444444", bbox=BACKGROUND)
     ax.set_ylim(0, len(factors))

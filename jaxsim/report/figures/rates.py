@@ -15,6 +15,7 @@ from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
 from jaxsim.report.figures.numbers import ALPHA, Numbers
 
 TARGET_POWER = 0.8
+MOST_TOGETHER = 8  # strategies over each other in one panel; of more, lines and ribbons cannot be told apart
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,12 @@ def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str
 
 
 def monte_carlo_error(table: pd.DataFrame, unit: str) -> str:
-    """The typical and the largest Monte Carlo error of the numbers in a figure, in words; empty if there are none."""
-    errors = table["mcse"].to_numpy(float)
-    errors = errors[np.isfinite(errors)]
-    if not len(errors):
+    """How wide the Monte Carlo intervals of the numbers in a figure are, in words; empty if there are none.
+
+    Their limits are Wilson's, so that a rate of 0 or 1, whose Monte Carlo standard error is 0, has an error, too.
+    """
+    half = ((table["high"] - table["low"]) / 2).to_numpy(float)
+    half = half[np.isfinite(half)]
+    if not len(half):
         return ""
-    return f"Monte Carlo standard error of {unit}: half are below {np.median(errors):.2g}, the largest is {errors.max():.2g}."
+    return f"95% Monte Carlo interval of {unit}: ±{np.median(half):.2g} in the median, ±{half.max():.2g} at most."

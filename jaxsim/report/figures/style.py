@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,7 +43,7 @@ LABELS = {
     "correlation": "correlation of group effects",
     "effect_in_se": "effect (standard errors)",
 }
-LONGEST_TICK, LONGEST_HEADING = 16, 34
+LONGEST_TICK, LONGEST_HEADING = 20, 34
 
 
 class Look(NamedTuple):
@@ -66,6 +67,12 @@ def factor_label(name: str) -> str:
 
 
 def level_label(level: Any, longest: int = LONGEST_HEADING) -> str:
-    """A level for a tick or a heading; one longer than ``longest`` is cut."""
-    text = f"{level:g}" if isinstance(level, int | float) and not isinstance(level, bool) else str(level)
+    """A level for a tick or a heading, such as ``5`` or ``UniformSizes(3, 9)``; one longer than ``longest`` is cut."""
+    is_number = isinstance(level, int | float) and not isinstance(level, bool)
+    text = f"{level:g}" if is_number else re.sub(r"(?<=[(, ])\w+=", "", str(level))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def in_a_row(levels: Sequence[str]) -> str:
+    """Levels beside each other, with a bar between those that have commas of their own."""
+    return (" | " if any("," in level for level in levels) else ", ").join(levels)

@@ -23,7 +23,7 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import LONGEST_TICK, factor_label, level_label
 
-TILE, SHORTEST = 0.21, 0.72  # height of a tile, and of the shortest panel, in inches
+TILE, SHORTEST, ALONE = 0.21, 0.72, 2.1  # heights of a tile, and of the shortest panel among others and alone, in inches
 GAP, TITLED_GAP = 0.09, 0.3
 WRAPPED = 4  # strategies side by side where there is no third factor
 LIBERAL = 1.5  # times the level of a test: Bradley's (1978) limit of what is robust enough
@@ -78,8 +78,10 @@ def draw_map(
     text = f"{rates.note(numbers, rate, table, layout.pooled, 'a tile')} {note}".strip()
     figure, axes = frame(_frame(numbers, layout, title, ([*handles, *absent], scale.handles()), text))
     label_levels(axes, dataclasses.replace(layout, rows=None), "all")
-    for ax in axes.flat[len(panels) :]:
+    for k, ax in enumerate(axes.flat[len(panels) :], start=len(panels) - axes.shape[1]):
         ax.set_visible(False)
+        axes.flat[k].tick_params(labelbottom=True)  # the lowest of its column
+        axes.flat[k].set_xlabel(layout.x_label)
     for k, (ax, lines, value, cross) in enumerate(zip(axes.flat, panels, values, crosses, strict=False)):
         _draw_panel(ax, layout, value, scale)
         _draw_marks(ax, value, marked(rate, numbers, layout, lines) & ~cross, scale, dict(marker=".", ms=3, label="dots"))
@@ -150,7 +152,6 @@ def _crosses(numbers: Numbers, layout: Layout, void: Rate | None) -> list[np.nda
 def _frame(numbers: Numbers, layout: Layout, title: str, legends: tuple[Sequence[Artist], Sequence[Artist]], note: str) -> Frame:
     vertical = layout.levels_of(layout.rows)
     longest = max(len(level_label(level, LONGEST_TICK)) for level in vertical)
-    panel = max(SHORTEST, TILE * len(vertical))
     if layout.columns is None:
         across = min(WRAPPED, len(numbers.models))
         columns, rows = [" "] * across, [""] * -(-len(numbers.models) // across)
@@ -161,7 +162,7 @@ def _frame(numbers: Numbers, layout: Layout, title: str, legends: tuple[Sequence
         title,
         factor_label(str(layout.rows)),
         *(legends[0], note, legends[1], columns, rows),
-        panel=panel,
+        panel=max(TILE * len(vertical), ALONE if len(rows) == 1 else SHORTEST),
         gap=GAP if layout.columns is not None else TITLED_GAP,
         left=max(LEFT, 0.42 + CHARACTER * longest),
     )

@@ -1,0 +1,94 @@
+"""Reports on odd and large grids: unfinished runs, no usable fit, words as levels, more fits than memory holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+import pytest
+from made_up import MODELS, POST_GRID, five_factors, meshes, note, results_of, steps
+
+from jaxsim import UniformSizes, load, report
+from jaxsim.report.figures import first
+from jaxsim.store.folder import Folder
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """Five factors."""
+    return five_factors(tmp_path_factory.mktemp("five") / "run")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_study_without_a_usable_fit_has_empty_figures(tmp_path):
+    results = results_of(
+        tmp_path / "run", {"n_groups": [5, 10, 20], "n_obs": [3, 5]}, status=lambda *_: "not_converged", replicates=2
+    )
+    assert np.isnan(meshes(report.draw("coverage_map", results))).all()
+    for name in ("coverage_curve", "power_curve", "coverage_loop", "power_loop"):
+        assert "no usable fit" in [text.get_text() for ax in report.draw(name, results).axes for text in ax.texts]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_run_that_has_only_begun_leaves_the_rest_empty(five, tmp_path):
+    place = Folder(tmp_path / "run")
+    place.claim(five.study, "a plan")
+    parts = {}
+    for name in ("estimates", "fits"):
+        table = five.folder.read(name)
+        parts[name] = table.filter(pa.compute.less(table["cell"], 9))  # 5 groups of 3 rows
+    place.write(0, [parts["estimates"]], [parts["fits"]], 9 * 12)
+    results = load(tmp_path / "run")
+    values = meshes(report.draw("coverage_map", results))
+    assert np.isfinite(values).any()
+    assert np.isnan(values[:, :, 1:]).all()
+    assert np.isnan(values[1::2]).all()  # the second column of panels
+    assert np.isfinite(steps(report.draw("coverage_loop", results), "lmer")).sum() == 9
+    texts = [[text.get_text() for text in ax.texts] for ax in report.draw("coverage_curve", results).axes]
+    assert ["nothing to show" in words for words in texts] == [False, True]
+    report.write(results)
+
+
+def test_levels_that_are_no_numbers_can_be_read(tmp_path):
+    grid = {"n_obs": [5, UniformSizes(3, 9), UniformSizes(4, 46)], "fixed_effects": [(0, 0.5, 0), (0, 0, 0)]}
+    results = results_of(tmp_path / "run", grid, replicates=3)
+    figure = report.draw("coverage_loop", results)
+    words = [text.get_text() for text in figure.axes[1].texts]
+    assert (
+        words == ["observations per group: 5, UniformSizes(3, 9), UniformSizes(4, 46)", "fixed effects: 0, 0.5, 0, 0, 0, 0"]
+        or words
+    )
+    ticks = [text.get_text().replace("\n", "") for text in report.draw("coverage_map", results).axes[0].get_xticklabels()]
+    assert ticks == ["5", "UniformSizes(3, 9)", "UniformSizes(4, 46)"]
+
+
+def test_boxes_show_so_many_datasets_as_memory_holds(tmp_path, monkeypatch):
+    results = results_of(tmp_path / "run", POST_GRID)
+    every = report.draw("t_sum", results)
+    assert "6 datasets per cell" in note(every)
+    monkeypatch.setattr(first, "MOST_FITS", 2 * len(results.cells) * len(MODELS) + 1)
+    assert "The first 2 of 6 datasets per cell" in note(report.draw("t_sum", results))
+    table = first.post_table(results)
+    whole = results.seed_post()
+    assert table["Sim"].unique().tolist() == [0, 1]
+    pd.testing.assert_frame_equal(
+        table.sort_values(["Model", "Num_grp", "Num_obs_grp", "Btwn_grp_sigma", "Sim"]).reset_index(drop=True),
+        whole[whole["Sim"] < 2].sort_values(["Model", "Num_grp", "Num_obs_grp", "Btwn_grp_sigma", "Sim"]).reset_index(drop=True),
+    )
+
+
+def test_boxes_that_would_mislead_are_not_drawn(five, tmp_path):
+    assert report.draw("t_sum", five) is None  # effects of several sizes would be pooled
+    grid = {**POST_GRID, "group_sd": [k / 10 for k in range(1, 30)]}
+    assert report.draw("t_sum", results_of(tmp_path / "run", grid, replicates=1)) is None  # 174 boxes side by side
+
+
+def test_the_page_of_five_factors_says_what_follows_from_them(five):
+    text = report.write(five).read_text(encoding="utf-8")
+    values = {cell.process.fixed_effects for cell in five.study.cells}
+    assert f"({len(values)} values, by cell)" in text
+    assert "effect (standard errors) (effect_in_se)" in text
+    for name in report.FIGURES:
+        skipped = name in ("coefficient_error", "se_sum", "t_sum")
+        assert (f'id="{name}"' in text) != skipped
