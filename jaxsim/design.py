@@ -169,7 +169,8 @@ class Study:
         return (
             f"{', '.join(names)}: in {len(few)} of {len(self.cells)} cells a group may have no more than {size + 1} rows for "
             f"{size} coefficients. The error of its own regression then has no finite variance, so RMSE, empirical SE, model SE "
-            "error and their Monte Carlo errors do not settle; the median |error|, coverage and rejection do.",
+            "error, and the Monte Carlo errors of these and of the bias do not settle; the median |error|, coverage and rejection "
+            "do.",
         )
 
     def to_json(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import LEVELS, five_factors, lines, meshes, note, results_of, steps
 
-from jaxsim import PooledOLS, report
+from jaxsim import GaussianMultilevel, Grid, PooledOLS, report
 from jaxsim.report.figures import loops
 
 
@@ -93,3 +93,18 @@ def test_a_nested_loop_averages_the_last_factors_where_steps_would_be_too_many(f
     combinations = list(itertools.product([1, 3], LEVELS["n_obs"], LEVELS["n_groups"]))
     assert steps(figure, "lmer").tolist() == [expected["lmer", *c]["value"] for c in combinations]
     assert "All levels of between-group SD and correlation of group effects are averaged." in note(figure)
+
+
+def test_power_of_many_effects_is_drawn_along_them_and_never_averaged(tmp_path):
+    sizes = [0, 1, 2, 3, 4, 5, 6]
+    grid = Grid(n_groups=[5, 6, 7, 8, 9, 10, 11, 12], effect=sizes).linked(lambda effect, **_: {"fixed_effects": (0, effect / 5)})
+    results = results_of(tmp_path / "run", grid, process=GaussianMultilevel(n_predictors=1), replicates=2)
+    expected = lines(results, "rejection", ["effect"], lambda truth: truth != 0)
+    drawn = curves(report.draw("power_curve", results))
+    assert [(x, y) for x, y, *_ in drawn["lmer", 0]] == [(k, expected["lmer", k]["value"]) for k in sizes[1:]]
+    assert report.draw("power_map", results).axes[0].get_xlabel() == report.draw("power", results).axes[0].get_xlabel() == "effect"
+    words = {f"{k}": (0.0, k / 5) for k in sizes}
+    grid = Grid(n_groups=[5, 6, 7], effect=[*words]).linked(lambda effect, **_: {"fixed_effects": words[effect]})
+    results = results_of(tmp_path / "words", grid, process=GaussianMultilevel(n_predictors=1), replicates=2)
+    assert report.draw("power_curve", results) is None  # six effects that are no numbers: no axis and no columns for them
+    assert report.draw("coverage_curve", results) is not None

@@ -37,8 +37,10 @@ def draw_curves(
         note: what else must be said.
     """
     layout = places(numbers, rate, along) if len(numbers.models) <= rates.MOST_TOGETHER else None
-    table = rates.measure(numbers, rate, layout.by) if layout is not None else None
-    if layout is None or table is None:
+    if layout is None or rates.misleads(numbers, rate, layout.pooled):
+        return None
+    table = rates.measure(numbers, rate, layout.by)
+    if table is None:
         return None
     columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
     text = rates.note(numbers, rate, table, layout.pooled, "a point")
@@ -59,8 +61,9 @@ def places(numbers: Numbers, rate: Rate, along: Sequence[str]) -> Layout | None:
     """A layout with a horizontal axis and at most columns; None without a numeric factor of three levels or more."""
     found = rates.layout_of(numbers, rate)
     varied = [name for name in (found.columns, found.rows, found.x, *found.pooled) if name is not None]
+    long = [name for name in rates.effect_factors(numbers) if rate is rates.POWER and len(found.levels[name]) > MOST_PANELS]
     curved = [name for name in varied if len(found.levels[name]) >= FEWEST and is_numeric(found.levels[name])]
-    x = next((name for name in along if name in curved), found.x if found.x in curved else None)
+    x = next((name for name in (*long, *along) if name in curved), found.x if found.x in curved else None)
     if x is None:
         return None
     others = [name for name in varied if name != x]

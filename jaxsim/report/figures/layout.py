@@ -82,7 +82,7 @@ def where(table: pd.DataFrame, conditions: Mapping[str | None, Any]) -> pd.DataF
     return table
 
 
-def choose_layout(cells: pd.DataFrame, factors: Sequence[str], first: Sequence[str] = ()) -> Layout:
+def choose_layout(cells: pd.DataFrame, factors: Sequence[str], apart: Sequence[str] = (), last: Sequence[str] = ()) -> Layout:
     """Put the numeric factor with most levels along the axis, the next two as columns and rows, and pool the others.
 
     A factor with one level tells nothing apart and is left out; one with more than ``MOST_PANELS`` levels is never a row or
@@ -91,14 +91,18 @@ def choose_layout(cells: pd.DataFrame, factors: Sequence[str], first: Sequence[s
     Args:
         cells: one row a cell with a column per factor.
         factors: the grid's factors, in its order.
-        first: factors that may not be pooled if there is any place for them.
+        apart: factors that are not pooled while there is any place for them: columns and rows before others, and the axis if they
+            have too many levels for that.
+        last: factors that are pooled before others.
     """
     levels = {name: tuple(pd.unique(cells[name].astype(object))) for name in factors}
     varied = [name for name in factors if len(levels[name]) > 1]
-    x = max([name for name in varied if is_numeric(levels[name])] or varied, key=lambda name: len(levels[name]), default=None)
+    long = [name for name in varied if name in apart and len(levels[name]) > MOST_PANELS]
+    numeric = [name for name in varied if is_numeric(levels[name])]
+    x = max(long or numeric or varied, key=lambda name: len(levels[name]), default=None)
     free = [name for name in varied if name != x and len(levels[name]) <= MOST_PANELS]
-    columns, rows = [*sorted(free, key=lambda name: name not in first), None, None][:2]
-    pooled = tuple(name for name in varied if name not in (x, columns, rows))
+    columns, rows = [*sorted(free, key=lambda name: (name not in apart, name in last)), None, None][:2]
+    pooled = tuple(sorted((name for name in varied if name not in (x, columns, rows)), key=lambda name: name in last))
     return Layout(x, columns, rows, pooled, levels)
 
 

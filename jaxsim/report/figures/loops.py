@@ -40,8 +40,9 @@ def draw_loops(
         note: what else must be said.
     """
     factors, pooled, steps = loops(numbers, rate)
-    readable = len(factors) >= FEWEST_FACTORS and len(numbers.models) <= rates.MOST_TOGETHER
-    table = rates.measure(numbers, rate, factors) if readable else None
+    if len(factors) < FEWEST_FACTORS or len(numbers.models) > rates.MOST_TOGETHER or rates.misleads(numbers, rate, pooled):
+        return None
+    table = rates.measure(numbers, rate, factors)
     if table is None:
         return None
     handles = [Line2D([], [], color=look.color, lw=1.6, label=name) for name, look in numbers.looks.items()]

@@ -76,9 +76,12 @@ def effect_factors(numbers: Numbers) -> tuple[str, ...]:
 def layout_of(numbers: Numbers, rate: Rate) -> Layout:
     """Where the factors go in a figure of the rate: effects are told apart for power, and pooled first for anything else."""
     cells, names, effects = cells_with(numbers, rate), numbers.results.factors, effect_factors(numbers)
-    if rate is POWER:
-        return choose_layout(cells, names, first=effects)
-    return choose_layout(cells, names, first=[name for name in names if name not in effects])
+    return choose_layout(cells, names, apart=effects) if rate is POWER else choose_layout(cells, names, last=effects)
+
+
+def misleads(numbers: Numbers, rate: Rate, pooled: Sequence[str]) -> bool:
+    """Whether averaging over these factors makes a number of the rate that is true nowhere: power for effects of several sizes."""
+    return rate is POWER and not set(pooled).isdisjoint(effect_factors(numbers))
 
 
 def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str], unit: str) -> str:

@@ -64,8 +64,10 @@ def draw_map(
         note: what else must be said.
     """
     layout = places(numbers, rate)
-    table = rates.measure(numbers, rate, layout.by) if layout is not None else None
-    if layout is None or table is None:
+    if layout is None or rates.misleads(numbers, rate, layout.pooled):
+        return None
+    table = rates.measure(numbers, rate, layout.by)
+    if table is None:
         return None
     panels = list(_panels(numbers.models, layout, table))
     values = [tile_values(layout, lines, "value") for lines in panels]
