@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from made_up import LEVELS, five_factors, legend, lines, marks, meshes, note, results_of
 
-from jaxsim import Grid, report
+from jaxsim import GaussianMultilevel, Grid, report
 from jaxsim.report.figures import rates, tiles
 from jaxsim.report.figures.error_scale import error_scale
 from jaxsim.report.figures.numbers import Numbers
@@ -62,6 +62,18 @@ def test_power_keeps_effects_apart_and_is_crossed_out_where_errors_are_too_many(
     assert marks(figure, "dots") == [dots - crosses for dots, crosses in zip(dotted, crossed, strict=True)]
     assert any(marks(figure, "dots"))
     assert "type I error above 0.075 there" in legend(figure)
+
+
+def test_without_true_zeros_it_is_coverage_that_crosses_power_out(tmp_path):
+    grid = {"n_groups": [5, 10, 20], "n_obs": [3, 10]}
+    results = results_of(tmp_path / "run", grid, process=GaussianMultilevel(n_predictors=1), replicates=40, spread={"ols": 1.2})
+    coverage = lines(results, "coverage", ["n_obs", "n_groups"])
+    places = list(itertools.product(enumerate(grid["n_obs"]), enumerate(grid["n_groups"])))
+    figure = report.draw("power_map", results)
+    low = [{(y, x) for (y, n), (x, g) in places if coverage[m, n, g]["high"] < 0.925} for m in ("ols", "lm2", "lmer")]
+    assert marks(figure, "crosses") == low
+    assert len(low[0]) == 6
+    assert "coverage below 0.925 there" in legend(figure)
 
 
 def test_the_map_of_type_one_error_is_about_true_zeros(five):

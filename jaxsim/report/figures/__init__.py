@@ -143,7 +143,7 @@ FIGURES: dict[str, Entry] = {
     "power_map": Entry(
         "Power over the grid",
         f"{TILES}; the lighter, the more often a true effect is found. A dot: at least the power that is usually asked for. A "
-        "cross: tests find effects there that are none, far too often, so that their power is worth nothing.",
+        "cross: the strategy makes far more errors there than it says, so that its power is worth nothing.",
         power_map.draw,
     ),
     "paired_rmse": Entry(

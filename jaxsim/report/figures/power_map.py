@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from jaxsim.report.figures.numbers import ALPHA, Numbers
-from jaxsim.report.figures.rates import POWER, TARGET_POWER, TYPE_ONE_ERROR
+from jaxsim.report.figures.rates import POWER, TARGET_POWER
 from jaxsim.report.figures.tiles import Scale, draw_map
 
 # Viridis at tenths: as many steps apart to the eye everywhere, and in print without colour.
@@ -21,5 +21,5 @@ def draw(numbers: Numbers) -> Figure | None:
         SCALE,
         title=f"Power: how often tests at level {ALPHA:g} find effects that are there",
         mark=f"power at least {TARGET_POWER:g}, beyond Monte Carlo error",
-        void=TYPE_ONE_ERROR,
+        crossed=True,
     )

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.canvas import CHARACTER, LEFT, Frame, frame, headings, label_levels, panel_width
 from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
-from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.numbers import ALPHA, Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import LONGEST_TICK, factor_label, level_label
 
@@ -49,7 +49,7 @@ class Scale:
 
 
 def draw_map(
-    numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: str, void: Rate | None = None, note: str = ""
+    numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: str, crossed: bool = False, note: str = ""
 ) -> Figure | None:
     """A whole heat map; None without the rate, or with fewer than two factors to spread it over.
 
@@ -59,8 +59,8 @@ def draw_map(
         scale: of its colours.
         title: of the figure.
         mark: what a dot on a tile says, for the legend.
-        void: a rate of errors; tiles are crossed where it is far above its level (see :data:`LIBERAL`), so that what they show
-            counts for nothing.
+        crossed: whether tiles are crossed where what they show counts for nothing: the strategy makes far more errors there than
+            it says (see :data:`LIBERAL`).
         note: what else must be said.
     """
     layout = places(numbers, rate)
@@ -71,25 +71,21 @@ def draw_map(
         return None
     panels = list(_panels(numbers.models, layout, table))
     values = [tile_values(layout, lines, "value") for lines in panels]
-    crosses = _crosses(numbers, layout, void)
-    handles = [Line2D([], [], color="black", marker=".", ms=5, lw=0, label=mark)]
-    if void is not None and np.any(crosses):
-        text = f"{void.name} above {LIBERAL * void.nominal(numbers):g} there"
-        handles.append(Line2D([], [], color="black", marker="x", ms=4, mew=0.8, lw=0, label=text))
-    absent = [Patch(**EMPTY, lw=0.4, label="no such cell or fit")] if any(np.isnan(v).any() for v in values) else []
+    dots = [marked(rate, numbers, layout, lines) for lines in panels]
+    why, crosses = _crosses(numbers, layout) if crossed else ("", [])
+    crosses = crosses or [np.zeros(value.shape, bool) for value in values]
+    handles: list[Artist] = [Line2D([], [], color="black", marker=".", ms=5, lw=0, label=mark)]
+    if np.any(crosses):
+        handles.append(Line2D([], [], color="black", marker="x", ms=4, mew=0.8, lw=0, label=why))
+    if np.isnan(values).any():
+        handles.append(Patch(**EMPTY, lw=0.4, label="no such cell or fit"))
     text = f"{rates.note(numbers, rate, table, layout.pooled, 'a tile')} {note}".strip()
-    figure, axes = frame(_frame(numbers, layout, title, ([*handles, *absent], scale.handles()), text))
-    label_levels(axes, dataclasses.replace(layout, rows=None), "all")
-    for k, ax in enumerate(axes.flat[len(panels) :], start=len(panels) - axes.shape[1]):
-        ax.set_visible(False)
-        axes.flat[k].tick_params(labelbottom=True)  # the lowest of its column
-        axes.flat[k].set_xlabel(layout.x_label)
-    for k, (ax, lines, value, cross) in enumerate(zip(axes.flat, panels, values, crosses, strict=False)):
+    figure, axes = frame(_frame(numbers, layout, title, (handles, scale.handles()), text))
+    _label_panels(axes, numbers.models, layout)
+    for ax, value, dot, cross in zip(axes.flat, values, dots, crosses, strict=False):
         _draw_panel(ax, layout, value, scale)
-        _draw_marks(ax, value, marked(rate, numbers, layout, lines) & ~cross, scale, dict(marker=".", ms=3, label="dots"))
+        _draw_marks(ax, value, dot & ~cross, scale, dict(marker=".", ms=3, label="dots"))
         _draw_marks(ax, value, cross & np.isfinite(value), scale, dict(marker="x", ms=3, mew=0.6, label="crosses"))
-        if layout.columns is None:
-            ax.set_title(numbers.models[k], pad=4)
     return figure
 
 
@@ -131,24 +127,33 @@ def _panels(models: Sequence[str], layout: Layout, table: pd.DataFrame) -> Itera
             yield where(lines, {layout.columns: level})
 
 
-def _crosses(numbers: Numbers, layout: Layout, void: Rate | None) -> list[np.ndarray]:
-    """Tiles of each panel where the rate of errors is far above its level, beyond Monte Carlo error, bool ``[y, x]``.
+def _crosses(numbers: Numbers, layout: Layout) -> tuple[str, list[np.ndarray]]:
+    """Why tiles are crossed, and which of each panel, bool ``[y, x]``: type I error far above its level, beyond Monte Carlo error.
 
-    Where that rate does not depend on a factor of the layout (the size of the effect, which it has not), it is the same along it.
+    Type I error is the same for all effects, which it has not. Where a study has none, or effects along the axes, it is too low a
+    coverage that crosses tiles out: tests and intervals of a strategy keep their promise, or not, together.
     """
-    columns = layout.levels_of(layout.columns)
-    blank = np.zeros((len(layout.levels_of(layout.rows)), len(layout.x_levels)), bool)
-    effects = rates.effect_factors(numbers)
-    table = None
-    if void is not None and not {layout.x, layout.rows} & set(effects):
-        table = rates.measure(numbers, void, [name for name in layout.by if name not in effects])
-    if void is None or table is None:
-        return [blank] * (len(numbers.models) * len(columns))
+    columns, effects = layout.levels_of(layout.columns), rates.effect_factors(numbers)
     own = dataclasses.replace(layout, columns=None if layout.columns in effects else layout.columns)
-    for name in own.by:  # cells without effects may have levels that no others have
-        table = table[table[name].isin(own.levels[name])]
-    found = [tile_values(own, lines, "low") > LIBERAL * void.nominal(numbers) for lines in _panels(numbers.models, own, table)]
-    return found if own.columns == layout.columns else [cross for cross in found for _ in columns]
+    table = None if {layout.x, layout.rows} & set(effects) else rates.measure(numbers, rates.TYPE_ONE_ERROR, own.by)
+    if table is not None:
+        limit = LIBERAL * ALPHA
+        panels = _panels(numbers.models, own, _within(own, table))
+        found = [tile_values(own, lines, "low") > limit for lines in panels]
+        return f"type I error above {limit:g} there", [mask for mask in found for _ in range(1 if own == layout else len(columns))]
+    table = rates.measure(numbers, rates.COVERAGE, layout.by)
+    if table is None:
+        return "", []
+    limit = 1 - LIBERAL * (1 - numbers.results.study.conf_level)
+    panels = _panels(numbers.models, layout, _within(layout, table))
+    return f"coverage below {limit:g} there", [tile_values(layout, lines, "high") < limit for lines in panels]
+
+
+def _within(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
+    """Lines at the layout's levels: cells with effects, or without, may have levels that the others have not."""
+    for name in layout.by:
+        table = table[table[name].isin(layout.levels[name])]
+    return table
 
 
 def _frame(numbers: Numbers, layout: Layout, title: str, legends: tuple[Sequence[Artist], Sequence[Artist]], note: str) -> Frame:
@@ -168,6 +173,20 @@ def _frame(numbers: Numbers, layout: Layout, title: str, legends: tuple[Sequence
         gap=GAP if layout.columns is not None else TITLED_GAP,
         left=max(LEFT, 0.42 + CHARACTER * longest),
     )
+
+
+def _label_panels(axes: np.ndarray, models: Sequence[str], layout: Layout) -> None:
+    """Levels along the axis; without a third factor a strategy above each panel, and no panel beyond the last strategy."""
+    label_levels(axes, dataclasses.replace(layout, rows=None), "all")
+    if layout.columns is not None:
+        return
+    for ax, model in zip(axes.flat, models, strict=False):
+        ax.set_title(model, pad=4)
+    for k in range(len(models), axes.size):
+        axes.flat[k].set_visible(False)
+        above = axes.flat[k - axes.shape[1]]  # now the lowest of its column
+        above.tick_params(labelbottom=True)
+        above.set_xlabel(layout.x_label)
 
 
 def _draw_panel(ax: Axes, layout: Layout, value: np.ndarray, scale: Scale) -> None:
