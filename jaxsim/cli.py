@@ -197,4 +197,4 @@ def _doctor(options: argparse.Namespace) -> int:
 def _print_summary(results: Results) -> None:
     from jaxsim.measures.overview import overview  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
-    print(overview(results.estimates, results.fits, results.progress[1], results.study.caveats()))
+    print(overview(results.performance, results.progress[1], results.study.caveats()))

@@ -111,7 +111,7 @@ def test_only_the_first_replicates(tmp_path):
     listwise = results.measures(by=["model"], measures=["bias"], policy="listwise").set_index("model")
     assert set(listwise["n_used"]) == {2 * (6 - failed)}
     assert "few: fitted the first 3 of 20 datasets" in " ".join(results.study.caveats())
-    assert "(listwise)" in overview(results.estimates, results.fits)
+    assert "(listwise)" in overview(results.performance)
     again = study(Numpy(few=3, label="few")).run(tmp_path / "out", progress=False)
     assert again.progress == (40, 40)
 

@@ -11,6 +11,7 @@ from jaxsim import measures
 from jaxsim.errors import InputError
 from jaxsim.measures.interval import wilson
 from jaxsim.measures.overview import headline, overview, rate_with_error, with_error
+from jaxsim.measures.stream import Performance
 
 EXACT = 1e-12  # both sides are the same few double operations
 
@@ -273,11 +274,11 @@ def test_seed_post_takes_constants_and_names_what_is_missing(rng):
 
 def test_overview_shows_every_strategy_and_both_policies(rng):
     table = estimates(rng, n=20, models=("first", "second"), failed={("first", 3)})
-    text = overview(table, fits_of(table))
+    text = overview(Performance.of_tables(table, fits_of(table)))
     assert text.count("first") == 2, "available and listwise"
     assert "listwise" in text
     whole = estimates(rng, n=20, models=("first", "second"))
-    assert "listwise" not in overview(whole, fits_of(whole))
+    assert "listwise" not in overview(Performance.of_tables(whole, fits_of(whole)))
 
 
 @pytest.mark.parametrize(
@@ -342,10 +343,10 @@ def test_power_and_type_one_error_are_never_averaged(rng):
     zero = table["term"] == "zero"
     table.loc[zero, "truth"] = 0.0
     table["p_value"] = np.where(zero, 0.5, 0.001)
-    text = headline(table, fits_of(table))
+    text = headline(Performance.of_tables(table, fits_of(table)))
     assert text["power"].iloc[0].startswith("1 ")
     assert text["type I error"].iloc[0].startswith("0 ")
-    assert "type I error" not in headline(table[~zero], fits_of(table))
+    assert "type I error" not in headline(Performance.of_tables(table[~zero], fits_of(table)))
 
 
 def test_unbounded_intervals_are_infinitely_wide_and_cover(rng):

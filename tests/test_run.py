@@ -144,7 +144,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert len(partial.fits) == 7 * 2, "the finished chunk can be read already"
     assert partial.progress == (7, 20)
     assert "UNFINISHED, 7 of 20" in repr(partial)
-    assert "UNFINISHED: 7 of 20 datasets" in overview(partial.estimates, partial.fits, partial.progress[1])
+    assert "UNFINISHED: 7 of 20 datasets" in overview(partial.performance, partial.progress[1])
     assert len(partial.provenance) == 1, "the interrupted session is on record"
     monkeypatch.setattr(Programs, "fit", fit)
     calls.clear()

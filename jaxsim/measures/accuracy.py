@@ -5,68 +5,98 @@ from __future__ import annotations
 import numpy as np
 
 from jaxsim.measures.interval import Z
-from jaxsim.measures.sample import Measured, Sample, mean_of
+from jaxsim.measures.measure import Mean, Measure
+from jaxsim.measures.middle import Middle
+from jaxsim.measures.sample import Array, Rows
+from jaxsim.measures.summary import Summary
+
+BIAS = Mean("error")
+MSE = Mean("squared_error")
 
 
-def bias(sample: Sample) -> Measured:
-    """``mean(e)``; error ``sd(e) / sqrt(n)``."""
-    return mean_of(sample.strata, sample.error)
-
-
-def relative_bias(sample: Sample) -> Measured:
+class RelativeBias(Measure):
     """``mean(e) / mean(truth)``: ``mean(e) / truth`` where the truth is constant, and finite in variance where it is drawn.
 
     Error by the delta method, ``sd(e - r truth) / (sqrt(n) |mean(truth)|)``. NaN where the mean truth is zero.
     """
-    strata = sample.strata
-    truth = strata.mean(sample.truth)
-    divisor = np.where(truth == 0, np.nan, truth)
-    ratio = strata.mean(sample.error) / divisor
-    rest = sample.error - ratio[strata.code] * sample.truth
-    return Measured(ratio, strata.error_of_mean(rest) / np.abs(divisor), strata.centred(rest) / divisor[strata.code])
+
+    def of(self, summary: Summary) -> tuple[Array, Array]:
+        """Value and error."""
+        ratio, divisor = self._ratio(summary)
+        spread = (
+            summary.covariance("error", "error")
+            - 2 * ratio * summary.covariance("error", "truth")
+            + ratio**2 * summary.covariance("truth", "truth")
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return ratio, np.sqrt(np.clip(spread, 0, None) / summary.size) / np.abs(divisor)
+
+    def influence(self, rows: Rows, summary: Summary) -> Array:
+        """``e - r truth``, centred, over the mean truth."""
+        ratio, divisor = self._ratio(summary)
+        rest = summary.centred("error", rows) - ratio[rows.code] * summary.centred("truth", rows)
+        return rest / divisor[rows.code]
+
+    @staticmethod
+    def _ratio(summary: Summary) -> tuple[Array, Array]:
+        truth = summary.mean("truth")
+        divisor = np.where(truth == 0, np.nan, truth)
+        return summary.mean("error") / divisor, divisor
 
 
-def empirical_se(sample: Sample) -> Measured:
+class EmpiricalSE(Measure):
     """``sd(e)``, the standard deviation of the estimates around their truths; error ``sd(e) / sqrt(2 (n - 1))``."""
-    strata = sample.strata
-    spread = strata.sd(sample.error)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mcse = spread / np.sqrt(2 * (strata.size - 1.0))
-        influence = strata.centred(strata.centred(sample.error) ** 2) / (2 * spread)[strata.code]
-    return Measured(spread, mcse, influence)
+
+    def of(self, summary: Summary) -> tuple[Array, Array]:
+        """Value and error."""
+        spread = summary.sd("error")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return spread, spread / np.sqrt(2 * (summary.size - 1.0))
+
+    def influence(self, rows: Rows, summary: Summary) -> Array:
+        """``(e - mean)^2``, centred, over ``2 sd(e)``."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean_square = summary.products["error", "error"] / summary.size
+            return (summary.centred("error", rows) ** 2 - mean_square[rows.code]) / (2 * summary.sd("error"))[rows.code]
 
 
-def mse(sample: Sample) -> Measured:
-    """``mean(e^2)``; error ``sd(e^2) / sqrt(n)``."""
-    return mean_of(sample.strata, sample.error**2)
-
-
-def rmse(sample: Sample) -> Measured:
+class RootMSE(Measure):
     """``sqrt(mean(e^2))``; error ``sd(e^2) / (2 RMSE sqrt(n))``."""
-    squared = mse(sample)
-    value = np.sqrt(squared.value)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return Measured(value, squared.mcse / (2 * value), squared.influence / (2 * value)[sample.strata.code])
+
+    def of(self, summary: Summary) -> tuple[Array, Array]:
+        """Value and error."""
+        value = np.sqrt(summary.mean("squared_error"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return value, summary.error_of_mean("squared_error") / (2 * value)
+
+    def influence(self, rows: Rows, summary: Summary) -> Array:
+        """``e^2``, centred, over ``2 RMSE``."""
+        value = np.sqrt(summary.mean("squared_error"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return summary.centred("squared_error", rows) / (2 * value)[rows.code]
 
 
-def median_absolute_error(sample: Sample) -> Measured:
+class MedianAbsoluteError(Measure):
     """``median(|e|)``, which exists where a strategy's errors have no finite variance.
 
-    Error from the order statistics that bound a 95% interval of the median: ``(x_(n+1-c) - x_(c)) / (2 z)`` with
-    ``c = (n + 1) / 2 - z sqrt(n / 4)`` rounded.
+    Error from the order statistics that bound a 95% interval of the median: ``(x_(n+1-c) - x_(c)) / (2 z)`` (see
+    :func:`jaxsim.measures.middle.ranks`).
     """
-    strata, size = sample.strata, np.abs(sample.error)
-    order = np.lexsort((size, strata.code))
-    ordered, n = size[order], strata.size
-    start = np.concatenate([[0], np.cumsum(n)[:-1]])
-    filled = n > 0
 
-    def at(rank: np.ndarray) -> np.ndarray:
-        place = np.clip(start + rank - 1, 0, max(len(ordered) - 1, 0))
-        return np.where(filled, ordered[place] if len(ordered) else np.nan, np.nan)
+    def of(self, summary: Summary) -> tuple[Array, Array]:
+        """Value and error."""
+        middle = _middle(summary)
+        with np.errstate(invalid="ignore"):
+            return middle.median, np.where(summary.size > 1, (middle.high - middle.low) / (2 * Z), np.nan)
 
-    low = np.clip(np.round((n + 1) / 2 - Z * np.sqrt(n / 4)), 1, None).astype(int)
-    value = (at((n + 1) // 2) + at(n // 2 + 1)) / 2
-    mcse = np.where(n > 1, (at(n + 1 - low) - at(low)) / (2 * Z), np.nan)
-    influence = strata.centred(np.sign(size - value[strata.code])) * (mcse * np.sqrt(n))[strata.code]
-    return Measured(value, mcse, influence)
+    def influence(self, rows: Rows, summary: Summary) -> Array:
+        """On which side of the median ``|e|`` is (-1, 0 or 1), centred, scaled to the error."""
+        middle, scale = _middle(summary), self.of(summary)[1] * np.sqrt(summary.size)
+        side = np.sign(rows["absolute_error"] - middle.median[rows.code])
+        return (side - middle.lean[rows.code]) * scale[rows.code]
+
+
+def _middle(summary: Summary) -> Middle:
+    if summary.middle is None:
+        raise ValueError("the summary lacks the order statistics of |e|; it takes a second look at the rows.")
+    return summary.middle

@@ -1,23 +1,37 @@
-"""Every measure of a summary, in the order it is shown."""
+"""Every measure of a summary, in the order it is shown, and the statistics that they are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from jaxsim.measures import accuracy, inference, precision
-from jaxsim.measures.sample import Measured, Sample
+from jaxsim.measures.measure import Measure, Recipe
 
-CATALOGUE: dict[str, Callable[[Sample], Measured]] = {
-    "bias": accuracy.bias,
-    "relative_bias": accuracy.relative_bias,
-    "empirical_se": accuracy.empirical_se,
-    "mse": accuracy.mse,
-    "rmse": accuracy.rmse,
-    "median_absolute_error": accuracy.median_absolute_error,
-    "model_se": precision.model_se,
-    "model_se_error": precision.model_se_error,
-    "mean_width": precision.mean_width,
-    "coverage": inference.coverage,
-    "bias_eliminated_coverage": inference.bias_eliminated_coverage,
-    "rejection": inference.rejection,
+CATALOGUE: dict[str, Measure] = {
+    "bias": accuracy.BIAS,
+    "relative_bias": accuracy.RelativeBias(),
+    "empirical_se": accuracy.EmpiricalSE(),
+    "mse": accuracy.MSE,
+    "rmse": accuracy.RootMSE(),
+    "median_absolute_error": accuracy.MedianAbsoluteError(),
+    "model_se": precision.ModelSE(),
+    "model_se_error": precision.ModelSEError(),
+    "mean_width": precision.MEAN_WIDTH,
+    "coverage": inference.COVERAGE,
+    "bias_eliminated_coverage": inference.BIAS_ELIMINATED_COVERAGE,
+    "rejection": inference.REJECTION,
 }
+
+RECIPE = Recipe(
+    measures=CATALOGUE,
+    means=("error", "truth", "squared_error", "variance", "width", "covers", "rejects", "null"),
+    products=(
+        ("error", "error"),
+        ("error", "truth"),
+        ("truth", "truth"),
+        ("squared_error", "squared_error"),
+        ("variance", "variance"),
+        ("width", "width"),
+    ),
+    around={"covers_shifted": inference.covers_shifted},
+    middle="absolute_error",
+    late=frozenset({"median_absolute_error", "bias_eliminated_coverage"}),
+)

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.measures.interval import normal, wilson
+from jaxsim.measures.measure import Measured
 from jaxsim.measures.policy import dataset_code
-from jaxsim.measures.sample import Measured, Strata
+from jaxsim.measures.sample import Array, Strata
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,30 @@ class Lines:
 
 def lines_of(table: pd.DataFrame, by: Sequence[str], within: Sequence[str]) -> Lines:
     """Lines by the columns ``by``, in sorted order; strata by those and ``within`` (what must not be mixed)."""
-    line_of_row, first = _codes(table, list(by))
-    found = table[list(by)].iloc[first].reset_index(drop=True) if by else pd.DataFrame(index=[0])
+    line_of_row, first = codes_of(table, list(by))
+    found = table[list(by)].iloc[first].reset_index(drop=True) if by else pd.DataFrame(index=range(min(len(table), 1)))
     every = list(dict.fromkeys((*by, *within)))
-    code, first_of_stratum = _codes(table, every)
+    code, first_of_stratum = codes_of(table, every)
     strata = Strata(code, len(first_of_stratum))
     return Lines(found, strata, line_of_row[first_of_stratum], dataset_code(table), table["cell"].to_numpy(np.int64))
 
 
 def tabulate(lines: Lines, name: str, measured: Measured) -> pd.DataFrame:
     """One measure as rows of a table: the columns of ``by``, then ``measure, value, mcse, low, high, n_used``."""
-    value, mcse, independent = average(lines, measured)
-    if measured.is_rate:
-        low, high = wilson(value, independent)
-    else:
-        low, high = normal(value, mcse)
-    return lines.table.assign(measure=name, value=value, mcse=mcse, low=low, high=high, n_used=lines.per_line())
+    return with_limits(lines.table, name, average(lines, measured), measured.is_rate).assign(n_used=lines.per_line())
+
+
+def with_limits(table: pd.DataFrame, name: str, averaged: tuple[Array, Array, Array], is_rate: bool) -> pd.DataFrame:
+    """Lines with ``measure, value, mcse, low, high``, of what :func:`average` gave; Wilson's limits for rates."""
+    value, mcse, trials = averaged
+    low, high = wilson(value, trials) if is_rate else normal(value, mcse)
+    return table.assign(measure=name, value=value, mcse=mcse, low=low, high=high)
+
+
+def by_line(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the same lines, one a measure, as one table ordered by line."""
+    numbered = [part.assign(_order=np.arange(len(part))) for part in parts]
+    return pd.concat(numbered, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True).drop(columns="_order")
 
 
 def average(lines: Lines, measured: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,10 +119,10 @@ def _pooled_error(lines: Lines, influence: np.ndarray, has_value: np.ndarray, me
     return np.where(members > 0, error, np.nan), np.bincount(line, minlength=lines.count).astype(float)
 
 
-def _codes(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def codes_of(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Code of each row by the values of some columns, in sorted order, and the first row of each code."""
     if not columns:
-        return np.zeros(len(table), int), np.zeros(1, int)
+        return np.zeros(len(table), int), np.zeros(min(len(table), 1), int)
     code = table.groupby(columns, observed=True, sort=True, dropna=False).ngroup().to_numpy()
     return code, np.unique(code, return_index=True)[1]
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from jaxsim.measures.rates import rates
-from jaxsim.measures.summarise import summarise
+from jaxsim.measures.stream import Performance
 
 SHOWN = {
     "bias": "bias",
@@ -49,25 +48,25 @@ def rate_with_error(value: float, mcse: float, low: float, high: float) -> str:
     return with_error(value, mcse)
 
 
-def main_measures(estimates: pd.DataFrame, by: Sequence[str], policy: str = "available") -> pd.DataFrame:
+def main_measures(performance: Performance, by: Sequence[str], policy: str = "available") -> pd.DataFrame:
     """The measures of ``SHOWN``, long. Rejections of coefficients that are zero and of those that are not are never pooled.
 
     As :func:`jaxsim.measures.summarise`, with measures named ``power`` and ``type_one_error``, each where it exists.
     """
     common = [name for name in SHOWN if name not in ("power", "type_one_error")]
-    parts = [summarise(estimates, by, policy=policy, measures=common)]
-    zero = estimates["truth"] == 0
-    for name, rows in (("power", estimates[~zero]), ("type_one_error", estimates[zero])):
-        if len(rows):
-            parts.append(summarise(rows, by, policy=policy, measures=["rejection"]).assign(measure=name))
+    parts = [performance.measures(by, policy=policy, measures=common)]
+    for name, truth in (("power", "nonzero"), ("type_one_error", "zero")):
+        found = performance.measures(by, policy=policy, measures=["rejection"], truth=truth)
+        if len(found):
+            parts.append(found.assign(measure=name))
     return pd.concat(parts, ignore_index=True)
 
 
-def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "available") -> pd.DataFrame:
+def headline(performance: Performance, policy: str = "available") -> pd.DataFrame:
     """Strategies as rows, measures as columns, text with Monte Carlo errors: averages of the measures of all cells and terms."""
-    measured = main_measures(estimates, ["model"], policy)
-    rated = rates(fits, ["model"])
-    rated = rated[(rated["measure"] != "singular") | rated["model"].isin(_mixed_models(fits))]
+    measured = main_measures(performance, ["model"], policy)
+    rated = performance.rates(["model"])
+    rated = rated[(rated["measure"] != "singular") | rated["model"].isin(performance.mixed)]
     rated = rated[rated["measure"].isin(list(RATES))]
     long = pd.concat([measured, rated], ignore_index=True)
     long["shown"] = [in_words(row) for row in long.to_dict("records")]
@@ -77,22 +76,15 @@ def headline(estimates: pd.DataFrame, fits: pd.DataFrame, policy: str = "availab
     return wide.astype(object).fillna("–").rename(columns=names)
 
 
-def _mixed_models(fits: pd.DataFrame) -> set[str]:
-    """Strategies with variance components: only they can be singular."""
-    components = fits.filter(regex="^sd_")
-    return set(fits.loc[components.notna().any(axis=1), "model"].astype(str))
-
-
-def overview(estimates: pd.DataFrame, fits: pd.DataFrame, planned: int | None = None, notes: Sequence[str] = ()) -> str:
+def overview(performance: Performance, planned: int | None = None, notes: Sequence[str] = ()) -> str:
     """The headline as text for a terminal; under both policies if some fits failed.
 
     Args:
-        estimates, fits: the tables of a run.
+        performance: of a run (see :attr:`jaxsim.store.results.Results.performance`).
         planned: datasets of the whole study; fewer in the tables, and the text says first that the run is unfinished.
         notes: what a reader must know about these numbers, printed below them.
     """
-    cells, terms = estimates["cell"].nunique(), estimates["term"].nunique()
-    datasets = fits[["cell", "replicate"]].drop_duplicates().shape[0]
+    cells, terms, datasets = performance.counts
     lines = []
     if planned is not None and datasets < planned:
         lines += [
@@ -104,12 +96,12 @@ def overview(estimates: pd.DataFrame, fits: pd.DataFrame, planned: int | None = 
         f"Averaged over {_count(cells, 'cell')} and {_count(terms, 'coefficient')}, {_count(datasets, 'dataset')} "
         "(± Monte Carlo standard error):",
         "",
-        _text(headline(estimates, fits)),
+        _text(headline(performance)),
     ]
-    failed = rates(fits, ["model"]).query("measure == 'failure'")["n_failed"]
-    if failed.any() or fits.groupby("model", observed=True).size().nunique() > 1:
+    rated = performance.rates(["model"]).query("measure == 'failure'")
+    if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
         lines += ["", "The same, only for datasets that every strategy could fit (listwise):", ""]
-        lines += [_text(headline(estimates, fits, "listwise"))]
+        lines += [_text(headline(performance, "listwise"))]
     for note in notes:
         lines += ["", note]
     return "\n".join(lines)

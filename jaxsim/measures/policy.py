@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from jaxsim.errors import InputError, choose
 from jaxsim.status import USABLE_LABELS
 
 POLICIES: tuple[str, ...] = ("available", "listwise")
+TRUTHS: tuple[str, ...] = ("zero", "nonzero")
 
 
 def is_usable(table: pd.DataFrame) -> np.ndarray:
@@ -33,6 +36,17 @@ def is_counted(table: pd.DataFrame, policy: str) -> np.ndarray:
     found = table[usable].groupby(["cell", "replicate"]).size()
     complete = found.index[found.to_numpy() == wanted.reindex(found.index.get_level_values("cell")).to_numpy()]
     return pd.MultiIndex.from_frame(table[["cell", "replicate"]]).isin(complete)
+
+
+def chosen_rows(table: pd.DataFrame, terms: Sequence[str] | None, truth: str | None) -> np.ndarray:
+    """Rows of these coefficients (all when None) with a truth that is ``zero`` or ``nonzero`` (any when None), bool ``[rows]``."""
+    chosen = np.ones(len(table), bool)
+    if terms is not None:
+        known = list(map(str, pd.unique(table["term"].astype(str))))
+        chosen &= table["term"].isin([choose("term", term, known) for term in terms]).to_numpy()
+    if truth is not None:
+        chosen &= (table["truth"] == 0).to_numpy() == (choose("truth", truth, TRUTHS) == "zero")
+    return chosen
 
 
 def dataset_code(table: pd.DataFrame) -> np.ndarray:

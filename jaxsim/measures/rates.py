@@ -7,15 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.combine import lines_of, tabulate
+from jaxsim.measures.combine import by_line, lines_of, tabulate
+from jaxsim.measures.measure import Measure, Rate, Recipe, measure_all
 from jaxsim.measures.policy import is_usable, require
-from jaxsim.measures.sample import rate_of
+from jaxsim.measures.sample import Array, Rows
 from jaxsim.status import Status
+
+EVENTS = ("convergence", "singular", "failure", "success")
+MEASURES: dict[str, Measure] = {name: Rate(name) for name in EVENTS}
+RECIPE = Recipe(measures=MEASURES, means=EVENTS, products=(), around={})
 
 
 def is_success(fits: pd.DataFrame) -> np.ndarray:
     """The 2019 study's ``Fit_success``, lme4's "no warning": converged and not singular, bool ``[rows]``."""
     return (is_usable(fits) & fits["converged"] & ~fits["singular"]).to_numpy(bool)
+
+
+def fit_rows(fits: pd.DataFrame, code: Array) -> Rows:
+    """Whether each event of ``EVENTS`` happened in each fit, 0 or 1."""
+    events = (fits["converged"].to_numpy(bool), fits["singular"].to_numpy(bool), ~is_usable(fits), is_success(fits))
+    return Rows(code, {name: event.astype(float) for name, event in zip(EVENTS, events, strict=True)})
 
 
 def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -35,19 +46,10 @@ def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """
     require(fits, [*by, "cell", "replicate", "model", "status", "converged", "singular"], "fits")
     lines = lines_of(fits, by, ("cell", "model"))
-    failure = ~is_usable(fits)
-    events = {
-        "convergence": fits["converged"].to_numpy(bool),
-        "singular": fits["singular"].to_numpy(bool),
-        "failure": failure,
-        "success": is_success(fits),
-    }
-    failed = lines.per_line(failure)
-    parts = [
-        tabulate(lines, name, rate_of(lines.strata, event)).assign(n_failed=failed, _order=np.arange(lines.count))
-        for name, event in events.items()
-    ]
-    return pd.concat(parts, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True).drop(columns="_order")
+    rows = fit_rows(fits, lines.strata.code)
+    failed = lines.per_line(rows["failure"] == 1)
+    found = measure_all(RECIPE, rows, lines.strata.count, EVENTS)
+    return by_line([tabulate(lines, name, measured).assign(n_failed=failed) for name, measured in found.items()])
 
 
 def reasons(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -1,13 +1,18 @@
-"""What measures are computed from: usable rows in strata, one estimate per dataset in each."""
+"""What measures are computed from: rows in strata, one row per dataset in each, and the statistics of a row."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 Array = np.ndarray
+NUMBERS = ("estimate", "truth", "std_error", "p_value", "conf_low", "conf_high")
+# A p value that is alpha but for rounding is alpha.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -26,72 +31,44 @@ class Strata:
         """Rows of each stratum, ``[K]``."""
         return np.bincount(self.code, minlength=self.count)
 
-    def mean(self, values: Array) -> Array:
-        """Mean of each stratum, ``[K]``; NaN for an empty one."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.bincount(self.code, values, self.count) / self.size
-
-    def centred(self, values: Array) -> Array:
-        """Values less the mean of their stratum, ``[rows]``."""
-        with np.errstate(invalid="ignore"):  # infinite limits of intervals have an infinite mean, and no spread
-            return values - self.mean(values)[self.code]
-
-    def sd(self, values: Array) -> Array:
-        """Sample standard deviation (divisor n - 1), ``[K]``; NaN with fewer than two rows."""
-        total = np.bincount(self.code, self.centred(values) ** 2, self.count)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.size > 1, np.sqrt(total / (self.size - 1)), np.nan)
-
-    def error_of_mean(self, values: Array) -> Array:
-        """Monte Carlo standard error of the mean, ``sd / sqrt(n)``, ``[K]``."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.sd(values) / np.sqrt(self.size)
-
 
 @dataclass(frozen=True)
-class Sample:
-    """Usable rows of an estimates table, ``[rows]`` each, with their strata; ``alpha`` is the level of the tests."""
-
-    strata: Strata
-    estimate: Array
-    truth: Array
-    std_error: Array
-    p_value: Array
-    conf_low: Array
-    conf_high: Array
-    alpha: float
-
-    @cached_property
-    def error(self) -> Array:
-        """Estimate less truth; the truth may differ from dataset to dataset."""
-        return self.estimate - self.truth
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One measure in every stratum.
+class Rows:
+    """Rows that count, with what measures are made of.
 
     Attributes:
-        value, mcse: ``[K]``; the error by the published formula.
-        influence: what each row contributes, ``[rows]``, centred in its stratum and scaled so that the error is about its
-            ``sd / sqrt(n)``: what averages over strata need, because their datasets may be the same.
-        is_rate: asks for Wilson intervals.
+        code: stratum of each row, ``[rows]``.
+        values: statistics by name, ``[rows]`` each, such as ``error`` or ``covers`` (a proportion's are 0 and 1).
     """
 
-    value: Array
-    mcse: Array
-    influence: Array
-    is_rate: bool = False
+    code: Array
+    values: Mapping[str, Array]
+
+    def __getitem__(self, name: str) -> Array:
+        return self.values[name]
 
 
-def mean_of(strata: Strata, values: Array) -> Measured:
-    """A measure that is a plain mean."""
-    return Measured(strata.mean(values), strata.error_of_mean(values), strata.centred(values))
+def numbers_of(table: pd.DataFrame) -> dict[str, Array]:
+    """The columns ``NUMBERS`` of an estimates table, ``[rows]`` each."""
+    return {name: table[name].to_numpy(float) for name in NUMBERS}
 
 
-def rate_of(strata: Strata, event: Array) -> Measured:
-    """A measure that is a proportion; error ``sqrt(p (1 - p) / n)``."""
-    rate = strata.mean(event.astype(float))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mcse = np.sqrt(rate * (1 - rate) / strata.size)
-    return Measured(rate, mcse, strata.centred(event.astype(float)), is_rate=True)
+def estimate_rows(numbers: Mapping[str, Array], code: Array, alpha: float) -> Rows:
+    """Statistics of rows of an estimates table, of its columns ``NUMBERS``; tests are at level ``alpha``.
+
+    The truth may differ from dataset to dataset. ``covers`` says whether the interval contains it; ``rejects`` whether
+    ``p <= alpha`` (resampled p values may be equal to it, and their intervals then exclude zero).
+    """
+    error, truth = numbers["estimate"] - numbers["truth"], numbers["truth"]
+    low, high = numbers["conf_low"], numbers["conf_high"]
+    found = {
+        "error": error,
+        "absolute_error": np.abs(error),
+        "squared_error": error**2,
+        "variance": numbers["std_error"] ** 2,
+        "width": high - low,
+        "covers": ((low <= truth) & (truth <= high)).astype(float),
+        "rejects": (numbers["p_value"] <= alpha + ROUNDING).astype(float),
+        "null": (truth == 0).astype(float),
+    }
+    return Rows(code, {**numbers, **found})

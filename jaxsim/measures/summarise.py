@@ -1,4 +1,4 @@
-"""The table of performance measures."""
+"""The table of performance measures of estimates that are in memory: the definition that streaming reproduces."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, choose
-from jaxsim.measures.catalogue import CATALOGUE
-from jaxsim.measures.combine import Lines, lines_of, tabulate
-from jaxsim.measures.policy import is_counted, is_usable, require
-from jaxsim.measures.sample import Sample
+from jaxsim.measures.catalogue import CATALOGUE, RECIPE
+from jaxsim.measures.combine import by_line, lines_of, tabulate
+from jaxsim.measures.measure import measure_all
+from jaxsim.measures.policy import chosen_rows, is_counted, is_usable, require
+from jaxsim.measures.sample import NUMBERS, estimate_rows, numbers_of
 
 # What is never mixed: measures are computed for one coefficient of one strategy in one cell, and then averaged.
 STRATUM = ("cell", "model", "term")
-NUMBERS = ("estimate", "truth", "std_error", "p_value", "conf_low", "conf_high")
+COLUMNS = ("measure", "kind", "value", "mcse", "low", "high", "n_used", "n_failed", "policy")
 
 
 def summarise(
@@ -25,6 +26,8 @@ def summarise(
     policy: str = "available",
     alpha: float = 0.05,
     measures: Sequence[str] | None = None,
+    terms: Sequence[str] | None = None,
+    truth: str | None = None,
 ) -> pd.DataFrame:
     """Performance measures with their Monte Carlo errors.
 
@@ -37,35 +40,43 @@ def summarise(
         policy: ``available`` uses every usable fit, ``listwise`` only datasets that every strategy could fit.
         alpha: level of the tests behind ``rejection``.
         measures: some of the names in ``CATALOGUE``; all when None.
+        terms: coefficients that count; all when None.
+        truth: ``zero`` or ``nonzero`` keeps the rows whose true value is zero, or is not: rejecting the first is an error of
+            type I, rejecting the second is power. Which datasets are complete is judged before.
 
     Returns:
         One row per line and measure: ``*by, measure, kind, value, mcse, low, high, n_used, n_failed, policy``. ``low`` and
         ``high`` are 95% Monte Carlo limits (Wilson's for rates). ``n_used`` rows were counted; ``n_failed`` are those whose fit
         failed. ``kind`` says for ``rejection`` whether the truth is never zero (``power``), always (``type_one_error``) or
-        ``mixed``; it is empty for other measures. A line without a usable fit stays, with NaN.
+        ``mixed``; it is empty for other measures. A line without a usable fit stays, with NaN. No line at all where no row has
+        such a truth.
 
     Raises:
-        InputError: for an unknown column, measure or policy, a level outside (0, 1), or an empty table.
+        InputError: for an unknown column, measure, policy, term or truth, a level outside (0, 1), or an empty table.
     """
     require(estimates, [*by, *NUMBERS, *STRATUM, "replicate", "status"], "estimates")
+    names = check_options(alpha, measures)
+    counted, kept = is_counted(estimates, policy), chosen_rows(estimates, terms, truth)
+    estimates, counted = estimates[kept], counted[kept]
+    every = lines_of(estimates, by, STRATUM)
+    lines = every.keep(counted)
+    rows = estimate_rows(numbers_of(estimates[counted]), lines.strata.code, alpha)
+    found = measure_all(RECIPE, rows, lines.strata.count, names)
+    failed, kind = every.per_line(~is_usable(estimates)), kinds(lines.per_line(), lines.per_line(rows["null"] == 1))
+    parts = [
+        tabulate(lines, name, found[name]).assign(kind=kind if name == "rejection" else "", n_failed=failed, policy=policy)
+        for name in names
+    ]
+    return by_line(parts)[[*by, *COLUMNS]]
+
+
+def check_options(alpha: float, measures: Sequence[str] | None) -> list[str]:
+    """The measures asked for; raises :class:`InputError` for one that is not known, or a level outside (0, 1)."""
     if not 0 < alpha < 1:
         raise InputError(f"alpha={alpha}: give a number between 0 and 1, such as 0.05.")
-    names = [choose("measure", name, CATALOGUE) for name in (CATALOGUE if measures is None else measures)]
-    every = lines_of(estimates, by, STRATUM)
-    counted = is_counted(estimates, policy)
-    lines, used = every.keep(counted), estimates[counted]
-    sample = Sample(strata=lines.strata, alpha=alpha, **{name: used[name].to_numpy(float) for name in NUMBERS})
-    failed = every.per_line(~is_usable(estimates))
-    parts = []
-    for name in names:
-        kind = _kinds(lines, sample) if name == "rejection" else ""
-        part = tabulate(lines, name, CATALOGUE[name](sample))
-        parts.append(part.assign(kind=kind, n_failed=failed, policy=policy, _order=np.arange(lines.count)))
-    columns = [*by, "measure", "kind", "value", "mcse", "low", "high", "n_used", "n_failed", "policy"]
-    return pd.concat(parts, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True)[columns]
+    return [choose("measure", name, CATALOGUE) for name in (CATALOGUE if measures is None else measures)]
 
 
-def _kinds(lines: Lines, sample: Sample) -> np.ndarray:
-    """What a rejection rate is, ``[lines]``."""
-    zero, n = lines.per_line(sample.truth == 0), lines.per_line()
-    return np.select([n == 0, zero == n, zero == 0], ["", "type_one_error", "power"], default="mixed")
+def kinds(used: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """What the rejection rates of lines are that count ``used`` rows, ``null`` of them with a truth of zero, ``[lines]``."""
+    return np.select([used == 0, null == used, null == 0], ["", "type_one_error", "power"], default="mixed")

@@ -46,7 +46,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("cells", f"{len(study.cells):,}"),
         ("datasets per cell", f"{study.replicates:,}"),
         ("datasets", datasets),
-        ("fits", f"{len(results.fits):,}"),
+        ("fits", f"{results.rates([])['n_used'].iloc[0]:,}"),
         ("seed", str(study.seed)),
         ("confidence level", f"{study.conf_level:g}"),
     ]
@@ -92,7 +92,7 @@ def headlines(numbers: Numbers) -> list[Table]:
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
     found = []
     for policy in chosen:
-        wide = headline(results.estimates, results.fits, policy)
+        wide = headline(results.performance, policy)
         rows = [[str(model), *map(str, line)] for model, line in zip(wide.index, wide.to_numpy(), strict=True)]
         found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, wide.columns)], rows))
     return found
@@ -101,7 +101,7 @@ def headlines(numbers: Numbers) -> list[Table]:
 def by_term(numbers: Numbers) -> Table:
     """The same for each coefficient."""
     results = numbers.results
-    long = main_measures(results.estimates, ["term", "model"], numbers.policy)
+    long = main_measures(results.performance, ["term", "model"], numbers.policy)
     shown = [name for name in SHOWN if name in set(long["measure"])]
     rows = _wide(long, ["term", "model"], shown)
     order = {term: i for i, term in enumerate(results.study.process.terms)}
@@ -119,7 +119,7 @@ def rates(results: Results) -> Table:
 
 def reasons(results: Results) -> Table | None:
     """Fits that did not simply converge, by status; None if there are none."""
-    table = measures.reasons(results.fits, ["model"])
+    table = results.reasons(["model"])
     table = table[table["status"].astype(str) != "ok"]
     if table.empty:
         return None

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from jaxsim import measures
 from jaxsim.design import Study
+from jaxsim.errors import choose
+from jaxsim.measures.stream import Performance
+from jaxsim.measures.stream.cells import chosen_cells
+from jaxsim.measures.stream.layout import slices
 from jaxsim.store.folder import Folder
+
+if TYPE_CHECKING:
+    import xarray
 
 
 class Results:
@@ -80,27 +87,79 @@ class Results:
         """Records of the sessions that computed these results, oldest first."""
         return self.folder.provenance()
 
-    def measures(self, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
-        """Performance measures with their Monte Carlo errors; see :func:`jaxsim.measures.summarise` for the options.
+    def frames(
+        self,
+        table: str,
+        columns: Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        replicates: int | None = None,
+        datasets: int = 4096,
+    ) -> Iterator[pd.DataFrame]:
+        """``estimates`` or ``fits`` in parts, every dataset whole in one of them.
 
         Args:
-            by: columns to group by; the model, the grid's factors and the term when None.
+            table: which of the two.
+            columns: that are wanted; all when None.
+            where: levels of factors, such as ``{"n_groups": [10, 30]}``; all cells when None.
+            replicates: only the first so many of each cell; all when None.
+            datasets: of a part, at most.
         """
-        groups = ["model", *self.factors, "term"] if by is None else list(by)
-        return measures.summarise(self.estimates, groups, **options)
+        found = {"estimates": lambda: self.estimates, "fits": lambda: self.fits}[choose("table", table, ("estimates", "fits"))]()
+        if where:
+            found = found[found["cell"].isin(chosen_cells(self.cells, where))]
+        if replicates is not None:
+            found = found[found["replicate"] < replicates]
+        yield from slices(found if columns is None else found[list(columns)], datasets)
 
-    def rates(self, by: Sequence[str] | None = None) -> pd.DataFrame:
+    @functools.cached_property
+    def performance(self) -> Performance:
+        """Measures of these results, computed from :meth:`frames`: memory does not grow with the number of datasets."""
+        study, terms = self.study, self.study.process.terms
+        mixed = [e.name for e in study.estimators if e.random_columns(terms)]
+        return Performance(self.frames, self.cells, [e.name for e in study.estimators], terms, mixed)
+
+    def measures(self, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
+        """Performance measures with their Monte Carlo errors.
+
+        Args:
+            by: columns that define the lines, of ``model``, the factors, ``cell`` and ``term``; all but the cell when None.
+            options: ``policy``, ``alpha``, ``measures``, ``terms``, ``truth`` and ``where``; see
+                :meth:`jaxsim.measures.stream.Performance.measures`.
+        """
+        return self.performance.measures(by, **options)
+
+    def rates(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Convergence, singular, failure and success rates; by model and the grid's factors when ``by`` is None."""
-        return measures.rates(self.fits, ["model", *self.factors] if by is None else list(by))
+        return self.performance.rates(by, where)
 
-    def reasons(self, by: Sequence[str] | None = None) -> pd.DataFrame:
+    def reasons(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """How many fits ended with each status; by model and the grid's factors when ``by`` is None."""
-        return measures.reasons(self.fits, ["model", *self.factors] if by is None else list(by))
+        return self.performance.reasons(by, where)
 
     def paired(self, reference: str, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """Differences of every model to ``reference`` on the same datasets; see :func:`jaxsim.measures.paired`."""
-        groups = [*self.factors, "term"] if by is None else list(by)
-        return measures.paired(self.estimates, groups, reference, **options)
+        return self.performance.paired(reference, by, **options)
+
+    def compare(self, a: str, b: str, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
+        """Strategy ``a`` less strategy ``b`` on the same datasets: is one better, and by how much?
+
+        Most of the luck of the draw cancels in the difference, so its Monte Carlo error (``mcse``, and the limits ``low`` and
+        ``high``) is often a fraction of what the errors of the two beside each other suggest:
+        ``results.compare("lmer", "lm2", by=["n_groups"])``. See :meth:`jaxsim.measures.stream.Performance.compare`.
+        """
+        return self.performance.compare(a, b, by, **options)
+
+    def to_xarray(self, by: Sequence[str] | None = None, **options: Any) -> xarray.Dataset:
+        """Measures as labelled arrays, a dimension for the measure, the model, each factor and the term.
+
+        ``results.to_xarray().value.sel(measure="coverage", model="lmer", term="IV1")``; variables ``value, mcse, low, high, n_used,
+        n_failed``. Needs xarray: ``pip install 'jaxsim-studies[xarray]'``.
+
+        Args:
+            by: dimensions; as in :meth:`measures`.
+            options: as there.
+        """
+        return self.performance.to_xarray(by, **options)
 
     def seed_post(self) -> pd.DataFrame:
         """One row a fit, with the columns of the 2019 study; see :func:`jaxsim.measures.seed_post`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -58,29 +59,34 @@ class Numbers:
         return self.terms or terms[1:] or terms
 
     @functools.cached_property
-    def shown_estimates(self) -> pd.DataFrame:
-        """Rows of the estimates that figures show."""
-        table = self.results.estimates
-        return table[table["term"].isin(self.shown)]
+    def shown_truths(self) -> pd.DataFrame:
+        """``term`` and ``truth`` of the shown coefficients of every dataset, once: they are the same for all strategies."""
+        parts = []
+        for frame in self.results.frames("estimates", ["cell", "replicate", "model", "term", "truth"]):
+            first = frame.drop_duplicates(["cell", "replicate", "term"])
+            parts.append(first.loc[first["term"].isin(self.shown), ["term", "truth"]])
+        return pd.concat(parts, ignore_index=True)
 
     def estimates_where(self, *, truth_is_zero: bool) -> pd.DataFrame:
-        """Those whose true value is zero (rejecting it is an error of type I), or those whose is not (rejecting it is power)."""
-        table = self.shown_estimates
+        """Truths that are zero (rejecting them is an error of type I), or those that are not (rejecting them is power)."""
+        table = self.shown_truths
         return table[(table["truth"] == 0) == truth_is_zero]
 
     @functools.cached_property
     def performance(self) -> pd.DataFrame:
         """Measures in ``SHOWN`` of the shown terms, by strategy and the layout's factors."""
         by = ["model", *self.layout.by]
-        return measures.summarise(self.shown_estimates, by, policy=self.policy, measures=SHOWN)
+        return self.results.measures(by, policy=self.policy, measures=SHOWN, terms=self.shown)
 
     def measure(self, name: str) -> pd.DataFrame:
         """One measure's lines of :attr:`performance`."""
         return self.performance[self.performance["measure"] == name]
 
     def rejection(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Rejection rates in some rows of the estimates at level ``ALPHA``, by strategy and the layout's factors."""
-        return measures.summarise(table, ["model", *self.layout.by], policy=self.policy, measures=["rejection"], alpha=ALPHA)
+        """Rejection rates where the truth is zero, or is not, as in ``table``; at level ``ALPHA``, by strategy and factors."""
+        truth = "zero" if (table["truth"] == 0).all() else "nonzero"
+        options: dict[str, Any] = {"policy": self.policy, "alpha": ALPHA, "terms": self.shown, "truth": truth}
+        return self.results.measures(["model", *self.layout.by], measures=["rejection"], **options)
 
     @functools.cached_property
     def rates(self) -> pd.DataFrame:
@@ -100,7 +106,7 @@ class Numbers:
 
     def paired(self, measure: str) -> pd.DataFrame:
         """Paired differences of the shown terms to :attr:`reference`; needs two strategies."""
-        table = measures.paired(self.shown_estimates, self.layout.by, self.reference, policy=self.policy)
+        table = self.results.paired(self.reference, self.layout.by, policy=self.policy, terms=self.shown)
         return table[table["measure"] == measure]
 
     def note(self, table: pd.DataFrame | None = None) -> str:

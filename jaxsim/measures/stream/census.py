@@ -1,0 +1,67 @@
+"""How many rows there are of each stratum, usable or not: what is in the tables, before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxsim.measures.sample import Array
+from jaxsim.measures.stream.layout import Layout, Place
+
+
+@dataclass(frozen=True)
+class Census:
+    """Counts of rows.
+
+    Attributes:
+        rows: by stratum and whether the truth is zero (0 no, 1 yes), ``[C, S, 2]``.
+        usable: those of a fit that gave an answer, ``[C, S, 2]``.
+        datasets: ``[C]``.
+    """
+
+    rows: Array
+    usable: Array
+    datasets: Array
+
+    @property
+    def wanted(self) -> Array:
+        """Rows of a dataset that every strategy could fit, ``[C]``."""
+        return (self.rows.sum(axis=2) > 0).sum(axis=1)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every strategy fitted every dataset, so that the policies are the same."""
+        rows = self.rows.sum(axis=2)
+        every = np.where(rows > 0, self.datasets[:, None], 0)
+        return bool((self.usable.sum(axis=2) == every).all())
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the truth of some stratum is zero in some datasets and not in others."""
+        return bool((self.rows > 0).all(axis=2).any())
+
+
+class Counter:
+    """Takes a census frame by frame."""
+
+    def __init__(self, layout: Layout) -> None:
+        shape = (len(layout.cells), layout.columns, 2)
+        self.census = Census(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape[0], np.int64))
+
+    def add(self, place: Place, usable: Array, null: Array) -> None:
+        """Count the rows of a frame: whether their fits are usable, and whether their truths are zero, bool ``[rows]`` each."""
+        code, census = place.code * 2 + null, self.census
+        census.rows[place.cells] += _counts(code, place)
+        census.usable[place.cells] += _counts(code[usable], place)
+        census.datasets[place.cells] += np.bincount(place.dataset_cell, minlength=len(place.cells))
+
+
+def complete_rows(place: Place, usable: Array, census: Census) -> Array:
+    """Rows of datasets that every strategy could fit, as :func:`jaxsim.measures.policy.is_counted` says, bool ``[rows]``."""
+    found = np.bincount(place.dataset[usable], minlength=place.datasets)
+    return (found == census.wanted[place.cells][place.dataset_cell])[place.dataset]
+
+
+def _counts(code: Array, place: Place) -> Array:
+    return np.bincount(code, minlength=2 * len(place.strata)).reshape(len(place.cells), place.layout.columns, 2)

@@ -1,0 +1,258 @@
+"""Tables of measures of a source that is read frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.errors import InputError, choose
+from jaxsim.measures import differences
+from jaxsim.measures.catalogue import CATALOGUE, RECIPE
+from jaxsim.measures.combine import by_line
+from jaxsim.measures.paired import COLUMNS as PAIRED_COLUMNS
+from jaxsim.measures.paired import check_comparison
+from jaxsim.measures.rates import EVENTS, MEASURES
+from jaxsim.measures.sample import Array
+from jaxsim.measures.stream.cells import chosen_cells
+from jaxsim.measures.stream.layout import Layout, slices
+from jaxsim.measures.stream.lines import Strata, labelled, measure_lines, strata_of
+from jaxsim.measures.stream.scan import Choice, Frames, Scan
+from jaxsim.measures.stream.selection import select
+from jaxsim.measures.summarise import COLUMNS, check_options, kinds
+from jaxsim.status import LABELS, Status
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Performance:
+    """Measures of a study's results: the numbers of :func:`jaxsim.measures.summarise`, ``paired``, ``rates`` and ``reasons``.
+
+    The frames are read three times (seldom four) for all tables of one policy and level, and what was accumulated is kept: see
+    :mod:`jaxsim.measures.stream.moments`. Memory depends on the number of cells, strategies and coefficients, not of datasets.
+
+    Args:
+        frames: called as ``frames(table, columns=[..], where={..} or None)`` with ``estimates`` or ``fits``, gives an iterator of
+            DataFrames; each dataset (cell and replicate) must lie whole within one of them. Called again for every look.
+        cells: one row a cell: ``cell`` and its conditions.
+        models, terms: labels of the strategies and coefficients, in the order they are shown.
+        mixed: those of the strategies that are mixed models, and may be singular.
+    """
+
+    def __init__(
+        self, frames: Frames, cells: pd.DataFrame, models: Sequence[str], terms: Sequence[str], mixed: Sequence[str] = ()
+    ) -> None:
+        self.frames = frames
+        self.cells = cells.sort_values("cell", ignore_index=True)
+        self.models, self.terms, self.mixed = tuple(models), tuple(terms), tuple(mixed)
+        self._scans: dict[tuple[int, ...] | None, Scan] = {}
+
+    @classmethod
+    def of_tables(
+        cls, estimates: pd.DataFrame, fits: pd.DataFrame, factors: Sequence[str] = (), datasets: int = 4096
+    ) -> Performance:
+        """Of tables in memory, read in frames of so many datasets."""
+        tables = {"estimates": estimates, "fits": fits}
+
+        def frames(table: str, columns: Sequence[str], where: object = None) -> Iterable[pd.DataFrame]:
+            return slices(tables[table][list(columns)], datasets)
+
+        cells = fits[["cell", *factors]].drop_duplicates("cell")
+        models, terms = (_labels(table[name]) for table, name in ((fits, "model"), (estimates, "term")))
+        components = fits.filter(regex="^sd_").notna().any(axis=1)
+        return cls(frames, cells, models, terms, sorted(set(fits.loc[components, "model"].astype(str))))
+
+    @cached_property
+    def factors(self) -> tuple[str, ...]:
+        """Columns of ``cells`` other than its number."""
+        return tuple(str(name) for name in self.cells.columns if name != "cell")
+
+    def measures(
+        self,
+        by: Sequence[str] | None = None,
+        *,
+        policy: str = "available",
+        alpha: float = 0.05,
+        measures: Sequence[str] | None = None,
+        terms: Sequence[str] | None = None,
+        truth: str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Performance measures with their Monte Carlo errors, as :func:`jaxsim.measures.summarise` defines them.
+
+        Args:
+            by: columns that define the lines, of ``model``, the grid's factors, ``cell`` and ``term``; the model, the factors and
+                the term when None.
+            policy, alpha, measures, terms, truth: as in :func:`jaxsim.measures.summarise`.
+            where: levels of factors that count, such as ``{"n_groups": 10}`` or ``{"n_groups": [10, 30]}``.
+
+        Raises:
+            InputError: for an option that is not known, or where there are no estimates.
+        """
+        groups = self._groups(by, ("model", "cell", *self.factors, "term"), ("model", *self.factors, "term"))
+        names = check_options(alpha, measures)
+        scan = self._scan(where)
+        selection = select(scan, Choice(policy, alpha), terms, truth).of_cells(self._wanted(scan, where))
+        strata = strata_of(scan.layout, self._cells_of(scan), selection.shown, groups)
+        moments = scan.moments(selection.choice, bool(RECIPE.late & set(names)), strata.is_pooled)
+        used, failed = _whole(strata.sum(moments.size)), _whole(strata.sum(selection.failed))
+        kind = kinds(used, _whole(strata.sum(moments.total("null"))))
+        parts = [
+            measure_lines(name, CATALOGUE[name], moments, strata).assign(
+                kind=kind if name == "rejection" else "", n_used=used, n_failed=failed, policy=policy
+            )
+            for name in names
+        ]
+        return by_line(parts)[[*groups, *COLUMNS]]
+
+    def paired(
+        self,
+        reference: str,
+        by: Sequence[str] | None = None,
+        *,
+        policy: str = "listwise",
+        alpha: float = 0.05,
+        terms: Sequence[str] | None = None,
+        truth: str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> pd.DataFrame:
+        """Differences of every model to ``reference`` on the same datasets, as :func:`jaxsim.measures.paired` defines them.
+
+        Args:
+            reference: label of the strategy that is subtracted.
+            by: columns that define the lines, of the grid's factors, ``cell`` and ``term``; the factors and the term when None.
+            policy, alpha, terms, truth, where: as in :meth:`measures`.
+
+        Raises:
+            InputError: as there; and for ``model`` in ``by`` or an unknown reference.
+        """
+        check_options(alpha, None)
+        check_comparison(by or (), reference, self.models)
+        groups = self._groups(by, ("cell", *self.factors, "term"), (*self.factors, "term"))
+        scan = self._scan(where)
+        selection = select(scan, Choice(policy, alpha, reference=reference), terms, truth).of_cells(self._wanted(scan, where))
+        parts = []
+        for number, model in enumerate(self.models):
+            own = selection.shown & (np.arange(scan.layout.columns) // len(self.terms) == number)
+            if model == reference or not own.any():
+                continue
+            strata = strata_of(scan.layout, self._cells_of(scan), own, groups)
+            moments = scan.moments(selection.choice, False, strata.is_pooled)
+            counts = {"n_used": _whole(strata.sum(moments.size)), "n_failed": _whole(strata.sum(selection.rows - moments.size))}
+            lines = [measure_lines(name, m, moments, strata).assign(**counts) for name, m in differences.CATALOGUE.items()]
+            parts.append(by_line(lines).assign(model=model))
+        columns = ["model", "reference", *groups, *PAIRED_COLUMNS]
+        if not parts:
+            return pd.DataFrame(columns=columns)
+        return pd.concat(parts, ignore_index=True).assign(reference=reference, policy=policy)[columns]
+
+    def compare(
+        self, a: str, b: str, by: Sequence[str] | None = None, *, policy: str = "available", **options: Any
+    ) -> pd.DataFrame:
+        """Strategy ``a`` less strategy ``b`` on the same datasets: is one better, and by how much?
+
+        Both were fitted to the same datasets, so most of the luck of the draw cancels in the difference: its Monte Carlo error is
+        that of the per-dataset differences, often a fraction of what the two errors beside each other suggest. A difference more
+        than two of its errors from zero (``low`` and ``high`` on one side) is one that more replicates would not undo.
+
+        >>> results.compare("lmer", "lm2", by=["n_groups"]).query("measure == 'rmse'")  # doctest: +SKIP
+
+        Args:
+            a, b: labels of the two.
+            by: columns that define the lines, of the grid's factors, ``cell`` and ``term``; the factors and the term when None.
+            policy: ``available`` (default) counts datasets that these two could fit; ``listwise`` those that all could.
+            options: ``alpha``, ``terms``, ``truth`` and ``where``, as in :meth:`measures`.
+
+        Returns:
+            One row per line and measure: ``model, reference, *by, measure, value, mcse, low, high, n_used, n_failed, policy``.
+            ``bias``, ``absolute_error``, ``mse``, ``rmse``, ``std_error``, ``coverage`` and ``rejection`` are differences
+            ``a - b``; ``relative_precision`` is the percentage by which ``a`` is more precise than ``b``.
+
+        Raises:
+            InputError: for a label that is not known, or the same twice.
+        """
+        choose("strategy", a, self.models)
+        if a == b:
+            raise InputError(f"compare({a!r}, {b!r}): a strategy does not differ from itself; give two.")
+        table = self.paired(b, by, policy=policy, **options)
+        return table[table["model"] == a].reset_index(drop=True)
+
+    def rates(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Convergence, singular, failure and success rates, as :func:`jaxsim.measures.rates`; by model and factors when None."""
+        groups = self._groups(by, ("model", "cell", *self.factors), ("model", *self.factors))
+        scan = self._scan(where)
+        strata = self._fit_strata(scan, scan.rates(False).size, groups, where)
+        moments = scan.rates(strata.is_pooled)
+        counts = {"n_used": _whole(strata.sum(moments.size)), "n_failed": _whole(strata.sum(moments.total("failure")))}
+        return by_line([measure_lines(name, MEASURES[name], moments, strata).assign(**counts) for name in EVENTS])
+
+    def reasons(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """How many fits ended with each status, as :func:`jaxsim.measures.reasons`; by model and factors when None."""
+        groups = self._groups(by, ("model", "cell", *self.factors), ("model", *self.factors))
+        scan = self._scan(where)
+        strata = self._fit_strata(scan, scan.statuses.sum(axis=2), groups, where)
+        n = np.stack([strata.sum(scan.statuses[:, :, code]) for code in range(len(LABELS))], axis=1)
+        line, code = np.nonzero(n)
+        table = strata.table.iloc[line].reset_index(drop=True)
+        status = labelled(code, LABELS)
+        return table.assign(status=status, n=_whole(n[line, code]), message=[Status(int(c)).message for c in code])
+
+    def to_xarray(self, by: Sequence[str] | None = None, **options: Any) -> xarray.Dataset:
+        """Measures as labelled arrays; see :func:`jaxsim.measures.labelled.to_xarray`."""
+        from jaxsim.measures.labelled import to_xarray  # noqa: PLC0415 - xarray is an extra
+
+        groups = self._groups(by, ("model", "cell", *self.factors, "term"), ("model", *self.factors, "term"))
+        levels = {name: list(pd.unique(self.cells[name])) for name in ("cell", *self.factors)}
+        return to_xarray(self.measures(groups, **options), groups, levels | {"model": self.models, "term": self.terms})
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Cells, coefficients and datasets that there are estimates of."""
+        census = self._scan(None).census
+        rows = census.rows.sum(axis=2).reshape(len(census.rows), len(self.models), len(self.terms))
+        return int((census.datasets > 0).sum()), int(rows.any(axis=(0, 1)).sum()), int(census.datasets.sum())
+
+    def _scan(self, where: Mapping[str, Any] | None) -> Scan:
+        """Of all cells if that has begun or is meant, else of these cells only, so that no others are read."""
+        cells = chosen_cells(self.cells, where) if where else None
+        if cells is None or (None in self._scans and self._scans[None].has_begun):
+            cells, where = None, None
+        if cells not in self._scans:
+            numbers = self.cells["cell"].to_numpy(np.int64) if cells is None else np.array(cells, np.int64)
+            self._scans[cells] = Scan(self.frames, Layout(numbers, self.models, self.terms), where or None)
+        return self._scans[cells]
+
+    def _cells_of(self, scan: Scan) -> pd.DataFrame:
+        return self.cells[self.cells["cell"].isin(scan.layout.cells)].reset_index(drop=True)
+
+    def _wanted(self, scan: Scan, where: Mapping[str, Any] | None) -> Array:
+        """Which cells of a scan count, bool ``[C]``."""
+        return np.isin(scan.layout.cells, chosen_cells(self.cells, where or {}))
+
+    def _fit_strata(self, scan: Scan, size: Array, groups: list[str], where: Mapping[str, Any] | None) -> Strata:
+        if not size.any():
+            raise InputError("the fits table is empty: there is nothing to measure.")
+        return strata_of(scan.fits_layout, self._cells_of(scan), (size > 0) & self._wanted(scan, where)[:, None], groups)
+
+    def _groups(self, by: Sequence[str] | None, allowed: Sequence[str], default: Sequence[str]) -> list[str]:
+        for name in by or ():
+            if name not in allowed:
+                raise InputError(
+                    f"{name!r} is not a column that lines can be made of; use {', '.join(allowed)}. For any other column there is "
+                    "jaxsim.measures.summarise(results.estimates, by), in memory."
+                )
+        return list(default if by is None else by)
+
+
+def _whole(values: Array) -> Array:
+    return np.rint(values).astype(np.int64)
+
+
+def _labels(column: pd.Series) -> list[str]:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return list(map(str, column.cat.categories))
+    return list(map(str, pd.unique(column)))
