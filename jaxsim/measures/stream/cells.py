@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, choose
@@ -37,4 +38,5 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
 
 
 def _shown(level: Any) -> Any:
+    level = level.item() if isinstance(level, np.generic) else level
     return level if isinstance(level, int | float | str) else str(level)
