@@ -14,8 +14,9 @@ from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError
 from jaxsim.status import Status
 
-# Datasets resampled at a time: each holds an array of draws by groups, which must stay in cache.
-RESAMPLED_TOGETHER = 16
+# Datasets resampled at a time. One on CPU: each holds an array of draws by groups, which must stay in cache, and loops over several
+# datasets are cut into vectors at places that depend on a dataset's place, which shows in the last bit.
+RESAMPLED_TOGETHER = {"cpu": 1, "gpu": 256}
 
 
 @partial(
@@ -165,6 +166,10 @@ class Strategy(abc.ABC):
         """Names of the columns with random effects given those with fixed ones; empty for a method without variance components."""
         return ()
 
+    def wanted(self, replicates: int) -> int:
+        """How many of a cell's first so many replicates are fitted: all of them, unless the strategy says otherwise."""
+        return replicates
+
     def check(self, terms: tuple[str, ...]) -> None:  # noqa: B027 - most strategies can analyse any
         """Raise :class:`InputError` if the strategy cannot analyse data with these terms (intercept first)."""
 
@@ -176,6 +181,11 @@ class Estimator(Strategy):
     @property
     def resamples(self) -> bool:
         """Whether the fit draws random numbers, and so needs a :class:`Resampling`."""
+        return False
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether the fit is a formula without iterations, which float32 can carry for screening."""
         return False
 
     @abc.abstractmethod
@@ -205,12 +215,18 @@ def _resample_batch(estimator: Estimator, data: CrossProducts, resampling: Resam
     def one(data: CrossProducts, key: jax.Array) -> Fit:
         return estimator.fit(data, Resampling(key, resampling.conf_level))
 
+    def fitted(data: CrossProducts, keys: jax.Array) -> Fit:
+        return jax.vmap(one)(data, keys)
+
     def together(places: jax.Array) -> Fit:
-        return jax.vmap(one)(*jax.tree.map(lambda leaf: leaf[places], (data, resampling.key)))
+        """Some datasets; nothing is done if all of them are empty, as the ones that fill a batch are."""
+        some = jax.tree.map(lambda leaf: leaf[places], (data, resampling.key))
+        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(fitted, *some))
+        return jax.lax.cond((some[0].sizes > 0).any(), lambda: fitted(*some), lambda: blank)
 
     # By hand: the batch_size of lax.map cannot join arrays of size 0, such as theta. The last part is filled with the last dataset.
     count = resampling.key.shape[0]
-    size = min(count, RESAMPLED_TOGETHER)
+    size = min(count, RESAMPLED_TOGETHER["cpu" if jax.default_backend() == "cpu" else "gpu"])
     places = jnp.minimum(jnp.arange(-(-count // size) * size), count - 1).reshape(-1, size)
     parts = jax.lax.map(together, places)
     return jax.tree.map(lambda leaf: leaf.reshape(places.size, *leaf.shape[2:])[:count], parts)

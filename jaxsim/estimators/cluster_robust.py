@@ -95,6 +95,10 @@ class ClusterRobust(Estimator):
         """The kind of degrees of freedom that is used."""
         return self.df or default_degrees(self.vcov)
 
+    @property
+    def closed_form(self) -> bool:
+        return self.inference == "t" and self.vcov != "CR2"
+
     def fit(self, data: CrossProducts, resampling: Resampling | None = None, contrasts: Contrasts | None = None) -> Fit:
         """Fit one dataset; with ``contrasts`` everything in the result is about these instead of the coefficients.
 

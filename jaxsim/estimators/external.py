@@ -47,6 +47,10 @@ class External(Strategy):
             InputError: if it is not there, saying what to install.
         """
 
+    def wanted(self, replicates: int) -> int:
+        """How many of a cell's first so many replicates are fitted."""
+        return replicates if self.limit is None else min(replicates, self.limit)
+
     def chosen(self, replicates: np.ndarray) -> np.ndarray:
         """Which of these replicates are fitted, bool."""
         return np.ones(len(replicates), bool) if self.limit is None else replicates < self.limit

@@ -26,6 +26,10 @@ class PooledOLS(Estimator):
     def name(self) -> str:
         return self.label
 
+    @property
+    def closed_form(self) -> bool:
+        return True
+
     def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset."""
         products = data.regression().sum(0)

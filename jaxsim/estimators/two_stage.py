@@ -72,6 +72,10 @@ class TwoStage(Estimator):
     def resamples(self) -> bool:
         return self.inference != "t"
 
+    @property
+    def closed_form(self) -> bool:
+        return self.inference == "t" and self.weights == "equal"
+
     def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset."""
         own, status = first_stage(data)

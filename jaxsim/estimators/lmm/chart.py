@@ -62,5 +62,6 @@ def moved(chart: Chart, move: Array, structure: Structure) -> Array:
     """``T`` after adding ``move`` ``[T]`` to the chart's free entries."""
     rows, columns = structure.entries.T
     unit = jnp.eye(structure.size)[columns]
-    factor = chart.factor + jnp.einsum("t,ti,tj->ij", move, chart.order[rows], unit)
+    # Elementwise, because the unit vectors are constants: see small.own.
+    factor = chart.factor + (move[:, None, None] * chart.order[rows][:, :, None] * unit[:, None, :]).sum(0)
     return factor @ factor.T

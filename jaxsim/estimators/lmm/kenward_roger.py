@@ -74,7 +74,7 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
     """
     at = turned(profile(problem.products, problem.n_rows, point.chart.factor, spec), spec.structure)
     nu = problem.n_rows - len(spec.fixed)
-    basis = jnp.asarray(spec.structure.basis).reshape(len(spec.structure.entries), -1)
+    basis = small.own(spec.structure.basis.reshape(len(spec.structure.entries), -1), problem.n_rows)
     m, information, border = informations(at, basis, observed)
     factor, pivots = small.semidefinite_cholesky(information - jnp.outer(border, border) / nu, UNINFORMATIVE / problem.n_groups)
     kept = (jnp.diagonal(factor) > 0).astype(factor.dtype)

@@ -69,10 +69,14 @@ class Starts(NamedTuple):
 
 
 def starts(problem: Problem, spec: Spec) -> Starts:
-    """The moment estimate, the identity; for small groups also a complement of the first (variances inverted), and 10 I."""
+    """The moment estimate, the identity; for small groups also a complement of the first (variances inverted), and 10 I.
+
+    A dataset that cannot be fitted, such as the empty ones that fill a batch, needs none: its search ends with its first step.
+    """
     mask, size = spec.structure.mask, spec.structure.size
     moment = bounded(moments(problem, spec) * mask) * mask
     complement = jnp.diag(1 / jnp.diagonal(moment))
     values = jnp.stack([moment, jnp.eye(size), complement, 10 * jnp.eye(size)])
     small_groups = problem.n_rows < SMALL_GROUP * size * problem.n_groups
-    return Starts(values, jnp.where(small_groups, 4, 2))
+    needed = jnp.where(small_groups, 4, 2)
+    return Starts(values, jnp.where(problem.n_groups < 2, 0, needed))
