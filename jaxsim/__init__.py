@@ -1,6 +1,7 @@
 """jaxsim: simulation studies of clustered data, every analysis strategy fitted to the same datasets.
 
-Public names are imported when they are first used, so ``import jaxsim`` costs nothing. JAX is set to float64: REML needs it.
+Public names are imported when they are first used, so ``import jaxsim`` costs nothing. JAX is set to float64: REML needs it, and
+keeps its compiled programs in the user's cache folder (see :mod:`jaxsim.cache`).
 """
 
 from __future__ import annotations
@@ -10,19 +11,25 @@ import os
 import sys
 from typing import Any
 
+from jaxsim import cache
+
 if "jax" in sys.modules:
     sys.modules["jax"].config.update("jax_enable_x64", True)
 else:
     os.environ["JAX_ENABLE_X64"] = "1"
 
+cache.enable()
+
 _HOMES = {
     "jaxsim.design": ("Cell", "Grid", "Study"),
+    "jaxsim.until": ("Until",),
     "jaxsim.processes": ("GaussianMultilevel", "Normal", "PoissonSizes", "Process", "Uniform", "UniformSizes"),
     "jaxsim.estimators": ("ClusterRobust", "Estimator", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "TwoStage"),
     "jaxsim.crossproduct": ("CrossProducts",),
     "jaxsim.status": ("Status",),
     "jaxsim.errors": ("InputError", "NotSupportedError"),
     "jaxsim.store.results": ("Results", "load"),
+    "jaxsim.sweep.executors": ("Dask", "Local"),
     "jaxsim.bridges": ("lm", "lm2", "lmer", "ols"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jaxsim.errors import InputError
+from jaxsim.sweep.options import add_run_options, add_study_options, changed, run_options
 
 if TYPE_CHECKING:
     from jaxsim.design import Study
@@ -48,7 +48,7 @@ def run_script(study: Study, default_out: str) -> None:
     _run_options(parser, default_out)
     options = parser.parse_args()
     try:
-        _run_study(_changed(study, options), Path(options.out), options)
+        _run_study(changed(study, options), options.out, options)
     except InputError as error:
         sys.exit(f"{parser.prog}: {error}")
 
@@ -67,11 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     _run_options(run, None)
     run.set_defaults(action=_run)
     report = commands.add_parser("report", help="write the HTML report and its figures")
-    report.add_argument("results", type=Path, help="a folder that a run wrote")
+    report.add_argument("results", help="a folder that a run wrote, or its address")
     report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
     report.set_defaults(action=_report)
     audit = commands.add_parser("audit", help="fit a random sample of a run again with lme4 and compare")
-    audit.add_argument("results", type=Path, help="a folder that a run wrote")
+    audit.add_argument("results", help="a folder that a run wrote, or its address")
     audit.add_argument("--per-cell", type=int, default=3, help="fits of each mixed model drawn from each cell (default: 3)")
     audit.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
     audit.add_argument("--no-report", action="store_true", help="do not write the report again")
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print it for a program")
     doctor.set_defaults(action=_doctor)
     summary = commands.add_parser("summary", help="print the summary table of a run, or write its measures to a file")
-    summary.add_argument("results", type=Path, help="a folder that a run wrote")
+    summary.add_argument("results", help="a folder that a run wrote, or its address")
     summary.add_argument("--csv", type=Path, help="write every measure with its Monte Carlo error there instead")
     summary.add_argument("--measures", nargs="+", help="those that --csv writes (default: all)")
     summary.add_argument("--by", nargs="+", help="columns that --csv groups by (default: the model, the grid's factors, the term)")
@@ -97,17 +97,18 @@ def _version() -> str:
 
 def _run_options(parser: argparse.ArgumentParser, out: str | None) -> None:
     default = out or "results/NAME-OF-SCRIPT"
-    parser.add_argument("--out", default=out, help=f"folder of the results (default: {default})")
-    parser.add_argument("--replicates", type=int, help="datasets per cell (default: the script's)")
-    parser.add_argument("--seed", type=int, help="study seed (default: the script's)")
+    parser.add_argument(
+        "--out", default=out, help=f"folder of the results, or an address such as s3://bucket/study (default: {default})"
+    )
+    add_study_options(parser)
+    add_run_options(parser)
     parser.add_argument("--no-report", action="store_true", help="skip the pictures and the HTML page")
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
 
 
 def _run(options: argparse.Namespace) -> None:
     study = _load_study(options.script)
-    out = Path(options.out or Path("results") / options.script.stem)
-    _run_study(_changed(study, options), out, options)
+    _run_study(changed(study, options), options.out or str(Path("results") / options.script.stem), options)
 
 
 def _load_study(script: Path) -> Study:
@@ -121,22 +122,19 @@ def _load_study(script: Path) -> Study:
     return study
 
 
-def _changed(study: Study, options: argparse.Namespace) -> Study:
-    changes: dict[str, Any] = {name: getattr(options, name) for name in ("replicates", "seed")}
-    return dataclasses.replace(study, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _run_study(study: Study, out: Path, options: argparse.Namespace) -> None:
+def _run_study(study: Study, out: str, options: argparse.Namespace) -> None:
     datasets = len(study.cells) * study.replicates
     if not options.quiet:
         names = ", ".join(estimator.name for estimator in study.estimators)
         cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
         print(f"{cells} x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
-    results = study.run(out, progress=not options.quiet)
+    results = study.run(out, progress=not options.quiet, **run_options(options))
     if not options.quiet:
         _print_summary(results)
     print(f"results: {out}")
-    if not options.no_report:
+    if not options.no_report and "://" in out:
+        print(f"report:  jaxsim report {out} --out FOLDER writes it here")
+    elif not options.no_report:
         _write_report(results, None)
 
 

@@ -15,14 +15,15 @@ import numpy as np
 import pandas as pd
 
 from jaxsim import spec
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, choose
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
-from jaxsim.estimators import External, Strategy, TwoStage
+from jaxsim.estimators import Estimator, External, Strategy, TwoStage
 from jaxsim.grid import Grid, freeze, shown
 from jaxsim.processes import CATALOGUE as PROCESSES
 from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
 from jaxsim.processes.checks import whole_number
 from jaxsim.seeding import content_words, replicate_key
+from jaxsim.until import Until
 
 if TYPE_CHECKING:
     from jaxsim.store.results import Results
@@ -41,6 +42,11 @@ class Cell:
         """The cell's content as seeding sees it, ``[4]`` uint32: the process alone, not its place in any grid."""
         return content_words(spec.canonical(self.process))
 
+    @functools.cached_property
+    def key(self) -> str:
+        """The same as 32 hexadecimal digits: how stored results know the cell, whatever grid it stands in."""
+        return "".join(f"{word:08x}" for word in self.words.tolist())
+
 
 @dataclass(frozen=True)
 class Study:
@@ -53,6 +59,9 @@ class Study:
         replicates: datasets per cell.
         seed: with the cell's content and the replicate's number it decides every random number.
         conf_level: of the confidence intervals.
+        dtype: ``float64``, or ``float32`` for screening on devices that are faster with it: only strategies in closed form can be
+            had in it, and its random numbers are others.
+        until: stop the cells that are precise enough before they have all their replicates; see :class:`jaxsim.Until`.
 
     Raises:
         InputError: for anything that cannot be simulated, before anything is.
@@ -64,6 +73,8 @@ class Study:
     replicates: int
     seed: int = 0
     conf_level: float = 0.95
+    dtype: str = "float64"
+    until: Until | None = None
 
     def __post_init__(self) -> None:
         estimators = (self.estimators,) if isinstance(self.estimators, Strategy) else tuple(self.estimators)
@@ -76,9 +87,12 @@ class Study:
             raise InputError(f"conf_level={self.conf_level}: give a number between 0 and 1, such as 0.95.")
         if not isinstance(self.grid, Grid):
             raise InputError(f"grid={self.grid!r}: give a Grid, such as Grid(n_groups=[10, 30]).")
+        choose("dtype", self.dtype, DTYPES)
+        if self.until is not None:
+            self.until.check(self.replicates)
         self._check_factors()
         self._check_estimators()
-        _ = self.cells
+        self._check_cells()
 
     def _check_factors(self) -> None:
         fields = [f.name for f in dataclasses.fields(self.process)]
@@ -97,6 +111,22 @@ class Study:
             raise InputError(f"two estimators share a label in {labels}; give each its own with label=...")
         for estimator in self.estimators:
             estimator.check(self.process.terms)
+
+        double = [e.name for e in self.estimators if isinstance(e, Estimator) and not e.closed_form]
+        if self.dtype != "float64" and double:
+            raise InputError(
+                f"dtype={self.dtype!r} is too coarse for {', '.join(double)}, which iterate; leave them out, or take float64."
+            )
+
+    def _check_cells(self) -> None:
+        first: dict[str, Cell] = {}
+        for cell in self.cells:
+            twin = first.setdefault(cell.key, cell)
+            if twin is not cell:
+                raise InputError(
+                    f"cells {twin.index} {dict(twin.conditions)} and {cell.index} {dict(cell.conditions)} are the same process, and "
+                    "would be the same datasets; leave one out."
+                )
 
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -141,7 +171,7 @@ class Study:
         """Simulate, fit and store everything; see :func:`jaxsim.sweep.run.run` for the options."""
         from jaxsim.sweep.run import run  # noqa: PLC0415 - the design layer does not depend on the engine
 
-        return run(self, Path(out), **options)
+        return run(self, out, **options)
 
     def caveats(self) -> tuple[str, ...]:
         """What is known beforehand about the measures of this study, a sentence each.
@@ -193,10 +223,10 @@ class Study:
 
 
 _replicate_key = jax.jit(replicate_key)
-
+DTYPES: tuple[str, ...] = ("float64", "float32")
 
 CATALOGUE: dict[str, type] = {
     **PROCESSES,
     **ESTIMATORS,
-    **{kind.__name__: kind for kind in (Uniform, Normal, UniformSizes, PoissonSizes)},
+    **{kind.__name__: kind for kind in (Uniform, Normal, UniformSizes, PoissonSizes, Until)},
 }

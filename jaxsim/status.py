@@ -57,3 +57,4 @@ _MESSAGES = {
 
 LABELS: tuple[str, ...] = tuple(status.label for status in Status)
 USABLE_LABELS: tuple[str, ...] = tuple(status.label for status in Status if status.usable)
+USABLE: tuple[int, ...] = tuple(int(status) for status in Status if status.usable)

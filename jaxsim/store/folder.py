@@ -1,168 +1,195 @@
-"""A results folder: the study's description, a pair of Parquet files per finished chunk, and where they came from."""
+"""A results folder: the study's description, a Parquet file per finished chunk, and where they came from."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jaxsim import spec
 from jaxsim.design import Study
 from jaxsim.errors import InputError
+from jaxsim.store import chunk as chunks
+from jaxsim.store.chunk import About
+from jaxsim.store.coverage import Coverage, Intervals, union
+from jaxsim.store.differences import refuse_other
+from jaxsim.store.place import LOCK, LocalPlace, Place, StorageError, as_json, place_of
+from jaxsim.store.provenance import version
 
-# How much of the difference between two studies an error shows.
-SHOWN_DIFFERENCES, LONGEST_VALUE = 3, 80
-# Under this name a chunk's files say how many datasets it holds.
-DATASETS = b"jaxsim.datasets"
-# Under this one an audit says with which seed and versions it was made.
-ABOUT = b"jaxsim.audit"
+STUDY, PLAN, PROVENANCE, AUDIT, LOG, CELLS = "study.json", "plan.json", "provenance.json", "audit.parquet", "log.txt", "cells.csv"
+CHUNKS = "chunks"
+ABOUT_AUDIT = b"jaxsim.audit"
+# What a run may have left that was stopped before it wrote the study.
+BEGUN = frozenset({CHUNKS, PLAN, LOG, LOCK, CELLS})
+# Files checked at a time: hashing releases Python's lock.
+CHECKED_TOGETHER = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished chunk: its file, what that holds, and which of it an earlier file holds already, by strategy and cell."""
+
+    name: str
+    about: About
+    again: Mapping[tuple[str, str], Intervals]
 
 
 class Folder:
-    """Reads and writes one results folder. Every file appears whole or not at all: written beside its place, then renamed."""
+    """Reads and writes one results folder, here or at any address that fsspec can open."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, out: str | Path | Place) -> None:
+        self.place = place_of(out)
+        self._abouts: dict[str, About] = {}
 
     @property
-    def study_file(self) -> Path:
-        """The study's description; its presence makes a folder a results folder."""
-        return self.path / "study.json"
+    def path(self) -> Path:
+        """The folder on this machine; raises :class:`InputError` for one elsewhere."""
+        if not isinstance(self.place, LocalPlace):
+            raise InputError(f"{self.place.url} is not a folder of this machine; name one with --out.")
+        return self.place.path
 
-    def claim(self, study: Study, plan: str) -> None:
-        """Make the folder this study's, or check that it already is.
+    def claim(self, study: Study) -> None:
+        """Make the folder this study's, or check that it holds this study or a part of it (fewer replicates, levels, strategies).
 
-        Args:
-            study: whose results go there.
-            plan: fingerprint of which datasets its chunks hold: finished chunks are known by their numbers alone.
+        Call it while holding the place's lock.
 
         Raises:
-            InputError: if it holds another study, chunks of another plan, or files that are not results.
+            InputError: if it holds another study, results of another version of jaxsim, or files that are not results.
         """
-        if self.study_file.exists():
-            held = self.study_file.read_text()
-            if held != study.to_json():
-                raise InputError(f"{self.path} holds another study ({_difference(held, study)}); give another --out, or remove it.")
-            if not self._plan_file.exists() or self._plan_file.read_text().strip() != plan:
+        if self.place.exists(STUDY):
+            held = self.study()
+            if held != study:
+                refuse_other(self.place.url, held, study)
+            made = self.plan().get("jaxsim", version("jaxsim-studies"))
+            if made != version("jaxsim-studies"):
                 raise InputError(
-                    f"{self.path} holds this study, but divided into other chunks (by another version of jaxsim): what is there "
-                    "can be read, not completed. Give another --out, or go on with the version named in its provenance.json."
+                    f"{self.place.url} was computed by jaxsim {made}, this is {version('jaxsim-studies')}: what is there can be read, "
+                    "not completed. Give another --out, or go on with that version."
                 )
-            return
-        begun = {self._chunks.name, self._plan_file.name}  # left by a run that was stopped before it wrote the study
-        if self.path.is_file() or (self.path.is_dir() and any(p.name not in begun for p in self.path.iterdir())):
-            raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
-        self._chunks.mkdir(parents=True, exist_ok=True)
-        self._write_text(self._plan_file, plan + "\n")
-        self._write_text(self.study_file, study.to_json())
+            if held == study:
+                return
+        else:
+            self.place.check_new(BEGUN)
+        self.place.write(CELLS, study.cell_table().assign(cell_key=[cell.key for cell in study.cells]).to_csv(index=False).encode())
+        self.place.write(STUDY, study.to_json().encode())
 
     def study(self) -> Study:
         """The study whose results these are; raises :class:`InputError` if the folder holds none."""
-        if not self.study_file.exists():
-            raise InputError(f"{self.path} holds no jaxsim results (no study.json); give a folder that a run wrote.")
-        return Study.from_json(self.study_file.read_text())
+        try:
+            return Study.from_json(self.place.read(STUDY).decode())
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.place.url} holds no jaxsim results (no study.json); give a folder that a run wrote."
+            ) from error
 
-    def has(self, index: int) -> bool:
-        """Whether a chunk is finished; its fits are written last."""
-        return self._file("fits", index).exists()
+    def write_chunk(self, table: pa.Table, about: About) -> str:
+        """Store one finished chunk; returns its file's name. Storing it twice is the same as once."""
+        name, content = chunks.pack(table, about)
+        self.place.write(f"{CHUNKS}/{name}", content)
+        self._abouts[name] = about
+        return name
 
-    def write(self, index: int, estimates: list[pa.Table], fits: list[pa.Table], datasets: int) -> None:
-        """Store one finished chunk of so many datasets (a strategy need not have fitted them all)."""
-        for name, tables in (("estimates", estimates), ("fits", fits)):
-            target = self._file(name, index)
-            partial = target.with_suffix(f".{os.getpid()}.partial")
-            table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
-            table = table.replace_schema_metadata({DATASETS: str(datasets)})
-            pq.write_table(table, partial, compression="zstd")
-            os.replace(partial, target)
+    def read_chunk(self, name: str) -> bytes:
+        """A chunk's file, as it was written or damaged since."""
+        return self.place.read(f"{CHUNKS}/{name}")
 
-    def read(self, name: str) -> pa.Table:
-        """All finished chunks of ``estimates`` or ``fits``, in order."""
-        finished = self._finished(name)
-        if not finished:
-            raise InputError(f"{self.path} holds no finished chunk yet; run the study again to complete it.")
-        return pa.concat_tables([pq.read_table(f) for f in finished], promote_options="permissive").unify_dictionaries()
+    def check(self) -> tuple[str, ...]:
+        """Read every chunk and remove those that are not what was written; returns their names."""
+        with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
+            names = self._names()
+            whole = list(pool.map(self._is_whole, names))
+        damaged = tuple(name for name, good in zip(names, whole, strict=True) if not good)
+        for name in damaged:
+            self.place.remove(f"{CHUNKS}/{name}")
+            self._abouts.pop(name, None)
+        return damaged
+
+    def _is_whole(self, name: str) -> bool:
+        content = self.read_chunk(name)
+        if not chunks.is_whole(name, content):
+            return False
+        try:
+            self._abouts[name] = chunks.describe(name, content)
+        except StorageError:
+            return False
+        return True
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every finished chunk of the study, in order of its name; one that fits no strategy of the study is left out.
+
+        Raises:
+            StorageError: if one is damaged.
+        """
+        known = {(e.name, spec.canonical(e)) for e in self.study().estimators}
+        seen, found = Coverage(), []
+        for name in self._names():
+            if name not in self._abouts:
+                self._abouts[name] = chunks.describe(name, self.read_chunk(name))
+            about, again = self._abouts[name], {}
+            if not set(about.models.items()) <= known:
+                continue
+            for model in about.models:
+                for span in about.spans:
+                    twice = seen.add(model, span.key, (span.start, span.stop))
+                    if twice:
+                        again[model, span.key] = twice
+            found.append(Entry(name, about, again))
+        return tuple(found)
+
+    def coverage(self) -> Coverage:
+        """What is finished."""
+        seen = Coverage()
+        for entry in self.entries():
+            for model in entry.about.models:
+                for span in entry.about.spans:
+                    seen.add(model, span.key, (span.start, span.stop))
+        return seen
+
+    def _names(self) -> list[str]:
+        return [name for name in self.place.names(CHUNKS) if chunks.is_chunk(name)]
 
     def datasets(self) -> int:
-        """Datasets of all finished chunks, without reading them."""
-        return sum(int(pq.read_metadata(file).metadata[DATASETS]) for file in self._finished("fits"))
+        """Datasets that every strategy of the study has finished (one that fits only the first few: so many of those)."""
+        study, coverage, total = self.study(), self.coverage(), 0
+        for cell in study.cells:
+            reached = max((high for e in study.estimators for _, high in coverage.of(e.name, cell.key)), default=0)
+            missing = [gap for e in study.estimators for gap in coverage.missing(e.name, cell.key, e.wanted(reached))]
+            total += reached - sum(high - low for low, high in union(missing))
+        return total
 
-    def write_provenance(self, record: dict[str, object]) -> None:
-        """Add the record of one session to ``provenance.json``."""
-        self._write_text(self.path / "provenance.json", json.dumps([*self.provenance(), record], indent=2) + "\n")
+    def write_plan(self, plan: Mapping[str, object]) -> None:
+        """Store what a run is going to do."""
+        self.place.write(PLAN, as_json({"jaxsim": version("jaxsim-studies"), **plan}))
+
+    def plan(self) -> dict[str, object]:
+        """What the last run was going to do; empty if nothing is known."""
+        return json.loads(self.place.read(PLAN)) if self.place.exists(PLAN) else {}
+
+    def write_provenance(self, number: int, record: Mapping[str, object]) -> None:
+        """Store the record of the session with this number: the next one, or a newer state of an old one."""
+        records = self.provenance()
+        self.place.write(PROVENANCE, as_json([*records[:number], record, *records[number + 1 :]]))
 
     def provenance(self) -> list[dict[str, object]]:
         """Records of the sessions that computed these results, oldest first."""
-        file = self.path / "provenance.json"
-        return json.loads(file.read_text()) if file.exists() else []
+        return json.loads(self.place.read(PROVENANCE)) if self.place.exists(PROVENANCE) else []
 
-    def write_audit(self, table: pd.DataFrame, about: dict[str, object]) -> None:
+    def write_audit(self, table: pd.DataFrame, about: Mapping[str, object]) -> None:
         """Store an audit (one row a fit) and what it is about, in place of an older one."""
-        partial = self._audit_file.with_suffix(f".{os.getpid()}.partial")
-        arrow = pa.Table.from_pandas(table, preserve_index=False)
-        pq.write_table(arrow.replace_schema_metadata({ABOUT: json.dumps(about)}), partial, compression="zstd")
-        os.replace(partial, self._audit_file)
+        arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata({ABOUT_AUDIT: json.dumps(about)})
+        buffer = pa.BufferOutputStream()
+        pq.write_table(arrow, buffer, compression="zstd")
+        self.place.write(AUDIT, buffer.getvalue().to_pybytes())
 
     def audit(self) -> tuple[pd.DataFrame, dict[str, object]] | None:
         """The last audit and what it is about; None if there was none."""
-        if not self._audit_file.exists():
+        if not self.place.exists(AUDIT):
             return None
-        table = pq.read_table(self._audit_file)
-        return table.to_pandas(), json.loads(table.schema.metadata[ABOUT])
-
-    @property
-    def _audit_file(self) -> Path:
-        return self.path / "audit.parquet"
-
-    @property
-    def _plan_file(self) -> Path:
-        return self.path / "plan.sha256"
-
-    @property
-    def _chunks(self) -> Path:
-        return self.path / "chunks"
-
-    def _finished(self, name: str) -> list[Path]:
-        files = sorted(self._chunks.glob(f"{name}-*.parquet"))
-        return [file for file in files if self.has(int(file.stem.split("-")[1]))]
-
-    def _file(self, name: str, index: int) -> Path:
-        return self._chunks / f"{name}-{index:06d}.parquet"
-
-    @staticmethod
-    def _write_text(target: Path, text: str) -> None:
-        partial = target.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(text)
-        os.replace(partial, target)
-
-
-def _difference(held: str, study: Study) -> str:
-    """The first differences of two descriptions, as ``path: one there, other here``."""
-    found = list(_differences(json.loads(held), json.loads(study.to_json()), ""))
-    more = f"; and {len(found) - SHOWN_DIFFERENCES} more" if len(found) > SHOWN_DIFFERENCES else ""
-    return "; ".join(found[:SHOWN_DIFFERENCES]) + more
-
-
-def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict) and old.get("type") == new.get("type"):
-        for name in {**old, **new}:
-            yield from _differences(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and not _is_flat(old):
-        for i, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(one, other, f"{path}[{i}]")
-    elif old != new:
-        yield f"{path}: {_brief(old)} there, {_brief(new)} here"
-
-
-def _is_flat(values: list[Any]) -> bool:
-    return not any(isinstance(value, dict | list) for value in values)
-
-
-def _brief(value: Any) -> str:
-    text = "the default" if value is None else json.dumps(value)
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 2] + ".."
+        table = pq.read_table(pa.BufferReader(self.place.read(AUDIT)))
+        return table.to_pandas(), json.loads(table.schema.metadata[ABOUT_AUDIT])

@@ -33,10 +33,10 @@ class Provenance:
             "started": _now(),
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "seed": study.seed,
-            "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             "platform": f"{platform.system()} {platform.machine()}",
             "device": f"{device.platform}: {device.device_kind} x {jax.local_device_count()}",
-            "dtype": "float64",
+            "dtype": study.dtype,
         }
         return cls(record, time.perf_counter())
 
@@ -47,6 +47,10 @@ class Provenance:
     def spend(self, phase: str, seconds: float) -> None:
         """Add wall-clock seconds to a phase (waiting for its program to compile included)."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+
+    def unfinished(self) -> dict[str, object]:
+        """The record of a session that is still at work, or was killed."""
+        return {**self.record, "finished": None}
 
     def finish(self) -> dict[str, object]:
         """The complete record."""
@@ -59,7 +63,8 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _version(package: str) -> str:
+def version(package: str) -> str:
+    """Version of an installed distribution."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

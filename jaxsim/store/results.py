@@ -12,11 +12,12 @@ import pandas as pd
 
 from jaxsim import measures
 from jaxsim.design import Study
-from jaxsim.errors import choose
+from jaxsim.errors import InputError
 from jaxsim.measures.stream import Performance
 from jaxsim.measures.stream.cells import chosen_cells
-from jaxsim.measures.stream.layout import slices
 from jaxsim.store.folder import Folder
+from jaxsim.store.place import Place
+from jaxsim.store.reading import Reader
 
 if TYPE_CHECKING:
     import xarray
@@ -26,19 +27,19 @@ class Results:
     """Read-only view of a results folder; tables are read when first asked for.
 
     Args:
-        out: the folder that a run wrote.
+        out: the folder that a run wrote, or its address.
 
     Raises:
         InputError: if it holds no results.
     """
 
-    def __init__(self, out: str | Path) -> None:
+    def __init__(self, out: str | Path | Place) -> None:
         self.folder = Folder(out)
         self.study: Study = self.folder.study()
 
     @property
     def out(self) -> Path:
-        """The folder."""
+        """The folder; raises :class:`InputError` if it is not one of this machine."""
         return self.folder.path
 
     @property
@@ -55,19 +56,20 @@ class Results:
     def estimates(self) -> pd.DataFrame:
         """One row per dataset, strategy and term: ``cell, replicate, model, term, truth, estimate, std_error, statistic, df,
         p_value, conf_low, conf_high, status``, then the cell's conditions."""
-        return self._table("estimates")
+        return self.read("estimates")
 
     @functools.cached_property
     def fits(self) -> pd.DataFrame:
         """One row per dataset and strategy: ``cell, replicate, model, status, converged, singular, criterion, sigma,
         iterations, message`` (what other software said), variance components of mixed models (``sd_*``, ``cor_*``), then the
         cell's conditions."""
-        return self._table("fits")
+        return self.read("fits")
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Datasets that are finished, and datasets of the whole study."""
-        return self.folder.datasets(), len(self.study.cells) * self.study.replicates
+        """Datasets that every strategy has finished, and datasets of the whole study (so far, if it stops by a rule)."""
+        planned = self.folder.plan().get("datasets", len(self.study.cells) * self.study.replicates)
+        return self.folder.datasets(), int(planned)  # type: ignore[call-overload]
 
     @property
     def audit(self) -> pd.DataFrame | None:
@@ -92,31 +94,57 @@ class Results:
         table: str,
         columns: Sequence[str] | None = None,
         where: Mapping[str, Any] | None = None,
-        replicates: int | None = None,
+        replicates: int | tuple[int, int] | None = None,
         datasets: int = 4096,
+        cells: Sequence[int] | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """``estimates`` or ``fits`` in parts, every dataset whole in one of them.
+        """``estimates`` or ``fits`` in parts, every dataset whole in one of them; only what is asked for is read.
 
         Args:
             table: which of the two.
-            columns: that are wanted; all when None.
+            columns: that are wanted, without the cells' conditions; all when None.
             where: levels of factors, such as ``{"n_groups": [10, 30]}``; all cells when None.
-            replicates: only the first so many of each cell; all when None.
+            replicates: only the first so many of each cell, or those from the first number up to (not with) the second.
             datasets: of a part, at most.
+            cells: numbers of the cells; all when None.
+
+        Raises:
+            InputError: for an unknown table, column, factor or level, or a damaged chunk.
         """
-        found = {"estimates": lambda: self.estimates, "fits": lambda: self.fits}[choose("table", table, ("estimates", "fits"))]()
+        chosen = None if where is None and cells is None else set(self.cells["cell"] if cells is None else cells)
         if where:
-            found = found[found["cell"].isin(chosen_cells(self.cells, where))]
-        if replicates is not None:
-            found = found[found["replicate"] < replicates]
-        yield from slices(found if columns is None else found[list(columns)], datasets)
+            chosen = (chosen or set()) & set(chosen_cells(self.cells, where))
+        interval = (0, replicates) if isinstance(replicates, int) else replicates
+        yield from self._reader.frames(table, columns, None if chosen is None else sorted(chosen), interval, datasets)
+
+    def read(self, table: str, columns: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
+        """The same as one table, with the cells' conditions; see :meth:`frames` for the options.
+
+        Raises:
+            InputError: as there; and if nothing is finished yet.
+        """
+        parts = list(self.frames(table, columns, **options))
+        if not parts:
+            raise InputError(f"{self.folder.place.url} holds no finished chunk of these yet; run the study again to complete it.")
+        frame = pd.concat(parts, ignore_index=True).sort_values(["cell", "replicate"], kind="stable", ignore_index=True)
+        return frame.merge(self.cells, on="cell", how="left") if self.factors else frame
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self.folder, self.study)
 
     @functools.cached_property
     def performance(self) -> Performance:
         """Measures of these results, computed from :meth:`frames`: memory does not grow with the number of datasets."""
+        return self.performance_of()
+
+    def performance_of(self, replicates: int | None = None, cells: Sequence[int] | None = None) -> Performance:
+        """Measures of the first so many replicates of some cells; of all of them when None."""
         study, terms = self.study, self.study.process.terms
         mixed = [e.name for e in study.estimators if e.random_columns(terms)]
-        return Performance(self.frames, self.cells, [e.name for e in study.estimators], terms, mixed)
+        frames = functools.partial(self.frames, replicates=replicates, cells=cells)
+        table = self.cells if cells is None else self.cells[self.cells["cell"].isin(cells)]
+        return Performance(frames, table, [e.name for e in study.estimators], terms, mixed)
 
     def measures(self, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """Performance measures with their Monte Carlo errors.
@@ -170,18 +198,11 @@ class Results:
         study, (done, planned) = self.study, self.progress
         unfinished = "" if done == planned else f"; UNFINISHED, {done} of {planned} datasets"
         return (
-            f"Results({str(self.out)!r}: {len(study.cells)} cells x {study.replicates} datasets x "
+            f"Results({self.folder.place.url!r}: {len(study.cells)} cells x {study.replicates} datasets x "
             f"{', '.join(e.name for e in study.estimators)}{unfinished})"
         )
 
-    def _table(self, name: str) -> pd.DataFrame:
-        frame = self.folder.read(name).to_pandas()
-        frame = frame.sort_values(["cell", "replicate"], kind="stable", ignore_index=True)
-        labels = [estimator.name for estimator in self.study.estimators]
-        frame["model"] = frame["model"].cat.set_categories(labels)
-        return frame.merge(self.cells, on="cell", how="left") if self.factors else frame
 
-
-def load(out: str | Path) -> Results:
+def load(out: str | Path | Place) -> Results:
     """Read the results a run wrote to ``out``."""
     return Results(out)

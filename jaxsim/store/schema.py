@@ -1,4 +1,7 @@
-"""The two result tables, as Arrow: ``estimates`` (one row per dataset, strategy and term) and ``fits`` (one per fit)."""
+"""The table of a chunk, as Arrow: a row per dataset, strategy and term. ``estimates`` and ``fits`` are views of it.
+
+What belongs to a whole fit stands in the row of each of its terms, so that every row can be read by itself.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from jaxsim.design import Study
 from jaxsim.estimators import Fit, Strategy
 from jaxsim.inference import t_table
 from jaxsim.status import LABELS
 
+KEY = "cell_key"
 ESTIMATE_COLUMNS: tuple[str, ...] = (
     "cell", "replicate", "model", "term", "truth", "estimate", "std_error", "statistic", "df", "p_value",
     "conf_low", "conf_high", "status",
@@ -21,59 +26,66 @@ FIT_COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-def estimates_table(
-    cells: np.ndarray, replicates: np.ndarray, model: str, terms: tuple[str, ...], truth: np.ndarray, fit: Fit, conf_level: float
-) -> pa.Table:
-    """Long table of a batch of fits: ``n`` datasets times ``P`` terms (a padded batch is cut to ``n``)."""
-    n, p = len(cells), len(terms)
-    estimate, error, df = (np.asarray(a[:n]) for a in (fit.estimate, fit.std_error, fit.df))
-    statistic, p_value, low, high = t_table(estimate, error, df, conf_level)
-    if fit.p_value.shape == fit.estimate.shape:  # the method's own inference
-        p_value, low, high = (np.asarray(a[:n]) for a in (fit.p_value, fit.conf_low, fit.conf_high))
-    columns: dict[str, Any] = {
-        "cell": pa.array(np.repeat(cells, p).astype(np.int32)),
-        "replicate": pa.array(np.repeat(replicates, p).astype(np.int32)),
-        "model": _labels(np.zeros(n * p, np.int8), (model,)),
-        "term": _labels(np.tile(np.arange(p, dtype=np.int8), n), terms),
-    }
-    numbers = {
-        "truth": truth[:n], "estimate": estimate, "std_error": error, "statistic": statistic, "df": df,
-        "p_value": p_value, "conf_low": low, "conf_high": high,
-    }  # fmt: skip
-    columns |= {name: pa.array(np.asarray(value, float).ravel()) for name, value in numbers.items()}
-    columns["status"] = _labels(np.repeat(np.asarray(fit.status[:n]), p).astype(np.int8), LABELS)
-    return pa.table(columns)
-
-
-def fits_table(
+def chunk_table(
+    study: Study,
+    strategy: Strategy,
     cells: np.ndarray,
     replicates: np.ndarray,
-    strategy: Strategy,
-    terms: tuple[str, ...],
+    truth: np.ndarray,
     fit: Fit,
     messages: Sequence[str] | None = None,
 ) -> pa.Table:
-    """One row a fit; mixed models add ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects.
+    """Rows of a batch of fits by one strategy: ``n`` datasets times ``P`` terms.
 
-    ``messages`` are what other software said of each fit, empty where it said nothing; null for our own.
+    Args:
+        study: whose cells these are.
+        strategy: that fitted.
+        cells, replicates: numbers of the datasets, ``[n]``.
+        truth: fixed effects they were made with, ``[n, P]``.
+        fit: arrays with a leading axis ``n``, on the host.
+        messages: what other software said of each fit, empty where it said nothing; None for our own.
+
+    Returns:
+        ``cell_key`` (cells by content: their numbers change when a grid grows), the estimate columns, the fit columns, and for mixed
+        models ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects.
     """
-    n = len(cells)
+    terms = study.process.terms
+    n, p = len(cells), len(terms)
+    distinct, place = np.unique(cells, return_inverse=True)
     columns: dict[str, Any] = {
-        "cell": pa.array(cells.astype(np.int32)),
-        "replicate": pa.array(replicates.astype(np.int32)),
-        "model": _labels(np.zeros(n, np.int8), (strategy.name,)),
-        "status": _labels(np.asarray(fit.status[:n], np.int8), LABELS),
-        "converged": pa.array(np.asarray(fit.converged[:n])),
-        "singular": pa.array(np.asarray(fit.singular[:n])),
-        "criterion": pa.array(np.asarray(fit.criterion[:n], float)),
-        "sigma": pa.array(np.asarray(fit.sigma[:n], float)),
-        "iterations": pa.array(np.asarray(fit.iterations[:n], np.int32)),
+        KEY: _labels(np.repeat(place, p).astype(np.int32), [study.cells[c].key for c in distinct]),
+        "replicate": pa.array(np.repeat(replicates, p).astype(np.int32)),
+        "model": _labels(np.zeros(n * p, np.int8), (strategy.name,)),
+        "term": _labels(np.tile(np.arange(p, dtype=np.int8), n), terms),
+    }
+    columns |= {name: pa.array(value.ravel()) for name, value in _per_term(truth, fit, study.conf_level).items()}
+    per_fit = {
+        "status": _labels(np.asarray(fit.status, np.int8), LABELS),
+        "converged": pa.array(np.asarray(fit.converged)),
+        "singular": pa.array(np.asarray(fit.singular)),
+        "criterion": pa.array(np.asarray(fit.criterion, float)),
+        "sigma": pa.array(np.asarray(fit.sigma, float)),
+        "iterations": pa.array(np.asarray(fit.iterations, np.int32)),
         "message": pa.array([None] * n if messages is None else list(messages), pa.string()),
     }
     random = strategy.random_columns(terms)
     if random:
-        columns |= _variance_components(np.asarray(fit.covariance[:n]), random)
+        per_fit |= _variance_components(np.asarray(fit.covariance, float), random)
+    every = pa.array(np.repeat(np.arange(n), p))
+    columns |= {name: values.take(every) for name, values in per_fit.items()}
     return pa.table(columns)
+
+
+def _per_term(truth: np.ndarray, fit: Fit, conf_level: float) -> dict[str, np.ndarray]:
+    """Numbers of each coefficient, ``[n, P]``."""
+    estimate, error, df = (np.asarray(a, float) for a in (fit.estimate, fit.std_error, fit.df))
+    statistic, p_value, low, high = t_table(estimate, error, df, conf_level)
+    if fit.p_value.shape == fit.estimate.shape:  # the method's own inference
+        p_value, low, high = (np.asarray(a, float) for a in (fit.p_value, fit.conf_low, fit.conf_high))
+    return {
+        "truth": np.asarray(truth, float), "estimate": estimate, "std_error": error, "statistic": statistic, "df": df,
+        "p_value": p_value, "conf_low": low, "conf_high": high,
+    }  # fmt: skip
 
 
 def _variance_components(covariance: np.ndarray, names: tuple[str, ...]) -> dict[str, pa.Array]:
@@ -87,5 +99,5 @@ def _variance_components(covariance: np.ndarray, names: tuple[str, ...]) -> dict
     return columns
 
 
-def _labels(codes: np.ndarray, names: tuple[str, ...]) -> pa.Array:
+def _labels(codes: np.ndarray, names: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(names)))

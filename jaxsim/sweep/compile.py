@@ -1,79 +1,150 @@
-"""Compiled programs of a study: one simulator and one fit per batch shape and strategy, compiled beside each other."""
+"""Compiled programs of a study: one simulator per shape and one fit per shape and strategy, compiled beside each other.
+
+A program works on one tile of datasets on one device. Chunks of any size are tiles put together, the last one filled with empty
+datasets, which cost next to nothing; tiles are dealt to the devices. Every device has the same program, compiled for it alone:
+XLA's partitioner (``shard_map``, or ``jit`` of sharded arrays) was tried and fuses differently for one device and for several,
+which shows in the last bit of some numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import SingleDeviceSharding
 
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.design import Study
+from jaxsim.design import Cell, Study
 from jaxsim.estimators import Estimator, Fit, Resampling
 from jaxsim.processes import Draw
 from jaxsim.seeding import Stream, replicate_key, stream_key
-from jaxsim.sweep.plan import Batch, Chunk
+from jaxsim.sweep.shape import padded_groups, tile_datasets
 
 Compiled = Callable[..., Any]
+Copies = tuple[Compiled, ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a compiled simulator serves: all cells of one program, padded to ``groups``; it draws ``tile`` datasets at a time."""
+
+    program: Hashable
+    groups: int
+    tile: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> Shape:
+        """The shape that serves a cell."""
+        groups = padded_groups(cell.process.max_groups)
+        return cls(cell.process.program(groups), groups, tile_datasets(groups, len(cell.process.terms) + 1))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Datasets that one call computes: cell and replicate numbers, ``[n]`` each with ``n <= shape.tile``, and the device's number."""
+
+    shape: Shape
+    cells: np.ndarray
+    replicates: np.ndarray
+    device: int = 0
+
+    def __len__(self) -> int:
+        return len(self.cells)
 
 
 @dataclass
 class Programs:
-    """Compiles on two threads ahead of use; ask for a program and wait for it if it is not ready."""
+    """Compiles on two threads ahead of use; ask for a program and wait for it if it is not ready.
+
+    Args:
+        study: whose programs these are.
+        devices: the local devices that share the datasets; JAX's default device when None.
+    """
 
     study: Study
+    devices: tuple[jax.Device, ...] | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="compile"))
-    simulators: dict[Batch, Future[Compiled]] = field(default_factory=dict)
-    fits: dict[tuple[Batch, int], Future[Compiled]] = field(default_factory=dict)
+    simulators: dict[Shape, Future[Copies]] = field(default_factory=dict)
+    fits: dict[tuple[Shape, int], Future[Copies]] = field(default_factory=dict)
 
-    def prepare(self, chunk: Chunk) -> None:
-        """Start compiling what a chunk needs, if nothing has yet."""
-        batch = chunk.batch
-        if batch in self.simulators:
-            return
-        simulate = _simulator(batch)
-        arguments = _arguments(self.study, chunk)
-        shapes = jax.eval_shape(simulate, *arguments)
-        self.simulators[batch] = self.pool.submit(compile_program, simulate, *arguments)
-        for i, estimator in enumerate(self.study.estimators):
-            if isinstance(estimator, Estimator):
+    def __post_init__(self) -> None:
+        self.devices = self.devices or (jax.local_devices()[0],)
+
+    def prepare(self, shape: Shape, cell: Cell, models: tuple[int, ...]) -> None:
+        """Start compiling what a shape needs, if nothing has yet.
+
+        Args:
+            shape: of the programs.
+            cell: any cell that the shape serves.
+            models: numbers of the strategies to fit; those that other software fits need no program.
+        """
+        arguments = self._arguments(Tile(shape, np.array([cell.index]), np.array([0])))
+        simulate, shapes = _simulator(cell, shape.groups), None
+        if shape not in self.simulators:
+            self.simulators[shape] = self.pool.submit(self._copies, simulate, arguments)
+        for i in models:
+            estimator = self.study.estimators[i]
+            if isinstance(estimator, Estimator) and (shape, i) not in self.fits:
+                shapes = jax.eval_shape(simulate, *arguments) if shapes is None else shapes
                 keys = _key_arguments(arguments) if estimator.resamples else ()
-                self.fits[batch, i] = self.pool.submit(
-                    compile_program, _fitter(estimator, self.study.conf_level), shapes.data, *keys
-                )
+                fitter = _fitter(estimator, self.study.conf_level)
+                self.fits[shape, i] = self.pool.submit(self._copies, fitter, (shapes.data, *keys))
 
-    def ready(self, chunk: Chunk, estimator: int | None = None) -> bool:
-        """Whether the simulator of a chunk, or the program of one of its strategies, is compiled already."""
-        future = self.simulators[chunk.batch] if estimator is None else self.fits.get((chunk.batch, estimator))
+    def ready(self, shape: Shape, model: int | None = None) -> bool:
+        """Whether the simulator of a shape, or the program of one of its strategies, is compiled already."""
+        future = self.simulators[shape] if model is None else self.fits.get((shape, model))
         return future is None or future.done()
 
-    def simulate(self, chunk: Chunk) -> Draw:
-        """Draw the datasets of a chunk, padded to the batch size by repeating the last one."""
-        return self.simulators[chunk.batch].result()(*_arguments(self.study, chunk))
+    def simulate(self, tile: Tile) -> Draw:
+        """Draw the datasets of a tile; what it lacks to a full one are datasets without a group. Does not wait for the device."""
+        return self.simulators[tile.shape].result()[tile.device](*self._arguments(tile))
 
-    def fit(self, chunk: Chunk, estimator: int, data: CrossProducts) -> Fit:
-        """Fit one strategy to a chunk's datasets; arrays come back on the host."""
-        strategy = self.study.estimators[estimator]
+    def fit(self, tile: Tile, model: int, data: CrossProducts) -> Fit:
+        """Fit one strategy to a tile's datasets; does not wait for the device."""
+        strategy = self.study.estimators[model]
         resamples = isinstance(strategy, Estimator) and strategy.resamples
-        keys = _key_arguments(_arguments(self.study, chunk)) if resamples else ()
-        return jax.device_get(self.fits[chunk.batch, estimator].result()(data, *keys))
+        keys = _key_arguments(self._arguments(tile)) if resamples else ()
+        return self.fits[tile.shape, model].result()[tile.device](data, *keys)
+
+    def close(self) -> None:
+        """Compile nothing more."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def _copies(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Copies:
+        """The program, once for each device."""
+        return tuple(compile_program(function, *_on(device, arguments)) for device in self.devices or ())
+
+    def _arguments(self, tile: Tile) -> tuple[Any, ...]:
+        """Seed, cell words, replicates, and the parameters with which of the datasets are wanted, of a full tile."""
+        size, n = tile.shape.tile, len(tile)
+        fill = np.minimum(np.arange(size), n - 1)
+        cells, replicates = tile.cells[fill], tile.replicates[fill]
+        distinct, place = np.unique(cells, return_inverse=True)
+        words = np.stack([self.study.cells[c].words for c in distinct])[place]
+        values = [self.study.cells[c].process.parameters(tile.shape.groups) for c in distinct]
+        parameters = {name: np.stack([v[name] for v in values])[place] for name in values[0]}
+        return np.uint32(self.study.seed), words, replicates.astype(np.uint32), (parameters, np.arange(size) < n)
 
 
-# On CPU the time to compile is most of a small study. XLA's older loop emitters, LLVM's first optimisation level and one
-# code generator per program (the programs themselves are compiled beside each other) take half of it away, and the
-# results run as fast: the time is in matrix products and elementwise loops that every level vectorises.
+# XLA's older loop emitters and one code generator per program (the programs are compiled beside each other) compile faster, and
+# the results run as fast: the time is in matrix products and elementwise loops that every emitter vectorises. LLVM's
+# optimisation level stays at its default: with level 1, which compiles in two thirds of the time, the last vector of a loop over
+# datasets is rounded differently from the others, and a dataset's last bit would depend on its place in the tile. One thread a
+# program: with several, loops are cut at places that depend on the number of cores; tiles are computed beside each other instead.
 CPU_OPTIONS: dict[str, str | bool] = {
     "xla_cpu_use_fusion_emitters": False,
-    "xla_backend_optimization_level": "1",
     "xla_cpu_parallel_codegen_split_count": "1",
+    "xla_cpu_multi_thread_eigen": False,
 }
 
 
 def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
-    """Compile a function for arguments of these shapes, with the options above on CPU."""
+    """Compile a function for arguments of these shapes (and devices, if they name one), with the options above on CPU."""
     lowered = jax.jit(function).lower(*arguments)
     if jax.default_backend() != "cpu":
         return lowered.compile()
@@ -83,14 +154,21 @@ def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
         return lowered.compile()
 
 
-def _simulator(batch: Batch) -> Callable[..., Draw]:
-    process = batch.example.process
+def _on(device: jax.Device, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Shapes of arguments that are on a device."""
+    sharding = SingleDeviceSharding(device)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype, sharding=sharding), arguments)
 
-    def simulate(seed: jax.Array, words: jax.Array, replicates: jax.Array, parameters: Any) -> Draw:
-        def one(word: jax.Array, replicate: jax.Array, values: Any) -> Draw:
-            return process.draw(replicate_key(seed, word, replicate), values, batch.groups)
 
-        return jax.vmap(one)(words, replicates, parameters)
+def _simulator(cell: Cell, groups: int) -> Callable[..., Draw]:
+    process = cell.process
+
+    def simulate(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> Draw:
+        def one(word: jax.Array, replicate: jax.Array, values: Any, wanted: jax.Array) -> Draw:
+            truth, data = process.draw(replicate_key(seed, word, replicate), values, groups)
+            return Draw(truth, jax.tree.map(lambda leaf: jnp.where(wanted, leaf, jnp.zeros_like(leaf)), data))
+
+        return jax.vmap(one)(words, replicates, *conditions)
 
     return simulate
 
@@ -112,14 +190,3 @@ def _fitter(estimator: Estimator, conf_level: float) -> Callable[..., Fit]:
 def _key_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Seed, cell words and replicates among the arguments of a simulator."""
     return arguments[:3]
-
-
-def _arguments(study: Study, chunk: Chunk) -> tuple[Any, ...]:
-    batch = chunk.batch
-    fill = np.minimum(np.arange(batch.datasets), len(chunk) - 1)
-    cells, replicates = chunk.cells[fill], chunk.replicates[fill]
-    distinct, place = np.unique(cells, return_inverse=True)
-    words = np.stack([study.cells[c].words for c in distinct])[place]
-    values = [study.cells[c].process.parameters(batch.groups) for c in distinct]
-    parameters = {name: np.stack([v[name] for v in values])[place] for name in values[0]}
-    return np.uint32(study.seed), words, replicates.astype(np.uint32), parameters

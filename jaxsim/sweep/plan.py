@@ -1,88 +1,154 @@
-"""Which datasets are computed together: a pure function from a study to chunks."""
+"""Which datasets are computed together: a pure function from a study, and what of it is finished, to chunks."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from jaxsim import spec
 from jaxsim.design import Cell, Study
 from jaxsim.estimators.external import External
+from jaxsim.store.chunk import DIGITS, Span
+from jaxsim.store.coverage import Coverage
+from jaxsim.sweep.compile import Shape
+from jaxsim.sweep.shape import padded_groups
 
-# Groups are padded to one of few sizes, so that a grid over the number of groups needs few compiled programs. The size
-# depends on the number of groups alone: the numbers of a cell do not depend on which other cells are in the grid.
-PADDED_GROUPS = (8, 32, 128, 512, 2048, 8192, 32768)
-# Datasets computed at a time: few enough for memory and for a progress bar that moves, enough to fill the lanes.
-CHUNK_DATASETS = 1024
-# Numbers in a chunk's cross-products at most (256 MB in float64), whatever the number of datasets.
-CHUNK_NUMBERS = 2**25
+__all__ = ["CHUNK_DATASETS", "Chunk", "padded_groups", "plan"]
+
+# Datasets of a chunk at most: some seconds of work, which is what an interruption can cost.
+CHUNK_DATASETS = 4096
 # Fits by other software in a chunk, on average over the study: at a second each, a minute's work is lost if a run is interrupted.
 CHUNK_EXTERNAL = 64
 
 
-def padded_groups(n_groups: int) -> int:
-    """The smallest padded size that holds ``n_groups``."""
-    for size in PADDED_GROUPS:
-        if n_groups <= size:
-            return size
-    return -(-n_groups // PADDED_GROUPS[-1]) * PADDED_GROUPS[-1]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A program with its shape: everything that one compiled function serves. ``datasets`` is the size of its batches."""
-
-    program: Hashable
-    groups: int
-    datasets: int
-    example: Cell
-
-
 @dataclass(frozen=True)
 class Chunk:
-    """Some datasets of one batch shape: cell numbers and replicate numbers, ``[n]`` each with ``n <= batch.datasets``."""
+    """Some datasets of one shape and the strategies that fit them: the unit that is computed, stored, and never computed twice.
 
-    index: int
-    batch: Batch
-    cells: np.ndarray
-    replicates: np.ndarray
+    Attributes:
+        shape: of the programs.
+        block: power of two; each span lies within a block of so many replicates that begins at a multiple of it.
+        spans: ``(cell number, first replicate, end)``.
+        models: numbers of the strategies.
+    """
+
+    shape: Shape
+    block: int
+    spans: tuple[tuple[int, int, int], ...]
+    models: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return sum(stop - start for _, start, stop in self.spans)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """Cell number of each dataset, ``[n]``."""
+        return np.concatenate([np.full(stop - start, cell) for cell, start, stop in self.spans])
+
+    @cached_property
+    def replicates(self) -> np.ndarray:
+        """Replicate number of each dataset, ``[n]``."""
+        return np.concatenate([np.arange(start, stop) for _, start, stop in self.spans])
+
+    def keyed(self, study: Study) -> tuple[Span, ...]:
+        """The spans with the cells' keys, which do not depend on the grid."""
+        return tuple(Span(study.cells[cell].key, start, stop) for cell, start, stop in self.spans)
+
+    def fits(self, study: Study) -> int:
+        """Fits that the chunk needs."""
+        chosen = (study.estimators[i] for i in self.models)
+        return sum(int(e.chosen(self.replicates).sum()) if isinstance(e, External) else len(self) for e in chosen)
+
+    def identity(self, study: Study) -> str:
+        """A digest of the work: datasets and strategies, ``DIGITS`` hexadecimal digits."""
+        body = {
+            "seed": study.seed,
+            "conf_level": study.conf_level,
+            "dtype": study.dtype,
+            "models": [spec.canonical(study.estimators[i]) for i in self.models],
+            "spans": [[span.key, span.start, span.stop] for span in self.keyed(study)],
+        }
+        return hashlib.blake2b(json.dumps(body).encode(), digest_size=DIGITS // 2).hexdigest()
 
 
-def plan(study: Study) -> tuple[Chunk, ...]:
-    """Chunks that together hold every replicate of every cell once."""
-    by_program: dict[Hashable, list[Cell]] = {}
+@dataclass(frozen=True)
+class _Work:
+    """Replicates ``start .. stop - 1`` of a cell that the same strategies have still to fit."""
+
+    cell: Cell
+    start: int
+    stop: int
+    models: tuple[int, ...]
+
+
+def plan(
+    study: Study,
+    done: Coverage | None = None,
+    *,
+    limit: int | Callable[[Shape], int] = CHUNK_DATASETS,
+    replicates: Mapping[int, int] | None = None,
+) -> tuple[Chunk, ...]:
+    """Chunks that together hold once every dataset and strategy that is not finished.
+
+    Args:
+        study: what is wanted.
+        done: what is finished; nothing when None.
+        limit: datasets of a chunk at most (at least one), or a function that gives it for a shape.
+        replicates: of each cell, by its number; the study's when None.
+
+    Returns:
+        Chunks, in an order in which all cells of a shape advance together.
+    """
+    groups: dict[tuple[Shape, tuple[int, ...]], list[_Work]] = {}
     for cell in study.cells:
-        key = cell.process.program(padded_groups(cell.process.max_groups))
-        by_program.setdefault(key, []).append(cell)
+        wanted = study.replicates if replicates is None else replicates.get(cell.index, 0)
+        for work in _open(study, cell, done or Coverage(), wanted):
+            groups.setdefault((Shape.of(cell), work.models), []).append(work)
     chunks: list[Chunk] = []
-    for program, cells in by_program.items():
-        index = np.repeat([cell.index for cell in cells], study.replicates)
-        replicate = np.tile(np.arange(study.replicates), len(cells))
-        groups = padded_groups(cells[0].process.max_groups)
-        numbers = groups * (len(study.process.terms) + 1) ** 2
-        limit = max(1, min(CHUNK_DATASETS, CHUNK_NUMBERS // numbers, _external_limit(study)))
-        count = -(-len(index) // limit)
-        batch = Batch(program, groups, -(-len(index) // count), cells[0])
-        for part in np.array_split(np.arange(len(index)), count):
-            chunks.append(Chunk(len(chunks), batch, index[part], replicate[part]))
+    for (shape, models), works in groups.items():
+        most = limit(shape) if callable(limit) else limit
+        chunks += _divided(shape, models, works, max(1, min(most, _external_limit(study, models))))
     return tuple(chunks)
 
 
-def _external_limit(study: Study) -> int:
+def _open(study: Study, cell: Cell, done: Coverage, replicates: int) -> Iterable[_Work]:
+    """Stretches of a cell's replicates that lack the same strategies."""
+    missing = {i: done.missing(e.name, cell.key, e.wanted(replicates)) for i, e in enumerate(study.estimators)}
+    ends = sorted({end for intervals in missing.values() for interval in intervals for end in interval})
+    for start, stop in zip(ends, ends[1:], strict=False):
+        models = tuple(i for i, intervals in missing.items() if any(low <= start and stop <= high for low, high in intervals))
+        if models:
+            yield _Work(cell, start, stop, models)
+
+
+def _divided(shape: Shape, models: tuple[int, ...], works: list[_Work], limit: int) -> Iterable[Chunk]:
+    """Chunks of one shape: blocks of replicates, all cells in each; cells too many for one chunk are divided first.
+
+    A block is a power of two, and begins at its multiples: chunks of different plans then nest, and are read together.
+    """
+    cells = sorted({work.cell.index for work in works})
+    longest = max(work.stop for work in works)
+    for begin in range(0, len(cells), limit):
+        some = set(cells[begin : begin + limit])
+        block = min(2 ** ((limit // len(some)).bit_length() - 1), 2 ** (longest - 1).bit_length())
+        for low in range(0, longest, block):
+            pieces = [
+                (w.cell.index, max(w.start, low), min(w.stop, low + block))
+                for w in works
+                if w.cell.index in some and w.start < low + block and w.stop > low
+            ]
+            if pieces:
+                yield Chunk(shape, block, tuple(pieces), models)
+
+
+def _external_limit(study: Study, models: tuple[int, ...]) -> int:
     """Datasets that together need ``CHUNK_EXTERNAL`` fits by other software."""
     replicates = np.arange(study.replicates)
-    chosen = [strategy.chosen(replicates).mean() for strategy in study.estimators if isinstance(strategy, External)]
-    return int(CHUNK_EXTERNAL / sum(chosen)) if chosen else CHUNK_DATASETS
-
-
-def fingerprint(chunks: tuple[Chunk, ...]) -> str:
-    """A digest of which datasets each chunk holds, 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(np.stack([chunk.cells, chunk.replicates]).astype("<i8").tobytes() + b"|")
-    return digest.hexdigest()
+    strategies = [study.estimators[i] for i in models]
+    chosen = [strategy.chosen(replicates).mean() for strategy in strategies if isinstance(strategy, External)]
+    return int(CHUNK_EXTERNAL / sum(chosen)) if sum(chosen) else 2**62

@@ -1,127 +1,166 @@
-"""The loop that runs a study: for every chunk simulate, fit every strategy, write; finished chunks are never lost."""
+"""Running a study: plan what is not finished, have it computed and stored, and keep a record; finished chunks are never lost."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from tqdm import tqdm
+import pandas as pd
 
-from jaxsim.crossproduct import CrossProducts
 from jaxsim.design import Study
-from jaxsim.estimators import Fit
-from jaxsim.estimators.external import External, Session
 from jaxsim.store.folder import Folder
+from jaxsim.store.place import Place, place_of
 from jaxsim.store.provenance import Provenance
 from jaxsim.store.results import Results
-from jaxsim.store.schema import estimates_table, fits_table
-from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import Chunk, fingerprint, plan
+from jaxsim.sweep import memory as memories
+from jaxsim.sweep.executors import Executor, Finished, Job, Local, Session
+from jaxsim.sweep.interrupt import Stop, watched
+from jaxsim.sweep.plan import CHUNK_DATASETS, Chunk, plan
+from jaxsim.sweep.progress import Log, Progress, duration
+from jaxsim.sweep.rounds import Reached, rounds
 
-# Datasets handed to other software at a time: they cost a second or so each, and a progress bar should move.
-EXTERNAL_TOGETHER = 16
+
+class Interrupted(KeyboardInterrupt):
+    """A run that somebody stopped, after the chunk in hand."""
 
 
-def run(study: Study, out: Path, *, progress: bool = True) -> Results:
+def run(
+    study: Study,
+    out: str | Path | Place,
+    *,
+    progress: bool = True,
+    executor: Executor | None = None,
+    memory: str | int | None = None,
+    batch: int = CHUNK_DATASETS,
+) -> Results:
     """Run what is not yet in ``out`` and return the results.
 
     Args:
         study: what to simulate.
-        out: folder for the results, made if need be; one that holds the same study is completed, one with another refused.
-        progress: show a bar of fits on the terminal.
+        out: folder for the results, or an address that fsspec can open; made if need be. One that holds the same study, or a part
+            of it (fewer replicates, levels or strategies), is completed; one with another study is refused.
+        progress: show how far it is.
+        executor: where chunks are computed; this process when None.
+        memory: bytes that chunks may use, such as ``"2G"``; a quarter of what is free when None.
+        batch: datasets of a chunk at most. The numbers do not depend on it.
 
     Raises:
-        InputError: if ``out`` holds another study or something that is not a study, or software that a strategy needs is missing.
+        InputError: if ``out`` holds another study or something that is not a study, cannot be written, or is being written by another
+            run; if memory is too small; or if software that a strategy needs is missing.
+        KeyboardInterrupt: if it was asked to stop. What was finished is kept.
     """
-    folder = Folder(out)
-    chunks = plan(study)
-    folder.claim(study, fingerprint(chunks))
-    open_chunks = [chunk for chunk in chunks if not folder.has(chunk.index)]
-    provenance = Provenance.begin(study)
-    total, left = (sum(_fits(study, chunk) for chunk in some) for some in (chunks, open_chunks))
-    programs = Programs(study)
-    try:
-        with ExitStack() as stack:
-            sessions = _sessions(study, open_chunks, stack)
-            bar = stack.enter_context(tqdm(total=total, initial=total - left, unit="fit", unit_scale=True, disable=not progress))
-            for session in sessions.values():
-                provenance.add_versions(session.versions)
-            job = _Job(study, programs, sessions, folder, provenance, bar)
-            for chunk in open_chunks:
-                programs.prepare(chunk)
-            for chunk in open_chunks:
-                job.run(chunk)
-    finally:
-        programs.pool.shutdown(wait=False, cancel_futures=True)
-        if any(folder.has(chunk.index) for chunk in open_chunks):
-            folder.write_provenance(provenance.finish())
-    return Results(out)
+    place = place_of(out)
+    executor = executor or Local()
+    limit = memories.available() if memory is None else memories.parse(memory) if isinstance(memory, str) else memory
+    with ExitStack() as stack:
+        stack.enter_context(place.lock())
+        folder = Folder(place)
+        folder.claim(study)
+        log = Log(place)
+        stack.callback(log.close)
+        work = _Work(study, folder, Job(study, place, limit), executor, batch, log, progress)
+        work.check_chunks()
+        work.run_all(stack)
+    return Results(place)
 
 
-def _fits(study: Study, chunk: Chunk) -> int:
-    """Fits that a chunk needs."""
-    return sum(int(e.chosen(chunk.replicates).sum()) if isinstance(e, External) else len(chunk) for e in study.estimators)
-
-
-def _sessions(study: Study, chunks: list[Chunk], stack: ExitStack) -> dict[int, Session]:
-    """Start the software of every strategy that has something to fit, before anything is simulated."""
-    return {
-        i: stack.enter_context(estimator.session())
-        for i, estimator in enumerate(study.estimators)
-        if isinstance(estimator, External) and any(estimator.chosen(chunk.replicates).any() for chunk in chunks)
-    }
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Everything that working off a chunk needs."""
+@dataclass
+class _Work:
+    """Everything that a run needs to know."""
 
     study: Study
-    programs: Programs
-    sessions: dict[int, Session]
     folder: Folder
-    provenance: Provenance
-    bar: tqdm
+    job: Job
+    executor: Executor
+    batch: int
+    log: Log
+    shown: bool
 
-    def run(self, chunk: Chunk) -> None:
-        """Simulate, fit, write."""
-        self.bar.set_description("simulating" if self.programs.ready(chunk) else "compiling, then simulating")
-        begin = time.perf_counter()
-        drawn, data = self.programs.simulate(chunk)
-        truth = np.asarray(drawn)[: len(chunk)]
-        self.provenance.spend("simulate", time.perf_counter() - begin)
-        estimates: list[pa.Table] = []
-        fits: list[pa.Table] = []
-        for i, strategy in enumerate(self.study.estimators):
-            ready = self.programs.ready(chunk, i)
-            self.bar.set_description(f"fitting {strategy.name}" if ready else f"compiling {strategy.name}")
-            begin = time.perf_counter()
-            for rows, fit, messages in self._fitted(chunk, i, data):
-                cells, replicates = chunk.cells[rows], chunk.replicates[rows]
-                estimates.append(
-                    estimates_table(cells, replicates, strategy.name, data.fixed, truth[rows], fit, self.study.conf_level)
-                )
-                fits.append(fits_table(cells, replicates, strategy, data.fixed, fit, messages))
-                self.bar.update(len(rows))
-            self.provenance.spend(f"fit {strategy.name}", time.perf_counter() - begin)
-        begin = time.perf_counter()
-        self.folder.write(chunk.index, estimates, fits, len(chunk))
-        self.provenance.spend("write", time.perf_counter() - begin)
+    def check_chunks(self) -> None:
+        """Verify what is there; damaged chunks are removed, and so computed again."""
+        damaged = self.folder.check()
+        for name in damaged:
+            self.log.write(f"chunk {name} is damaged; it was removed and will be computed again")
+        if damaged and self.shown:
+            print(f"{len(damaged)} damaged chunks were removed; they are computed again.")
 
-    def _fitted(self, chunk: Chunk, index: int, data: CrossProducts) -> Iterator[tuple[np.ndarray, Fit, list[str] | None]]:
-        """A strategy's fits in parts: places in the chunk, the fits, what other software said."""
-        strategy = self.study.estimators[index]
-        if not isinstance(strategy, External):
-            yield np.arange(len(chunk)), self.programs.fit(chunk, index, data), None
-            return
-        places = np.flatnonzero(strategy.chosen(chunk.replicates))
-        for begin in range(0, len(places), EXTERNAL_TOGETHER):
-            rows = places[begin : begin + EXTERNAL_TOGETHER]
-            datasets = [self.study.dataset(int(chunk.cells[k]), int(chunk.replicates[k])) for k in rows]
-            fit, messages = self.sessions[index].fit(datasets, data.fixed, self.study.conf_level)
-            yield rows, fit, messages
+    def run_all(self, stack: ExitStack) -> None:
+        """All rounds of the study."""
+        self.log.write(f"run: {len(self.study.cells)} cells x {self.study.replicates} datasets; {self.executor.describe()}")
+        first = self._plan(next(iter(rounds(self.study, self._measure))))
+        done = self._fits_done()
+        bar = Progress(done + sum(c.fits(self.study) for c in first), done, self.log, self.shown)
+        stack.callback(bar.close)
+        stop = stack.enter_context(watched(bar.say))
+        session: Session | None = None
+        provenance, number = Provenance.begin(self.study), len(self.folder.provenance())
+        provenance.record["executor"] = self.executor.describe()
+        reached, known = Reached({}), sum(c.fits(self.study) for c in first)
+        try:
+            for reached in rounds(self.study, self._measure):
+                chunks = self._plan(reached)
+                if not chunks:
+                    continue
+                bar.grow(sum(c.fits(self.study) for c in chunks) - known)
+                known = 0
+                if session is None:
+                    session = stack.enter_context(self.executor.open(self.job))
+                    self.folder.write_provenance(number, provenance.unfinished())
+                self._write_plan(reached, chunks)
+                self._work_off(session, chunks, bar, provenance, stop)
+        finally:
+            if session is not None:
+                if self.study.until is not None:
+                    provenance.record["until"] = reached.record(self.study)
+                self.folder.write_provenance(number, provenance.finish())
+            self.log.write(f"ended: {bar.in_words()}")
+
+    def _work_off(self, session: Session, chunks: Sequence[Chunk], bar: Progress, provenance: Provenance, stop: Stop) -> None:
+        done = 0
+        for finished in session.map(chunks, bar, stop):
+            done += 1
+            self._note(finished, done, len(chunks), provenance)
+        if done < len(chunks):
+            raise Interrupted(f"stopped after {done} of {len(chunks)} chunks")
+
+    def _note(self, finished: Finished, done: int, total: int, provenance: Provenance) -> None:
+        for phase, seconds in finished.seconds.items():
+            provenance.spend(phase, seconds)
+        provenance.add_versions(finished.versions)
+        spent = duration(sum(finished.seconds.values()))
+        self.log.write(
+            f"chunk {done} of {total}: {len(finished.chunk)} datasets, {finished.failures} fits failed, {spent} of work, {finished.name}"
+        )
+
+    def _plan(self, reached: Reached) -> tuple[Chunk, ...]:
+        def limit(shape: Any) -> int:
+            return memories.chunk_datasets(self.study, shape, self.job.memory, self.executor.beside, self.batch)
+
+        return plan(self.study, self.folder.coverage(), limit=limit, replicates=reached.replicates)
+
+    def _write_plan(self, reached: Reached, chunks: Sequence[Chunk]) -> None:
+        design = hashlib.sha256(self.study.to_json().encode()).hexdigest()
+        self.folder.write_plan(
+            {
+                "fingerprint": design,
+                "dtype": self.study.dtype,
+                "datasets": sum(reached.replicates.values()),
+                "memory": self.job.memory,
+                "chunks": [
+                    {"identity": c.identity(self.study), "groups": c.shape.groups, "tile": c.shape.tile, "datasets": len(c)}
+                    for c in chunks
+                ],
+            }
+        )
+
+    def _fits_done(self) -> int:
+        return sum(entry.about.datasets * len(entry.about.models) for entry in self.folder.entries())
+
+    def _measure(self, measure: str, truth: str | None, replicates: int, cells: tuple[int, ...]) -> pd.DataFrame:
+        """Lines by cell, strategy and coefficient of the first so many replicates."""
+        performance = Results(self.folder.place).performance_of(replicates, cells)
+        return performance.measures(["cell", "model", "term"], measures=[measure], truth=truth)

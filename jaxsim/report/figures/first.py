@@ -14,8 +14,7 @@ MOST_FITS = 200_000  # that a figure of single fits shows
 
 def first(results: Results, name: str, replicates: int) -> pd.DataFrame:
     """Rows of the table ``estimates`` or ``fits`` about the first ``replicates`` datasets of each cell."""
-    table: pd.DataFrame = getattr(results, name)
-    return table[table["replicate"] < replicates]
+    return results.read(name, replicates=replicates)
 
 
 def shown_replicates(results: Results) -> int:

@@ -1,0 +1,134 @@
+"""One finished chunk as one Parquet file, which says what it holds and whose name is a checksum of its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jaxsim.store.place import StorageError
+
+ABOUT = b"jaxsim.chunk"
+SUFFIX = ".parquet"
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Span:
+    """Consecutive replicates ``start .. stop - 1`` of the cell with this key."""
+
+    key: str
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class About:
+    """What a chunk file holds.
+
+    Attributes:
+        identity: of the work: equal for equal datasets and strategies.
+        block: spans lie within blocks of so many replicates, a power of two, that begin at its multiples.
+        models: the strategies' labels with their descriptions (canonical JSON).
+        spans: the datasets.
+        failures: fits without a usable answer.
+        made: versions, device and the like.
+    """
+
+    identity: str
+    block: int
+    models: Mapping[str, str]
+    spans: tuple[Span, ...]
+    failures: int = 0
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def datasets(self) -> int:
+        """Datasets of the chunk."""
+        return sum(map(len, self.spans))
+
+    def encode(self) -> bytes:
+        """As metadata of the file."""
+        body = {**self.__dict__, "models": dict(self.models), "spans": [[s.key, s.start, s.stop] for s in self.spans]}
+        return json.dumps(body).encode()
+
+    @classmethod
+    def decode(cls, text: bytes) -> About:
+        """Undo :meth:`encode`."""
+        body = json.loads(text)
+        body["spans"] = tuple(Span(*span) for span in body["spans"])
+        return cls(**body)
+
+
+def pack(table: pa.Table, about: About) -> tuple[str, bytes]:
+    """Name and bytes of a chunk's file; pages carry checksums of their own, which reading verifies."""
+    buffer = pa.BufferOutputStream()
+    labels = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
+    numbers = [f.name for f in table.schema if pa.types.is_floating(f.type)]
+    pq.write_table(
+        table.replace_schema_metadata({ABOUT: about.encode()}),
+        buffer,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[*labels, "replicate"],
+        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+        write_page_checksum=True,
+    )
+    content = buffer.getvalue().to_pybytes()
+    return f"{about.identity}-{digest(content)}{SUFFIX}", content
+
+
+def digest(content: bytes) -> str:
+    """The checksum in a file's name."""
+    return hashlib.blake2b(content, digest_size=DIGITS // 2).hexdigest()
+
+
+def is_whole(name: str, content: bytes) -> bool:
+    """Whether these are the bytes that were written under this name."""
+    return name.removesuffix(SUFFIX).rsplit("-", 1)[-1] == digest(content)
+
+
+def is_chunk(name: str) -> bool:
+    """Whether a file's name is a chunk's."""
+    return name.endswith(SUFFIX) and len(name) == 2 * DIGITS + 1 + len(SUFFIX)
+
+
+def describe(name: str, content: bytes) -> About:
+    """What a file holds, from its footer; raises :class:`StorageError` if it is damaged."""
+    try:
+        return About.decode(pq.read_schema(io.BytesIO(content)).metadata[ABOUT])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise damaged(name, error) from error
+
+
+def unpack(name: str, content: bytes, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    """The rows of a file, or some of its columns and rows; columns it lacks are left out.
+
+    Raises:
+        StorageError: if it is damaged.
+    """
+    try:
+        source = pa.BufferReader(content)
+        wanted = None
+        if columns is not None:
+            there = set(pq.read_schema(pa.BufferReader(content)).names)
+            wanted = [column for column in columns if column in there]
+        return pq.read_table(source, columns=wanted, filters=filters, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(name, error) from error
+
+
+def damaged(name: str, error: Exception | None = None) -> StorageError:
+    """The error for a file that is not what was written."""
+    return StorageError(
+        f"the chunk {name} is damaged ({error or 'its checksum is wrong'}); run the study again to compute it anew."
+    )

@@ -1,0 +1,236 @@
+"""Where results lie: a local folder, or a folder of any file system that fsspec knows (``s3://bucket/study``).
+
+Every file appears whole or not at all, and none is changed after it was written but for the few small ones that are replaced.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import datetime
+import errno
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxsim.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: runs are not kept apart there; overlapping chunks are still read once
+    fcntl = None  # type: ignore[assignment]
+
+PARTIAL = ".partial"
+LOCK = ".lock"
+# What a failed write means to a person.
+REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+}
+
+
+class StorageError(InputError):
+    """Results that cannot be written, or a file of results that is damaged."""
+
+
+class BusyError(InputError):
+    """Another process is writing results to this place."""
+
+
+class Place(abc.ABC):
+    """A folder for results; names are relative, with ``/`` between folders."""
+
+    @property
+    @abc.abstractmethod
+    def url(self) -> str:
+        """The place as a user would write it."""
+
+    @abc.abstractmethod
+    def read(self, name: str) -> bytes:
+        """A file's content; raises FileNotFoundError."""
+
+    @abc.abstractmethod
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, or replace one, in one step; raises :class:`StorageError` if it cannot be."""
+
+    @abc.abstractmethod
+    def names(self, folder: str = "") -> list[str]:
+        """Names of the files directly in a folder of the place, sorted; empty if there is no such folder."""
+
+    @abc.abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file if it is there."""
+
+    @abc.abstractmethod
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+    @abc.abstractmethod
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other runs out while this one writes, where the file system can do that; raises :class:`BusyError`."""
+
+    @abc.abstractmethod
+    def check_new(self, known: frozenset[str]) -> None:
+        """Raise :class:`InputError` if the place holds files other than ``known`` ones: it is somebody else's."""
+
+
+class LocalPlace(Place):
+    """A folder of this machine, or of a network file system mounted on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def url(self) -> str:
+        return str(self.path)
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        target = self.path / name
+        partial = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise unwritable(str(target), error) from error
+
+    def names(self, folder: str = "") -> list[str]:
+        place = self.path / folder
+        if not place.is_dir():
+            return []
+        return sorted(p.name for p in place.iterdir() if p.is_file() and not p.name.startswith("."))
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def exists(self, name: str) -> bool:
+        return (self.path / name).exists()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / LOCK).open("a+")
+        except OSError as error:
+            raise unwritable(str(self.path), error) from error
+        with file:
+            self._hold(file)
+            for stale in self.path.rglob(f"*{PARTIAL}"):  # of runs that were killed: nobody else writes now
+                stale.unlink(missing_ok=True)
+            yield
+
+    def _hold(self, file: Any) -> None:
+        """Lock the open file; the system lets go of it when the process ends, however it ends."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise BusyError(
+                f"{self.path}: another run writes there ({file.read().strip() or 'it does not say which'}); wait until it is "
+                "done, stop it, or give another --out."
+            ) from error
+        except OSError:  # a file system without locks
+            return
+        file.truncate(0)
+        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
+        file.flush()
+
+    def check_new(self, known: frozenset[str]) -> None:
+        if self.path.is_file() or (self.path.is_dir() and any(p.name not in known for p in self.path.iterdir())):
+            raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
+
+
+class RemotePlace(Place):
+    """A folder of an fsspec file system. An object store makes each object whole or not at all; there are no locks."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        import fsspec  # noqa: PLC0415 - only needed for results elsewhere
+
+        self._url = url.rstrip("/")
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(self._url, **options)
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"{url}: {error} Give a folder, or an address that fsspec can open (for s3:// install the extra: "
+                "pip install 'jaxsim-studies[s3]')."
+            ) from error
+        self.fs.use_listings_cache = False
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def read(self, name: str) -> bytes:
+        return self.fs.cat_file(self._at(name))
+
+    def write(self, name: str, content: bytes) -> None:
+        try:
+            self.fs.makedirs(self._at(name).rsplit("/", 1)[0], exist_ok=True)
+            self.fs.pipe_file(self._at(name), content)
+        except OSError as error:
+            raise unwritable(f"{self._url}/{name}", error) from error
+
+    def names(self, folder: str = "") -> list[str]:
+        self.fs.invalidate_cache()
+        try:
+            found = self.fs.ls(self._at(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(entry["name"].rsplit("/", 1)[1] for entry in found if entry["type"] == "file")
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(self._at(name))
+
+    def exists(self, name: str) -> bool:
+        self.fs.invalidate_cache()
+        return bool(self.fs.exists(self._at(name)))
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+    def check_new(self, known: frozenset[str]) -> None:
+        if any(name not in known for name in self.names()):
+            raise InputError(f"{self._url} holds files and no jaxsim results; give an empty or a new address as --out.")
+
+    def _at(self, name: str) -> str:
+        return f"{self.root}/{name}".rstrip("/")
+
+
+def place_of(out: str | Path | Place) -> Place:
+    """The place that an ``--out`` names: a path, or an address with ``://`` in it."""
+    if isinstance(out, Place):
+        return out
+    text = str(out)
+    return RemotePlace(text) if "://" in text else LocalPlace(Path(text))
+
+
+def unwritable(what: str, error: OSError) -> StorageError:
+    """The error for a person."""
+    reason = REASONS.get(error.errno or 0, str(error))
+    return StorageError(
+        f"{what} cannot be written: {reason}. What was finished is kept; make room or give access, and the same command goes on."
+    )
+
+
+def as_json(value: object) -> bytes:
+    """JSON for a person to read."""
+    return (json.dumps(value, indent=2) + "\n").encode()

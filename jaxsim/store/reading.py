@@ -1,0 +1,153 @@
+"""Reading finished chunks: as one table, or in frames that hold every dataset whole, so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jaxsim.design import Study
+from jaxsim.errors import InputError, choose
+from jaxsim.store import chunk as chunks
+from jaxsim.store.coverage import Interval, Intervals
+from jaxsim.store.folder import Entry, Folder
+from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS, KEY
+
+TABLES: tuple[str, ...] = ("estimates", "fits")
+# What rows are put in order by, and told apart.
+ORDER = ("cell", "replicate", "model", "term")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is read together: some cells, by their keys, a stretch of replicates, and the chunks that hold any of it."""
+
+    cells: Mapping[str, int]
+    replicates: Interval
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the chunks of a folder as they are now.
+
+    Args:
+        folder: of the results.
+        study: whose they are; numbers of cells are its.
+    """
+
+    folder: Folder
+    study: Study
+
+    def frames(
+        self, table: str, columns: Sequence[str] | None, cells: Iterable[int] | None, replicates: Interval | None, datasets: int
+    ) -> Iterator[pd.DataFrame]:
+        """Rows in parts, every dataset whole in one of them, sorted by cell and replicate within a part.
+
+        Args:
+            table: ``estimates`` or ``fits``.
+            columns: that are wanted, those of ``ORDER`` first; all when None.
+            cells: numbers of those that are wanted; all when None.
+            replicates: first and end of those that are wanted; all when None.
+            datasets: of a part at most.
+
+        Raises:
+            InputError: for an unknown table or column.
+            StorageError: for a damaged chunk.
+        """
+        choose("table", table, TABLES)
+        wanted = {c.key: c.index for c in self.study.cells} if cells is None else {self.study.cells[i].key: i for i in cells}
+        for window in self._windows(wanted, replicates):
+            frame = self.read(window, table, columns)
+            if len(frame):
+                yield from _slices(frame, datasets)
+
+    def read(self, window: Window, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
+        """The rows of a window."""
+        stored = None if columns is None else [KEY, "replicate", "model", "term", *(c for c in columns if c not in ORDER)]
+        parts = [self._part(entry, window, table, stored) for entry in window.entries]
+        rows = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+        frame = rows.to_pandas()
+        frame = self._named(frame, window, table)
+        if columns is not None:
+            missing = [c for c in columns if c not in frame.columns]
+            if missing and len(frame):
+                raise InputError(f"{missing[0]!r} is not a column of the {table} table; use {', '.join(map(str, frame.columns))}.")
+        return frame
+
+    def _windows(self, wanted: Mapping[str, int], replicates: Interval | None) -> Iterator[Window]:
+        """Cells that stand in the same chunks, and blocks of replicates: those of the chunk with the largest blocks."""
+        entries = self.folder.entries()
+        places: dict[str, list[int]] = {}
+        for number, entry in enumerate(entries):
+            for key in {span.key for span in entry.about.spans} & wanted.keys():
+                places.setdefault(key, []).append(number)
+        alike: dict[tuple[int, ...], list[str]] = {}
+        for key, numbers in places.items():
+            alike.setdefault(tuple(numbers), []).append(key)
+        for numbers, keys in alike.items():
+            chosen = [entries[n] for n in numbers]
+            block = max(entry.about.block for entry in chosen)
+            cells = {key: wanted[key] for key in keys}
+            blocks: dict[int, dict[str, Entry]] = {}
+            for entry in chosen:
+                for span in entry.about.spans:
+                    if span.key in cells:
+                        blocks.setdefault(span.start // block, {})[entry.name] = entry
+            for number in sorted(blocks):
+                low, high = number * block, (number + 1) * block
+                if replicates is not None:
+                    low, high = max(low, replicates[0]), min(high, replicates[1])
+                if low < high:
+                    yield Window(cells, (low, high), tuple(blocks[number].values()))
+
+    def _part(self, entry: Entry, window: Window, table: str, stored: Sequence[str] | None) -> pa.Table:
+        """The rows of a window that one chunk holds and no earlier one."""
+        rows = chunks.unpack(entry.name, self.folder.read_chunk(entry.name), stored)
+        low, high = window.replicates
+        keep = pc.and_(pc.greater_equal(rows["replicate"], low), pc.less(rows["replicate"], high))
+        if not {span.key for span in entry.about.spans} <= window.cells.keys():
+            keep = pc.and_(keep, pc.is_in(rows[KEY], pa.array(list(window.cells))))
+        if table == "fits":
+            keep = pc.and_(keep, pc.equal(rows["term"], self.study.process.terms[0]))
+        for (model, key), twice in entry.again.items():
+            if key in window.cells:
+                keep = pc.and_(keep, pc.invert(_among(rows, model, key, twice)))
+        return rows.filter(keep)
+
+    def _named(self, frame: pd.DataFrame, window: Window, table: str) -> pd.DataFrame:
+        """Numbers of cells for their keys, columns and rows in order."""
+        keys = frame[KEY].cat
+        numbers = np.array([window.cells.get(key, -1) for key in keys.categories], np.int32)
+        frame = frame.drop(columns=KEY).assign(cell=numbers[keys.codes.to_numpy()])
+        labels = [estimator.name for estimator in self.study.estimators]
+        frame["model"] = frame["model"].cat.set_categories(labels)
+        frame["term"] = frame["term"].cat.set_categories(list(self.study.process.terms))
+        frame = frame.sort_values(list(ORDER), kind="stable", ignore_index=True)
+        if table == "estimates":
+            return frame[[c for c in ESTIMATE_COLUMNS if c in frame.columns]]
+        own = [c for c in FIT_COLUMNS if c in frame.columns]
+        return frame[[*own, *(c for c in frame.columns if c not in (*ESTIMATE_COLUMNS, *own))]]
+
+
+def _among(rows: pa.Table, model: str, key: str, intervals: Intervals) -> pa.Array:
+    """Which rows are a strategy's, of a cell, with a replicate in one of some intervals."""
+    inside = pa.array(np.zeros(len(rows), bool))
+    for low, high in intervals:
+        inside = pc.or_(inside, pc.and_(pc.greater_equal(rows["replicate"], low), pc.less(rows["replicate"], high)))
+    return pc.and_(inside, pc.and_(pc.equal(rows["model"], model), pc.equal(rows[KEY], key)))
+
+
+def _slices(frame: pd.DataFrame, datasets: int) -> Iterator[pd.DataFrame]:
+    """Parts of at most so many datasets of a frame that is sorted by cell and replicate."""
+    cell, replicate = frame["cell"].to_numpy(), frame["replicate"].to_numpy()
+    begins = np.flatnonzero(np.r_[True, (np.diff(cell) != 0) | (np.diff(replicate) != 0)])
+    ends = [*begins[datasets::datasets], len(frame)]
+    begin = 0
+    for end in ends:
+        yield frame.iloc[begin:end].reset_index(drop=True)
+        begin = int(end)

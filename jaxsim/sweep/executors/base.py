@@ -1,0 +1,58 @@
+"""What an executor is: it computes chunks and stores each, in any order and any number of times; the numbers are the same."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from jaxsim.design import Study
+from jaxsim.store.place import Place
+from jaxsim.sweep.plan import Chunk
+from jaxsim.sweep.worker import Listener
+
+
+@dataclass(frozen=True)
+class Job:
+    """A study, where its results go, and the bytes a process may use for the chunks it works on."""
+
+    study: Study
+    place: Place
+    memory: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A chunk that is stored: its file, fits without a usable answer, seconds by phase, versions of other software."""
+
+    chunk: Chunk
+    name: str
+    failures: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+class Session(abc.ABC):
+    """An executor at work on one job."""
+
+    @abc.abstractmethod
+    def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
+        """Compute and store chunks, and say which are done as they are; begin none once ``stop()`` is true."""
+
+
+class Executor(abc.ABC):
+    """Where chunks are computed."""
+
+    @property
+    @abc.abstractmethod
+    def beside(self) -> int:
+        """Tiles that one process has in the making at a time."""
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """A few words for the log and the provenance."""
+
+    @abc.abstractmethod
+    def open(self, job: Job) -> AbstractContextManager[Session]:
+        """Get ready for a job; raises :class:`jaxsim.InputError` if something that it needs is missing."""

@@ -1,0 +1,93 @@
+"""In this process: chunks one after the other, the last one being written while the next is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import jax
+
+from jaxsim.errors import InputError
+from jaxsim.store.folder import Folder
+from jaxsim.sweep.executors.base import Executor, Finished, Job, Session
+from jaxsim.sweep.plan import Chunk
+from jaxsim.sweep.worker import Computed, Listener, Worker, finish, usable_cores
+
+
+@dataclass(frozen=True)
+class Local(Executor):
+    """This process.
+
+    Args:
+        devices: how many of the local devices share the datasets; all GPUs, or one CPU device, when None.
+        threads: tiles computed beside each other; on CPU a core each, when None.
+    """
+
+    devices: int | None = None
+    threads: int | None = None
+
+    @property
+    def chosen(self) -> tuple[jax.Device, ...]:
+        """The devices; raises :class:`InputError` if there are not so many."""
+        there = tuple(jax.local_devices())
+        if self.devices is None:
+            return there[:1] if there[0].platform == "cpu" else there
+        if not 1 <= self.devices <= len(there):
+            raise InputError(
+                f"devices={self.devices}: JAX sees {len(there)} ({there[0].platform}); give 1 to {len(there)} (more CPU devices: "
+                "XLA_FLAGS=--xla_force_host_platform_device_count=8)."
+            )
+        return there[: self.devices]
+
+    @property
+    def beside(self) -> int:
+        return self.threads or max(len(self.chosen), usable_cores() if self.chosen[0].platform == "cpu" else 1)
+
+    def describe(self) -> str:
+        devices = self.chosen
+        return f"local, {len(devices)} x {devices[0].platform}, {self.beside} tiles at a time"
+
+    @contextmanager
+    def open(self, job: Job) -> Iterator[Session]:
+        with Worker(job.study, self.chosen, self.beside) as worker, ThreadPoolExecutor(1, "write") as writer:
+            yield _LocalSession(job, Folder(job.place), worker, writer)
+
+
+@dataclass(frozen=True)
+class _LocalSession(Session):
+    job: Job
+    folder: Folder
+    worker: Worker
+    writer: ThreadPoolExecutor
+
+    def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
+        self.worker.open_sessions(tuple(chunks))
+        for chunk in chunks:
+            self.worker.prepare(chunk)
+        writing: Future[Finished] | None = None
+        try:
+            for chunk in chunks:
+                if stop():
+                    break
+                computed = self.worker.compute(chunk, listen)
+                if writing is not None:
+                    yield writing.result()
+                writing = self.writer.submit(self._write, computed)
+            if writing is not None:
+                yield writing.result()
+                writing = None
+        finally:
+            if writing is not None:  # an error in the next chunk must not cost this one
+                writing.exception()
+
+    def _write(self, computed: Computed) -> Finished:
+        return write(self.job, self.folder, self.worker, computed)
+
+
+def write(job: Job, folder: Folder, worker: Worker, computed: Computed) -> Finished:
+    """Store a computed chunk."""
+    table, about = finish(job.study, computed, worker.made)
+    name = folder.write_chunk(table, about)
+    return Finished(computed.chunk, name, about.failures, computed.seconds, worker.versions)

@@ -1,0 +1,73 @@
+"""How large a chunk may be for the memory there is."""
+
+from __future__ import annotations
+
+import re
+
+import jax
+import psutil
+
+from jaxsim.design import Study
+from jaxsim.errors import InputError
+from jaxsim.sweep.compile import Shape
+from jaxsim.sweep.plan import CHUNK_DATASETS
+
+# Of the memory that is free (of the device, if that has less): the rest is for JAX itself, for others, and for estimates that are off.
+SHARE = 0.25
+# Temporary arrays of a fit, in copies of the tile's cross-products: the largest of the strategies measured needs nine.
+COPIES = 12
+# Bytes on the host for a row of a chunk's table: NumPy arrays, the Arrow table, its file, and a second chunk being written.
+ROW_BYTES = 1200
+UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse(text: str) -> int:
+    """Bytes from ``2G``, ``500MB`` or a number; raises :class:`InputError`."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
+    if not found or float(found[1]) <= 0:
+        raise InputError(f"memory {text!r}: give a size such as 2G or 500M.")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def available() -> int:
+    """Bytes a run uses by default."""
+    free = psutil.virtual_memory().available
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return int(SHARE * min(free, stats.get("bytes_limit", free)))
+
+
+def tile_bytes(study: Study, shape: Shape) -> int:
+    """Bytes of one tile in the making."""
+    return COPIES * 8 * shape.tile * shape.groups * (len(study.process.terms) + 1) ** 2
+
+
+def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, most: int = CHUNK_DATASETS) -> int:
+    """Datasets of a chunk: as many as fit, at most ``most``.
+
+    Args:
+        study: what is computed.
+        shape: of the chunk.
+        memory: bytes.
+        beside: tiles computed beside each other.
+        most: datasets of a chunk in any case.
+
+    Raises:
+        InputError: if not even one tile fits.
+    """
+    tiles = beside * tile_bytes(study, shape)
+    dataset = ROW_BYTES * len(study.estimators) * len(study.process.terms)
+    if tiles + dataset > memory:
+        raise InputError(
+            f"memory: {in_words(memory)} is too little for datasets of {shape.groups} groups (padded), which are computed "
+            f"{beside} x {shape.tile} at a time and need {in_words(tiles + dataset)}; give more, or fewer --threads."
+        )
+    return min(most, (memory - tiles) // dataset)
+
+
+def in_words(count: float) -> str:
+    """A size for a person."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:.3g} TB"

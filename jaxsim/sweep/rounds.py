@@ -1,0 +1,76 @@
+"""How many replicates each cell gets: all of the study's, or as many as its rule asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.design import Study
+from jaxsim.measures.interval import Z
+from jaxsim.until import Until
+
+# How a rule's names are asked for: the measure, and which true values it is about.
+MEASURES = {"power": ("rejection", "nonzero"), "type_one_error": ("rejection", "zero")}
+# ``(measure, truth, replicates, cells) -> lines by cell, model and term`` from what is finished.
+Measure = Callable[[str, str | None, int, tuple[int, ...]], pd.DataFrame]
+
+
+@dataclass
+class Reached:
+    """Replicates of each cell that are decided on, and why: the Monte Carlo errors a cell was judged by."""
+
+    replicates: dict[int, int]
+    errors: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    def record(self, study: Study) -> dict[str, Any]:
+        """For the provenance: the rule, and what each cell reached."""
+        assert study.until is not None
+        return {
+            "rule": study.until.in_words(),
+            "most": study.replicates,
+            "cells": [{"cell": c, "replicates": n, "errors": self.errors.get(c, {})} for c, n in self.replicates.items()],
+        }
+
+
+def rounds(study: Study, measure: Measure) -> Iterator[Reached]:
+    """What each cell is to have at the end of each round; before the next one, the last must be finished.
+
+    A cell that is precise enough keeps what it has. Only replicates below that number are looked at, so the decision is the same
+    however the work was divided, interrupted or computed.
+    """
+    every = {cell.index: study.replicates for cell in study.cells}
+    if study.until is None:
+        yield Reached(every)
+        return
+    reached, going = Reached(dict.fromkeys(every, 0)), tuple(every)
+    for count in study.until.rounds(study.replicates):
+        reached.replicates.update(dict.fromkeys(going, count))
+        yield reached
+        errors = precision(study.until, measure, count, going)
+        reached.errors.update(errors)
+        targets = dict(study.until.targets)
+        going = tuple(c for c in going if any(not errors[c][name] <= target for name, target in targets.items()))
+        if not going:
+            return
+
+
+def precision(until: Until, measure: Measure, count: int, cells: tuple[int, ...]) -> Mapping[int, dict[str, float]]:
+    """Largest Monte Carlo error of each target in each cell, over strategies and coefficients.
+
+    Infinite where a strategy has no value (all its fits failed); zero where the measure does not exist (power without an effect).
+    """
+    found: dict[int, dict[str, float]] = {cell: {} for cell in cells}
+    for name, _ in until.targets:
+        asked, truth = MEASURES.get(name, (name, None))
+        lines = measure(asked, truth, count, cells)
+        error = lines["mcse"].to_numpy(float)
+        if asked in ("rejection", "coverage", "bias_eliminated_coverage"):
+            error = (lines["high"] - lines["low"]).to_numpy(float) / (2 * Z)
+        worst = pd.Series(np.where(np.isnan(error), np.inf, error)).groupby(lines["cell"].to_numpy()).max()
+        for cell in cells:
+            found[cell][name] = float(worst.get(cell, 0.0))
+    return found

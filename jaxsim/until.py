@@ -1,0 +1,87 @@
+"""When a cell has enough replicates: a rule on Monte Carlo errors, fixed before anything is seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from jaxsim.errors import InputError, choose
+from jaxsim.processes.checks import whole_number
+
+
+@dataclass(frozen=True, init=False)
+class Until:
+    """Stop a cell once the Monte Carlo error of every named measure is small enough, for every strategy and coefficient.
+
+    A cell is judged when it has ``minimum`` replicates, and each time it has twice as many as the last time, up to the study's
+    ``replicates``. The rule looks at Monte Carlo errors alone, never at what the measures say or whether anything is significant;
+    it depends on finished replicates and on nothing about how they were computed. (An error of a rate is here half the width of its
+    95% Wilson interval over 1.96, so that a rate of zero or one after few replicates is not taken for a precise one.)
+
+    Args:
+        targets: largest Monte Carlo standard error of each measure, such as ``power=0.005, bias=0.002``: names of
+            ``jaxsim.measures.CATALOGUE``, ``power`` or ``type_one_error``.
+        minimum: replicates of every cell before it is judged the first time.
+
+    Raises:
+        InputError: for no target, an unknown measure, a target that is not a positive number, or a minimum below 2.
+    """
+
+    targets: tuple[tuple[str, float], ...]
+    minimum: int = 200
+
+    def __init__(
+        self, targets: Mapping[str, float] | tuple[tuple[str, float], ...] = (), minimum: int = 200, **named: float
+    ) -> None:
+        given = [*(targets.items() if isinstance(targets, Mapping) else targets), *named.items()]
+        if not given:
+            raise InputError("Until() needs a target: name a measure and its Monte Carlo error, such as Until(power=0.005).")
+        for name, target in given:
+            choose("measure of Until", name, measure_names())
+            if not (isinstance(target, int | float) and math.isfinite(target) and target > 0):
+                raise InputError(f"Until({name}={target!r}): give a positive Monte Carlo error, such as 0.005.")
+        object.__setattr__(self, "targets", tuple((name, float(target)) for name, target in given))
+        object.__setattr__(self, "minimum", whole_number("minimum", minimum, 2))
+
+    @classmethod
+    def parse(cls, text: str, minimum: int = 200) -> Until:
+        """Read ``power:0.005,bias:0.002``."""
+        found = []
+        for part in text.split(","):
+            name, colon, number = part.partition(":")
+            try:
+                found.append((name.strip(), float(number)))
+            except ValueError:
+                colon = ""
+            if not colon:
+                raise InputError(f"--until {text!r}: give MEASURE:ERROR, several with commas, such as power:0.005,bias:0.002.")
+        return cls(tuple(found), minimum)
+
+    def check(self, replicates: int) -> None:
+        """Raise :class:`InputError` if there is nothing between the minimum and a study's replicates."""
+        if self.minimum > replicates:
+            raise InputError(
+                f"until: a cell is judged at {self.minimum} replicates (minimum), but the study ends at {replicates}; raise the one "
+                "(replicates is the most a cell may get) or lower the other."
+            )
+
+    def rounds(self, replicates: int) -> Iterator[int]:
+        """How many replicates the cells that go on have at the end of each round, the study's last."""
+        count = self.minimum
+        while count < replicates:
+            yield count
+            count *= 2
+        yield replicates
+
+    def in_words(self) -> str:
+        """One phrase: ``power to 0.005 and bias to 0.002, from 200 replicates on``."""
+        goals = " and ".join(f"{name} to {target:g}" for name, target in self.targets)
+        return f"Monte Carlo error of {goals}, judged from {self.minimum:,} replicates on"
+
+
+def measure_names() -> tuple[str, ...]:
+    """Measures that a rule may name."""
+    from jaxsim.measures.catalogue import CATALOGUE  # noqa: PLC0415 - a study without such a rule needs no measures
+
+    return (*CATALOGUE, "power", "type_one_error")
