@@ -124,8 +124,8 @@ class Study:
             twin = first.setdefault(cell.key, cell)
             if twin is not cell:
                 raise InputError(
-                    f"cells {twin.index} {dict(twin.conditions)} and {cell.index} {dict(cell.conditions)} are the same process, and "
-                    "would be the same datasets; leave one out."
+                    f"cells {twin.index} {dict(twin.conditions)} and {cell.index} {dict(cell.conditions)} are the same process, "
+                    "and would be the same datasets; leave one out."
                 )
 
     @functools.cached_property

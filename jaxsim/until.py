@@ -62,8 +62,8 @@ class Until:
         """Raise :class:`InputError` if there is nothing between the minimum and a study's replicates."""
         if self.minimum > replicates:
             raise InputError(
-                f"until: a cell is judged at {self.minimum} replicates (minimum), but the study ends at {replicates}; raise the one "
-                "(replicates is the most a cell may get) or lower the other."
+                f"until: a cell is judged at {self.minimum} replicates (minimum), but the study ends at {replicates}; raise the "
+                "replicates (the most that a cell may get) or lower the minimum."
             )
 
     def rounds(self, replicates: int) -> Iterator[int]:

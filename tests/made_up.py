@@ -7,8 +7,9 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load, measures
+from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load, measures, spec
 from jaxsim.status import LABELS, USABLE_LABELS
+from jaxsim.store.chunk import DIGITS, About, Span
 from jaxsim.store.folder import Folder
 
 MODELS = (PooledOLS(label="ols"), TwoStage(label="lm2"), LinearMixed(label="lmer"))
@@ -68,11 +69,25 @@ def results_of(folder, grid=None, estimators=MODELS, replicates=6, status=None, 
     """A results folder with made-up numbers, read back."""
     grid = grid if isinstance(grid, Grid) else Grid(**(grid or {}))
     study = Study(process or GaussianMultilevel(n_predictors=2), grid, estimators, replicates, seed=3)
-    place = Folder(folder)
-    place.claim(study, "a plan")
     made, fits = tables(study, status or (lambda model, cell, replicate: "ok"), spread or {})
-    place.write(0, [made], [fits], len(study.cells) * study.replicates)
+    store(folder, study, made, fits)
     return load(folder)
+
+
+def store(folder, study, estimates, fits, stop=None):
+    """Write made-up tables as the one chunk of a results folder that holds the first ``stop`` replicates of each cell."""
+    place = Folder(folder)
+    place.claim(study)
+    own = [name for name in fits.column_names if name not in ("cell", "replicate", "model", "status")]
+    both = estimates.to_pandas().merge(fits.to_pandas()[["cell", "replicate", "model", *own]], on=["cell", "replicate", "model"])
+    keys = [cell.key for cell in study.cells]
+    both.insert(0, "cell_key", pd.Categorical.from_codes(both.pop("cell"), keys))
+    both["term"] = pd.Categorical(both["term"], study.process.terms)
+    models = {estimator.name: spec.canonical(estimator) for estimator in study.estimators}
+    spans = tuple(Span(key, 0, stop or study.replicates) for key in keys)
+    about = About("0" * DIGITS, 2 ** study.replicates.bit_length(), models, spans)
+    place.write_chunk(pa.Table.from_pandas(both, preserve_index=False), about)
+    return place
 
 
 def segments(figure) -> np.ndarray:

@@ -17,6 +17,7 @@ from jaxsim.audit.sample import draw
 from jaxsim.bridges.pymer4 import Outcome, RandomEffects
 from jaxsim.cli import main
 from jaxsim.status import Status
+from jaxsim.store.folder import AUDIT
 
 STUDY = Study(
     GaussianMultilevel(n_groups=8, n_obs=6, n_predictors=1),
@@ -37,7 +38,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def results(finished):
     results = jaxsim.load(finished)
-    results.folder._audit_file.unlink(missing_ok=True)
+    results.folder.place.remove(AUDIT)
     return results
 
 

@@ -125,5 +125,5 @@ def test_missing_software_is_said_before_anything_is_simulated(tmp_path):
 def test_slow_software_gets_small_chunks(monkeypatch):
     """What an interruption may cost is a chunk."""
     monkeypatch.setattr(planning, "CHUNK_EXTERNAL", 8)
-    for strategies, most in [((Numpy(),), 8), ((Numpy(few=5),), 20), ((Numpy(), Numpy(label="again")), 4), ((), 40)]:
+    for strategies, most in [((Numpy(),), 8), ((Numpy(few=5),), 30), ((Numpy(), Numpy(label="again")), 4), ((), 40)]:
         assert max(len(chunk) for chunk in planning.plan(study(*strategies))) == most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -32,6 +33,7 @@ from jaxsim.report.figures.group_coefficients import group_coefficients, illustr
 from jaxsim.report.figures.layout import MOST_PANELS, choose_layout
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import looks
+from jaxsim.store.chunk import Span, unpack
 from jaxsim.store.folder import Folder
 
 
@@ -287,11 +289,13 @@ def test_words_of_the_study_are_escaped_and_no_formulas(tmp_path):
 
 
 def test_a_run_that_is_not_complete_says_so(small, tmp_path):
+    (entry,) = small.folder.entries()
+    table = unpack(entry.name, small.folder.read_chunk(entry.name))
+    key = small.study.cells[0].key
+    first = table.filter(pa.compute.equal(table["cell_key"], key))
     place = Folder(tmp_path / "run")
-    place.claim(small.study, "a plan")
-    held = {name: small.folder.read(name) for name in ("estimates", "fits")}
-    first = {name: table.filter(pa.compute.equal(table["cell"], 0)) for name, table in held.items()}
-    place.write(0, [first["estimates"]], [first["fits"]], 6)
+    place.claim(small.study)
+    place.write_chunk(first, dataclasses.replace(entry.about, spans=(Span(key, 0, 6),)))
     results = load(tmp_path / "run")
     page = check_page(report.write(results), expected_figures(results))
     assert "6 of 12 planned" in " ".join(page.words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -11,6 +13,7 @@ from made_up import MODELS, POST_GRID, five_factors, meshes, note, results_of, s
 
 from jaxsim import UniformSizes, load, report
 from jaxsim.report.figures import first
+from jaxsim.store.chunk import Span, unpack
 from jaxsim.store.folder import Folder
 
 
@@ -32,13 +35,15 @@ def test_a_study_without_a_usable_fit_has_empty_figures(tmp_path):
 
 @pytest.mark.filterwarnings("error")
 def test_a_run_that_has_only_begun_leaves_the_rest_empty(five, tmp_path):
+    (entry,) = five.folder.entries()
+    table = unpack(entry.name, five.folder.read_chunk(entry.name))
+    keys = [cell.key for cell in five.study.cells[:9]]  # 5 groups of 3 rows
     place = Folder(tmp_path / "run")
-    place.claim(five.study, "a plan")
-    parts = {}
-    for name in ("estimates", "fits"):
-        table = five.folder.read(name)
-        parts[name] = table.filter(pa.compute.less(table["cell"], 9))  # 5 groups of 3 rows
-    place.write(0, [parts["estimates"]], [parts["fits"]], 9 * 12)
+    place.claim(five.study)
+    spans = tuple(Span(key, 0, 12) for key in keys)
+    place.write_chunk(
+        table.filter(pa.compute.is_in(table["cell_key"], pa.array(keys))), dataclasses.replace(entry.about, spans=spans)
+    )
     results = load(tmp_path / "run")
     values = meshes(report.draw("coverage_map", results))
     assert np.isfinite(values).any()

@@ -12,9 +12,8 @@ from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMi
 from jaxsim.measures.overview import overview
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
-from jaxsim.sweep import plan as planning
 from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import fingerprint, plan
+from jaxsim.sweep.worker import Worker
 
 # One random slope, so that every part of the engine runs, and few columns, so that it compiles fast.
 STUDY = Study(
@@ -113,46 +112,31 @@ def test_measures_of_a_run(results):
     assert set(post["Num_obs_grp"]) == {4}, "a condition the grid does not vary comes from the process"
 
 
-def test_results_do_not_depend_on_the_batch_size(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, "CHUNK_DATASETS", 3)
-    again = CHEAP.run(tmp_path / "small", progress=False)
-    whole = results.estimates[results.estimates["model"].isin(["ols", "lm2"])].reset_index(drop=True)
-    for column in ("truth", "estimate", "std_error", "df", "p_value"):
-        np.testing.assert_allclose(again.estimates[column], whole[column], err_msg=column, **REPEAT)
-
-
-def files(folder):
-    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.parquet")}
-
-
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(planning, "CHUNK_DATASETS", 8)
-    whole = tmp_path / "whole"
-    CHEAP.run(whole, progress=False)
-    broken, fit, calls = tmp_path / "broken", Programs.fit, []
+    whole = CHEAP.run(tmp_path / "whole", progress=False, batch=8)
+    broken, compute, seen = tmp_path / "broken", Worker.compute, []
 
-    def stop_in_the_second_chunk(self, chunk, *rest):
-        calls.append(chunk.index)
-        if chunk.index == 1:
+    def stop_in_the_second_chunk(self, chunk, listen):
+        seen.append(chunk)
+        if len(seen) == 2:
             raise KeyboardInterrupt
-        return fit(self, chunk, *rest)
+        return compute(self, chunk, listen)
 
-    monkeypatch.setattr(Programs, "fit", stop_in_the_second_chunk)
+    monkeypatch.setattr(Worker, "compute", stop_in_the_second_chunk)
     with pytest.raises(KeyboardInterrupt):
-        CHEAP.run(broken, progress=False)
+        CHEAP.run(broken, progress=False, batch=8)
     partial = jaxsim.load(broken)
-    assert len(partial.fits) == 7 * 2, "the finished chunk can be read already"
-    assert partial.progress == (7, 20)
-    assert "UNFINISHED, 7 of 20" in repr(partial)
-    assert "UNFINISHED: 7 of 20 datasets" in overview(partial.performance, partial.progress[1])
+    assert len(partial.fits) == 8 * 2, "the finished chunk can be read already"
+    assert partial.progress == (8, 20)
+    assert "UNFINISHED, 8 of 20" in repr(partial)
+    assert "UNFINISHED: 8 of 20 datasets" in overview(partial.performance, partial.progress[1])
     assert len(partial.provenance) == 1, "the interrupted session is on record"
-    monkeypatch.setattr(Programs, "fit", fit)
-    calls.clear()
-    fitted = []
-    monkeypatch.setattr(Programs, "fit", lambda self, chunk, *rest: fitted.append(chunk.index) or fit(self, chunk, *rest))
-    CHEAP.run(broken, progress=False)
-    assert set(fitted) == {1, 2}, "chunk 0 is not computed again"
-    assert files(broken) == files(whole)
+    again = []
+    monkeypatch.setattr(Worker, "compute", lambda self, chunk, listen: again.append(chunk) or compute(self, chunk, listen))
+    done = CHEAP.run(broken, progress=False, batch=8)
+    assert sum(map(len, again)) == 12, "the first chunk is not computed again"
+    pd.testing.assert_frame_equal(done.estimates, whole.estimates, check_exact=True)
+    pd.testing.assert_frame_equal(done.fits, whole.fits, check_exact=True)
 
 
 def test_a_finished_run_computes_nothing(out, monkeypatch):
@@ -162,29 +146,24 @@ def test_a_finished_run_computes_nothing(out, monkeypatch):
     assert (out / "provenance.json").read_text() == before
 
 
-def test_half_written_files_are_not_results(tmp_path):
-    folder = tmp_path / "r"
-    CHEAP.run(folder, progress=False)
-    (chunk,) = (folder / "chunks").glob("fits-*.parquet")
-    chunk.rename(chunk.with_suffix(".1234.partial"))
-    with pytest.raises(InputError, match="no finished chunk"):
-        jaxsim.load(folder).fits  # noqa: B018
-    assert len(CHEAP.run(folder, progress=False).fits) == 40
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (dict(seed=4), "seed: 3 there, 4 here"),
-        (dict(replicates=6), "replicates: 5 there, 6 here"),
-        (dict(estimators=(PooledOLS(), TwoStage(label="second"))), r"estimators\[1\].label: the default there, .second. here"),
+        (dict(replicates=4), "replicates: 5 there, 4 here"),
+        (dict(conf_level=0.9), "conf_level: 0.95 there, 0.9 here"),
+        (dict(grid=Grid(n_groups=[4, 7], group_sd=[0.2, 3])), r"grid\[1\]"),
+        (
+            dict(estimators=(PooledOLS(), TwoStage(weights="precision"))),
+            r"estimators\[1\].weights: the default there, .precision. here",
+        ),
         (dict(estimators=(PooledOLS(),)), "estimators: "),
         (dict(process=GaussianMultilevel(n_obs=5, n_predictors=1)), r"process.n_obs: 4 there, 5 here"),
     ],
 )
 def test_a_folder_of_another_study_is_refused(tmp_path, change, message):
     folder = tmp_path / "r"
-    Folder(folder).claim(CHEAP, fingerprint(plan(CHEAP)))
+    Folder(folder).claim(CHEAP)
     with pytest.raises(InputError, match=message):
         dataclasses.replace(CHEAP, **change).run(folder, progress=False)
 
@@ -192,20 +171,10 @@ def test_a_folder_of_another_study_is_refused(tmp_path, change, message):
 def test_a_folder_without_a_finished_chunk_can_be_shown_and_completed(tmp_path):
     """Stopped before the first chunk, or even before the study was written."""
     folder = Folder(tmp_path / "r")
-    folder.claim(CHEAP, fingerprint(plan(CHEAP)))
+    folder.claim(CHEAP)
     assert "UNFINISHED, 0 of 20" in repr(jaxsim.load(tmp_path / "r"))
-    folder.study_file.unlink()
+    folder.place.remove("study.json")
     assert jaxsim.load(CHEAP.run(tmp_path / "r", progress=False).out).progress == (20, 20)
-
-
-def test_chunks_of_another_plan_are_not_completed(tmp_path, monkeypatch):
-    """Chunks are known by number: with another division the same number holds other datasets."""
-    monkeypatch.setattr(planning, "CHUNK_DATASETS", 8)
-    CHEAP.run(tmp_path / "r", progress=False)
-    monkeypatch.setattr(planning, "CHUNK_DATASETS", 5)
-    with pytest.raises(InputError, match="other chunks"):
-        CHEAP.run(tmp_path / "r", progress=False)
-    assert len(jaxsim.load(tmp_path / "r").fits) == 40, "what is there can be read"
 
 
 def test_what_is_known_beforehand_is_said(results):
@@ -219,6 +188,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="holds no jaxsim results"):
         CHEAP.run(tmp_path, progress=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"], "nothing is left in a stranger's folder"
     with pytest.raises(InputError, match="holds no jaxsim results"):
         CHEAP.run(tmp_path / "thesis.tex", progress=False)
     with pytest.raises(InputError, match=r"study\.json"):

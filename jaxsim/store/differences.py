@@ -42,7 +42,8 @@ def _lost(held: Study, wanted: Study) -> Iterator[str]:
     if not {cell.key for cell in held.cells} <= {cell.key for cell in wanted.cells}:
         one, other = (json.loads(study.to_json()) for study in (held, wanted))
         names = ("process", "grid", "links")
-        found = list(differences(*({k: body[k] for k in names if k in body} for body in (one, other)), ""))
+        old, new = ({name: body[name] for name in names if name in body} for body in (one, other))
+        found = list(differences(old, new, ""))
         yield from found or ["process: other cells there than here"]
 
 

@@ -54,6 +54,11 @@ class Folder:
             raise InputError(f"{self.place.url} is not a folder of this machine; name one with --out.")
         return self.place.path
 
+    def check_mine(self) -> None:
+        """Raise :class:`InputError` if the place holds files that are not results, before anything is written there."""
+        if not self.place.exists(STUDY):
+            self.place.check_new(BEGUN)
+
     def claim(self, study: Study) -> None:
         """Make the folder this study's, or check that it holds this study or a part of it (fewer replicates, levels, strategies).
 
@@ -69,13 +74,13 @@ class Folder:
             made = self.plan().get("jaxsim", version("jaxsim-studies"))
             if made != version("jaxsim-studies"):
                 raise InputError(
-                    f"{self.place.url} was computed by jaxsim {made}, this is {version('jaxsim-studies')}: what is there can be read, "
-                    "not completed. Give another --out, or go on with that version."
+                    f"{self.place.url} was computed by jaxsim {made}, this is {version('jaxsim-studies')}: what is there can be "
+                    "read, not completed. Give another --out, or go on with that version."
                 )
             if held == study:
                 return
         else:
-            self.place.check_new(BEGUN)
+            self.check_mine()
         self.place.write(CELLS, study.cell_table().assign(cell_key=[cell.key for cell in study.cells]).to_csv(index=False).encode())
         self.place.write(STUDY, study.to_json().encode())
 

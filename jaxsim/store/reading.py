@@ -89,8 +89,8 @@ class Reader:
         alike: dict[tuple[int, ...], list[str]] = {}
         for key, numbers in places.items():
             alike.setdefault(tuple(numbers), []).append(key)
-        for numbers, keys in alike.items():
-            chosen = [entries[n] for n in numbers]
+        for together, keys in alike.items():
+            chosen = [entries[number] for number in together]
             block = max(entry.about.block for entry in chosen)
             cells = {key: wanted[key] for key in keys}
             blocks: dict[int, dict[str, Entry]] = {}

@@ -46,8 +46,8 @@ def chunk_table(
         messages: what other software said of each fit, empty where it said nothing; None for our own.
 
     Returns:
-        ``cell_key`` (cells by content: their numbers change when a grid grows), the estimate columns, the fit columns, and for mixed
-        models ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects.
+        ``cell_key`` (cells by content: their numbers change when a grid grows), the estimate columns, the fit columns, and for
+        mixed models ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects.
     """
     terms = study.process.terms
     n, p = len(cells), len(terms)

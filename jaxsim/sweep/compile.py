@@ -46,7 +46,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Tile:
-    """Datasets that one call computes: cell and replicate numbers, ``[n]`` each with ``n <= shape.tile``, and the device's number."""
+    """Datasets that one call computes: cell and replicate numbers, ``[n]`` each, ``n <= shape.tile``; and the device's number."""
 
     shape: Shape
     cells: np.ndarray

@@ -12,7 +12,7 @@ from jaxsim.errors import InputError
 from jaxsim.sweep.compile import Shape
 from jaxsim.sweep.plan import CHUNK_DATASETS
 
-# Of the memory that is free (of the device, if that has less): the rest is for JAX itself, for others, and for estimates that are off.
+# Of the memory that is free (of the device, if that has less): the rest is for JAX itself, for others, and for wrong estimates.
 SHARE = 0.25
 # Temporary arrays of a fit, in copies of the tile's cross-products: the largest of the strategies measured needs nine.
 COPIES = 12

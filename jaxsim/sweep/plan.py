@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ __all__ = ["CHUNK_DATASETS", "Chunk", "padded_groups", "plan"]
 
 # Datasets of a chunk at most: some seconds of work, which is what an interruption can cost.
 CHUNK_DATASETS = 4096
-# Fits by other software in a chunk, on average over the study: at a second each, a minute's work is lost if a run is interrupted.
+# Fits by other software in a chunk: at a second each, a minute's work is lost if a run is interrupted.
 CHUNK_EXTERNAL = 64
 
 
@@ -120,7 +121,7 @@ def _open(study: Study, cell: Cell, done: Coverage, replicates: int) -> Iterable
     """Stretches of a cell's replicates that lack the same strategies."""
     missing = {i: done.missing(e.name, cell.key, e.wanted(replicates)) for i, e in enumerate(study.estimators)}
     ends = sorted({end for intervals in missing.values() for interval in intervals for end in interval})
-    for start, stop in zip(ends, ends[1:], strict=False):
+    for start, stop in itertools.pairwise(ends):
         models = tuple(i for i, intervals in missing.items() if any(low <= start and stop <= high for low, high in intervals))
         if models:
             yield _Work(cell, start, stop, models)
@@ -148,7 +149,5 @@ def _divided(shape: Shape, models: tuple[int, ...], works: list[_Work], limit: i
 
 def _external_limit(study: Study, models: tuple[int, ...]) -> int:
     """Datasets that together need ``CHUNK_EXTERNAL`` fits by other software."""
-    replicates = np.arange(study.replicates)
-    strategies = [study.estimators[i] for i in models]
-    chosen = [strategy.chosen(replicates).mean() for strategy in strategies if isinstance(strategy, External)]
-    return int(CHUNK_EXTERNAL / sum(chosen)) if sum(chosen) else 2**62
+    external = sum(isinstance(study.estimators[i], External) for i in models)
+    return CHUNK_EXTERNAL // external if external else CHUNK_DATASETS

@@ -49,12 +49,13 @@ def run(
         batch: datasets of a chunk at most. The numbers do not depend on it.
 
     Raises:
-        InputError: if ``out`` holds another study or something that is not a study, cannot be written, or is being written by another
-            run; if memory is too small; or if software that a strategy needs is missing.
+        InputError: if ``out`` holds another study or something that is not a study, cannot be written, or is being written by
+            another run; if memory is too small; or if software that a strategy needs is missing.
         KeyboardInterrupt: if it was asked to stop. What was finished is kept.
     """
     place = place_of(out)
     executor = executor or Local()
+    Folder(place).check_mine()
     limit = memories.available() if memory is None else memories.parse(memory) if isinstance(memory, str) else memory
     with ExitStack() as stack:
         stack.enter_context(place.lock())
@@ -132,9 +133,8 @@ class _Work:
             provenance.spend(phase, seconds)
         provenance.add_versions(finished.versions)
         spent = duration(sum(finished.seconds.values()))
-        self.log.write(
-            f"chunk {done} of {total}: {len(finished.chunk)} datasets, {finished.failures} fits failed, {spent} of work, {finished.name}"
-        )
+        what = f"{len(finished.chunk)} datasets, {finished.failures} fits failed, {spent} of work"
+        self.log.write(f"chunk {done} of {total}: {what}, {finished.name}")
 
     def _plan(self, reached: Reached) -> tuple[Chunk, ...]:
         def limit(shape: Any) -> int:

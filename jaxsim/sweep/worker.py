@@ -214,7 +214,7 @@ def finish(study: Study, computed: Computed, made: dict[str, Any]) -> tuple[pa.T
 
 def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
     """JAX's precision while a study of this dtype is traced and run, in this thread."""
-    switch = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    switch: Any = getattr(jax if hasattr(jax, "enable_x64") else jax.experimental, "enable_x64")  # noqa: B009 - an older place
     return switch(dtype == "float64")
 
 

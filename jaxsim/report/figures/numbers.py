@@ -60,12 +60,13 @@ class Numbers:
 
     @functools.cached_property
     def shown_truths(self) -> pd.DataFrame:
-        """``term`` and ``truth`` of the shown coefficients of every dataset, once: they are the same for all strategies."""
-        parts = []
+        """``term`` and ``truth`` of the shown coefficients: an example of each that is zero somewhere, or is not."""
+        parts: list[pd.DataFrame] = []
         for frame in self.results.frames("estimates", ["cell", "replicate", "model", "term", "truth"]):
             first = frame.drop_duplicates(["cell", "replicate", "term"])
-            parts.append(first.loc[first["term"].isin(self.shown), ["term", "truth"]])
-        return pd.concat(parts, ignore_index=True)
+            first = first.loc[first["term"].isin(self.shown), ["term", "truth"]]
+            parts = [_examples(pd.concat([*parts, first], ignore_index=True))]
+        return parts[0]
 
     def estimates_where(self, *, truth_is_zero: bool) -> pd.DataFrame:
         """Truths that are zero (rejecting them is an error of type I), or those that are not (rejecting them is power)."""
@@ -116,3 +117,8 @@ class Numbers:
         names = f"Coefficient: {shown[0]}." if len(shown) == 1 else f"Coefficients {', '.join(shown)}, averaged."
         counted = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
         return f"{names} {self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()
+
+
+def _examples(truths: pd.DataFrame) -> pd.DataFrame:
+    """One row for each term that is zero, and one for each that is not."""
+    return truths[~truths.assign(zero=truths["truth"] == 0).duplicated(["term", "zero"])]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jaxsim import measures
 from jaxsim.design import Cell
 from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
 from jaxsim.report.figures.numbers import ALPHA, Numbers
@@ -42,10 +42,11 @@ def measure(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame | N
     None if there is nothing to measure: no truth that is zero, or none that is not.
     """
     zero = rate.truth_is_zero
-    rows = numbers.shown_estimates if zero is None else numbers.estimates_where(truth_is_zero=zero)
-    if rows.empty:
+    if zero is not None and numbers.estimates_where(truth_is_zero=zero).empty:
         return None
-    return measures.summarise(rows, ["model", *by], policy=numbers.policy, measures=[rate.measure], alpha=ALPHA)
+    options: dict[str, Any] = {"policy": numbers.policy, "alpha": ALPHA, "terms": numbers.shown}
+    truth = {None: None, True: "zero", False: "nonzero"}[zero]
+    return numbers.results.measures(["model", *by], measures=[rate.measure], truth=truth, **options)
 
 
 def cells_with(numbers: Numbers, rate: Rate) -> pd.DataFrame:
