@@ -1,4 +1,7 @@
-"""Performance measures, each with its Monte Carlo error. To add one: a function in a family's file, and a line in ``CATALOGUE``."""
+"""Performance measures, each with its Monte Carlo error. To add one: a ``Measure`` in a family's file, and a line in ``CATALOGUE``.
+
+These functions measure tables in memory; :mod:`jaxsim.measures.stream` does the same, with the same formulas, frame by frame.
+"""
 
 from jaxsim.measures.catalogue import CATALOGUE
 from jaxsim.measures.paired import paired
