@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_measures import estimates, fits_of
+from test_report import results_of
 from textbook_measures import of_line
 
 from jaxsim import measures
@@ -318,6 +319,15 @@ def test_arrays_are_labelled(source, table):
     assert source.to_xarray(["term"], measures=["bias"])["value"].shape == (1, 3)
 
 
+def test_levels_keep_their_kind(table, fits):
+    pytest.importorskip("xarray")
+    named = {0: 5, 1: "UniformSizes(low=3, high=9)"}
+    tables = (made.assign(size=made["size"].map(named).astype(object)) for made in (table, fits))
+    wide = Performance.of_tables(*tables, factors=["size"]).to_xarray(["size"], measures=["bias"])
+    assert list(wide["size"].values) == [named[1], 5] or list(wide["size"].values) == [5, named[1]]
+    assert np.isfinite(wide["value"].sel(size=5)).all()
+
+
 def test_a_missing_xarray_names_the_extra(source, monkeypatch):
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(InputError, match=r"pip install 'jaxsim-studies\[xarray\]'"):
@@ -359,3 +369,17 @@ def test_bad_tables_are_refused(table, fits):
         shuffled(table.iloc[:0], fits, 2).measures([])
     with pytest.raises(InputError, match="fits table is empty"):
         shuffled(table, fits.iloc[:0], 2).rates([])
+
+
+def test_results_are_read_in_whole_datasets(tmp_path):
+    results = results_of(tmp_path / "run", {"n_groups": [5, 10]}, replicates=7)
+    columns = ["cell", "replicate", "model", "term", "estimate"]
+    frames = list(results.frames("estimates", columns, where={"n_groups": 10}, replicates=5, datasets=2))
+    assert [len(frame) for frame in frames] == [2 * 9, 2 * 9, 9]  # three strategies, three coefficients
+    table = results.estimates.query("n_groups == 10 and replicate < 5")
+    pd.testing.assert_frame_equal(pd.concat(frames, ignore_index=True), table[columns].reset_index(drop=True))
+    with pytest.raises(InputError, match="table='fit' is not known"):
+        next(results.frames("fit"))
+    same(results.measures(["model"], terms=["IV1"]), measures.summarise(results.estimates, ["model"], terms=["IV1"]))
+    pairs = measures.paired(results.estimates, ["n_groups"], "lm2", policy="available")
+    same(results.compare("lmer", "lm2", ["n_groups"]), pairs[pairs["model"] == "lmer"].reset_index(drop=True), ROOT)

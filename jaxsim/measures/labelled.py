@@ -38,7 +38,7 @@ def to_xarray(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Seque
     coordinates: dict[str, Any] = {"measure": list(map(str, pd.unique(table["measure"])))}
     for name in by:
         present = set(table[name])
-        coordinates[name] = [level for level in levels[name] if level in present]
+        coordinates[name] = _as_given([level for level in levels[name] if level in present])
     places = [pd.Index(values, dtype=object).get_indexer(table[name].astype(object)) for name, values in coordinates.items()]
     shape = tuple(len(values) for values in coordinates.values())
     variables: dict[str, Any] = {}
@@ -47,3 +47,9 @@ def to_xarray(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Seque
         array[tuple(places)] = table[name].to_numpy()
         variables[name] = (list(coordinates)[1:], array[0]) if name in COUNTS else (list(coordinates), array)
     return xarray.Dataset(variables, coordinates, {"policy": str(table["policy"].iloc[0])} if len(table) else {})
+
+
+def _as_given(levels: list[Any]) -> np.ndarray:
+    """Levels of one kind as an array of it; numbers beside text as they are."""
+    kinds = {isinstance(level, str) for level in levels}
+    return np.array(levels, dtype=object if len(kinds) > 1 else None)
