@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EPILOG = """examples:
   jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
+  jaxsim plan experiments/massive_grid.py
   jaxsim summary results/seed_grid
   jaxsim report results/seed_grid
   jaxsim audit results/seed_grid --per-cell 3 --seed 0
@@ -66,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("script", type=Path, help="a Python file that defines `study`, such as experiments/seed_grid.py")
     _run_options(run, None)
     run.set_defaults(action=_run)
+    plan = commands.add_parser("plan", help="say what a run will take: chunks, programs, time, disk, replicates for a wanted error")
+    plan.add_argument("script", type=Path, help="a Python file that defines `study`")
+    plan.add_argument("--out", help="a results folder: only what it lacks is planned")
+    add_study_options(plan)
+    plan.add_argument("--memory", help="memory for the chunks in the making, such as 2G (default: a quarter of what is free)")
+    plan.add_argument("--batch", type=int, default=None, help="datasets of a chunk at most (default: 4096)")
+    plan.add_argument(
+        "--mcse", metavar="MEASURE:ERROR,..", default="power:0.005,coverage:0.002", help="say how many replicates these need"
+    )
+    plan.add_argument("--no-trial", action="store_true", help="do not compile and time one tile of each shape")
+    plan.set_defaults(action=_plan)
     report = commands.add_parser("report", help="write the HTML report and its figures")
     report.add_argument("results", help="a folder that a run wrote, or its address")
     report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
@@ -136,6 +148,24 @@ def _run_study(study: Study, out: str, options: argparse.Namespace) -> None:
         print(f"report:  jaxsim report {out} --out FOLDER writes it here")
     elif not options.no_report:
         _write_report(results, None)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from jaxsim.store.folder import Folder  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.sweep import memory as memories  # noqa: PLC0415 - as above
+    from jaxsim.sweep.executors import Local  # noqa: PLC0415 - as above
+    from jaxsim.sweep.forecast import as_text, forecast  # noqa: PLC0415 - as above
+    from jaxsim.sweep.plan import CHUNK_DATASETS, plan  # noqa: PLC0415 - as above
+    from jaxsim.until import Until  # noqa: PLC0415 - as above
+
+    study = changed(_load_study(options.script), options)
+    targets = dict(Until.parse(options.mcse).targets)
+    memory = memories.available() if options.memory is None else memories.parse(options.memory)
+    folder = Folder(options.out) if options.out else None
+    done = folder.coverage() if folder is not None and folder.place.exists("study.json") else None
+    beside, most = Local().beside, options.batch or CHUNK_DATASETS
+    chunks = plan(study, done, limit=lambda shape: memories.chunk_datasets(study, shape, memory, beside, most))
+    print(as_text(study, forecast(study, chunks, memory, trial=not options.no_trial), targets))
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -1,0 +1,198 @@
+"""What a run is going to take, before it runs: chunks, programs to compile, time, disk, and the replicates a wanted error needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.design import Study
+from jaxsim.estimators import Estimator
+from jaxsim.estimators.external import External
+from jaxsim.store.chunk import pack
+from jaxsim.sweep import memory as memories
+from jaxsim.sweep.compile import Shape, Tile
+from jaxsim.sweep.executors import Local
+from jaxsim.sweep.plan import Chunk
+from jaxsim.sweep.progress import duration
+from jaxsim.sweep.worker import Computed, Fitted, Worker, finish
+
+# Rates whose Monte Carlo error is asked for, at the value they have in theory; the worst one where theory says nothing.
+NOMINAL = {"coverage": None, "bias_eliminated_coverage": None, "type_one_error": 0.05, "power": 0.5, "rejection": 0.5}
+
+
+@dataclass(frozen=True)
+class ShapeForecast:
+    """One shape of a plan.
+
+    Attributes:
+        groups, tile: padded groups of its programs, and datasets that they work on at a time.
+        cells, datasets, chunks: that it serves, that are to be computed.
+        programs: to compile: a simulator, and one for each strategy of ours.
+        compile_seconds, seconds: to compile them one after the other (now; later they come from the cache), and to compute the
+            chunks on this machine; NaN if it was not tried.
+        bytes: on disk; NaN if it was not tried.
+    """
+
+    groups: int
+    tile: int
+    cells: int
+    datasets: int
+    chunks: int
+    programs: int
+    compile_seconds: float
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is to be computed, by shape; ``spread`` is the largest standard error that a strategy reported in the trial tiles."""
+
+    shapes: tuple[ShapeForecast, ...]
+    spread: float
+    memory: int
+
+    def total(self, name: str) -> float:
+        """Sum of a number over the shapes."""
+        return float(sum(getattr(shape, name) for shape in self.shapes))
+
+
+def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool = True) -> Forecast:
+    """Forecast the computation of some chunks.
+
+    Args:
+        study: whose chunks these are.
+        chunks: what is to be computed.
+        memory: bytes that a run may use.
+        trial: compile every program and time one tile of each shape; nothing is stored, and the programs stay in the cache.
+    """
+    shapes: dict[Shape, list[Chunk]] = {}
+    for chunk in chunks:
+        shapes.setdefault(chunk.shape, []).append(chunk)
+    found, spread = [], 0.0
+    with Worker(_ours(study), Local().chosen, threads=1) as worker:
+        for shape, some in shapes.items():
+            tried = _try(worker, shape, some[0]) if trial else None
+            found.append(_shape(study, shape, some, tried))
+            spread = max(spread, tried.spread if tried else 0.0)
+    return Forecast(tuple(found), spread, memory)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One tile: seconds to compile its programs and to compute it, and bytes, each per dataset but the first."""
+
+    compile_seconds: float
+    seconds: float
+    bytes: float
+    spread: float
+
+
+def _ours(study: Study) -> Study:
+    """The study without strategies that other software fits, which are not tried (a second or so each)."""
+    kept = tuple(e for e in study.estimators if isinstance(e, Estimator))
+    return dataclasses.replace(study, estimators=kept or study.estimators, until=None)
+
+
+def _try(worker: Worker, shape: Shape, chunk: Chunk) -> _Trial:
+    study = worker.study
+    begin = time.perf_counter()
+    models = tuple(i for i, e in enumerate(study.estimators) if isinstance(e, Estimator))
+    worker.programs.prepare(shape, study.cells[chunk.spans[0][0]], models)
+    worker.programs.simulators[shape].result()
+    for i in models:
+        worker.programs.fits[shape, i].result()
+    compiled = time.perf_counter()
+    count = min(shape.tile, len(chunk))
+    pick = np.linspace(0, len(chunk) - 1, count).astype(int)
+    tile = Tile(shape, chunk.cells[pick], chunk.replicates[pick])
+    truth, fits = worker._tile(tile, 0, models, spend=lambda phase, since: None, listen=lambda step: None)
+    seconds = (time.perf_counter() - compiled) / count
+    spans = tuple((int(c), int(r), int(r) + 1) for c, r in zip(tile.cells, tile.replicates, strict=True))
+    whole = dataclasses.replace(chunk, spans=spans, models=models)
+    table, about = finish(study, Computed(whole, truth, tuple(fits), {}), {})
+    _, content = pack(table, about)
+    return _Trial(compiled - begin, seconds, len(content) / count, _spread(fits))
+
+
+def _spread(fits: Iterable[Fitted]) -> float:
+    """Largest root mean square of a reported standard error, over strategies and coefficients."""
+    with np.errstate(invalid="ignore"):
+        found = [np.sqrt(np.nanmedian(np.asarray(part.fit.std_error) ** 2, axis=0)) for part in fits]
+    return float(np.nanmax(np.concatenate(found))) if found else math.nan
+
+
+def _shape(study: Study, shape: Shape, chunks: list[Chunk], tried: _Trial | None) -> ShapeForecast:
+    datasets = sum(map(len, chunks))
+    models = {i for chunk in chunks for i in chunk.models if not isinstance(study.estimators[i], External)}
+    share = sum(len(chunk) * len(chunk.models) for chunk in chunks) / (datasets * len(study.estimators))
+    return ShapeForecast(
+        groups=shape.groups,
+        tile=shape.tile,
+        cells=len({cell for chunk in chunks for cell, _, _ in chunk.spans}),
+        datasets=datasets,
+        chunks=len(chunks),
+        programs=1 + len(models),
+        compile_seconds=tried.compile_seconds if tried else math.nan,
+        seconds=tried.seconds * datasets * share / Local().beside if tried else math.nan,
+        bytes=tried.bytes * datasets * share if tried else math.nan,
+    )
+
+
+def replicates_needed(targets: Mapping[str, float], spread: float, conf_level: float) -> dict[str, float]:
+    """Replicates per cell for wanted Monte Carlo standard errors.
+
+    A rate p has the error ``sqrt(p (1 - p) / n)``: p is the confidence level for coverage, .05 for type I error, and .5, the worst,
+    for power. The bias has ``spread / sqrt(n)``, where the spread of the estimates is taken from their reported standard errors.
+    NaN for a measure for which nothing is known beforehand.
+    """
+    found = {}
+    for name, target in targets.items():
+        rate = NOMINAL.get(name, math.nan)
+        rate = conf_level if rate is None else rate
+        variance = rate * (1 - rate) if name in NOMINAL else spread**2 if name == "bias" else math.nan
+        found[name] = math.ceil(variance / target**2) if math.isfinite(variance) else math.nan
+    return found
+
+
+def as_text(study: Study, found: Forecast, targets: Mapping[str, float]) -> str:
+    """The forecast for a terminal."""
+    external = [e.name for e in study.estimators if isinstance(e, External)]
+    if not found.shapes:
+        return "Nothing is left to compute."
+    rows = [
+        {
+            "groups (padded)": s.groups, "cells": s.cells, "datasets": f"{s.datasets:,}", "chunks": s.chunks, "tile": s.tile,
+            "programs": s.programs, "compile": _time(s.compile_seconds), "compute": _time(s.seconds), "disk": _size(s.bytes),
+        }
+        for s in found.shapes
+    ]  # fmt: skip
+    lines = [pd.DataFrame(rows).to_string(index=False), ""]
+    total = found.total
+    lines.append(
+        f"{total('datasets'):,.0f} datasets in {total('chunks'):,.0f} chunks, {total('programs'):.0f} programs; about "
+        f"{_time(total('compile_seconds'))} to compile (if not in the cache), {_time(total('seconds'))} to compute on this machine, "
+        f"{_size(total('bytes'))} of disk, up to {memories.in_words(found.memory)} of memory for chunks."
+    )
+    if external:
+        lines.append(f"Not counted: {', '.join(external)}, fitted by other software, about a second a dataset.")
+    if study.until is not None:
+        lines.append(f"At most: cells stop earlier by the rule ({study.until.in_words()}).")
+    for name, count in replicates_needed(targets, found.spread, study.conf_level).items():
+        needed = "cannot be said beforehand" if math.isnan(count) else f"about {count:,.0f} replicates per cell"
+        lines.append(f"A Monte Carlo error of {targets[name]:g} for {name}: {needed} (this plan has {study.replicates:,}).")
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> str:
+    return "–" if math.isnan(seconds) else duration(seconds)
+
+
+def _size(count: float) -> str:
+    return "–" if math.isnan(count) else memories.in_words(count)
