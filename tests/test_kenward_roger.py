@@ -15,7 +15,7 @@ from jaxsim import InputError, LinearMixed
 from jaxsim.crossproduct import from_rows, pad_groups
 from jaxsim.estimators.lmm import newton, solution
 from jaxsim.estimators.lmm.deviance import Spec
-from jaxsim.estimators.lmm.kenward_roger import Adjustment, degrees_of_freedom
+from jaxsim.estimators.lmm.kenward_roger import LEAST_OBSERVED, Adjustment, degrees_of_freedom
 from jaxsim.estimators.lmm.problem import pose
 from jaxsim.estimators.lmm.structure import Structure, consecutive
 from jaxsim.status import Status
@@ -104,7 +104,8 @@ def test_group_sums_are_the_papers_matrices(name):
             np.testing.assert_allclose(expected.scale[plain], 1.0, rtol=rtol * 10)
             seen.add(bool(observed.definite))
             if observed.definite:
-                assert_adjusted(vcovs[1], dfs[1], observed, rtol)
+                enough = observed.df >= LEAST_OBSERVED
+                assert_adjusted(vcovs[1], dfs[1], observed._replace(df=np.where(enough, observed.df, 0.0)), rtol)
             else:
                 np.testing.assert_array_equal(dfs[1], 0.0)
     assert False in seen
@@ -174,7 +175,7 @@ def test_a_variance_without_information_leaves_no_degrees_of_freedom():
 
 def test_indefinite_information_is_no_information_even_for_a_contrast_that_needs_none_of_what_is_left_out():
     none = np.zeros((1, 1))
-    adjustment = Adjustment(np.eye(1), none[None], np.zeros(1), none, none, np.asarray(20.0), np.asarray(True))
+    adjustment = Adjustment(np.eye(1), none[None], np.zeros(1), none, none, np.asarray(20.0), np.asarray(True), 0.0)
     contrast = np.array([[2.0]])
     assert degrees_of_freedom(adjustment, contrast)[0] == 20.0
     assert degrees_of_freedom(adjustment._replace(definite=np.asarray(False)), contrast)[0] == 0.0
@@ -196,15 +197,20 @@ def fits():
 
 @pytest.mark.parametrize("df", METHODS)
 def test_a_fit_reports_the_adjusted_numbers_or_says_that_there_are_none(fits, df):
-    """Singular fits included: the expected information is definite there, the observed one only sometimes."""
-    fit, seen = fits[df], set()
+    """Singular fits included: the expected information is definite there, the observed one only sometimes, or hardly.
+
+    (Three of these fits would have .19, .05 and .008 degrees of freedom by the observed information.)
+    """
+    fit, seen, nearly_indefinite = fits[df], set(), 0
     for k, rows in enumerate(SMALL):
         status = Status(int(fit.status[k]))
         t = fits[METHODS[0]].covariance[k] / fits[METHODS[0]].sigma[k] ** 2
         model = Model(rows.x, rows.x[:, :1], rows.y, rows.group, ((0,),))
         expected = kenward_roger(model, t, df.endswith("observed"))
         seen.add(status)
-        if not expected.definite:
+        hardly = bool(df.endswith("observed") and expected.definite and (expected.df < LEAST_OBSERVED).any())
+        nearly_indefinite += hardly
+        if hardly or not expected.definite:
             assert status is Status.NON_FINITE
             assert np.isnan(np.r_[fit.estimate[k], fit.std_error[k], fit.df[k]]).all()
             continue
@@ -212,6 +218,30 @@ def test_a_fit_reports_the_adjusted_numbers_or_says_that_there_are_none(fits, df
         assert_adjusted(fit.vcov[k], fit.df[k], expected, 1e-9)  # rounding
         np.testing.assert_allclose(fit.std_error[k], np.sqrt(np.diagonal(expected.vcov)), rtol=1e-9)
     assert seen == {Status.OK, Status.SINGULAR} | ({Status.NON_FINITE} if df.endswith("observed") else set())
+    assert nearly_indefinite == (3 if df.endswith("observed") else 0)
+
+
+@pytest.mark.parametrize("df", METHODS)
+def test_two_balanced_groups_have_one_degree_of_freedom(df):
+    """The fewest that a variance can have: the observed information is held to it, and rounding must not take it away."""
+    x = np.tile(np.column_stack([np.ones(6), np.arange(6.0) - 2.5]), (2, 1))
+    frame = pd.DataFrame({"g": np.repeat([0, 1], 6), "x": x[:, 1], "y": 3.0 * x[:, 0] + x[:, 1]})
+    frame["y"] += np.where(frame["g"] == 0, -1.0, 1.0) * (2.0 + frame["x"]) + np.random.default_rng(4).normal(size=12) / 10
+    fit = jaxsim.lmer("y ~ x + (x || g)", frame, df=df)
+    assert fit.status == "ok"
+    np.testing.assert_allclose(fit.table["df"], 1.0, rtol=1e-9)  # rounding
+
+
+def test_the_expected_information_may_leave_a_fraction_of_a_degree_of_freedom():
+    """pbkrtest reports those, and so do we: one large group of four says nearly all about a predictor that is constant in each."""
+    group = np.repeat(range(4), [46, 4, 4, 4])
+    x = np.column_stack([np.ones(58), group])
+    model = Model(x, x[:, :1], np.random.default_rng(0).normal(size=58), group, ((0,),))
+    t = np.array([[0.1]])
+    expected = kenward_roger(model, t, False)
+    assert (expected.df < 1).all()
+    vcovs, dfs = ours(model, t, np.eye(2))
+    assert_adjusted(vcovs[0], dfs[0], expected, 1e-9)  # rounding
 
 
 def test_only_the_inference_differs_from_the_plain_fit(fits):

@@ -23,7 +23,8 @@ from jaxsim.sweep.plan import padded_groups
 BOUNDARY = "boundary (singular) fit: the random-effects covariance is singular"
 NO_ADJUSTMENT = (
     "there are no Kenward-Roger degrees of freedom: the data say nothing about a variance that matters, or the observed "
-    "information is not positive definite, as can happen at a singular fit; use df='satterthwaite' or another method"
+    "information is indefinite or so nearly that less than one is left, as can happen at a singular fit; use df='satterthwaite' "
+    "or another method"
 )
 
 

@@ -35,8 +35,8 @@ class LinearMixed(Estimator):
         reml: REML if true, else maximum likelihood.
         df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite),
             ``kenward-roger`` (as pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS), which also adjust the
-            standard errors and need REML. The observed information need not be definite at a singular fit: the status is then
-            ``non_finite``.
+            standard errors and need REML. The observed information need not be definite at a singular fit, and may leave less than
+            one degree of freedom where it hardly is: the status is then ``non_finite``.
         label: name in the tables.
     """
 

@@ -46,6 +46,10 @@ BASIS_RIDGE = 1e-8
 UNINFORMATIVE = 1e-10
 # What may be left of a variance's slope along a parameter without information, relative to the variance: rounding.
 IRRELEVANT = 1e-7
+# The observed information can be so nearly indefinite that hardly any degrees of freedom are left (down to .001), which is as
+# little an answer as none. A variance estimated by squares of normal errors has at least one: those of sum lambda_i z_i^2 are
+# (sum lambda_i)^2 / sum lambda_i^2 >= 1 (Satterthwaite 1946). Two balanced groups have exactly one: hence the rounding.
+LEAST_OBSERVED = 1 - 1e-6
 
 
 class Adjustment(NamedTuple):
@@ -53,7 +57,8 @@ class Adjustment(NamedTuple):
 
     ``vcov`` = root^-1 Phi_A root'^-1 ``[P, P]``; ``m`` = M_r ``[T, P, P]``; ``share`` = b_r / nu ``[T]``; ``inverse`` of the lower
     factor of ``J`` ``[T, T]``, with zeros for parameters that are left out; ``left_out`` ``[T, T]`` gives what is left of their
-    slopes once the others are accounted for; ``nu`` ``[]``; ``definite`` bool ``[]``: ``J`` has no negative curvature.
+    slopes once the others are accounted for; ``nu`` ``[]``; ``definite`` bool ``[]``: ``J`` has no negative curvature; ``least``
+    ``[]``: fewer degrees of freedom are none.
     """
 
     vcov: Array
@@ -63,6 +68,7 @@ class Adjustment(NamedTuple):
     left_out: Array
     nu: Array
     definite: Array
+    least: float
 
 
 def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) -> Adjustment:
@@ -89,6 +95,7 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
         left_out=left_out,
         nu=nu,
         definite=(pivots > -UNINFORMATIVE / problem.n_groups).all(),
+        least=LEAST_OBSERVED if observed else 0.0,
     )
 
 
@@ -127,11 +134,13 @@ def inflation(at: Profile, basis: Array, m: Array, weights: Array) -> Array:
 def degrees_of_freedom(adjustment: Adjustment, contrasts: Array) -> Array:
     """Denominator degrees of freedom of each contrast, ``[K]``, from the rows ``l' root`` ``[K, P]``.
 
-    Zero, which is no degrees of freedom, where the observed information is not positive definite (it can happen at a singular
-    fit), and where the variance of the contrast depends on a variance parameter about which the data say nothing.
+    Zero, which is no degrees of freedom, where the observed information is not positive definite or nearly so (it can happen at a
+    singular fit; see :data:`LEAST_OBSERVED`), and where the variance of the contrast depends on a variance parameter about which
+    the data say nothing. With the expected information there is no least value: pbkrtest reports fractions of one, as does this.
     """
     size = (contrasts**2).sum(1)
     slope = jnp.einsum("jx,txy,jy->tj", contrasts, adjustment.m, contrasts) - adjustment.share[:, None] * size
     spread = ((adjustment.inverse @ slope) ** 2).sum(0) + size**2 / adjustment.nu
     known = adjustment.definite & (jnp.abs(adjustment.left_out @ slope) <= IRRELEVANT * size).all(0)
-    return jnp.where(known, size**2 / spread, 0.0)
+    df = size**2 / spread
+    return jnp.where(known & (df >= adjustment.least), df, 0.0)
