@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -14,8 +15,19 @@ class NotSupportedError(InputError):
 
 
 def choose(what: str, given: object, allowed: Iterable[str]) -> str:
-    """Return ``given`` if it is one of ``allowed``, else raise :class:`InputError` naming the choices."""
+    """Return ``given`` if it is one of ``allowed``, else an :class:`InputError` names the choices and what may be meant."""
     options = tuple(allowed)
     if isinstance(given, str) and given in options:
         return given
-    raise InputError(f"{what}={given!r} is not known; use one of {', '.join(map(repr, options))}.")
+    near = meant(given, options)
+    hint = f" Did you mean {near!r}?" if near is not None else ""
+    raise InputError(f"{what}={given!r} is not known; use one of {', '.join(map(repr, options))}.{hint}")
+
+
+def meant(given: object, options: Iterable[str]) -> str | None:
+    """The option that ``given`` resembles most, whatever its case; None if it resembles none or is no text."""
+    if not isinstance(given, str):
+        return None
+    lower = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(given.lower(), lower, n=1)
+    return lower[close[0]] if close else None

@@ -11,6 +11,7 @@ import pytest
 
 import jaxsim
 from jaxsim import InputError, NotSupportedError
+from jaxsim.errors import choose
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +116,8 @@ def test_data_that_cannot_be_used(data, change, said):
         (lambda d: jaxsim.lm("y ~ x + (1 | g)", d, "g"), "fit it with lmer"),
         (lambda d: jaxsim.lm2("y ~ x + (1 | g)", d, "g"), "fit it with lmer"),
         (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, df="kenward"), "use one of 'satterthwaite', 'residual', 'normal'"),
+        (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, df="Kenward"), "Did you mean 'kenward-roger'?"),
+        (lambda d: jaxsim.lm("y ~ x", d, "g", vcov="cr2"), "Did you mean 'CR2'?"),
         (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, reml="ML"), "reml='ML' must be True"),
         (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, conf_level=95), "conf_level=95 must be a number between 0 and 1"),
         (lambda d: jaxsim.ols("y ~ x", d, conf_level=0), "conf_level=0 must be"),
@@ -171,6 +174,12 @@ def test_data_that_forbid_a_fit_give_a_status(data, call, status, said):
         assert np.isnan(result.theta).all()
         assert result.random_effects.isna().all(axis=None)
         assert result.varcorr["variance"].isna().all()
+
+
+@pytest.mark.parametrize("given", ["unlike any", "", 3, None])
+def test_nothing_is_proposed_for_what_resembles_nothing(given):
+    with pytest.raises(InputError, match=r"use one of 't', 'wild'\.$"):
+        choose("inference", given, ("t", "wild"))
 
 
 def test_what_a_user_must_know_is_a_warning(data):

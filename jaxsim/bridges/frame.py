@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, meant
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,8 @@ def require(data: pd.DataFrame, names: Iterable[str], why: str = "the formula ne
         count = int((data.columns == name).sum())
         if count == 0:
             known = [str(column) for column in data.columns]
-            lower = {column.lower(): column for column in known}
-            close = difflib.get_close_matches(str(name).lower(), lower, n=1)
-            hint = f" Did you mean {lower[close[0]]!r}?" if close else ""
+            near = meant(str(name), known)
+            hint = f" Did you mean {near!r}?" if near is not None else ""
             raise InputError(f"{why} a column {name!r}, which the data do not have; they have {', '.join(known) or 'none'}.{hint}")
         if count > 1:
             raise InputError(f"the data have {count} columns named {name!r}; rename all but one.")
