@@ -233,6 +233,8 @@ def test_coefficients_beside_one_without_a_variance():
         (dict(draws=0), "positive integer"),
         (dict(draws=99.5), "positive integer"),
         (dict(draws=True), "positive integer"),
+        (dict(weights="webb"), "weights='webb' is an option of the bootstrap.*add inference='wild', or leave it out"),
+        (dict(draws=99), "draws=99 is an option of the bootstrap.*add inference='wild', or leave it out"),
         (dict(vcov="CR2", inference="wild"), "use 'CR1S'"),
         (dict(vcov="CR3", inference="wild"), "use 'CR1S'"),
     ],
@@ -250,6 +252,15 @@ def test_classical_errors_have_no_other_options():
     for options in (dict(df="G-1"), dict(inference="wild")):
         with pytest.raises(InputError, match="leave out df and inference"):
             jaxsim.lm("y ~ x", data, vcov="iid", **options)
+
+
+@pytest.mark.parametrize("vcov", ["CR1", "iid"])
+@pytest.mark.parametrize("options", [dict(weights="rademacher"), dict(draws=9999)])
+def test_the_default_of_the_bootstrap_is_no_option_of_the_t_test_either(vcov, options):
+    """A DataFrame is fitted once: whoever names the weights expects a bootstrap."""
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "x": [1.0, 2.0, 1.0, 3.0], "g": [0, 0, 1, 1]})
+    with pytest.raises(InputError, match="is an option of the bootstrap, which inference='t' does not use"):
+        jaxsim.lm("y ~ x", data, cluster="g", vcov=vcov, **options)
 
 
 def test_too_few_clusters_for_a_convention():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +18,14 @@ from jaxsim.bridges.two_way import check_two_way, two_way, ways_argument
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS, Resampling
-from jaxsim.estimators.cluster_robust import Contrasts, fit_contrasts
+from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
 from jaxsim.inference import InferenceTable
 from jaxsim.status import Status
 from jaxsim.sweep.plan import padded_groups
+
+# A single dataset can afford more draws than each of a study's.
+LM_DRAWS = 9999
 
 
 def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult:
@@ -47,8 +52,8 @@ def lm(
     *,
     df: str | None = None,
     inference: str = "t",
-    weights: str = "rademacher",
-    draws: int = 9999,
+    weights: str | None = None,
+    draws: int | None = None,
     seed: int = 0,
 ) -> FitResult:
     """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
@@ -63,7 +68,7 @@ def lm(
         df: of the t statistics: ``satterthwaite``, ``G-1``, ``G-P`` or ``normal``. None: ``satterthwaite`` for CR2 and CR3, ``G-P``
             for pymer4, else ``G-1``.
         inference: ``t``, or ``wild`` for p values and confidence limits by the wild cluster restricted bootstrap-t.
-        weights, draws: of the bootstrap; see :class:`jaxsim.ClusterRobust`.
+        weights, draws: of the bootstrap, by default ``rademacher`` and 9999; see :class:`jaxsim.ClusterRobust`.
         seed: of the bootstrap; the same seed and data give the same numbers.
 
     A coefficient may have no cluster-robust variance, such as those of columns that tell the clusters apart. Its standard error is
@@ -76,8 +81,9 @@ def lm(
     if choose("vcov", vcov, (*CONVENTIONS, "iid")) == "iid":
         if df is not None or inference != "t":
             raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
+        refuse_unused(weights, draws)
         return ols(formula, data, conf_level)
-    estimator = ClusterRobust(vcov, df=df, inference=inference, weights=weights, draws=draws)
+    estimator = strategy(vcov, df, inference, weights, draws)
     resampling = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
     method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
@@ -90,6 +96,24 @@ def lm(
     if estimator.resamples:
         method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
     return announce(report(regression, clustered(regression, estimator, resampling), method, conf_level))
+
+
+def strategy(vcov: str, df: str | None, inference: str, weights: str | None, draws: int | None) -> ClusterRobust:
+    """What the options of :func:`lm` describe; None is the default of an option of the bootstrap."""
+    given = {"weights": weights, "draws": draws}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    estimator = ClusterRobust(vcov, df=df, inference=inference, **options)  # says which options are unknown or do not go together
+    if not estimator.resamples:
+        refuse_unused(weights, draws)
+        return estimator
+    return dataclasses.replace(estimator, draws=LM_DRAWS) if draws is None else estimator
+
+
+def refuse_unused(weights: str | None, draws: int | None) -> None:
+    """Raise :class:`InputError` for an option of the bootstrap where there is none."""
+    for name, value in (("weights", weights), ("draws", draws)):
+        if value is not None:
+            raise InputError(bootstrap_only(f"{name}={value!r}"))
 
 
 def bootstrap_title(regression: Regression, estimator: ClusterRobust) -> str:

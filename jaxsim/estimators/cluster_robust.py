@@ -31,6 +31,7 @@ from jaxsim.status import Status
 # Squared rounding errors of scores relative to the classical variance are about 1e-30; nothing real is as small as this.
 ZERO_VARIANCE = 1e-20
 INFERENCES: tuple[str, ...] = ("t", "wild")
+DRAWS = 999
 
 
 class Contrasts(NamedTuple):
@@ -61,7 +62,8 @@ class ClusterRobust(Estimator):
             ``draws + 1`` a whole number the test has the level alpha exactly where t is pivotal (Davidson & MacKinnon 2000).
 
     Raises:
-        InputError: for an unknown option, ``draws`` that is no positive integer, or the bootstrap with CR2 or CR3.
+        InputError: for an unknown option, ``draws`` that is no positive integer, the bootstrap with CR2 or CR3, or options of the
+            bootstrap without it.
     """
 
     vcov: str = "CR1S"
@@ -69,7 +71,7 @@ class ClusterRobust(Estimator):
     df: str | None = None
     inference: str = "t"
     weights: str = "rademacher"
-    draws: int = 999
+    draws: int = DRAWS
 
     def __post_init__(self) -> None:
         choose("vcov", self.vcov, CONVENTIONS)
@@ -79,6 +81,10 @@ class ClusterRobust(Estimator):
         choose("weights", self.weights, WEIGHTS)
         if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
             raise InputError(f"draws={self.draws!r} must be a positive integer, such as 999.")
+        if not self.resamples and self.weights != WEIGHTS[0]:
+            raise InputError(bootstrap_only(f"weights={self.weights!r}"))
+        if not self.resamples and self.draws != DRAWS:
+            raise InputError(bootstrap_only(f"draws={self.draws!r}"))
         if self.resamples and self.vcov in POWERS:
             raise InputError(f"inference='wild' studentises by unadjusted scores, so vcov={self.vcov!r} does not fit; use 'CR1S'.")
 
@@ -166,6 +172,11 @@ class ClusterRobust(Estimator):
         draws = draw(self.weights, resampling.key, present, self.draws)
         found = wild_bootstrap(groups, directions, estimate - null, draws, 1 - resampling.conf_level)
         return Inference(found.p_value, estimate + found.conf_low, estimate + found.conf_high)
+
+
+def bootstrap_only(given: str) -> str:
+    """What to tell a user of an option of the bootstrap who did not ask for one."""
+    return f"{given} is an option of the bootstrap, which inference='t' does not use; add inference='wild', or leave it out."
 
 
 @partial(jax.jit, static_argnums=0)

@@ -71,10 +71,13 @@ def wild_bootstrap(groups: Groups, directions: jax.Array, distance: jax.Array, d
 
     The residuals of the fit restricted to ``c'beta = r`` are multiplied by one weight per group; t* is the t statistic of the
     hypothesis in the data made so, with the same kind of standard error (any factor of it cancels). The p value is the share of
-    draws with ``|t*| > |t|``. A tie does not count, so it can be 0, and with few enumerated groups is so with probability
-    ``2^(1-G)``: no level below that can be kept (with Webb's weights it can). The interval has the values r around the estimate
-    with ``p(r) > alpha``, on either side up to the first that is rejected (with few groups p may rise again far beyond); a side on
-    which none is, 1024 standard errors away, is infinite. With ``s = (estimate - r) / |a|^2`` the restricted scores are
+    draws with ``|t*| > |t|``, strictly, as in Stata's boottest and R's fwildclusterboot. Where all patterns of signs are enumerated
+    two of them tie whatever the data: equal signs give the sample itself or its mirror image. As a tie does not count, p can be 0,
+    and is with probability ``2^(1-G)`` where every pattern is as likely to be the sample: no level below that can be kept (with
+    Webb's weights it can). A randomisation test (Canay, Santos & Shaikh 2021) would count the two: its p is larger by ``2^(1-G)``,
+    with five groups never below .0625. The interval has the values r around the estimate with ``p(r) > alpha``, on either side up
+    to the first that is rejected (with few groups p may rise again far beyond); a side on which none is, 1024 standard errors away,
+    is infinite. With ``s = (estimate - r) / |a|^2`` the restricted scores are
     ``r_g + s K_g a``, linear in s, so every draw has numerator and denominator once for all r (for one r: Roodman, Nielsen,
     MacKinnon & Webb 2019).
 
