@@ -262,13 +262,30 @@ Subject   (Intercept)    612.09    24.740
           Days            35.07     5.922  0.07
 Residual                 654.94    25.592
 Number of obs: 180, groups:  Subject, 18
-Estimate  Std. Error   df  t value  Pr(>|t|)
-(Intercept)   251.41       6.825   17.00   36.838  1.17e-17
+Estimate  Std. Error   df  t value  Pr(>|t|)   2.5 %  97.5 %
+(Intercept)   251.41       6.825   17.00   36.838  1.17e-17  237.007  265.80
 """
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for line in expected.strip().splitlines():
         assert any(" ".join(line.split()) in shown for shown in lines), line
     assert str(jaxsim.lm2("Reaction ~ Days", SLEEP, "Subject")).endswith("Number of obs: 180, groups: 18")
+
+
+@pytest.mark.parametrize(
+    ("fit", "method"),
+    [
+        (lambda: jaxsim.lm("Reaction ~ Days", SLEEP, "Subject", inference="wild", draws=199, conf_level=0.9), "wild cluster"),
+        (lambda: jaxsim.lm2("Reaction ~ Days", SLEEP, "Subject", "sign-flip", draws=199, conf_level=0.9), "sign-flip"),
+    ],
+)
+def test_a_summary_shows_no_degrees_of_freedom_beside_a_p_value_that_has_none(fit, method):
+    fit = fit()
+    header = next(line for line in fit.summary().splitlines() if "Estimate" in line)
+    assert header.split() == ["Estimate", "Std.", "Error", "p", "(resampled)", "5", "%", "95", "%"]
+    assert method in fit.summary()
+    row = next(line for line in fit.summary().splitlines() if "Days" in line and "~" not in line).split()
+    assert float(row[3]) == pytest.approx(fit.table["p_value"][1], rel=1e-2)  # three digits
+    np.testing.assert_allclose(np.array(row[4:], float), fit.table.loc[1, ["conf_low", "conf_high"]].astype(float), atol=5e-3)
 
 
 @pytest.mark.parametrize("spread", [1.0, 1e3, 1e5])

@@ -123,4 +123,5 @@ def report(regression: Regression, found: Answer, method: str, conf_level: float
         formula=regression.formula.text,
         method=method,
         conf_level=conf_level,
+        resampled=found.own is not None,
     )

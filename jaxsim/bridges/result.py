@@ -33,6 +33,7 @@ class FitResult:
         formula: as given.
         method: one line that says how the model was fitted.
         conf_level: of ``conf_low`` and ``conf_high``.
+        resampled: whether p values and limits come from resamples (a bootstrap or a permutation test) and not from t with ``df``.
     """
 
     table: pd.DataFrame
@@ -54,6 +55,7 @@ class FitResult:
     formula: str
     method: str
     conf_level: float
+    resampled: bool = False
 
     def summary(self) -> str:
         """The fit as text, in the layout of lme4."""

@@ -14,10 +14,10 @@ def summarise(fit: FitResult) -> str:
     if fit.varcorr is not None and fit.criterion is not None:
         name = "REML criterion at convergence" if "REML" in fit.method else "-2 log-likelihood at convergence"
         parts += [f"{name}: {fit.criterion:.4f}", f"Random effects:\n{random_effects(fit.varcorr)}\n{sizes(fit)}"]
-        parts.append(f"Fixed effects:\n{fixed_effects(fit.table)}")
+        parts.append(f"Fixed effects:\n{fixed_effects(fit)}")
     else:
         residual = "" if fit.sigma is None else f"\nResidual standard error: {fit.sigma:.5g}"
-        parts.append(f"Coefficients:\n{fixed_effects(fit.table)}\n{residual}".rstrip() + f"\n{sizes(fit)}")
+        parts.append(f"Coefficients:\n{fixed_effects(fit)}\n{residual}".rstrip() + f"\n{sizes(fit)}")
     if fit.status != "ok":
         parts.append(f"Status: {fit.status}")
     if fit.messages:
@@ -43,12 +43,15 @@ def random_effects(varcorr: pd.DataFrame) -> str:
     return align([header, *map(list, zip(*columns, strict=True))], left=2)
 
 
-def fixed_effects(table: pd.DataFrame) -> str:
-    """Estimates with their tests."""
-    header = ["", "Estimate", "Std. Error", "df", "t value", "Pr(>|t|)"]
-    columns = [table["term"].tolist(), *(digits(table[name]) for name in ("estimate", "std_error", "df"))]
-    columns += [[f"{value:.3f}" for value in table["statistic"]], [f"{value:.3g}" for value in table["p_value"]]]
-    return align([header, *map(list, zip(*columns, strict=True))], left=1)
+def fixed_effects(fit: FitResult) -> str:
+    """Estimates with their tests and confidence limits; without df and t where resamples stand in their place."""
+    table, tail = fit.table, 50 * (1 - fit.conf_level)
+    shown = {"": table["term"].tolist(), "Estimate": digits(table["estimate"]), "Std. Error": digits(table["std_error"])}
+    if not fit.resampled:
+        shown |= {"df": digits(table["df"]), "t value": [f"{value:.3f}" for value in table["statistic"]]}
+    shown["p (resampled)" if fit.resampled else "Pr(>|t|)"] = [f"{value:.3g}" for value in table["p_value"]]
+    shown |= {f"{tail:.6g} %": digits(table["conf_low"]), f"{100 - tail:.6g} %": digits(table["conf_high"])}
+    return align([list(shown), *map(list, zip(*shown.values(), strict=True))], left=1)
 
 
 def digits(values: pd.Series) -> list[str]:
