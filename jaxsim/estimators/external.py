@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+import jax
 import numpy as np
 import pandas as pd
 
-from jaxsim.estimators.base import Fit, Strategy
+from jaxsim.estimators.base import Fit, Strategy, withhold
 
 
 class Session(Protocol):
@@ -25,9 +26,22 @@ class Session(Protocol):
         """Fit each dataset (columns ``Group, DV`` and the predictors).
 
         Returns:
-            A batch of fits on the host (coefficients in the order of ``terms``), and what the software said of each, empty if
-            nothing.
+            A batch of fits on the host (coefficients in the order of ``terms``) that passed :func:`guarded`, and what the software
+            said of each, empty if nothing.
         """
+
+
+_withhold = jax.jit(jax.vmap(withhold))
+
+
+def guarded(fit: Fit) -> Fit:
+    """A batch of fits on the host after the check that our own strategies pass.
+
+    A NaN, an infinite value or no degrees of freedom under a usable status make it ``non_finite``; a fit whose status has no
+    numbers shows none.
+    """
+    checked: Fit = jax.device_get(_withhold(fit))
+    return checked
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Fit
-from jaxsim.estimators.external import External, Session
+from jaxsim.estimators.external import External, Session, guarded
 from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.processes.checks import whole_number
 
@@ -102,10 +102,10 @@ class Lme4(External):
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """Worker processes with R in them; :class:`InputError` says what is missing."""
+        """Worker processes with R in them, the same for all such strategies; :class:`InputError` says what is missing."""
         from jaxsim.bridges import pymer4  # noqa: PLC0415 - the core does not depend on a bridge
 
-        with pymer4.Pool() as pool:
+        with pymer4.shared_pool() as pool:
             yield _Session(self, pool)
 
     def request(self, rows: pd.DataFrame, terms: tuple[str, ...], conf_level: float) -> Request:
@@ -170,15 +170,14 @@ class _Session:
 
 
 def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], blocks: Blocks) -> Fit:
-    """Outcomes of one model as a batch of fits on the host; a fit without an answer has NaN."""
+    """Outcomes of one model as a batch of fits on the host, guarded as our own are; a fit without an answer has NaN."""
     names = [name for block in blocks for name in block]
     structure = consecutive(len(block) for block in blocks)
     n, p, q, t = len(outcomes), len(terms), len(names), len(structure.entries)
     shapes = {"estimate": (p,), "std_error": (p,), "df": (p,), "vcov": (p, p), "theta": (t,), "covariance": (q, q)}
     arrays = {name: np.full((n, *shape), np.nan) for name, shape in shapes.items()}
-    shown = [o.status.has_numbers for o in outcomes]
     for k, outcome in enumerate(outcomes):
-        if not shown[k]:
+        if not outcome.status.has_numbers:
             continue
         fixed = [_position(outcome.terms, term) for term in terms]
         (random,) = outcome.random
@@ -189,18 +188,19 @@ def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], blocks: Blocks) 
         arrays["covariance"][k] = random.covariance[np.ix_(columns, columns)]
         arrays["theta"][k] = outcome.theta
     empty = np.zeros((n, 0))
-    return Fit(
+    fit = Fit(
         **arrays,  # type: ignore[arg-type]  # NumPy arrays on the host stand for jax's
         status=np.array([o.status for o in outcomes], np.int32),  # type: ignore[arg-type]
         converged=np.array([o.converged for o in outcomes]),  # type: ignore[arg-type]
-        singular=np.array([o.singular for o in outcomes]) & shown,  # type: ignore[arg-type]
-        criterion=np.where(shown, [o.criterion for o in outcomes], np.nan),  # type: ignore[arg-type]
-        sigma=np.where(shown, [o.sigma for o in outcomes], np.nan),  # type: ignore[arg-type]
+        singular=np.array([o.singular for o in outcomes]),  # type: ignore[arg-type]
+        criterion=np.array([o.criterion for o in outcomes]),  # type: ignore[arg-type]
+        sigma=np.array([o.sigma for o in outcomes]),  # type: ignore[arg-type]
         iterations=np.nan_to_num([o.iterations for o in outcomes]).astype(np.int32),  # type: ignore[arg-type]
         p_value=empty,  # type: ignore[arg-type]
         conf_low=empty,  # type: ignore[arg-type]
         conf_high=empty,  # type: ignore[arg-type]
     )
+    return guarded(fit)
 
 
 def _position(names: Sequence[str], term: str) -> int:
