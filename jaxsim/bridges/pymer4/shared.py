@@ -1,4 +1,4 @@
-"""One pool of workers for all who need one at the same time: every process with R in it costs seconds and 200 MB."""
+"""One pool of workers for all who need one at the same time: every process with R in it costs seconds to start and some 500 MB."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ BASIS_RIDGE = 1e-8
 UNINFORMATIVE = 1e-10
 # What may be left of a variance's slope along a parameter without information, relative to the variance: rounding.
 IRRELEVANT = 1e-7
-# The observed information can be so nearly indefinite that hardly any degrees of freedom are left (down to .001), which is as
+# The observed information can be so nearly indefinite that hardly any degrees of freedom are left (.001 and less), which is as
 # little an answer as none. A variance estimated by squares of normal errors has at least one: those of sum lambda_i z_i^2 are
 # (sum lambda_i)^2 / sum lambda_i^2 >= 1 (Satterthwaite 1946). Two balanced groups have exactly one: hence the rounding.
 LEAST_OBSERVED = 1 - 1e-6
