@@ -86,6 +86,17 @@ def test_a_script_runs_itself(script):
         (["run", "experiment.py", "--replicates", "0"], "replicates=0"),
         (["run", "experiment.py", "--seed", "-1"], "seed=-1"),
         (["run", "experiment.py", "--out", "full"], "no jaxsim results"),
+        (["run", "experiment.py", "--memory", "1K"], "too little for datasets of 8 groups"),
+        (["run", "experiment.py", "--memory", "lots"], "give a size such as 2G"),
+        (["run", "experiment.py", "--batch", "0"], "--batch 0"),
+        (["run", "experiment.py", "--devices", "99"], "JAX sees"),
+        (["run", "experiment.py", "--workers", "2"], "give --executor dask"),
+        (["run", "experiment.py", "--executor", "dask", "--threads", "2"], "about this process"),
+        (["run", "experiment.py", "--executor", "dask", "--cluster-option", "queue"], "give NAME=VALUE"),
+        (["run", "experiment.py", "--until", "beauty:1"], "measure of Until='beauty'"),
+        (["run", "experiment.py", "--minimum", "5"], "give --until"),
+        (["run", "experiment.py", "--out", "nofs://x/y"], "an address that fsspec can open"),
+        (["plan", "missing.py"], "missing.py is not a file"),
         (["report", "full"], "no jaxsim results"),
         (["summary", "nowhere"], "no jaxsim results"),
     ],
@@ -101,12 +112,36 @@ def test_mistakes_get_one_line_and_status_two(script, capsys, arguments, message
     assert len(error.strip().splitlines()) == 1
 
 
+def test_plan_says_what_a_run_will_take(script, capsys):
+    assert main(["plan", str(script), "--mcse", "coverage:0.01,rmse:0.1", "--replicates", "40", "--batch", "30"]) == 0
+    printed = capsys.readouterr().out
+    assert "80 datasets in 5 chunks, 3 programs; about " in printed
+    assert "coverage: about 475 replicates per cell (this plan has 40)" in printed
+    assert "rmse: cannot be said beforehand" in printed
+    assert not (script.parent / "results").exists(), "nothing is stored"
+    assert main(["run", str(script), "--out", "there", "--no-report", "--quiet"]) == 0
+    assert main(["plan", str(script), "--out", "there", "--no-trial"]) == 0
+    assert "Nothing is left to compute." in capsys.readouterr().out
+    assert main(["plan", str(script), "--out", "there", "--replicates", "5", "--no-trial"]) == 0
+    assert "4 datasets in 1 chunks, 3 programs; about – to compile" in capsys.readouterr().out
+
+
+def test_a_study_grows_and_stops_by_a_rule(script, capsys):
+    assert main(["run", str(script), "--out", "there", "--no-report", "--quiet"]) == 0
+    command = ["run", str(script), "--out", "there", "--no-report", "--replicates", "64", "--until", "bias:10", "--minimum", "8"]
+    assert main([*command, "--batch", "5", "--memory", "1G", "--threads", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "16 datasets" in printed.out, "3 of each cell were there, 5 more were computed"
+    assert "UNFINISHED" not in printed.out
+    assert len(pd.read_csv(script.parent / "there" / "cells.csv")) == 2
+
+
 def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for word in ("run", "report", "summary", "audit", "doctor", "experiments/seed_grid.py"):
+    for word in ("run", "plan", "report", "summary", "audit", "doctor", "experiments/seed_grid.py"):
         assert word in text
 
 

@@ -121,6 +121,7 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "by_term": tables.by_term(numbers),
         "rates": tables.rates(results),
         "reasons": tables.reasons(results),
+        "stopping": tables.stopping(results),
         "audit": tables.audit(results),
         "audit_note": tables.audit_note(results),
         "audit_legend": audit_summary.LEGEND,

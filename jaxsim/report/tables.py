@@ -150,7 +150,27 @@ def audit_note(results: Results) -> str:
 
 def provenance(results: Results) -> list[list[tuple[str, str]]]:
     """One list of facts per session that computed results, oldest first."""
-    return [[(str(name), _value(value)) for name, value in record.items()] for record in results.provenance]
+    records = [{**record, **({"until": record["until"]["rule"]} if "until" in record else {})} for record in results.provenance]  # type: ignore[index]
+    return [[(str(name), _value(value)) for name, value in record.items()] for record in records]
+
+
+def stopping(results: Results) -> Table | None:
+    """Where the study's rule stopped each cell, and the Monte Carlo errors that it was judged by; None without a rule."""
+    found = results.reached
+    if found is None or results.study.until is None:
+        return None
+    names = [name for name, _ in results.study.until.targets]
+    rows = [
+        (
+            *(level_label(row[factor]) for factor in results.factors),
+            f"{row['replicates']:,}",
+            *(f"{row[name]:.2g}" if name in row else "–" for name in names),
+        )
+        for row in found.to_dict("records")
+    ]
+    columns = [*results.factors, "replicates", *(f"error of {name}" for name in names)]
+    most = f"at most {results.study.replicates:,}"
+    return Table(f"{results.study.until.in_words()}; {most} replicates.", columns, rows, labels=len(results.factors))
 
 
 def _wide(long: pd.DataFrame, by: list[str], shown: list[str]) -> list[list[str]]:

@@ -72,6 +72,16 @@ class Results:
         return self.folder.datasets(), int(planned)  # type: ignore[call-overload]
 
     @property
+    def reached(self) -> pd.DataFrame | None:
+        """Where a rule stopped the cells (see :class:`jaxsim.Until`): ``cell, replicates``, then the largest Monte Carlo error of
+        each of its measures when it was judged last, then the cell's conditions; None without a rule, or before it ran."""
+        said = [record["until"] for record in self.provenance if record.get("until")]
+        if self.study.until is None or not said:
+            return None
+        rows = [{"cell": c["cell"], "replicates": c["replicates"], **c["errors"]} for c in said[-1]["cells"]]  # type: ignore[index]
+        return pd.DataFrame(rows).merge(self.cells, on="cell", how="left")
+
+    @property
     def audit(self) -> pd.DataFrame | None:
         """What the last ``jaxsim audit`` found, one row a fit (see :func:`jaxsim.audit.audit`); None if there was none.
 

@@ -177,8 +177,8 @@ def as_text(study: Study, found: Forecast, targets: Mapping[str, float]) -> str:
     total = found.total
     lines.append(
         f"{total('datasets'):,.0f} datasets in {total('chunks'):,.0f} chunks, {total('programs'):.0f} programs; about "
-        f"{_time(total('compile_seconds'))} to compile (if not in the cache), {_time(total('seconds'))} to compute on this machine, "
-        f"{_size(total('bytes'))} of disk, up to {memories.in_words(found.memory)} of memory for chunks."
+        f"{_time(total('compile_seconds'))} to compile (if not in the cache), {_time(total('seconds'))} to compute on this "
+        f"machine, {_size(total('bytes'))} of disk, up to {memories.in_words(found.memory)} of memory for chunks."
     )
     if external:
         lines.append(f"Not counted: {', '.join(external)}, fitted by other software, about a second a dataset.")
