@@ -224,7 +224,7 @@ def test_live(tmp_path, capsys):
     table = results.audit
     assert set(table["verdict"]) <= {"agrees", "lme4 stopped short", "lme4 in a higher optimum"}
     assert table["criterion"].max() <= CRITERION
-    (file,) = (results.out / "chunks").glob("estimates-*.parquet")
+    (file,) = (results.out / "chunks").glob("*.parquet")
     stored = pq.read_table(file)
     estimates = stored["estimate"].to_numpy().copy()
     estimates[0] += 0.1
