@@ -87,9 +87,15 @@ def log_posterior(vector: Array, problem: Problem, model: Model) -> Array:
     ``problem`` has its lanes last, too: 1 for a dataset that all lanes share. With a proper prior this is
     the log of likelihood times prior, constants included, in the units of the problem.
     """
+    return log_posterior_and_effects(vector, problem, model)[0]
+
+
+def log_posterior_and_effects(vector: Array, problem: Problem, model: Model) -> tuple[Array, Conditional]:
+    """The same, and the fixed effects given the rest."""
     hyper = unpack(vector, model.structure)
     sums = group_sums(problem.products, problem.groups, hyper.factor, model.random)
-    return conditional(problem, sums, hyper.sigma, model).log_likelihood + log_prior(vector, hyper, problem, model)
+    given = conditional(problem, sums, hyper.sigma, model)
+    return given.log_likelihood + log_prior(vector, hyper, problem, model), given
 
 
 def value_and_gradient(vector: Array, problem: Problem, model: Model) -> tuple[Array, Array]:
