@@ -25,6 +25,8 @@ _HOMES = {
     "jaxsim.until": ("Until",),
     "jaxsim.processes": ("GaussianMultilevel", "Normal", "PoissonSizes", "Process", "Uniform", "UniformSizes"),
     "jaxsim.estimators": ("ClusterRobust", "Estimator", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "TwoStage"),
+    "jaxsim.estimators.bayes.estimator": ("HierarchicalBayes",),
+    "jaxsim.estimators.bayes.priors": ("Decov", "Prior", "Priors", "prior"),
     "jaxsim.crossproduct": ("CrossProducts",),
     "jaxsim.status": ("Status",),
     "jaxsim.errors": ("InputError", "NotSupportedError"),

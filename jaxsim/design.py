@@ -17,7 +17,7 @@ import pandas as pd
 from jaxsim import spec
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
-from jaxsim.estimators import Estimator, External, Strategy, TwoStage
+from jaxsim.estimators import Decov, Estimator, External, Prior, Priors, Strategy, TwoStage
 from jaxsim.grid import Grid, freeze, shown
 from jaxsim.processes import CATALOGUE as PROCESSES
 from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
@@ -228,5 +228,5 @@ DTYPES: tuple[str, ...] = ("float64", "float32")
 CATALOGUE: dict[str, type] = {
     **PROCESSES,
     **ESTIMATORS,
-    **{kind.__name__: kind for kind in (Uniform, Normal, UniformSizes, PoissonSizes, Until)},
+    **{kind.__name__: kind for kind in (Uniform, Normal, UniformSizes, PoissonSizes, Prior, Priors, Decov, Until)},
 }

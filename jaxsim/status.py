@@ -44,7 +44,7 @@ class Status(enum.IntEnum):
 _MESSAGES = {
     Status.OK: "converged",
     Status.SINGULAR: "converged on the boundary: the random-effects covariance is singular",
-    Status.NOT_CONVERGED: "the optimiser stopped before the optimality conditions held",
+    Status.NOT_CONVERGED: "the optimiser stopped before the optimality conditions held, or a posterior was not sampled reliably",
     Status.RANK_DEFICIENT: "the model matrix (or that of a group fitted alone) does not have full column rank",
     Status.TOO_FEW_ROWS: "fewer rows than the model has coefficients or random effects",
     Status.TOO_FEW_GROUPS: "fewer than two groups",

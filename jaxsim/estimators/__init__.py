@@ -1,6 +1,8 @@
 """Analysis strategies on cross-products. To add one: a file, and a line in ``CATALOGUE``."""
 
 from jaxsim.estimators.base import Estimator, Fit, Resampling, Strategy
+from jaxsim.estimators.bayes.estimator import HierarchicalBayes
+from jaxsim.estimators.bayes.priors import Decov, Prior, Priors
 from jaxsim.estimators.cluster_robust import ClusterRobust
 from jaxsim.estimators.external import External
 from jaxsim.estimators.lme4 import Lme4
@@ -13,10 +15,11 @@ CATALOGUE: dict[str, type] = {
     "ClusterRobust": ClusterRobust,
     "TwoStage": TwoStage,
     "LinearMixed": LinearMixed,
+    "HierarchicalBayes": HierarchicalBayes,
     "Lme4": Lme4,
 }
 
 __all__ = [
-    "CATALOGUE", "ClusterRobust", "Estimator", "External", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "Strategy",
-    "TwoStage",
+    "CATALOGUE", "ClusterRobust", "Decov", "Estimator", "External", "Fit", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS",
+    "Prior", "Priors", "Resampling", "Strategy", "TwoStage",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ RESAMPLED_TOGETHER = {"cpu": 1, "gpu": 256}
     jax.tree_util.register_dataclass,
     data_fields=[
         "estimate", "std_error", "df", "vcov", "status", "converged", "singular",
-        "criterion", "sigma", "theta", "covariance", "iterations", "p_value", "conf_low", "conf_high",
+        "criterion", "sigma", "theta", "covariance", "iterations", "p_value", "conf_low", "conf_high", "extra",
     ],
     meta_fields=[],
 )  # fmt: skip
@@ -46,6 +46,8 @@ class Fit:
         iterations: evaluations of the criterion, int32.
         p_value, conf_low, conf_high: inference that a method makes itself (by resampling), ``[P]``; of shape ``[0]`` where it is
             that of the t distribution with ``df``. A limit may be infinite.
+        extra: what only this method has, by the name of the column it is to have in the tables: ``[P]``, a number for each term,
+            or ``[]``, one for the fit.
     """
 
     estimate: jax.Array
@@ -63,6 +65,7 @@ class Fit:
     p_value: jax.Array
     conf_low: jax.Array
     conf_high: jax.Array
+    extra: dict[str, jax.Array] = field(default_factory=dict)
 
 
 class Inference(NamedTuple):

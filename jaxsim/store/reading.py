@@ -15,7 +15,7 @@ from jaxsim.errors import InputError, choose
 from jaxsim.store import chunk as chunks
 from jaxsim.store.coverage import Interval, Intervals
 from jaxsim.store.folder import Entry, Folder
-from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS, KEY
+from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS, KEY, term_level
 
 TABLES: tuple[str, ...] = ("estimates", "fits")
 # What rows are put in order by, and told apart.
@@ -71,8 +71,8 @@ class Reader:
         stored = None if columns is None else [KEY, "replicate", "model", "term", *(c for c in columns if c not in ORDER)]
         parts = [self._part(entry, window, table, stored) for entry in window.entries]
         rows = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
-        frame = rows.to_pandas()
-        frame = self._named(frame, window, table)
+        own = {name for part in parts for name in term_level(part.schema)}
+        frame = self._named(rows.to_pandas(), window, table, own)
         if columns is not None:
             missing = [c for c in columns if c not in frame.columns]
             if missing and len(frame):
@@ -119,8 +119,8 @@ class Reader:
                 keep = pc.and_(keep, pc.invert(_among(rows, model, key, twice)))
         return rows.filter(keep)
 
-    def _named(self, frame: pd.DataFrame, window: Window, table: str) -> pd.DataFrame:
-        """Numbers of cells for their keys, columns and rows in order."""
+    def _named(self, frame: pd.DataFrame, window: Window, table: str, own: set[str]) -> pd.DataFrame:
+        """Numbers of cells for their keys, columns and rows in order; ``own`` are columns of a method for each coefficient."""
         keys = frame[KEY].cat
         numbers = np.array([window.cells.get(key, -1) for key in keys.categories], np.int32)
         frame = frame.drop(columns=KEY).assign(cell=numbers[keys.codes.to_numpy()])
@@ -129,9 +129,9 @@ class Reader:
         frame["term"] = frame["term"].cat.set_categories(list(self.study.process.terms))
         frame = frame.sort_values(list(ORDER), kind="stable", ignore_index=True)
         if table == "estimates":
-            return frame[[c for c in ESTIMATE_COLUMNS if c in frame.columns]]
-        own = [c for c in FIT_COLUMNS if c in frame.columns]
-        return frame[[*own, *(c for c in frame.columns if c not in (*ESTIMATE_COLUMNS, *own))]]
+            return frame[[c for c in (*ESTIMATE_COLUMNS, *sorted(own)) if c in frame.columns]]
+        first = [c for c in FIT_COLUMNS if c in frame.columns]
+        return frame[[*first, *(c for c in frame.columns if c not in (*ESTIMATE_COLUMNS, *first, *own))]]
 
 
 def _among(rows: pa.Table, model: str, key: str, intervals: Intervals) -> pa.Array:

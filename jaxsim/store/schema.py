@@ -17,6 +17,8 @@ from jaxsim.inference import t_table
 from jaxsim.status import LABELS
 
 KEY = "cell_key"
+# Marks a column that a method added, a number for each term.
+TERM_LEVEL = b"jaxsim.term"
 ESTIMATE_COLUMNS: tuple[str, ...] = (
     "cell", "replicate", "model", "term", "truth", "estimate", "std_error", "statistic", "df", "p_value",
     "conf_low", "conf_high", "status",
@@ -47,7 +49,7 @@ def chunk_table(
 
     Returns:
         ``cell_key`` (cells by content: their numbers change when a grid grows), the estimate columns, the fit columns, and for
-        mixed models ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects.
+        mixed models ``sd_<column>`` and ``cor_<column>_<column>`` of their random effects; last the method's own columns.
     """
     terms = study.process.terms
     n, p = len(cells), len(terms)
@@ -68,12 +70,21 @@ def chunk_table(
         "iterations": pa.array(np.asarray(fit.iterations, np.int32)),
         "message": pa.array([None] * n if messages is None else list(messages), pa.string()),
     }
+    per_fit |= {name: pa.array(np.asarray(value)) for name, value in fit.extra.items() if np.ndim(value) == 1}
     random = strategy.random_columns(terms)
     if random:
         per_fit |= _variance_components(np.asarray(fit.covariance, float), random)
     every = pa.array(np.repeat(np.arange(n), p))
     columns |= {name: values.take(every) for name, values in per_fit.items()}
-    return pa.table(columns)
+    own = {name: pa.array(np.asarray(v, float).ravel()) for name, v in fit.extra.items() if np.ndim(v) == 2}
+    table = pa.table(columns | own)
+    fields = [f.with_metadata({TERM_LEVEL: b"1"}) if f.name in own else f for f in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def term_level(schema: pa.Schema) -> tuple[str, ...]:
+    """Columns that a method added for each coefficient: they belong to the estimates, its others to the fits."""
+    return tuple(f.name for f in schema if f.metadata and TERM_LEVEL in f.metadata)
 
 
 def _per_term(truth: np.ndarray, fit: Fit, conf_level: float) -> dict[str, np.ndarray]:

@@ -1,0 +1,237 @@
+"""Both ways to a posterior, for parts of :data:`PART` datasets: importance sampling, and Markov chains where it is not reliable."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from scipy import special
+
+from jaxsim.crossproduct import CrossProducts
+from jaxsim.estimators.base import first_status
+from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto
+from jaxsim.estimators.bayes.density import Conditional
+from jaxsim.estimators.bayes.problem import Model, Problem, pose
+from jaxsim.estimators.bayes.summary import Summary, summarise
+from jaxsim.status import Status
+
+Array = jax.Array
+
+# Draws that count, of every parameter: what Vehtari et al. (2021) ask for so that the diagnostics themselves can be trusted.
+ENOUGH = 400
+# Largest R-hat (same paper), smallest E-BFMI (Betancourt 2016).
+RHAT, E_BFMI = 1.01, 0.3
+# Importance sampling: rounds of draws, and how often it begins anew from where the last attempt ended.
+ROUNDS, DRAWS, FAST_ATTEMPTS = 4, 512, 3
+# Chains: how many, draws kept of each; warm-up, thinning and target acceptance of each attempt.
+CHAINS, KEPT = 4, 500
+WARM_UP, THIN, TARGET = (150, 300, 1000), (1, 4, 8), (0.8, 0.9, 0.99)
+# Chains worked on at a time: a lane costs the same in a wider program until the cache is full.
+LANES = 32
+# Keys: importance sampling counts attempts from here, chains from there.
+FAST_STREAM, CHAIN_STREAM = 0, 1000
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is done: ``fast`` (importance sampling), ``nuts``, or both (``auto``); the interval; both known at trace time."""
+
+    model: Model
+    interval: str
+
+
+class Found(NamedTuple):
+    """State of one dataset between attempts (a leading axis for many).
+
+    ``status``: of the data, before any fit; ``mean`` ``[D]``, ``root`` ``[D, D]``: the best proposal so far; ``summary``;
+    ``reliable``; then the diagnostics, NaN where a path has none: ``pareto_k``, ``ess`` (of the importance weights, or the smallest
+    bulk ESS), ``ess_tail``, ``rhat``, ``divergences``, ``saturated``, ``e_bfmi``, ``accept``; ``log_evidence``; ``chains``:
+    whether Markov chains made the summary; ``attempts``; ``evaluations`` of the density; ``steps``, ``executed``: leapfrog steps
+    that chains needed and that lanes took.
+    """
+
+    status: Array
+    mean: Array
+    root: Array
+    summary: Summary
+    reliable: Array
+    pareto_k: Array
+    ess: Array
+    ess_tail: Array
+    rhat: Array
+    divergences: Array
+    saturated: Array
+    e_bfmi: Array
+    accept: Array
+    log_evidence: Array
+    chains: Array
+    attempts: Array
+    evaluations: Array
+    steps: Array
+    executed: Array
+
+
+def lanes(data: CrossProducts, model: Model) -> tuple[Problem, Problem]:
+    """The problems of a part, datasets first (for :func:`summarise`) and datasets last."""
+    first = jax.vmap(lambda one: pose(one, model))(data)
+    last = Problem(*(leaf.max() if name == "groups" else jnp.moveaxis(leaf, 0, -1) for name, leaf in first._asdict().items()))
+    return first, last
+
+
+def data_status(data: CrossProducts, problem: Problem, model: Model) -> Array:
+    """Whether a posterior of this dataset is worth having; the same rules as for :class:`jaxsim.LinearMixed`."""
+    p, widest = len(model.fixed), max(len(block) for block in model.structure.blocks)
+    n_rows, n_groups = data.n_rows, data.n_groups
+    # A flat prior of a group SD has a proper posterior with three groups or more (Gelman 2006).
+    few = 2 if model.priors.proper_sds else 3
+    finite = jnp.isfinite(data.products).all() & jnp.isfinite(problem.products).all()
+    return first_status(
+        (~finite, Status.NON_FINITE),
+        (n_groups < 2, Status.TOO_FEW_GROUPS),
+        ((n_rows <= p) | (n_rows <= n_groups * widest), Status.TOO_FEW_ROWS),
+        (n_groups < few, Status.TOO_FEW_GROUPS),
+        (~problem.full_rank, Status.RANK_DEFICIENT),
+        (problem.exact | problem.saturated, Status.ZERO_RESIDUAL),
+    )
+
+
+def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
+    """The part's datasets with nothing tried yet: their status, and the Laplace fit."""
+    model = method.model
+    first, last = lanes(data, model)
+    fit = laplace.approximate(last, model)
+    p, q, count = len(model.fixed), len(model.random), data.sizes.shape[0]
+    nan = jnp.full(count, jnp.nan)
+    vector = jnp.full((count, p), jnp.nan)
+    matrix = jnp.full((count, p, p), jnp.nan)
+    summary = Summary(vector, matrix, vector, vector, vector, vector, jnp.full((count, q, q), jnp.nan), nan)
+    none = jnp.zeros(count, jnp.int32)
+    return Found(
+        status=jax.vmap(lambda one, problem: data_status(one, problem, model))(data, first),
+        mean=fit.mean.T,
+        root=jnp.moveaxis(fit.root, -1, 0),
+        summary=summary,
+        reliable=jnp.zeros(count, bool),
+        pareto_k=nan,
+        ess=nan,
+        ess_tail=nan,
+        rhat=nan,
+        divergences=nan,
+        saturated=nan,
+        e_bfmi=nan,
+        accept=nan,
+        log_evidence=nan,
+        chains=jnp.zeros(count, bool),
+        attempts=none,
+        evaluations=fit.evaluations,
+        steps=nan,
+        executed=nan,
+    )
+
+
+def fast(number: Array, data: CrossProducts, keys: Array, before: Found, level: Array | float, method: Method) -> Found:
+    """One attempt by importance sampling, from the proposal of the last one."""
+    model = method.model
+    first, last = lanes(data, model)
+    begin = laplace.Normal(before.mean.T, jnp.moveaxis(before.root, 0, -1), before.evaluations)
+    keys = jax.vmap(lambda key: jax.random.fold_in(key, FAST_STREAM + number))(keys)
+    draws, given = importance.sample(keys, last, model, begin, ROUNDS, DRAWS)
+    smoothed = jax.vmap(pareto.smooth)(draws.log_weight)
+    following = importance.adapt(draws.vector, draws.log_weight, importance.proposal(begin.mean, begin.root))
+    summary = jax.vmap(
+        lambda problem, weight, vector, mean, root: summarise(problem, model, weight, vector, mean, root, level, method.interval),
+        in_axes=(0, 0, 1, 1, 2),
+    )(first, smoothed.weight, draws.vector, given.mean, given.root)
+    # A posterior that only few of 2,048 draws describe is not described, whatever k says.
+    reliable = (smoothed.k < pareto.UNRELIABLE) & (smoothed.ess >= ENOUGH)
+    return before._replace(
+        mean=following.mean.T,
+        root=jnp.moveaxis(following.root, -1, 0),
+        summary=summary,
+        reliable=reliable,
+        pareto_k=smoothed.k,
+        ess=smoothed.ess,
+        log_evidence=evidence(draws.log_weight, len(draws.vector)) - last.n_rows * jnp.log(last.response_unit),
+        attempts=before.attempts + 1,
+        evaluations=before.evaluations + ROUNDS * DRAWS,
+    )
+
+
+def evidence(log_weight: Array, d: int) -> Array:
+    """Log marginal likelihood from weights ``[datasets, draws]`` that lack the constant of the t density and the number of
+    rounds."""
+    df = importance.DF
+    constant = special.gammaln((df + d) / 2) - special.gammaln(df / 2) - d / 2 * math.log(df * math.pi)
+    return jax.nn.logsumexp(log_weight, axis=1) - math.log(log_weight.shape[1]) - constant + math.log(ROUNDS)
+
+
+def chains(
+    number: Array, data: CrossProducts, keys: Array, wanted: Array, before: Found, level: Array | float, method: Method
+) -> Found:
+    """One attempt by Markov chains: longer, and with smaller steps, than the last one."""
+    model = method.model
+    first, last = lanes(data, model)
+    at = importance.proposal(before.mean.T, jnp.moveaxis(before.root, 0, -1))
+    schedule = nuts.Schedule(*(jnp.asarray(values)[number] for values in (WARM_UP, THIN, TARGET)))
+    run = nuts.sample(
+        last, model, at.mean, at.root, queue(keys, number, len(at.mean)), wanted.sum() * CHAINS, KEPT, schedule, LANES
+    )
+    part = len(wanted)
+    white = run.vector.reshape(part, CHAINS * KEPT, -1)
+    vector = jnp.moveaxis(at.mean.T[:, None] + jnp.einsum("ijk,ksj->ksi", at.root, white), -1, 0)  # [D, datasets, draws]
+    value, given = importance.evaluate(vector, last, model)
+    weight = jnp.full(CHAINS * KEPT, 1 / (CHAINS * KEPT))
+    summary = jax.vmap(
+        lambda problem, vector, mean, root: summarise(problem, model, weight, vector, mean, root, level, method.interval),
+        in_axes=(0, 1, 1, 2),
+    )(first, vector, given.mean, given.root)
+    quantities = watched(vector, value, given, model)
+    mixing = jax.lax.map(diagnostics.mixing, quantities.reshape(part, CHAINS, KEPT, -1))
+    e_bfmi = jax.vmap(diagnostics.e_bfmi)(run.energy.reshape(part, CHAINS, KEPT))
+    divergences, saturated, steps, warm, accept = (
+        leaf.reshape(part, CHAINS) for leaf in (run.divergences, run.saturated, run.steps, run.warm_steps, run.accept)
+    )
+    rhat, ess, ess_tail = mixing.rhat.max(1), mixing.ess_bulk.min(1), mixing.ess_tail.min(1)
+    reliable = (rhat < RHAT) & (ess >= ENOUGH) & (divergences.sum(1) == 0) & (e_bfmi > E_BFMI)
+    after = importance.adapt(vector, jnp.zeros(vector.shape[1:]), at)
+    needed = (steps + warm).sum(1)
+    return before._replace(
+        mean=after.mean.T,
+        root=jnp.moveaxis(after.root, -1, 0),
+        summary=summary,
+        reliable=reliable,
+        ess=ess,
+        ess_tail=ess_tail,
+        rhat=rhat,
+        divergences=divergences.sum(1),
+        saturated=saturated.sum(1),
+        e_bfmi=e_bfmi,
+        accept=accept.mean(1),
+        chains=jnp.ones(part, bool),
+        attempts=before.attempts + 1,
+        evaluations=before.evaluations + needed.astype(jnp.int32),
+        steps=needed,
+        executed=run.executed * needed / jnp.maximum(jnp.where(wanted, needed, 0.0).sum(), 1.0),
+    )
+
+
+def queue(keys: Array, number: Array, d: int) -> nuts.Chains:
+    """Four chains for every dataset of a part, from normal draws in its white space."""
+
+    def of_dataset(key: Array) -> Array:
+        return jax.vmap(lambda c: jax.random.fold_in(jax.random.fold_in(key, CHAIN_STREAM + number), c))(jnp.arange(CHAINS))
+
+    own = jax.vmap(of_dataset)(keys).reshape(-1)
+    begin = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, jnp.uint32(2**32 - 1)), (d,)))(own).T
+    return nuts.Chains(jnp.repeat(jnp.arange(keys.shape[0]), CHAINS), own, begin)
+
+
+def watched(vector: Array, value: Array, given: Conditional, model: Model) -> Array:
+    """What the diagnostics look at, ``[datasets, draws, K]``: SDs, correlations, sigma, the fixed effects' conditional means, the
+    density."""
+    hyper = parameters.unpack(vector, model.structure)
+    every = jnp.concatenate([parameters.reported(hyper, model.structure), given.mean, value[None]])
+    return jnp.moveaxis(every, 0, -1)
