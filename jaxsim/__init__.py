@@ -32,7 +32,7 @@ _HOMES = {
     "jaxsim.errors": ("InputError", "NotSupportedError"),
     "jaxsim.store.results": ("Results", "load"),
     "jaxsim.sweep.executors": ("Dask", "Local"),
-    "jaxsim.bridges": ("lm", "lm2", "lmer", "ols"),
+    "jaxsim.bridges": ("bayes", "lm", "lm2", "lmer", "ols"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

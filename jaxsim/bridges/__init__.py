@@ -9,14 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jaxsim.bridges.hierarchical import bayes
     from jaxsim.bridges.least_squares import lm, ols
     from jaxsim.bridges.mixed import lmer
+    from jaxsim.bridges.posterior import BayesResult
     from jaxsim.bridges.result import FitResult
     from jaxsim.bridges.two_stage import lm2
 
-_HOME = {"FitResult": "result", "lm": "least_squares", "lm2": "two_stage", "lmer": "mixed", "ols": "least_squares"}
+_HOME = {"BayesResult": "posterior", "FitResult": "result", "bayes": "hierarchical", "lm": "least_squares", "lm2": "two_stage", "lmer": "mixed", "ols": "least_squares"}
 
-__all__ = ["FitResult", "lm", "lm2", "lmer", "ols"]
+__all__ = ["BayesResult", "FitResult", "bayes", "lm", "lm2", "lmer", "ols"]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ class Block:
 
 @dataclass(frozen=True)
 class MixedModel:
-    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups."""
+    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups; ``frame``: its rows."""
 
     formula: Formula
     y: np.ndarray
@@ -36,6 +36,7 @@ class MixedModel:
     codes: np.ndarray
     labels: pd.Index
     messages: tuple[str, ...]
+    frame: pd.DataFrame
 
     @property
     def random_names(self) -> tuple[str, ...]:
@@ -68,7 +69,7 @@ def prepare(text: str, data: pd.DataFrame) -> MixedModel:
             f"the formula {text!r} gives {', '.join(twice)} two random effects; each column may have one. "
             f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
         )
-    return MixedModel(formula, y, x, blocks, codes, labels, rows.messages)
+    return MixedModel(formula, y, x, blocks, codes, labels, rows.messages, rows.frame)
 
 
 def blocks_of(part: RandomTerm, frame: pd.DataFrame, text: str) -> list[Block]:

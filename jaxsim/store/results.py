@@ -22,6 +22,8 @@ from jaxsim.store.reading import Reader
 if TYPE_CHECKING:
     import xarray
 
+    from jaxsim.bridges.posterior import BayesResult
+
 
 class Results:
     """Read-only view of a results folder; tables are read when first asked for.
@@ -198,6 +200,17 @@ class Results:
             options: as there.
         """
         return self.performance.to_xarray(by, **options)
+
+    def posterior(self, cell: int | Mapping[str, Any], replicate: int, model: str | None = None) -> BayesResult:
+        """The whole posterior of one dataset, sampled again with the study's random numbers.
+
+        Args:
+            cell, replicate: as for :meth:`jaxsim.Study.dataset`.
+            model: label of a Bayesian strategy of the study; it may be left out if there is only one.
+        """
+        from jaxsim.bridges.hierarchical import of_replicate  # noqa: PLC0415 - the store does not depend on the bridges
+
+        return of_replicate(self.study, cell, replicate, model)
 
     def seed_post(self) -> pd.DataFrame:
         """One row a fit, with the columns of the 2019 study; see :func:`jaxsim.measures.seed_post`."""

@@ -132,7 +132,17 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
     )
 
 
-def fast(number: Array, data: CrossProducts, keys: Array, before: Found, level: Array | float, method: Method) -> Found:
+class Explored(NamedTuple):
+    """The draws of an attempt: ``weight`` ``[datasets, draws]``, ``vector`` ``[D, datasets, draws]``, the fixed effects ``given`` each."""
+
+    weight: Array
+    vector: Array
+    given: Conditional
+
+
+def fast(
+    number: Array | int, data: CrossProducts, keys: Array, before: Found, level: Array | float, method: Method
+) -> tuple[Found, Explored]:
     """One attempt by importance sampling, from the proposal of the last one."""
     model = method.model
     first, last = lanes(data, model)
@@ -147,7 +157,7 @@ def fast(number: Array, data: CrossProducts, keys: Array, before: Found, level: 
     )(first, smoothed.weight, draws.vector, given.mean, given.root)
     # A posterior that only few of 2,048 draws describe is not described, whatever k says.
     reliable = (smoothed.k < pareto.UNRELIABLE) & (smoothed.ess >= ENOUGH)
-    return before._replace(
+    found = before._replace(
         mean=following.mean.T,
         root=jnp.moveaxis(following.root, -1, 0),
         summary=summary,
@@ -158,6 +168,7 @@ def fast(number: Array, data: CrossProducts, keys: Array, before: Found, level: 
         attempts=before.attempts + 1,
         evaluations=before.evaluations + ROUNDS * DRAWS,
     )
+    return found, Explored(smoothed.weight, draws.vector, given)
 
 
 def evidence(log_weight: Array, d: int) -> Array:
@@ -169,8 +180,8 @@ def evidence(log_weight: Array, d: int) -> Array:
 
 
 def chains(
-    number: Array, data: CrossProducts, keys: Array, wanted: Array, before: Found, level: Array | float, method: Method
-) -> Found:
+    number: Array | int, data: CrossProducts, keys: Array, wanted: Array, before: Found, level: Array | float, method: Method
+) -> tuple[Found, Explored]:
     """One attempt by Markov chains: longer, and with smaller steps, than the last one."""
     model = method.model
     first, last = lanes(data, model)
@@ -198,7 +209,7 @@ def chains(
     reliable = (rhat < RHAT) & (ess >= ENOUGH) & (divergences.sum(1) == 0) & (e_bfmi > E_BFMI)
     after = importance.adapt(vector, jnp.zeros(vector.shape[1:]), at)
     needed = (steps + warm).sum(1)
-    return before._replace(
+    found = before._replace(
         mean=after.mean.T,
         root=jnp.moveaxis(after.root, -1, 0),
         summary=summary,
@@ -216,9 +227,10 @@ def chains(
         steps=needed,
         executed=run.executed * needed / jnp.maximum(jnp.where(wanted, needed, 0.0).sum(), 1.0),
     )
+    return found, Explored(jnp.broadcast_to(weight, value.shape), vector, given)
 
 
-def queue(keys: Array, number: Array, d: int) -> nuts.Chains:
+def queue(keys: Array, number: Array | int, d: int) -> nuts.Chains:
     """Four chains for every dataset of a part, from normal draws in its white space."""
 
     def of_dataset(key: Array) -> Array:

@@ -67,6 +67,10 @@ class HierarchicalBayes(Estimator):
     def random_columns(self, fixed: tuple[str, ...]) -> tuple[str, ...]:
         return self._mixed.random_columns(fixed)
 
+    def blocks(self, fixed: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """The same names, a tuple for each block of correlated effects."""
+        return self._mixed.blocks(fixed)
+
     def check(self, terms: tuple[str, ...]) -> None:
         self._mixed.check(terms)
         priors = named(self.priors)
@@ -120,14 +124,14 @@ def explore(kind: str, method: engine.Method, data: CrossProducts, keys: jax.Arr
     if kind != "nuts":
 
         def quick(number: jax.Array, places: jax.Array, wanted: jax.Array, now: engine.Found) -> engine.Found:
-            return engine.fast(number, *part(places), jax.tree.map(lambda leaf: leaf[places], now), level, method)
+            return engine.fast(number, *part(places), jax.tree.map(lambda leaf: leaf[places], now), level, method)[0]
 
         found = retry(quick, pending, found, engine.FAST_ATTEMPTS)
     if kind != "fast":
 
         def slow(number: jax.Array, places: jax.Array, wanted: jax.Array, now: engine.Found) -> engine.Found:
             before = jax.tree.map(lambda leaf: leaf[places], now)
-            return engine.chains(number, *part(places), wanted, before, level, method)
+            return engine.chains(number, *part(places), wanted, before, level, method)[0]
 
         found = retry(slow, pending, found, len(engine.WARM_UP))
     return found

@@ -81,7 +81,8 @@ def approximate(problem: Problem, model: Model) -> Normal:
     hessian = jnp.moveaxis((slopes[..., d:] - slopes[..., :d]) / (2 * DIFFERENCE), -1, 1)
     hessian = (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
     hessian = jnp.where(jnp.isfinite(hessian).all((0, 1)), hessian, jnp.eye(d)[:, :, None])
-    values, vectors = small.eigh(hessian)
+    # Batched by vmap: sweeps that another dataset still needs must not move the last digits of this one.
+    values, vectors = jax.vmap(small.eigh, in_axes=-1, out_axes=-1)(hessian)
     root = vectors / jnp.sqrt(jnp.clip(values, LOWEST, HIGHEST))[None]
     return Normal(found.at, root, found.steps + 2 * d)
 

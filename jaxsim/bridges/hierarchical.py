@@ -1,0 +1,174 @@
+"""``bayes``: a Bayesian hierarchical model of a DataFrame, with one grouping factor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from jaxsim.bridges.mixed_model import MixedModel, check, prepare
+from jaxsim.bridges.posterior import BayesResult, diagnostics_table, parameter_table
+from jaxsim.bridges.result import check_level
+from jaxsim.design import Study
+from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.bayes.engine import Method
+from jaxsim.estimators.bayes.estimator import METHODS, HierarchicalBayes
+from jaxsim.estimators.bayes.posterior import posterior
+from jaxsim.estimators.bayes.priors import Priors, distributions, named
+from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
+from jaxsim.estimators.bayes.summary import INTERVALS
+from jaxsim.processes.checks import whole_number
+from jaxsim.seeding import Stream, analysis_key, replicate_key, stream_key
+from jaxsim.status import Status
+from jaxsim.sweep.plan import padded_groups
+
+
+def bayes(
+    formula: str,
+    data: pd.DataFrame,
+    priors: str | Priors = "weak",
+    seed: int = 0,
+    method: str = "nuts",
+    interval: str = "equal-tailed",
+    conf_level: float = 0.95,
+) -> BayesResult:
+    """Sample the posterior of a hierarchical model with one grouping factor.
+
+    Args:
+        formula: as for :func:`jaxsim.lmer`, such as ``"y ~ x + (x | g)"``.
+        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        priors: a named set (``weak``, ``flat``, ``informative``, ``rstanarm``) or :class:`jaxsim.Priors`.
+        seed: of the random numbers, a non-negative whole number below 2**32.
+        method: ``nuts``: four Markov chains of 500 draws, longer ones where they do not mix; ``fast``: importance sampling, resampled
+            to as many draws; ``auto``: the second, and the first where it is not reliable.
+        interval: of the table, ``equal-tailed`` or ``hpd``.
+        conf_level: of the interval.
+
+    Raises:
+        InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
+            sampled reliably has a ``status`` instead.
+    """
+    check_level(conf_level)
+    choose("method", method, METHODS)
+    choose("interval", interval, INTERVALS)
+    number = whole_number("seed", seed, 0)
+    if number >= 2**32:
+        raise InputError(f"seed={seed}: give a whole number below 2**32.")
+    return sampled(prepare(formula, data), priors, analysis_key(number), method, interval, conf_level)
+
+
+def sampled(
+    mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float
+) -> BayesResult:
+    """The posterior of a model that is prepared already, with this key of the analysis."""
+    distributions()
+    given = named(priors)
+    given.check()
+    status, message = check(mixed)
+    data, model, centre = pose_rows(mixed, given)
+    if status is not Status.OK:
+        return finished(mixed, given, conf_level, status, message)
+    found, draws = posterior(data, key, kind, Method(model, interval), conf_level)
+    status = Status(int(found.status))
+    if draws is None:
+        return finished(mixed, given, conf_level, status, status.message)
+    if not bool(found.reliable):
+        status = Status.NOT_CONVERGED
+    at = [i for i, name in enumerate(mixed.x.names) if name in INTERCEPTS]
+    beta = draws.beta.copy()
+    summary = found.summary
+    shift = np.zeros(len(mixed.x.names))
+    shift[at] = centre
+    beta = beta + shift
+    draws = draws._replace(beta=beta, effects=draws.effects[:, :, : len(mixed.labels)])
+    table = pd.DataFrame(
+        {
+            "term": list(mixed.x.names),
+            "estimate": summary.estimate + shift,
+            "std_error": np.sqrt(np.diagonal(summary.vcov)),
+            "median": summary.median + shift,
+            "conf_low": summary.conf_low + shift,
+            "conf_high": summary.conf_high + shift,
+        }
+    )
+    positive = (beta > 0).mean((0, 1))
+    # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
+    exact = 1 - summary.p_value / 2
+    table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
+    message = "" if status.usable else status.message
+    return finished(mixed, given, conf_level, status, message, table, draws)
+
+
+def of_replicate(study: Study, cell: int | Mapping[str, Any], replicate: int, label: str | None) -> BayesResult:
+    """The posterior of one dataset of a study, sampled again with the random numbers that the study used.
+
+    Raises:
+        InputError: if the study has no Bayesian strategy of that name, or several and no name was given.
+    """
+    known = {e.name: e for e in study.estimators if isinstance(e, HierarchicalBayes)}
+    if label not in known and not (label is None and len(known) == 1):
+        have = ", ".join(known) or "none"
+        raise InputError(f"model={label!r}: give the label of one of the study's Bayesian strategies; it has {have}.")
+    strategy = known[label] if label is not None else next(iter(known.values()))
+    found, terms = study.find(cell), study.process.terms
+    blocks = [["1" if name in INTERCEPTS else name for name in block] for block in strategy.blocks(terms)]
+    random = " + ".join(f"({' + '.join(block if '1' in block else ['0', *block])} | Group)" for block in blocks)
+    mixed = prepare(f"DV ~ {' + '.join(['1', *terms[1:]])} + {random}", study.dataset(cell, replicate))
+    replicate_number = np.uint32(whole_number("replicate", replicate, 0))
+    key = stream_key(replicate_key(np.uint32(study.seed), found.words, replicate_number), Stream.ANALYSIS)
+    return sampled(mixed, strategy.priors, key, strategy.method, strategy.interval, study.conf_level)
+
+
+def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, float]:
+    """Cross-products of the distinct columns, the model they are for, and what was subtracted from the response.
+
+    The response is centred where there is an intercept to take that up: cross-products of numbers far from zero lose digits.
+    """
+    columns = dict(zip(mixed.x.names, mixed.x.values.T, strict=True))
+    for block in mixed.blocks:
+        columns |= dict(zip(block.names, block.values.T, strict=True))
+    fixed = mixed.x.names
+    has_intercept = any(name in INTERCEPTS for name in fixed)
+    if not any(name in INTERCEPTS for name in columns):
+        columns[INTERCEPTS[1]] = np.ones(len(mixed.y))  # only to know the predictors' means and SDs
+    names = tuple(columns)
+    centre = float(mixed.y.mean()) if has_intercept else 0.0
+    rows = from_rows(np.column_stack(list(columns.values())), mixed.y - centre, mixed.codes, names, fixed)
+    data = pad_groups(rows, padded_groups(len(mixed.labels)))
+    random = tuple(names.index(name) for name in mixed.random_names)
+    intercept = next(i for i, name in enumerate(names) if name in INTERCEPTS)
+    return data, Model(tuple(names.index(name) for name in fixed), random, mixed.structure, priors, intercept), centre
+
+
+def finished(
+    mixed: MixedModel,
+    priors: Priors,
+    conf_level: float,
+    status: Status,
+    message: str,
+    table: pd.DataFrame | None = None,
+    draws: object = None,
+) -> BayesResult:
+    """The result, with a warning for every message."""
+    columns = ["term", "estimate", "std_error", "median", "conf_low", "conf_high", "prob_direction"]
+    if table is None:
+        table = pd.DataFrame({"term": list(mixed.x.names)}).reindex(columns=columns)
+    messages = mixed.messages + ((message,) if message else ())
+    for text in messages:
+        warnings.warn(text, UserWarning, stacklevel=4)
+    return BayesResult(
+        table=table,
+        parameters=parameter_table(mixed, draws, conf_level),
+        diagnostics=diagnostics_table(mixed, draws),
+        status=status.label,
+        messages=messages,
+        priors=priors,
+        conf_level=conf_level,
+        model=mixed,
+        draws=draws,
+    )
