@@ -27,6 +27,7 @@ _HOMES = {
     "jaxsim.estimators": ("ClusterRobust", "Estimator", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "TwoStage"),
     "jaxsim.estimators.bayes.estimator": ("HierarchicalBayes",),
     "jaxsim.estimators.bayes.priors": ("Decov", "Prior", "Priors", "prior"),
+    "jaxsim.calibration": ("sbc",),
     "jaxsim.crossproduct": ("CrossProducts",),
     "jaxsim.status": ("Status",),
     "jaxsim.errors": ("InputError", "NotSupportedError"),

@@ -1,5 +1,7 @@
 """``jaxsim.bayes``: tables, draws, predictions, ArviZ, and what cannot be sampled."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pandas as pd
@@ -93,12 +95,17 @@ def frame_of(rows):
 
 
 @pytest.mark.parametrize(
-    ("case", "status"),
-    [("duplicated_column", "rank_deficient"), ("exact", "zero_residual"), ("constant_response", "zero_residual"), ("two_rows", "too_few_rows")],
+    ("case", "status", "words"),
+    [
+        ("duplicated_column", "rank_deficient", "combination"),
+        ("exact", "zero_residual", "exactly"),
+        ("constant_response", "zero_residual", "exactly"),
+        ("two_rows", "too_few_rows", "cannot determine"),
+    ],
 )
-def test_data_without_a_posterior_get_a_status(case, status):
+def test_data_without_a_posterior_get_a_status(case, status, words):
     rows = deficient_datasets(make_rows(11, [5, 9, 4, 12, 6, 7], group_sd=1.5))[case]
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match=words):
         found = jaxsim.bayes("y ~ x1 + x2 + (1 | g)", frame_of(rows), method="fast")
     assert found.status == status
     assert found.draws is None
@@ -119,9 +126,9 @@ def test_what_can_never_be_sampled_is_refused(sleepstudy, fit):
             jaxsim.bayes(FORMULA, sleepstudy, **wrong)
     with pytest.raises(InputError, match="two groups"):
         jaxsim.bayes(FORMULA, sleepstudy[sleepstudy["Subject"] == 308])
-    import dataclasses
-
-    odd = dataclasses.replace(fit, model=dataclasses.replace(fit.model, formula=dataclasses.replace(fit.model.formula, text="y ~ scale(x)")))
+    odd = dataclasses.replace(
+        fit, model=dataclasses.replace(fit.model, formula=dataclasses.replace(fit.model.formula, text="y ~ scale(x)"))
+    )
     with pytest.raises(NotSupportedError, match="scale"):
         odd.predict(sleepstudy)
 

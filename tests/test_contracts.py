@@ -381,6 +381,9 @@ def test_the_order_of_a_batch_changes_nothing(fits, batches, strategy):
     for place, (base, name) in enumerate(PLACES):
         at = int(np.flatnonzero(order == place)[0])
         again = jax.tree.map(lambda leaf, at=at: leaf[at], permuted)
+        if strategy in BAYES:  # a place in the middle or at the end of a vector register may differ in the last bit
+            assert_same(again, fits(strategy, base, name), 1e-10)
+            continue
         jax.tree.map(np.testing.assert_array_equal, again, fits(strategy, base, name))
 
 

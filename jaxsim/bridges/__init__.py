@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from jaxsim.bridges.result import FitResult
     from jaxsim.bridges.two_stage import lm2
 
-_HOME = {"BayesResult": "posterior", "FitResult": "result", "bayes": "hierarchical", "lm": "least_squares", "lm2": "two_stage", "lmer": "mixed", "ols": "least_squares"}
+_HOME = {
+    "BayesResult": "posterior",
+    "FitResult": "result",
+    "bayes": "hierarchical",
+    "lm": "least_squares",
+    "lm2": "two_stage",
+    "lmer": "mixed",
+    "ols": "least_squares",
+}
 
 __all__ = ["BayesResult", "FitResult", "bayes", "lm", "lm2", "lmer", "ols"]
 

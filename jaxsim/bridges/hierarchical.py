@@ -13,12 +13,12 @@ import pandas as pd
 from jaxsim.bridges.mixed_model import MixedModel, check, prepare
 from jaxsim.bridges.posterior import BayesResult, diagnostics_table, parameter_table
 from jaxsim.bridges.result import check_level
-from jaxsim.design import Study
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
+from jaxsim.design import Study
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.bayes.engine import Method
 from jaxsim.estimators.bayes.estimator import METHODS, HierarchicalBayes
-from jaxsim.estimators.bayes.posterior import posterior
+from jaxsim.estimators.bayes.posterior import Posterior, posterior
 from jaxsim.estimators.bayes.priors import Priors, distributions, named
 from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
 from jaxsim.estimators.bayes.summary import INTERVALS
@@ -44,7 +44,8 @@ def bayes(
         data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
         priors: a named set (``weak``, ``flat``, ``informative``, ``rstanarm``) or :class:`jaxsim.Priors`.
         seed: of the random numbers, a non-negative whole number below 2**32.
-        method: ``nuts``: four Markov chains of 500 draws, longer ones where they do not mix; ``fast``: importance sampling, resampled
+        method: ``nuts``: four Markov chains of 500 draws, longer ones where they do not mix; ``fast``: importance sampling,
+        resampled
             to as many draws; ``auto``: the second, and the first where it is not reliable.
         interval: of the table, ``equal-tailed`` or ``hpd``.
         conf_level: of the interval.
@@ -62,9 +63,7 @@ def bayes(
     return sampled(prepare(formula, data), priors, analysis_key(number), method, interval, conf_level)
 
 
-def sampled(
-    mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float
-) -> BayesResult:
+def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float) -> BayesResult:
     """The posterior of a model that is prepared already, with this key of the analysis."""
     distributions()
     given = named(priors)
@@ -119,8 +118,8 @@ def of_replicate(study: Study, cell: int | Mapping[str, Any], replicate: int, la
     blocks = [["1" if name in INTERCEPTS else name for name in block] for block in strategy.blocks(terms)]
     random = " + ".join(f"({' + '.join(block if '1' in block else ['0', *block])} | Group)" for block in blocks)
     mixed = prepare(f"DV ~ {' + '.join(['1', *terms[1:]])} + {random}", study.dataset(cell, replicate))
-    replicate_number = np.uint32(whole_number("replicate", replicate, 0))
-    key = stream_key(replicate_key(np.uint32(study.seed), found.words, replicate_number), Stream.ANALYSIS)
+    number = whole_number("replicate", replicate, 0)
+    key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)
     return sampled(mixed, strategy.priors, key, strategy.method, strategy.interval, study.conf_level)
 
 
@@ -152,7 +151,7 @@ def finished(
     status: Status,
     message: str,
     table: pd.DataFrame | None = None,
-    draws: object = None,
+    draws: Posterior | None = None,
 ) -> BayesResult:
     """The result, with a warning for every message."""
     columns = ["term", "estimate", "std_error", "median", "conf_low", "conf_high", "prob_direction"]

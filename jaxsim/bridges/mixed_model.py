@@ -27,7 +27,8 @@ class Block:
 
 @dataclass(frozen=True)
 class MixedModel:
-    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups; ``frame``: its rows."""
+    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups; ``frame``: its
+    rows."""
 
     formula: Formula
     y: np.ndarray

@@ -23,9 +23,12 @@ class BayesResult:
     """One sampled posterior. ``status`` says whether it is to be used; without draws the tables hold NaN.
 
     Attributes:
-        table: ``term, estimate`` (posterior mean), ``std_error`` (SD), ``median, conf_low, conf_high, prob_direction``: fixed effects.
-        parameters: ``parameter, mean, sd, median, conf_low, conf_high`` of group SDs, correlations and the residual SD (equal-tailed).
-        diagnostics: ``parameter, rhat, ess_bulk, ess_tail, mcse`` (of the mean), from the draws; those of a resampled importance sample
+        table: ``term, estimate`` (posterior mean), ``std_error`` (SD), ``median, conf_low, conf_high, prob_direction``: fixed
+        effects.
+        parameters: ``parameter, mean, sd, median, conf_low, conf_high`` of group SDs, correlations and the residual SD
+        (equal-tailed).
+        diagnostics: ``parameter, rhat, ess_bulk, ess_tail, mcse`` (of the mean), from the draws; those of a resampled importance
+        sample
             (``fast``) say nothing beyond ``status``.
         status: label of a :class:`jaxsim.status.Status`.
         messages: what a user should know.
@@ -93,7 +96,9 @@ class BayesResult:
         """
         draws, rng = self._some(), np.random.default_rng(seed)
         x, z, known = self._matrices(data)
-        flat = [value.reshape(-1, *value.shape[2:]) for value in (draws.beta, draws.sd, draws.correlation, draws.sigma, draws.effects)]
+        flat = [
+            value.reshape(-1, *value.shape[2:]) for value in (draws.beta, draws.sd, draws.correlation, draws.sigma, draws.effects)
+        ]
         beta, sd, correlation, sigma, effects = flat
         labels = pd.Index(known)
         place = self.model.labels.get_indexer(labels)
@@ -101,18 +106,19 @@ class BayesResult:
         factor = sd[..., None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(sd.shape[1]))
         for label in dict.fromkeys(known):
             rows = np.flatnonzero(labels == label)
-            if place[rows[0]] >= 0:
-                own = effects[:, place[rows[0]]]
-            else:
-                own = np.einsum("sij,sj->si", factor, rng.normal(size=sd.shape))
+            new = place[rows[0]] < 0
+            own = np.einsum("sij,sj->si", factor, rng.normal(size=sd.shape)) if new else effects[:, place[rows[0]]]
             mean[:, rows] += own @ z[rows].T
         return mean + sigma[:, None] * rng.normal(size=mean.shape) if noise else mean
 
     def _matrices(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-        """Columns with fixed and random effects, and the groups' labels, of new rows: made beside the old rows, for their levels."""
+        """Columns with fixed and random effects, and the groups' labels, of new rows: made beside the old rows, for their
+        levels."""
         formula = self.model.formula
         if WHOLE_COLUMN.search(formula.text):
-            raise NotSupportedError(f"{formula.text!r} has scale() or center(): put their values into columns of their own to predict.")
+            raise NotSupportedError(
+                f"{formula.text!r} has scale() or center(): put their values into columns of their own to predict."
+            )
         response = {token.text for token in formula.response if token.kind == "name"}
         names = [name for name in formula.names if name not in response]
         require(data, names)
@@ -124,7 +130,9 @@ class BayesResult:
             if name not in formula.random[0].group and not pd.api.types.is_numeric_dtype(old[name]):
                 unknown = set(new[name]) - set(old[name])
                 if unknown:
-                    raise InputError(f"column {name!r} has the level {sorted(map(str, unknown))[0]!r}, which the model has not seen.")
+                    raise InputError(
+                        f"column {name!r} has the level {sorted(map(str, unknown))[0]!r}, which the model has not seen."
+                    )
         both = pd.concat([old, new], ignore_index=True)
         x = model_matrix(formula.fixed, both).values[len(old) :]
         blocks = [block for part in formula.random for block in blocks_of(part, both, formula.text)]

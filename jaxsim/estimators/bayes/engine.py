@@ -133,7 +133,8 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
 
 
 class Explored(NamedTuple):
-    """The draws of an attempt: ``weight`` ``[datasets, draws]``, ``vector`` ``[D, datasets, draws]``, the fixed effects ``given`` each."""
+    """The draws of an attempt: ``weight`` ``[datasets, draws]``, ``vector`` ``[D, datasets, draws]``, the fixed effects ``given``
+    each."""
 
     weight: Array
     vector: Array

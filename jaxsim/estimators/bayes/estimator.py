@@ -110,6 +110,11 @@ def _fit_batch(estimator: HierarchicalBayes, model: Model, data: CrossProducts, 
     return jax.vmap(lambda one: report(one, model.priors))(found)
 
 
+def pending(found: engine.Found) -> jax.Array:
+    """Which datasets have a posterior that is not sampled reliably yet."""
+    return (found.status == Status.OK) & ~found.reliable
+
+
 def explore(kind: str, method: engine.Method, data: CrossProducts, keys: jax.Array, level: jax.Array | float) -> engine.Found:
     """Every dataset's posterior, by the path that ``kind`` names; those that fail are tried again (traceable)."""
 
@@ -117,9 +122,6 @@ def explore(kind: str, method: engine.Method, data: CrossProducts, keys: jax.Arr
         return jax.tree.map(lambda leaf: leaf[places], (data, keys))
 
     found = in_parts(lambda places: engine.prepare(part(places)[0], level, method), keys.shape[0])
-
-    def pending(found: engine.Found) -> jax.Array:
-        return (found.status == Status.OK) & ~found.reliable
 
     if kind != "nuts":
 

@@ -41,6 +41,12 @@ class Draws(NamedTuple):
     log_weight: Array
 
 
+def rounded(values: Array) -> Array:
+    """To the digits of float32: any proposal is right, and one that rounding errors do not reach draws the same numbers every
+    time."""
+    return values.astype(jnp.float32).astype(values.dtype)
+
+
 def proposal(mean: Array, root: Array) -> Proposal:
     """With a lower triangular factor of ``root root'``."""
     d = mean.shape[0]
@@ -48,6 +54,7 @@ def proposal(mean: Array, root: Array) -> Proposal:
     size = jnp.stack([square[i, i] for i in range(d)])
     floor = 1e-12 * size.max(0)
     factor, _ = small.cholesky(square + floor * jnp.eye(d)[:, :, None])
+    mean, factor = rounded(mean), rounded(factor)
     return Proposal(mean, factor, small.inverse_lower(factor))
 
 
@@ -156,5 +163,5 @@ def adapt(vector: Array, log_weight: Array, now: Proposal) -> Proposal:
     usable = jnp.isfinite(mixed).all((0, 1)) & jnp.isfinite(mean).all(0)
     factor, pivots = small.cholesky(mixed)
     usable = usable & (pivots > 0).all(0)
-    root = jnp.where(usable, factor, now.root)
-    return Proposal(jnp.where(usable, mean, now.mean), root, small.inverse_lower(root))
+    root = jnp.where(usable, rounded(factor), now.root)
+    return Proposal(jnp.where(usable, rounded(mean), now.mean), root, small.inverse_lower(root))

@@ -24,8 +24,10 @@ MAX_STEPS = 80
 INCREASE, LONGEST = 1e-4, 3.0
 # A central difference of a gradient of size 100 with this step has errors near 1e-9 / 1e-3 and 1e-6.
 DIFFERENCE = 1e-3
-# Precisions of the normal approximation in coordinates that the prior alone makes of order one, and the sharpest that data make.
-LOWEST, HIGHEST = 0.25, 1e8
+# What is added to the precision until it is definite, its pivots above the last number: coordinates have an SD of order one under
+# the prior alone, so that a variance above ten is curvature that the mode does not have. A ladder needs no loop that waits for
+# the others.
+LADDER, LOWEST = (0.0, 0.25, 1.0, 4.0, 16.0, 100.0, 1e4, 1e8), 0.1
 
 
 class Normal(NamedTuple):
@@ -81,9 +83,11 @@ def approximate(problem: Problem, model: Model) -> Normal:
     hessian = jnp.moveaxis((slopes[..., d:] - slopes[..., :d]) / (2 * DIFFERENCE), -1, 1)
     hessian = (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
     hessian = jnp.where(jnp.isfinite(hessian).all((0, 1)), hessian, jnp.eye(d)[:, :, None])
-    # Batched by vmap: sweeps that another dataset still needs must not move the last digits of this one.
-    values, vectors = jax.vmap(small.eigh, in_axes=-1, out_axes=-1)(hessian)
-    root = vectors / jnp.sqrt(jnp.clip(values, LOWEST, HIGHEST))[None]
+    lifted = hessian[..., None] + jnp.eye(d)[:, :, None, None] * jnp.array(LADDER)
+    factor, pivots = small.cholesky(lifted)
+    first = jnp.argmax((pivots > LOWEST).all(0), axis=-1)
+    chosen = jnp.take_along_axis(factor, first[None, None, :, None], axis=-1)[..., 0]
+    root = jnp.swapaxes(small.inverse_lower(chosen), 0, 1)
     return Normal(found.at, root, found.steps + 2 * d)
 
 

@@ -19,8 +19,9 @@ RESAMPLED = (4, 500)
 
 
 class Posterior(NamedTuple):
-    """Draws as ``[chains, draws, ...]``: ``beta`` ``[.., P]``, ``sd`` ``[.., Q]``, ``correlation`` ``[.., Q, Q]``, ``sigma`` ``[..]``, ``effects``
-    ``[.., G, Q]``; ``found``: status, diagnostics, summary of the dataset (see :class:`jaxsim.estimators.bayes.engine.Found`)."""
+    """Draws as ``[chains, draws, ...]``: ``beta`` ``[.., P]``, ``sd`` ``[.., Q]``, ``correlation`` ``[.., Q, Q]``, ``sigma``
+    ``[..]``, ``effects`` ``[.., G, Q]``; ``found``: status, diagnostics, summary of the dataset (see
+    :class:`jaxsim.estimators.bayes.engine.Found`)."""
 
     beta: np.ndarray
     sd: np.ndarray
@@ -48,8 +49,8 @@ def _chains(number, data, keys, before, level, method):  # type: ignore[no-untyp
 def explore(
     data: CrossProducts, key: jax.Array, kind: str, method: engine.Method, level: float
 ) -> tuple[engine.Found, engine.Explored | None, bool]:
-    """The attempts of :func:`jaxsim.estimators.bayes.estimator.explore` for one dataset, with the draws of the last one (None where the
-    data have no posterior), and whether they are chains."""
+    """The attempts of :func:`jaxsim.estimators.bayes.estimator.explore` for one dataset, with the draws of the last one (None
+    where the data have no posterior), and whether they are chains."""
     batch = jax.tree.map(lambda leaf: leaf[None], data)
     keys, found, draws = key[None], _prepare(batch, level, method), None
     if int(found.status[0]) != Status.OK:
@@ -122,8 +123,8 @@ def group_effects(
 ) -> np.ndarray:
     """A draw of every group's effects for each draw of the rest, ``[G, Q, draws]``.
 
-    Given the rest, with ``L`` = factor / sigma and ``A = I + L'K_zz L``: normal with mean ``L A^-1 L'(K_zy - K_zx beta)`` and covariance
-    ``sigma^2 L A^-1 L'``; a group without rows has the prior.
+    Given the rest, with ``L`` = factor / sigma and ``A = I + L'K_zz L``: normal with mean ``L A^-1 L'(K_zy - K_zx beta)`` and
+    covariance ``sigma^2 L A^-1 L'``; a group without rows has the prior.
     """
     products, z, x = np.asarray(data.products), list(model.random), list(model.fixed)
     relative = np.moveaxis(factor / sigma, -1, 0)  # [draws, Q, Q]

@@ -1,0 +1,271 @@
+"""Simulation-based calibration: does the engine draw from the posterior that its priors and the data have?
+
+If parameters are drawn from the prior and data from the parameters, the rank of a parameter among draws from its posterior is
+uniform (Talts, Betancourt, Simpson, Vehtari & Gelman 2018). The likelihood, a quantity of parameters and data together, finds
+errors that the parameters alone do not (Modrak et al. 2023). What is checked is averaged over the prior: it says nothing about
+coverage at one truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from jaxsim import small
+from jaxsim.crossproduct import CrossProducts
+from jaxsim.errors import InputError
+from jaxsim.estimators.bayes import engine, parameters
+from jaxsim.estimators.bayes.density import conditional
+from jaxsim.estimators.bayes.estimator import HierarchicalBayes, pending
+from jaxsim.estimators.bayes.group_sums import group_sums
+from jaxsim.estimators.bayes.parameters import Hyper
+from jaxsim.estimators.bayes.priors import Decov, Prior, Priors, distributions, named
+from jaxsim.estimators.bayes.problem import Model, Problem
+from jaxsim.estimators.bayes.queue import PART
+from jaxsim.processes.checks import whole_number
+from jaxsim.status import Status
+
+Array = jax.Array
+
+# Draws that a truth is ranked among: no more than are independent (importance samples have an ESS of 400 or more).
+RANKED = 199
+LIKELIHOOD = "log_likelihood"
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What came out, a row a dataset.
+
+    Attributes:
+        ranks: of the truth among ``RANKED`` draws, 0 .. RANKED, a column for each parameter and the log likelihood.
+        z: (posterior mean - truth) / posterior SD.
+        contraction: 1 - posterior variance / prior variance (the variance of the truths).
+        status: labels; datasets whose posterior was not sampled reliably are kept, and counted here.
+    """
+
+    ranks: pd.DataFrame
+    z: pd.DataFrame
+    contraction: pd.DataFrame
+    status: pd.Series
+
+    def table(self, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+        """``quantity, p_value, inside``: the smallest pointwise p value of the ranks' distribution function and whether the whole
+        of it lies inside simultaneous bands of this level (Sailynoja, Buerkner & Vehtari 2022)."""
+        limit = pointwise_level(len(self.ranks), RANKED, level, seed)
+        found = {name: smallest_p(self.ranks[name].to_numpy(), RANKED) for name in self.ranks}
+        return pd.DataFrame(
+            {"quantity": list(found), "p_value": list(found.values()), "inside": [p >= limit for p in found.values()]}
+        )
+
+
+def smallest_p(ranks: np.ndarray, draws: int) -> float:
+    """Smallest two-sided binomial p value over the distribution function of uniform ranks ``0 .. draws``."""
+    count = len(ranks)
+    below = np.searchsorted(np.sort(ranks), np.arange(draws), side="right")  # how many are <= k
+    chance = np.arange(1, draws + 1) / (draws + 1)
+    low, high = stats.binom.cdf(below, count, chance), stats.binom.sf(below - 1, count, chance)
+    return float(np.minimum(1.0, 2 * np.minimum(low, high)).min())
+
+
+def pointwise_level(count: int, draws: int, level: float, seed: int = 0, simulations: int = 1000) -> float:
+    """The smallest p value that uniform ranks stay above with probability ``level``, by simulation."""
+    rng = np.random.default_rng(seed)
+    found = [smallest_p(rng.integers(0, draws + 1, count), draws) for _ in range(simulations)]
+    return float(np.quantile(found, 1 - level))
+
+
+def bands(count: int, draws: int, level: float = 0.95, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places in [0, 1] and simultaneous lower and upper limits of (distribution function of the ranks - that of uniform ones)."""
+    p = pointwise_level(count, draws, level, seed)
+    at = np.arange(1, draws + 1) / (draws + 1)
+    return at, stats.binom.ppf(p / 2, count, at) / count - at, stats.binom.ppf(1 - p / 2, count, at) / count - at
+
+
+def sbc(
+    strategy: HierarchicalBayes,
+    n_datasets: int = 1000,
+    n_groups: int = 8,
+    n_obs: int = 6,
+    n_predictors: int = 1,
+    seed: int = 0,
+    simulator: Priors | None = None,
+) -> Calibration:
+    """Draw parameters from the priors, data from them, and rank the parameters among draws of their posterior, many datasets at
+    once.
+
+    Args:
+        strategy: what is calibrated. Its priors must be proper and stated in the units of the data (``autoscale=False``,
+            ``centre=False``), because the truth is drawn before there are data.
+        n_datasets, n_groups, n_obs, n_predictors: sizes; predictors are standard normal.
+        seed: of everything.
+        simulator: priors that the truth is drawn from, when they are to differ from the strategy's (to see whether that is found).
+
+    Raises:
+        InputError: for priors that nothing can be drawn from.
+    """
+    terms = ("Intercept", *(f"IV{j}" for j in range(1, whole_number("n_predictors", n_predictors, 0) + 1)))
+    strategy.check(terms)
+    truth_from, sizes = simulator or named(strategy.priors), (n_groups, n_obs, terms)
+    for priors in (truth_from, named(strategy.priors)):
+        check_generative(priors)
+    distributions()
+    empty = CrossProducts(jnp.zeros((n_groups, len(terms) + 1, len(terms) + 1)), jnp.ones(n_groups, jnp.int32), terms, terms)
+    model = strategy.model(empty)
+    parts = -(-whole_number("n_datasets", n_datasets, 1) // PART)
+    keys = jax.random.split(jax.random.key(seed, impl="threefry2x32"), parts * PART).reshape(parts, PART)
+    made = [jax.device_get(_part(model, truth_from, sizes, strategy.method, part)) for part in keys]
+    truth, rank, mean, sd, status = (np.concatenate([part[i] for part in made])[:n_datasets] for i in range(5))
+    random = strategy.random_columns(terms)
+    names = [*terms, *parameters.names(model.structure, random), LIKELIHOOD]
+    some = names[:-1]
+    return Calibration(
+        ranks=pd.DataFrame(rank, columns=names),
+        z=pd.DataFrame((mean - truth) / sd, columns=names)[some],
+        contraction=pd.DataFrame(1 - sd**2 / truth.var(0), columns=names)[some],
+        status=pd.Series([Status(int(code)).label for code in status], name="status"),
+    )
+
+
+def check_generative(priors: Priors) -> None:
+    """Raise :class:`InputError` unless parameters can be drawn from these priors without data."""
+    if isinstance(priors.sd, Decov):
+        raise InputError("sbc needs a prior for each SD, such as prior('HalfNormal', autoscale=False, scale=1.0), not Decov.")
+    each = [priors.intercept, priors.coefficients, priors.sigma, *([priors.sd] if isinstance(priors.sd, Prior) else priors.sd)]
+    if priors.centre or any(p.flat or p.autoscale for p in each):
+        raise InputError(
+            "sbc draws parameters before there are data: give proper Priors with centre=False and autoscale=False in each, such as "
+            "prior('Normal', autoscale=False, loc=0.0, scale=1.0)."
+        )
+
+
+def draw_truth(key: Array, model: Model, priors: Priors) -> tuple[Array, Hyper]:
+    """Fixed effects ``[P]`` and SDs, correlations, sigma from the priors."""
+    dist, q = distributions(), model.structure.size
+    key_beta, key_sd, key_root, key_sigma = jax.random.split(key, 4)
+    beta = jnp.stack(
+        [
+            (priors.intercept if column == model.intercept else priors.coefficients).distribution().sample(own)
+            for column, own in zip(model.fixed, jax.random.split(key_beta, len(model.fixed)), strict=True)
+        ]
+    )
+    sd = jnp.stack([p.positive().sample(k) for p, k in zip(priors.of_sds(q), jax.random.split(key_sd, q), strict=True)])
+    root = jnp.eye(q)
+    for number, block in enumerate(model.structure.blocks):
+        if len(block) > 1:
+            own = dist.LKJCholesky(len(block), priors.correlation).sample(jax.random.fold_in(key_root, number))
+            root = root.at[np.ix_(block, block)].set(own)
+    return beta, Hyper(sd, root, priors.sigma.positive().sample(key_sigma))
+
+
+def draw_data(key: Array, beta: Array, hyper: Hyper, model: Model, sizes: tuple) -> CrossProducts:
+    """A dataset's rows, reduced to cross-products."""
+    groups, rows, terms = sizes
+    key_x, key_b, key_e = jax.random.split(key, 3)
+    x = jax.random.normal(key_x, (groups, rows, len(terms))).at[..., 0].set(1.0)
+    effects = jax.random.normal(key_b, (groups, len(model.random))) @ (hyper.sd[:, None] * hyper.root).T
+    y = x @ beta + jnp.einsum("gnq,gq->gn", x[..., np.array(model.random)], effects)
+    y = y + hyper.sigma * jax.random.normal(key_e, y.shape)
+    block = jnp.concatenate([x, y[..., None]], axis=-1)
+    return CrossProducts(jnp.einsum("gni,gnj->gij", block, block), jnp.full(groups, rows, jnp.int32), terms, terms)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _part(model: Model, truth_from: Priors, sizes: tuple, kind: str, keys: Array) -> tuple[Array, ...]:
+    """Truths, ranks, posterior means and SDs ``[PART, K]`` and status of one part."""
+    streams = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
+    beta, hyper = jax.vmap(lambda key: draw_truth(key, model, truth_from))(streams[:, 0])
+    data = jax.vmap(lambda key, b, h: draw_data(key, b, h, model, sizes))(streams[:, 1], beta, hyper)
+    method = engine.Method(model, "equal-tailed")
+    found, explored = sampled(kind, method, data, streams[:, 2])
+    problem = engine.lanes(data, model)[0]
+    truth = jax.vmap(lambda p, b, h: of_truth(p, b, h, model))(problem, beta, hyper)
+    compare = partial(compared, model=model)
+    inputs = (streams[:, 3], problem, explored, truth)
+    axes: Any = engine.Explored(*(0, 1, engine.Conditional(*(1, 2, 0))))  # type: ignore[arg-type]
+    rank, mean, sd = jax.vmap(compare, in_axes=(0, 0, axes, 0))(*inputs)
+    status = jnp.where((found.status == Status.OK) & ~found.reliable, Status.NOT_CONVERGED, found.status)
+    return truth, rank, mean, sd, status
+
+
+def sampled(kind: str, method: engine.Method, data: CrossProducts, keys: Array) -> tuple[engine.Found, engine.Explored]:
+    """Attempts for one part, keeping the draws; the engine's rules (:func:`jaxsim.estimators.bayes.estimator.explore`)."""
+    level = 0.95
+    found = engine.prepare(data, level, method)
+    steps = []
+    if kind != "nuts":
+        steps += [lambda n, now: engine.fast(n, data, keys, now, level, method)] * engine.FAST_ATTEMPTS
+    if kind == "auto":
+        raise InputError("sbc calibrates one path at a time: give a strategy with method='fast' or method='nuts'.")
+    if kind == "nuts":
+        steps += [lambda n, now: engine.chains(n, data, keys, jnp.ones(PART, bool), now, level, method)]
+    attempt = steps[0]
+
+    def again(number: Array, state: tuple[engine.Found, engine.Explored]) -> tuple[engine.Found, engine.Explored]:
+        now, draws = state
+        new, fresh = attempt(number, now)
+        open_ = pending(now)
+
+        def pick(axis: int):  # type: ignore[no-untyped-def]
+            def choose(a: Array, b: Array) -> Array:
+                shape = [1] * a.ndim
+                shape[axis] = a.shape[axis]
+                return jnp.where(open_.reshape(shape), a, b)
+
+            return choose
+
+        kept = jax.tree.map(pick(0), new, now)
+        given = engine.Conditional(
+            pick(1)(fresh.given.mean, draws.given.mean),
+            pick(2)(fresh.given.root, draws.given.root),
+            pick(0)(fresh.given.log_likelihood, draws.given.log_likelihood),
+        )
+        return kept, engine.Explored(pick(0)(fresh.weight, draws.weight), pick(1)(fresh.vector, draws.vector), given)
+
+    first = attempt(jnp.int32(0), found)
+    return jax.lax.fori_loop(1, len(steps), again, first)
+
+
+def of_truth(problem: Problem, beta: Array, hyper: Hyper, model: Model) -> Array:
+    """Everything that is ranked, at the truth: parameters in the units of the data, log likelihood, ``[K]``."""
+    unit = problem.response_unit / problem.column_unit[jnp.array(model.random)]
+    correlation = (hyper.root @ hyper.root.T) * jnp.outer(jnp.sign(unit), jnp.sign(unit))
+    root, _ = small.cholesky(correlation)
+    own = Hyper((hyper.sd / jnp.abs(unit))[:, None], root[..., None], (hyper.sigma / problem.response_unit)[None])
+    lanes = Problem(*(leaf if name == "groups" else leaf[..., None] for name, leaf in problem._asdict().items()))
+    sums = group_sums(lanes.products, lanes.groups, own.factor, model.random)
+    likelihood = conditional(lanes, sums, own.sigma, model).log_likelihood
+    lane = Hyper(hyper.sd[:, None], hyper.root[..., None], hyper.sigma[None])
+    return jnp.concatenate([beta, parameters.reported(lane, model.structure)[:, 0], likelihood])
+
+
+def compared(key: Array, problem: Problem, explored: engine.Explored, truth: Array, model: Model) -> tuple[Array, Array, Array]:
+    """Ranks of the truth among independent draws, and posterior means and SDs, ``[K]`` each."""
+    place = jax.random.categorical(key, jnp.log(explored.weight), shape=(RANKED,))
+    x, z = jnp.array(model.fixed), jnp.array(model.random)
+    unit = problem.response_unit / problem.column_unit
+    noise = jax.random.normal(jax.random.fold_in(key, 1), (len(model.fixed), RANKED))
+
+    def quantities(at: Array, noise: Array) -> Array:
+        vector = explored.vector[:, at]
+        mean, root = explored.given.mean[:, at], explored.given.root[:, :, at]
+        beta = problem.shift[:, None] + unit[x][:, None] * (mean + (root * noise[None]).sum(1))
+        hyper = parameters.unpack(vector, model.structure)
+        sign = jnp.sign(unit[z])
+        natural = Hyper(hyper.sd * jnp.abs(unit[z])[:, None], sign[:, None, None] * hyper.root, hyper.sigma * problem.response_unit)
+        reported = parameters.reported(natural, model.structure)
+        return jnp.concatenate([beta, reported, explored.given.log_likelihood[at][None]])
+
+    draws = quantities(place, noise)
+    every = jnp.arange(explored.weight.shape[0])
+    all_noise = jax.random.normal(jax.random.fold_in(key, 2), (len(model.fixed), len(every)))
+    values = quantities(every, all_noise)
+    mean = (explored.weight * values).sum(1)
+    variance = (explored.weight * (values - mean[:, None]) ** 2).sum(1)
+    return (draws < truth[:, None]).sum(1), mean, jnp.sqrt(variance)
