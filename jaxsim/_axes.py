@@ -9,7 +9,9 @@
 | ``Q``  | columns of the random-effects model matrix ``Z`` (a subset of the columns)  |
 | ``M``  | all columns of a cross-product: the predictors, then the response, last     |
 | ``T``  | entries of ``theta``, the free entries of the relative covariance factor    |
+| ``D``  | entries of the vector of group SDs, correlations and residual SD            |
 
 Inside the mixed-model kernels the group axis comes *last* (``[Q, M, G]``): sums over groups are then matrix products and
-everything else is elementwise. In every public result it comes *first* (``[G, M, M]``).
+everything else is elementwise. The Bayesian engine has matrix axes first and *lanes*
+(datasets, draws, chains) last. In every public result the group axis comes *first* (``[G, M, M]``).
 """

@@ -109,7 +109,7 @@ def posterior(
     def shaped(draws: np.ndarray) -> np.ndarray:
         return np.moveaxis(draws, -1, 0).reshape(*shape, *draws.shape[:-1])
 
-    return found, Posterior(*(shaped(d) for d in (beta, sd, correlation, sigma, effects)), found)
+    return found, Posterior(shaped(beta), shaped(sd), shaped(correlation), shaped(sigma), shaped(effects), found)
 
 
 def systematic(weight: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
