@@ -74,6 +74,8 @@ class Progress:
         with self.lock:
             self.done += step.fits
             self.failures += step.failures
+            if step.line:
+                self.say(step.line)
             if not self.bar.disable:
                 self.bar.set_description(step.doing, refresh=False)
                 self.bar.set_postfix_str(self._aside(), refresh=False)

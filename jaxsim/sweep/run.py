@@ -45,7 +45,8 @@ def run(
             of it (fewer replicates, levels or strategies), is completed; one with another study is refused.
         progress: show how far it is.
         executor: where chunks are computed; this process when None.
-        memory: bytes that chunks may use, such as ``"2G"``; a quarter of what is free when None.
+        memory: bytes that the chunks of a process may use, such as ``"2G"``; when None a quarter of what is free here, divided
+            among the processes that are started here.
         batch: datasets of a chunk at most. The numbers do not depend on it.
 
     Raises:
@@ -56,7 +57,9 @@ def run(
     place = place_of(out)
     executor = executor or Local()
     Folder(place).check_mine()
-    limit = memories.available() if memory is None else memories.parse(memory) if isinstance(memory, str) else memory
+    if memory is None:
+        memory = memories.available() // executor.sharing
+    limit = memories.parse(memory) if isinstance(memory, str) else memory
     with ExitStack() as stack:
         stack.enter_context(place.lock())
         folder = Folder(place)

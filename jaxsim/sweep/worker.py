@@ -35,11 +35,12 @@ EXTERNAL_TOGETHER = 16
 
 @dataclass(frozen=True)
 class Step:
-    """News of a chunk in the making: fits that were finished, failures among them, what goes on."""
+    """News of a chunk in the making: fits that were finished, failures among them, what goes on, and a line worth keeping."""
 
     fits: int
     failures: int
     doing: str
+    line: str = ""
 
 
 Listener = Callable[[Step], None]

@@ -49,6 +49,11 @@ class Executor(abc.ABC):
     def beside(self) -> int:
         """Tiles that one process has in the making at a time."""
 
+    @property
+    def sharing(self) -> int:
+        """Processes that share this machine's memory."""
+        return 1
+
     @abc.abstractmethod
     def describe(self) -> str:
         """A few words for the log and the provenance."""

@@ -1,30 +1,36 @@
 """On a Dask cluster: worker processes, here or on other machines, compute chunks and put them into the store they share.
 
 A chunk is small to describe (cells and replicates) and its result is its file, so that nothing but names travels. A worker that
-dies takes nothing with it: Dask gives its chunk to another, and a chunk that was stored twice is read once.
+dies takes nothing with it: Dask gives its chunks to others, and a chunk that was stored twice is read once.
 """
 
 from __future__ import annotations
 
-import threading
+import queue
+import re
+import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from jaxsim.design import Study
-from jaxsim.errors import InputError
-from jaxsim.store.folder import Folder
-from jaxsim.store.place import LocalPlace, place_of
+from jaxsim.errors import InputError, choose
+from jaxsim.store.folder import CHUNKS
 from jaxsim.sweep.executors.base import Executor, Finished, Job, Session
-from jaxsim.sweep.executors.local import write
+from jaxsim.sweep.executors.clusters import CLUSTERS, import_distributed, keep_jobs, start
+from jaxsim.sweep.executors.task import Task, compute
 from jaxsim.sweep.plan import Chunk
-from jaxsim.sweep.worker import Listener, Step, Worker
+from jaxsim.sweep.worker import Listener, Step
 
-CLUSTERS: tuple[str, ...] = ("local", "slurm", "pbs")
 # Chunks handed out for each worker: one in the making, one so that it never waits.
 AHEAD = 2
+# Seconds for a scheduler to answer: one that runs does so in milliseconds, over a busy network in one or two.
+ANSWER = 10
+# Seconds between looks at the crew when no chunk is finished: what a person waits for an answer to Ctrl-C.
+LOOK = 1.0
+ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?(?:[\w.-]+|\[[\da-fA-F:.%]+\]):\d+")
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,13 @@ class Dask(Executor):
 
     Args:
         scheduler: address of a running scheduler, ``tcp://host:8786``; None starts a cluster.
-        cluster: what to start: ``local`` worker processes on this machine, or ``slurm`` or ``pbs`` jobs (by dask-jobqueue, which takes
-            its settings from ``options`` and from its own configuration file); or a cluster object of Dask's.
-        workers: how many to start, or to wait for.
+        cluster: what to start: ``local`` worker processes on this machine, or ``slurm`` or ``pbs`` jobs (by dask-jobqueue, which
+            takes its settings from ``options`` and from its own configuration file); or a cluster object of Dask's.
+        workers: worker processes or jobs to start.
         options: arguments of the cluster, such as ``{"queue": "long", "walltime": "08:00:00"}``.
+
+    Raises:
+        InputError: for an address, a kind of cluster or a number of workers that cannot be.
     """
 
     scheduler: str | None = None
@@ -44,130 +53,138 @@ class Dask(Executor):
     workers: int = 2
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.scheduler is not None and not ADDRESS.fullmatch(self.scheduler):
+            raise InputError(
+                f"scheduler={self.scheduler!r} is no address of a Dask scheduler; give the one that `dask scheduler` prints, "
+                "such as tcp://10.0.0.1:8786."
+            )
+        if isinstance(self.cluster, str):
+            choose("cluster", self.cluster, CLUSTERS)
+        if self.workers < 1:
+            raise InputError(f"workers={self.workers}: give at least 1.")
+
     @property
     def beside(self) -> int:
         return 1
 
+    @property
+    def sharing(self) -> int:
+        return self.workers if self.scheduler is None and self.cluster == "local" else 1
+
     def describe(self) -> str:
-        where = self.scheduler or (self.cluster if isinstance(self.cluster, str) else type(self.cluster).__name__)
-        return f"dask, {where}, {self.workers} workers"
+        if self.scheduler is not None:
+            return f"dask, {self.scheduler}"
+        if isinstance(self.cluster, str):
+            return f"dask, {self.cluster}, {self.workers} workers"
+        return f"dask, {type(self.cluster).__name__}"
 
     @contextmanager
     def open(self, job: Job) -> Iterator[Session]:
         distributed = import_distributed()
         with ExitStack() as stack:
+            cluster = self.cluster
+            if self.scheduler is None and isinstance(cluster, str):
+                cluster = stack.enter_context(start(cluster, self.workers, self.options))
             try:
-                client = stack.enter_context(distributed.Client(self.scheduler or self._start(stack), set_as_default=False))
+                client = distributed.Client(self.scheduler or cluster, set_as_default=False, timeout=ANSWER)
             except OSError as error:
                 raise InputError(
-                    f"no Dask scheduler answers at {self.scheduler}: {error}. Start one with `dask scheduler`."
+                    f"no Dask scheduler answers at {self.scheduler} within {ANSWER} s ({error}). Start one with `dask scheduler` "
+                    "and give the address that it prints, or leave --scheduler out to have a cluster started."
                 ) from error
-            if self.scheduler is None:
-                client.wait_for_workers(1)
-            yield _DaskSession(job, client, self.workers)
-
-    def _start(self, stack: ExitStack) -> Any:
-        """The cluster, running; it ends with the run if it was started here."""
-        if not isinstance(self.cluster, str):
-            return self.cluster
-        if self.cluster == "local":
-            from distributed import LocalCluster  # noqa: PLC0415 - an extra
-
-            settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, **self.options}
-            return stack.enter_context(LocalCluster(n_workers=self.workers, **settings))
-        kind = import_jobqueue(self.cluster)
-        cluster = stack.enter_context(kind(**self.options))
-        cluster.scale(jobs=self.workers)
-        return cluster
+            stack.enter_context(client)
+            jobs = self.workers if self.scheduler is None and self.cluster in ("slurm", "pbs") else 0
+            yield _DaskSession(job, client, lambda: keep_jobs(cluster, jobs))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _DaskSession(Session):
+    """Hands chunks to the workers that there are, and more as more come.
+
+    Attributes:
+        job: what is computed.
+        client: of the scheduler.
+        keep: asks the queueing system for jobs in place of those that ended.
+        crew: addresses of the workers, when last looked.
+        token: tells this session's tasks from those of other runs at the same scheduler.
+    """
+
     job: Job
     client: Any
-    workers: int
+    keep: Callable[[], None]
+    crew: frozenset[str] | None = None
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
-        from distributed import KilledWorker, as_completed  # noqa: PLC0415 - an extra
-
-        url = self.job.place.url
-        if isinstance(self.job.place, LocalPlace):
-            url = str(Path(url).resolve())
-        task = Task(self.job.study.to_json(), url, self.job.memory)
-        waiting, open_chunks = iter(chunks), dict[Any, Chunk]()
-        done = as_completed()
-
-        def hand_out() -> None:
-            while not stop() and len(open_chunks) < AHEAD * max(self.workers, len(self.client.nthreads())):
-                chunk = next(waiting, None)
-                if chunk is None:
+        task = Task.of(self.job)
+        waiting, given, done = deque(chunks), dict[str, tuple[Any, Chunk]](), queue.SimpleQueue[Any]()
+        self._look(listen)
+        try:
+            while True:
+                while waiting and not stop() and len(given) < AHEAD * max(1, len(self.crew or ())):
+                    future, chunk = self._hand_out(task, waiting.popleft())
+                    given[future.key] = future, chunk
+                    future.add_done_callback(done.put)
+                if not given or (stop() and not self.crew):
                     return
-                future = self.client.submit(compute, task, chunk, key=f"jaxsim-{chunk.identity(self.job.study)}", pure=True)
-                open_chunks[future] = chunk
-                done.add(future)
+                try:
+                    future, chunk = given.pop(done.get(timeout=LOOK).key)
+                except queue.Empty:
+                    self._look(listen)
+                    continue
+                finished = self._stored(future, chunk)
+                self._look(listen)
+                listen(Step(chunk.fits(self.job.study), finished.failures, f"{len(self.crew or ())} workers"))
+                yield finished
+        finally:
+            if given and self.client.status == "running":
+                self.client.cancel([future for future, _ in given.values()], reason="the run ended")
+
+    def _hand_out(self, task: Task, chunk: Chunk) -> tuple[Any, Chunk]:
+        key = f"jaxsim-{chunk.identity(self.job.study)}-{self.token}"
+        return self.client.submit(compute, task, chunk, key=key), chunk
+
+    def _look(self, listen: Listener) -> None:
+        """See which workers there are; say so if some are gone, or none has come yet."""
+        try:
+            now = frozenset(self.client.nthreads())
+        except (OSError, RuntimeError, CancelledError) as error:
+            raise self._no_scheduler() from error
+        if not now and self.crew is None:
+            listen(Step(0, 0, "no worker yet", "no worker yet; the run begins when one comes"))
+        gone = (self.crew or frozenset()) - now
+        if gone:
+            names = ", ".join(sorted(gone))
+            line = f"{len(gone)} workers are gone ({names}), {len(now)} are there; what was not finished is computed again"
+            listen(Step(0, 0, f"{len(now)} workers", line))
+            self.keep()
+        self.crew = now
+
+    def _stored(self, future: Any, chunk: Chunk) -> Finished:
+        """What a worker says of a chunk; its file must be in the store as this process sees it."""
+        from distributed import KilledWorker  # noqa: PLC0415 - an extra
 
         try:
-            hand_out()
-            for future in done:
-                chunk = open_chunks.pop(future)
-                try:
-                    name, failures, seconds, versions = future.result()
-                except KilledWorker as error:
-                    raise InputError(
-                        f"the chunk that begins with cell {chunk.spans[0][0]}, replicate {chunk.spans[0][1]} ended every worker that took "
-                        f"it ({error}); is their memory too small? Try --memory. The same command goes on from there."
-                    ) from error
-                listen(Step(chunk.fits(self.job.study), failures, f"{len(self.client.nthreads())} workers"))
-                yield Finished(chunk, name, failures, seconds, versions)
-                hand_out()
-        finally:
-            self.client.cancel(list(open_chunks))
+            finished = future.result()
+        except KilledWorker as error:
+            cell, first, _ = chunk.spans[0]
+            raise InputError(
+                f"every worker that took the chunk of cell {cell} from replicate {first} on died ({error}). Is their memory too "
+                "small, or their time too short? Give less --memory or a smaller --batch; the same command goes on from there."
+            ) from error
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"a worker cannot import what it needs ({error}); start workers in an environment like this one."
+            ) from error
+        except CancelledError as error:
+            raise self._no_scheduler() from error
+        if not self.job.place.exists(f"{CHUNKS}/{finished[0]}"):
+            raise InputError(
+                f"a worker stored the chunk {finished[0]}, but it is not in {self.job.place.url} here: the workers see another "
+                "folder under this name. Give --out a folder that all machines share, or an address such as s3://bucket/study."
+            )
+        return Finished(chunk, *finished)
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a worker process needs to know of a study."""
-
-    study: str
-    url: str
-    memory: int
-
-
-# Programs and running software of this process, by study: kept from chunk to chunk.
-_WORKERS: dict[str, Worker] = {}
-_LOCK = threading.Lock()
-
-
-def compute(task: Task, chunk: Chunk) -> tuple[str, int, dict[str, float], dict[str, str]]:
-    """In a worker process: compute a chunk and store it; its file's name, failures, seconds, versions."""
-    with _LOCK:  # a process computes one chunk at a time, whatever the number of its threads
-        if task.study not in _WORKERS:
-            for worker in _WORKERS.values():
-                worker.stack.close()
-            _WORKERS.clear()
-            _WORKERS[task.study] = Worker(Study.from_json(task.study), threads=1)
-        worker = _WORKERS[task.study]
-        computed = worker.compute(chunk, lambda step: None)
-        place = place_of(task.url)
-        found = write(Job(worker.study, place, task.memory), Folder(place), worker, computed)
-    return found.name, found.failures, found.seconds, found.versions
-
-
-def import_distributed() -> Any:
-    """The package; raises :class:`InputError` that names the extra."""
-    try:
-        import distributed  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError("--executor dask needs Dask: pip install 'jaxsim-studies[dask]'.") from error
-    return distributed
-
-
-def import_jobqueue(kind: str) -> Any:
-    """The class of clusters of a queueing system."""
-    if kind not in CLUSTERS:
-        raise InputError(f"cluster={kind!r} is not known; use one of {', '.join(map(repr, CLUSTERS))}.")
-    try:
-        import dask_jobqueue  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError(f"a {kind} cluster needs dask-jobqueue: pip install 'jaxsim-studies[dask]'.") from error
-    return {"slurm": dask_jobqueue.SLURMCluster, "pbs": dask_jobqueue.PBSCluster}[kind]
+    def _no_scheduler(self) -> InputError:
+        return InputError("the Dask scheduler is gone. What was finished is kept; start a scheduler, and the same command goes on.")
