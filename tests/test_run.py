@@ -13,6 +13,8 @@ from jaxsim.measures.overview import overview
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
 from jaxsim.sweep.compile import Programs
+from jaxsim.sweep.forecast import forecast
+from jaxsim.sweep.plan import plan
 from jaxsim.sweep.worker import Worker
 
 # One random slope, so that every part of the engine runs, and few columns, so that it compiles fast.
@@ -225,3 +227,14 @@ def test_provenance_says_how(out):
 def test_a_saved_study_is_the_study(results):
     assert results.study == STUDY
     assert "4 cells x 5 datasets" in repr(results)
+
+
+def test_float32_is_computed_in_float32(tmp_path):
+    study = dataclasses.replace(CHEAP, dtype="float32", replicates=40)
+    table = study.run(tmp_path / "results", progress=False).estimates
+    assert set(table["status"]) == {"ok"}
+    estimate = table["estimate"].to_numpy()
+    assert (estimate == estimate.astype(np.float32)).all()
+    # The median of |N(0, 1)| is 0.67; standard errors are too small where groups are ignored.
+    assert np.median(np.abs(estimate - table["truth"]) / table["std_error"]) < 1.5
+    assert forecast(study, plan(study), 2**30).total("seconds") > 0

@@ -8,6 +8,7 @@ which shows in the last bit of some numbers.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -83,17 +84,18 @@ class Programs:
             cell: any cell that the shape serves.
             models: numbers of the strategies to fit; those that other software fits need no program.
         """
-        arguments = self._arguments(Tile(shape, np.array([cell.index]), np.array([0])))
-        simulate, shapes = _simulator(cell, shape.groups), None
-        if shape not in self.simulators:
-            self.simulators[shape] = self.pool.submit(self._copies, simulate, arguments)
-        for i in models:
-            estimator = self.study.estimators[i]
-            if isinstance(estimator, Estimator) and (shape, i) not in self.fits:
-                shapes = jax.eval_shape(simulate, *arguments) if shapes is None else shapes
-                keys = _key_arguments(arguments) if estimator.resamples else ()
-                fitter = _fitter(estimator, self.study.conf_level)
-                self.fits[shape, i] = self.pool.submit(self._copies, fitter, (shapes.data, *keys))
+        with precision(self.study.dtype):
+            arguments = self._arguments(Tile(shape, np.array([cell.index]), np.array([0])))
+            simulate, shapes = _simulator(cell, shape.groups), None
+            if shape not in self.simulators:
+                self.simulators[shape] = self.pool.submit(self._copies, simulate, arguments)
+            for i in models:
+                estimator = self.study.estimators[i]
+                if isinstance(estimator, Estimator) and (shape, i) not in self.fits:
+                    shapes = jax.eval_shape(simulate, *arguments) if shapes is None else shapes
+                    keys = _key_arguments(arguments) if estimator.resamples else ()
+                    fitter = _fitter(estimator, self.study.conf_level)
+                    self.fits[shape, i] = self.pool.submit(self._copies, fitter, (shapes.data, *keys))
 
     def ready(self, shape: Shape, model: int | None = None) -> bool:
         """Whether the simulator of a shape, or the program of one of its strategies, is compiled already."""
@@ -102,14 +104,18 @@ class Programs:
 
     def simulate(self, tile: Tile) -> Draw:
         """Draw the datasets of a tile; what it lacks to a full one are datasets without a group. Does not wait for the device."""
-        return self.simulators[tile.shape].result()[tile.device](*self._arguments(tile))
+        program = self.simulators[tile.shape].result()[tile.device]
+        with precision(self.study.dtype):
+            return program(*self._arguments(tile))
 
     def fit(self, tile: Tile, model: int, data: CrossProducts) -> Fit:
         """Fit one strategy to a tile's datasets; does not wait for the device."""
         strategy = self.study.estimators[model]
         resamples = isinstance(strategy, Estimator) and strategy.resamples
         keys = _key_arguments(self._arguments(tile)) if resamples else ()
-        return self.fits[tile.shape, model].result()[tile.device](data, *keys)
+        program = self.fits[tile.shape, model].result()[tile.device]
+        with precision(self.study.dtype):
+            return program(data, *keys)
 
     def close(self) -> None:
         """Compile nothing more."""
@@ -117,7 +123,8 @@ class Programs:
 
     def _copies(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Copies:
         """The program, once for each device."""
-        return tuple(compile_program(function, *_on(device, arguments)) for device in self.devices or ())
+        with precision(self.study.dtype):
+            return tuple(compile_program(function, *_on(device, arguments)) for device in self.devices or ())
 
     def _arguments(self, tile: Tile) -> tuple[Any, ...]:
         """Seed, cell words, replicates, and the parameters with which of the datasets are wanted, of a full tile."""
@@ -152,6 +159,12 @@ def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
         return lowered.compile(compiler_options=CPU_OPTIONS)
     except (RuntimeError, ValueError):  # a version of XLA without that option
         return lowered.compile()
+
+
+def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
+    """JAX's precision while programs of a study of this dtype are traced, compiled and called; JAX keeps it for each thread."""
+    switch: Any = getattr(jax if hasattr(jax, "enable_x64") else jax.experimental, "enable_x64")  # noqa: B009 - an older place
+    return switch(dtype == "float64")
 
 
 def _on(device: jax.Device, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -115,8 +115,7 @@ class Worker:
 
     def prepare(self, chunk: Chunk) -> None:
         """Start compiling what a chunk needs."""
-        with precision(self.study.dtype):
-            self.programs.prepare(chunk.shape, self.study.cells[chunk.spans[0][0]], chunk.models)
+        self.programs.prepare(chunk.shape, self.study.cells[chunk.spans[0][0]], chunk.models)
 
     def compute(self, chunk: Chunk, listen: Listener) -> Computed:
         """Simulate and fit a chunk's datasets."""
@@ -160,22 +159,21 @@ class Worker:
         self, tile: Tile, begin: int, models: tuple[int, ...], *, spend: Callable[[str, float], None], listen: Listener
     ) -> tuple[np.ndarray, list[Fitted]]:
         """One tile simulated and fitted."""
-        with precision(self.study.dtype):
-            listen(Step(0, 0, self._doing(tile.shape, None)))
+        listen(Step(0, 0, self._doing(tile.shape, None)))
+        since = time.perf_counter()
+        drawn = self.programs.simulate(tile)
+        truth = np.asarray(drawn.truth)[: len(tile)]
+        spend("simulate", since)
+        places, fits = np.arange(begin, begin + len(tile)), []
+        for i in models:
+            if isinstance(self.study.estimators[i], External):
+                continue
+            listen(Step(0, 0, self._doing(tile.shape, i)))
             since = time.perf_counter()
-            drawn = self.programs.simulate(tile)
-            truth = np.asarray(drawn.truth)[: len(tile)]
-            spend("simulate", since)
-            places, fits = np.arange(begin, begin + len(tile)), []
-            for i in models:
-                if isinstance(self.study.estimators[i], External):
-                    continue
-                listen(Step(0, 0, self._doing(tile.shape, i)))
-                since = time.perf_counter()
-                fit = jax.device_get(self.programs.fit(tile, i, drawn.data))
-                spend(f"fit {self.study.estimators[i].name}", since)
-                fits.append(Fitted(i, places, _first(fit, len(tile))))
-                listen(Step(len(tile), _failures(fits[-1].fit), self._doing(tile.shape, i)))
+            fit = jax.device_get(self.programs.fit(tile, i, drawn.data))
+            spend(f"fit {self.study.estimators[i].name}", since)
+            fits.append(Fitted(i, places, _first(fit, len(tile))))
+            listen(Step(len(tile), _failures(fits[-1].fit), self._doing(tile.shape, i)))
         return truth, fits
 
     def _doing(self, shape: Shape, model: int | None) -> str:
@@ -211,12 +209,6 @@ def finish(study: Study, computed: Computed, made: dict[str, Any]) -> tuple[pa.T
     models = {study.estimators[i].name: spec.canonical(study.estimators[i]) for i in chunk.models}
     failures = sum(_failures(part.fit) for part in computed.fits)
     return table, About(chunk.identity(study), chunk.block, models, chunk.keyed(study), failures, made)
-
-
-def precision(dtype: str) -> contextlib.AbstractContextManager[Any]:
-    """JAX's precision while a study of this dtype is traced and run, in this thread."""
-    switch: Any = getattr(jax if hasattr(jax, "enable_x64") else jax.experimental, "enable_x64")  # noqa: B009 - an older place
-    return switch(dtype == "float64")
 
 
 def usable_cores() -> int:
