@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -25,11 +26,11 @@ import numpy as np
 import pandas as pd
 import table
 from stopwatch import run_seconds
+from tiles import Bench, wanted
 
 from jaxsim.design import Grid, Study
 from jaxsim.estimators import Fit
-from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import Chunk, plan
+from jaxsim.sweep.compile import Tile
 
 HERE = Path(__file__).parent
 SEED_GRID = HERE.parent / "experiments" / "seed_grid.py"
@@ -94,35 +95,29 @@ def seed_grid(options: argparse.Namespace) -> Study:
 
 def fit_with_jaxsim(study: Study, runs: int) -> pd.DataFrame:
     """One row per dataset and model: CPU ``seconds`` (hot), what was estimated, and the padded shape it was computed in."""
-    programs = Programs(study)
-    by_groups: dict[int, list[Chunk]] = {}
-    for chunk in plan(study):
-        programs.prepare(chunk)
-        by_groups.setdefault(chunk.batch.groups, []).append(chunk)
-    draws = {chunk.index: programs.simulate(chunk).data for chunks in by_groups.values() for chunk in chunks}
-    for program in programs.fits.values():  # compiling on other threads would count as CPU seconds
-        program.result()
+    bench = Bench(study, threads=1)
+    by_groups: dict[int, list[Tile]] = {}
+    for tile in bench.tiles():
+        by_groups.setdefault(tile.shape.groups, []).append(tile)
     frames = []
-    for i, estimator in enumerate(study.estimators):
-        for groups, chunks in by_groups.items():
-
-            def fit_all(i: int = i, chunks: list[Chunk] = chunks) -> list[Fit]:
-                return [programs.fit(chunk, i, draws[chunk.index]) for chunk in chunks]
-
-            taken = run_seconds(fit_all, runs)
+    for groups, tiles in by_groups.items():
+        draws = bench.simulate(tiles)
+        for i, estimator in enumerate(study.estimators):
+            taken = run_seconds(partial(bench.fit, i, tiles, draws), runs)
             seconds = taken.cpu if jax.default_backend() == "cpu" else taken.wall
-            fits = pd.concat([_fit_frame(c, f, study.process.terms) for c, f in zip(chunks, fit_all(), strict=True)])
+            found = zip(tiles, bench.fit(i, tiles, draws), strict=True)
+            fits = pd.concat([_fit_frame(tile, fit, study.process.terms) for tile, fit in found])
             fits["seconds"] = seconds * fits["evaluations"] / fits["evaluations"].sum()
             frames.append(fits.assign(model=estimator.name, padded=groups))
     return pd.concat(frames, ignore_index=True)
 
 
-def _fit_frame(chunk: Chunk, fit: Fit, terms: tuple[str, ...]) -> pd.DataFrame:
-    n = len(chunk)  # a batch is filled up by repeating its last dataset
-    columns = {"cell": chunk.cells, "replicate": chunk.replicates, "evaluations": fit.iterations[:n]}
-    columns |= {"criterion": fit.criterion[:n], "singular": fit.singular[:n]}
+def _fit_frame(tile: Tile, fit: Fit, terms: tuple[str, ...]) -> pd.DataFrame:
+    columns = {"cell": tile.cells, "replicate": tile.replicates, "evaluations": wanted(tile, fit.iterations)}
+    columns |= {"criterion": wanted(tile, fit.criterion), "singular": wanted(tile, fit.singular)}
     for j, term in enumerate(terms):
-        columns |= {f"estimate.{term}": fit.estimate[:n, j], f"se.{term}": fit.std_error[:n, j], f"df.{term}": fit.df[:n, j]}
+        of_term = {"estimate": fit.estimate, "se": fit.std_error, "df": fit.df}
+        columns |= {f"{what}.{term}": wanted(tile, values)[:, j] for what, values in of_term.items()}
     return pd.DataFrame(columns)
 
 

@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import table
+from tiles import Bench, wanted
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
-from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import plan
 
 FIT_LME4 = Path(__file__).parent.parent / "tests" / "lme4" / "fit_lme4.R"
 # Criteria nearer than this count as equal: lme4's own optimisers stop at about that.
@@ -52,11 +51,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def jaxsim_criteria(study: Study) -> pd.Series:
     """Our criterion by ``(cell, replicate)``."""
-    programs, found = Programs(study), {}
-    for chunk in plan(study):
-        programs.prepare(chunk)
-        criterion = np.asarray(programs.fit(chunk, 0, programs.simulate(chunk).data).criterion)
-        found |= {(int(c), int(r)): v for c, r, v in zip(chunk.cells, chunk.replicates, criterion[: len(chunk)], strict=True)}
+    bench, found = Bench(study), {}
+    tiles = bench.tiles()
+    for tile, fit in zip(tiles, bench.fit(0, tiles, bench.simulate(tiles)), strict=True):
+        found |= {(int(c), int(r)): v for c, r, v in zip(tile.cells, tile.replicates, wanted(tile, fit.criterion), strict=True)}
     return pd.Series(found)
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/kenward_roger.py     # two minutes on two cores
 
-The same 10,000 datasets, in the batches of a study, with each of the mixed model's methods for degrees of freedom; `residual` is
-the fit alone. The target is three times its cost at most.
+The same 10,000 datasets, in the tiles of a study and on all cores, with each of the mixed model's methods for degrees of freedom;
+`residual` is the fit alone. The target is three times its cost at most.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ import numpy as np
 import pandas as pd
 import table
 from stopwatch import run_seconds, timed_compile
+from tiles import Bench, wanted
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
 from jaxsim.estimators import Fit
 from jaxsim.status import Status
-from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import plan
 
 FIT_ALONE = "residual"
 METHODS = (FIT_ALONE, "satterthwaite", "kenward-roger", "kenward-roger-observed")
@@ -62,28 +61,27 @@ def measure(options: argparse.Namespace) -> pd.DataFrame:
     """One row a method. The methods share the data and take turns, so that a slow spell of the machine hits all of them."""
     process = GaussianMultilevel(n_groups=options.groups, n_obs=options.obs, n_predictors=options.columns - 1, group_sd=options.sd)
     study = Study(process, Grid(), LinearMixed(df=FIT_ALONE), options.datasets)
-    programs, chunks = Programs(study), plan(study)
-    programs.prepare(chunks[0])
-    data = [jax.block_until_ready(programs.simulate(chunk).data) for chunk in chunks]
-    programs.fits[chunks[0].batch, 0].result()  # so that nothing compiles while the clock runs
+    bench = Bench(study)
+    tiles = bench.tiles()
+    data = [draw.data for draw in bench.simulate(tiles)]
     compiled = {method: timed_compile(LinearMixed(df=method).fit_batch, data[0]) for method in METHODS}
 
     def everything(method: str) -> list[Fit]:
-        return [compiled[method][0](batch) for batch in data]
+        return bench.beside(compiled[method][0], data)
 
     rounds = [{method: run_seconds(partial(everything, method), 1) for method in METHODS} for _ in range(options.runs)]
     rows = []
     for method in METHODS:
         wall = statistics.median(taken[method].wall for taken in rounds)
         cpu = statistics.median(taken[method].cpu for taken in rounds)
-        fits = zip(chunks, everything(method), strict=True)
-        status = np.concatenate([np.asarray(fit.status)[: len(chunk)] for chunk, fit in fits])
+        status = np.concatenate([wanted(tile, fit.status) for tile, fit in zip(tiles, everything(method), strict=True)])
         rows.append(
             {
                 "df": method,
                 "compile s": compiled[method][1],
                 "run s": wall,
                 "fits/s": options.datasets / wall,
+                "fits/CPU s": options.datasets / cpu,
                 "CPU ms/fit": 1e3 * cpu / options.datasets,
                 "x fit alone": statistics.median(taken[method].cpu / taken[FIT_ALONE].cpu for taken in rounds),
                 "singular": int((status == Status.SINGULAR).sum()),

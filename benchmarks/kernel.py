@@ -25,6 +25,7 @@ import pandas as pd
 import table
 from machine import attainable
 from stopwatch import run_seconds, timed_compile
+from tiles import Bench
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.design import Grid, Study
@@ -36,8 +37,6 @@ from jaxsim.estimators.lmm.estimator import LANE_GROUPS
 from jaxsim.estimators.lmm.problem import Problem, pose
 from jaxsim.estimators.lmm.start import starts
 from jaxsim.processes import GaussianMultilevel
-from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import plan
 
 Array = jax.Array
 
@@ -105,10 +104,9 @@ def measure(model: LinearMixed, groups: int, columns: int, runs: int) -> tuple[d
     """CPU seconds of one evaluation of one dataset by piece, and the counts of its flops."""
     lanes = max(8, LANE_GROUPS // groups)
     study = Study(GaussianMultilevel(n_groups=groups, n_obs=25, n_predictors=columns - 1), Grid(), (PooledOLS(),), replicates=lanes)
-    (chunk,) = plan(study)
-    programs = Programs(study)
-    programs.prepare(chunk)
-    data = programs.simulate(chunk).data
+    bench = Bench(study)
+    draws = bench.simulate(bench.tiles())
+    data = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:lanes], *(draw.data for draw in draws))
     spec = model.spec(jax.tree.map(lambda leaf: leaf[0], data))
     pieces = _pieces(data, spec)
     seconds = {name: _seconds(call, *arguments, runs=runs) / lanes for name, (call, *arguments) in pieces.items()}

@@ -3,8 +3,9 @@
     python benchmarks/throughput.py               # strategies x groups x columns, about three minutes on two cores
     python benchmarks/throughput.py --seed-grid   # the 2019 study's 2,250 datasets, by phase
 
-The programs are those that a study runs: padded as it pads, compiled as it compiles. Run times are hot (median of three
-after one that does not count); compile times have their own column. Runs on CPU and GPU.
+The programs are those that a study runs: padded as it pads, in tiles as large as it takes, as many beside each other as there are
+cores. Run times are hot (median of three after one that does not count); compile times have their own columns. Runs on CPU and
+GPU.
 """
 
 from __future__ import annotations
@@ -13,22 +14,21 @@ import argparse
 import dataclasses
 import runpy
 import sys
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 import numpy as np
 import pandas as pd
 import table
-from stopwatch import megabytes, run_seconds
+from stopwatch import Seconds, megabytes, run_seconds
+from tiles import Bench
 
 from jaxsim.design import Cell, Grid, Study
 from jaxsim.estimators import ClusterRobust, Estimator, LinearMixed, PooledOLS, TwoStage
 from jaxsim.processes import GaussianMultilevel
-from jaxsim.sweep.compile import Programs
-from jaxsim.sweep.plan import Batch, Chunk, padded_groups, plan
+from jaxsim.sweep.compile import Tile
+from jaxsim.sweep.worker import usable_cores
 
 N_OBS = 25
 STRATEGIES: tuple[Estimator, ...] = (
@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     head = table.header(Path(__file__).name, sys.argv[1:] if arguments is None else arguments)
     if options.seed_grid:
         frame, total = seed_grid(options.replicates, options.runs)
-        notes = [f"{total:,} datasets, each fitted by every strategy; hot, the results on the host."]
+        notes = [f"{total:,} datasets, each fitted by every strategy; hot; tiles beside each other on all cores."]
         table.write(options.out, "seed-grid", "The seed grid by phase", head, {"Seconds by phase": frame}, notes)
         return
     frame = strategies_by_size(options)
     notes = [
         f"{N_OBS} rows per group; cost does not depend on it. `columns` counts the fixed effects, `padded` the groups of the "
-        "compiled program. One program serves 10 and 30 groups, so they share its compile seconds and memory. "
-        "`fits/s` of `simulate` are datasets per second."
+        f"compiled program, `datasets` those of {options.tiles} full tiles for each of {options.threads} threads. `fits/s` is on "
+        "the clock with all threads, `fits/CPU s` what a second of one core gives. Of `simulate` they are datasets."
     ]
     table.write(options.out, "throughput", "Throughput by strategy", head, {"Fits per second": frame}, notes)
 
@@ -72,7 +72,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--columns", nargs="+", type=int, default=[2, 4, 6], help="fixed effects, intercept counted (default: 2 4 6)"
     )
-    parser.add_argument("--batch", type=int, default=512, help="datasets at a time (default: 512); half beyond 32 padded groups")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="tiles beside each other (default: one per core)")
+    parser.add_argument("--tiles", type=int, default=1, help="full tiles for each thread (default: 1)")
     parser.add_argument("--runs", type=int, default=3, help="runs whose median is reported (default: 3)")
     parser.add_argument("--out", type=Path, default=table.RESULTS, help="folder of the tables (default: benchmarks/results)")
     return parser.parse_args(arguments)
@@ -84,95 +85,51 @@ def strategies_by_size(options: argparse.Namespace) -> pd.DataFrame:
     rows = []
     for columns in options.columns:
         study = Study(GaussianMultilevel(n_obs=N_OBS, n_predictors=columns - 1), Grid(n_groups=options.groups), strategies, 1)
-        compiler = Compiler(study)
+        bench = Bench(study, options.threads)
         for cell in study.cells:
-            chunk = _chunk(study, cell, options.batch)
-            for row in _measure(study, chunk, compiler, options.runs):
-                rows.append({"columns": columns, "groups": cell.process.max_groups, "padded": chunk.batch.groups, **row})
+            tiles = bench.full(cell, options.threads * options.tiles)
+            for row in _measure(bench, cell, tiles, options.runs):
+                rows.append({"columns": columns, "groups": cell.process.max_groups, "padded": tiles[0].shape.groups, **row})
                 print("  ".join(f"{key}={table.shown(value)}" for key, value in rows[-1].items()), flush=True)
     return pd.DataFrame(rows)
 
 
-def _chunk(study: Study, cell: Cell, datasets: int) -> Chunk:
-    """A full batch of one cell; cells that share a program share the batch, as in a study."""
-    groups = padded_groups(cell.process.max_groups)
-    program = cell.process.program(groups)
-    example = next(c for c in study.cells if c.process.program(padded_groups(c.process.max_groups)) == program)
-    datasets = max(1, datasets if groups <= 32 else datasets // 2)
-    return Chunk(cell.index, Batch(program, groups, datasets, example), np.full(datasets, cell.index), np.arange(datasets))
-
-
-class Compiler:
-    """A study's programs, compiled one after the other on one thread so that each has its own seconds."""
-
-    def __init__(self, study: Study) -> None:
-        self.programs = Programs(study, ThreadPoolExecutor(1))
-        self.seconds: dict[Batch, dict[str, float]] = {}
-
-    def prepare(self, chunk: Chunk) -> dict[str, float]:
-        """Compile what the chunk needs; seconds by program, those of the first time if it was compiled before."""
-        if chunk.batch not in self.seconds:
-            mark = time.perf_counter()
-            self.programs.prepare(chunk)
-            estimators = self.programs.study.estimators
-            futures = [self.programs.simulators[chunk.batch], *(self.programs.fits[chunk.batch, i] for i in range(len(estimators)))]
-            seconds = {}
-            for name, future in zip(["simulate", *(e.name for e in estimators)], futures, strict=True):
-                future.result()
-                seconds[name], mark = time.perf_counter() - mark, time.perf_counter()
-            self.seconds[chunk.batch] = seconds
-        return self.seconds[chunk.batch]
-
-
-def _measure(study: Study, chunk: Chunk, compiler: Compiler, runs: int) -> list[dict[str, object]]:
+def _measure(bench: Bench, cell: Cell, tiles: list[Tile], runs: int) -> list[dict[str, object]]:
     """The simulator's row, then one per strategy."""
-    compile_seconds = compiler.prepare(chunk)
-    programs, batch = compiler.programs, chunk.batch
-    data = programs.simulate(chunk).data
-    jobs = [("simulate", programs.simulators[batch].result(), lambda: programs.simulate(chunk))]
-    for i, estimator in enumerate(study.estimators):
-        program = programs.fits[batch, i].result()
-        jobs.append((estimator.name, program, lambda program=program: program(data)))
+    shape, programs, draws = tiles[0].shape, bench.programs, bench.simulate(tiles)
+    jobs = [("simulate", programs.simulators[shape].result()[0], lambda: bench.simulate(tiles))]
+    for i, estimator in enumerate(bench.study.estimators):
+        jobs.append((estimator.name, programs.fits[shape, i].result()[0], lambda i=i: bench.fit(i, tiles, draws)))
     rows: list[dict[str, object]] = []
+    datasets = len(tiles) * shape.tile
     for name, program, call in jobs:
-        seconds = run_seconds(call, runs)
-        rows.append(
-            {
-                "strategy": name,
-                "datasets": batch.datasets,
-                "compile s": compile_seconds[name],
-                "run s": seconds.wall,
-                "fits/s": batch.datasets / seconds.wall,
-                "CPU ms/fit": 1e3 * seconds.cpu / batch.datasets,
-                "MB": megabytes(program),
-            }
-        )
+        taken, (compile_wall, compile_cpu) = run_seconds(call, runs), bench.compile(shape, cell)[name]
+        row = {"strategy": name, "datasets": datasets, "compile s": compile_wall, "compile CPU s": compile_cpu, "run s": taken.wall}
+        row |= {"fits/s": datasets / taken.wall, "fits/CPU s": datasets / taken.cpu, "CPU ms/fit": 1e3 * taken.cpu / datasets}
+        rows.append({**row, "MB": megabytes(program)})
     return rows
 
 
 def seed_grid(replicates: int, runs: int) -> tuple[pd.DataFrame, int]:
     """Seconds by phase of the seed grid, hot, and the number of datasets."""
     study = dataclasses.replace(runpy.run_path(str(SEED_GRID))["study"], replicates=replicates)
-    chunks = plan(study)
-    programs = Programs(study)
-    begin = time.perf_counter()
-    for chunk in chunks:
-        programs.prepare(chunk)
-    draws = [programs.simulate(chunk) for chunk in chunks]
-    for future in programs.fits.values():
-        future.result()
-    compiling = time.perf_counter() - begin
-    total = sum(len(chunk) for chunk in chunks)
-    phases = {"simulate": run_seconds(lambda: [programs.simulate(chunk) for chunk in chunks], runs)}
+    bench = Bench(study)
+    tiles = bench.tiles()
+    draws = bench.simulate(tiles)
+    total = sum(map(len, tiles))
+    phases = {"simulate": run_seconds(lambda: bench.simulate(tiles), runs)}
     for i, estimator in enumerate(study.estimators):
-        phases[estimator.name] = run_seconds(
-            lambda i=i: [programs.fit(chunk, i, draw.data) for chunk, draw in zip(chunks, draws, strict=True)], runs
-        )
-    rows = [{"phase": n, "wall s": s.wall, "CPU s": s.cpu, "datasets/s": total / s.wall} for n, s in phases.items()]
-    wall, cpu = sum(s.wall for s in phases.values()), sum(s.cpu for s in phases.values())
-    rows += [{"phase": "all of these", "wall s": wall, "CPU s": cpu, "datasets/s": total / wall}]
-    rows += [{"phase": "compiling, once, two at a time", "wall s": compiling, "CPU s": np.nan, "datasets/s": np.nan}]
+        phases[estimator.name] = run_seconds(lambda i=i: bench.fit(i, tiles, draws), runs)
+    rows = [_phase(name, taken, total) for name, taken in phases.items()]
+    together = Seconds(sum(s.wall for s in phases.values()), sum(s.cpu for s in phases.values()))
+    compiled = np.sum([taken for found in bench.compiled.values() for taken in found.values()], axis=0)
+    rows += [_phase("all of these", together, total), _phase("compiling, once, one after the other", Seconds(*compiled), np.nan)]
     return pd.DataFrame(rows), total
+
+
+def _phase(name: str, taken: Seconds, total: float) -> dict[str, object]:
+    rates = {"datasets/s": total / taken.wall, "datasets/CPU s": total / taken.cpu}
+    return {"phase": name, "wall s": taken.wall, "CPU s": taken.cpu, **rates}
 
 
 if __name__ == "__main__":

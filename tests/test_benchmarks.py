@@ -39,13 +39,15 @@ def written(folder, stem):
 
 
 def test_throughput_measures_every_program(load, tmp_path):
-    sizes = ["--groups", "4", "6", "--columns", "2", "--batch", "4", "--runs", "1"]
+    sizes = ["--groups", "4", "6", "--columns", "2", "--threads", "1", "--runs", "1"]
     load("throughput").main([*sizes, "--strategies", "ols", "--out", str(tmp_path)])
     frame = written(tmp_path, "throughput")
     assert list(frame["strategy"]) == ["simulate", "ols"] * 2
     assert set(frame["padded"]) == {8}  # 4 and 6 groups share a program, so they share its compile time too
     assert frame.groupby("strategy")["compile s"].nunique().eq(1).all()
-    np.testing.assert_allclose(frame["fits/s"] * frame["run s"], 4)  # datasets in a batch; exact up to printing 16 digits
+    assert set(frame["datasets"]) == {2048}  # a full tile
+    np.testing.assert_allclose(frame["fits/s"] * frame["run s"], frame["datasets"])  # exact up to printing 16 digits
+    np.testing.assert_allclose(frame["fits/CPU s"] * frame["CPU ms/fit"], 1e3)
     assert (frame["MB"] > 0).all()
 
 
