@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxsim.errors import InputError
-from jaxsim.sweep.options import add_run_options, add_study_options, changed, run_options
+from jaxsim.sweep.options import add_run_options, add_study_options, batch_of, changed, run_options
 
 if TYPE_CHECKING:
     from jaxsim.design import Study
@@ -28,13 +28,18 @@ EPILOG = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``jaxsim``; returns the exit status."""
     options = _parser().parse_args(arguments)
+    return _told("jaxsim", lambda: options.action(options))
+
+
+def _told(program: str, action: Callable[[], int | None]) -> int:
+    """The exit status of an action; what a user did, or asked for, is said in one line."""
     try:
-        return int(options.action(options) or 0)
+        return int(action() or 0)
     except InputError as error:
-        print(f"jaxsim: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\njaxsim: interrupted; what was finished is kept, and the same command goes on from there.", file=sys.stderr)
+        print(f"\n{program}: interrupted; what was finished is kept, and the same command goes on from there.", file=sys.stderr)
         return 130
 
 
@@ -48,10 +53,9 @@ def run_script(study: Study, default_out: str) -> None:
     parser = argparse.ArgumentParser(description=f"Simulate, fit, measure and report: {len(study.cells)} cells.")
     _run_options(parser, default_out)
     options = parser.parse_args()
-    try:
-        _run_study(changed(study, options), options.out, options)
-    except InputError as error:
-        sys.exit(f"{parser.prog}: {error}")
+    status = _told(parser.prog, lambda: _run_study(changed(study, options), options.out, options))
+    if status:
+        sys.exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -163,7 +167,7 @@ def _plan(options: argparse.Namespace) -> None:
     memory = memories.available() if options.memory is None else memories.parse(options.memory)
     folder = Folder(options.out) if options.out else None
     done = folder.coverage() if folder is not None and folder.place.exists("study.json") else None
-    beside, most = Local().beside, options.batch or CHUNK_DATASETS
+    beside, most = Local().beside, batch_of(options) or CHUNK_DATASETS
     chunks = plan(study, done, limit=lambda shape: memories.chunk_datasets(study, shape, memory, beside, most))
     print(as_text(study, forecast(study, chunks, memory, trial=not options.no_trial), targets))
 

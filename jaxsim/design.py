@@ -89,6 +89,8 @@ class Study:
             raise InputError(f"grid={self.grid!r}: give a Grid, such as Grid(n_groups=[10, 30]).")
         choose("dtype", self.dtype, DTYPES)
         if self.until is not None:
+            if not isinstance(self.until, Until):
+                raise InputError(f"until={self.until!r}: give a rule such as Until(power=0.005).")
             self.until.check(self.replicates)
         self._check_factors()
         self._check_estimators()
@@ -136,6 +138,16 @@ class Study:
             Cell(i, conditions, dataclasses.replace(self.process, **{k: v for k, v in conditions if k in known}, **dict(linked)))
             for i, (conditions, linked) in enumerate(self.grid.cells())
         )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the numbers depend on besides cells, replicates and strategies."""
+        return {"seed": self.seed, "conf_level": self.conf_level, "dtype": self.dtype}
+
+    def datasets(self, replicates: Mapping[int, int] | None = None) -> int:
+        """Datasets of the whole study, or with so many replicates of each cell (by its number), that some strategy fits."""
+        wanted = [self.replicates if replicates is None else replicates.get(cell.index, 0) for cell in self.cells]
+        return sum(max(e.wanted(count) for e in self.estimators) for count in wanted)
 
     def cell_table(self) -> pd.DataFrame:
         """One row a cell: its number and its conditions (a condition that is not a number or a string is shown as text)."""

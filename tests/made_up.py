@@ -85,7 +85,7 @@ def store(folder, study, estimates, fits, stop=None):
     both["term"] = pd.Categorical(both["term"], study.process.terms)
     models = {estimator.name: spec.canonical(estimator) for estimator in study.estimators}
     spans = tuple(Span(key, 0, stop or study.replicates) for key in keys)
-    about = About("0" * DIGITS, 2 ** study.replicates.bit_length(), models, spans)
+    about = About("0" * DIGITS, 2 ** study.replicates.bit_length(), models, spans, study.settings)
     place.write_chunk(pa.Table.from_pandas(both, preserve_index=False), about)
     return place
 

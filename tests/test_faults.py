@@ -150,6 +150,14 @@ def test_a_full_disk_stops_with_a_message_and_loses_nothing(reference, tmp_path)
     same(done, reference)
 
 
+def test_a_disk_that_is_full_from_the_start(tmp_path):
+    disk = tmp_path / "disk"
+    with small_disk(disk, "16k"):
+        (disk / "full").write_bytes(b"0" * 4096 * 3)
+        with pytest.raises(StorageError, match="the disk is full"):
+            STUDY.run(disk / "out", progress=False)
+
+
 def test_a_read_only_folder_is_refused_and_can_be_read(reference, tmp_path):
     disk = tmp_path / "disk"
     with small_disk(disk, "4m"):

@@ -80,7 +80,7 @@ def test_the_rule_and_what_was_reached_are_on_record(results):
     (record,) = results.provenance
     said = record["until"]
     assert "bias to 0.08" in said["rule"]
-    assert {c["cell"]: c["replicates"] for c in said["cells"]} == reached(results)
+    assert {c["key"]: c["replicates"] for c in said["cells"]} == {STUDY.cells[c].key: n for c, n in reached(results).items()}
     assert said["cells"][0]["errors"]["bias"] <= 0.08
     assert json.loads((results.out / "study.json").read_text())["until"]["targets"] == [["bias", 0.08]]
     assert jaxsim.load(results.out).study == STUDY
@@ -102,8 +102,9 @@ def test_a_stricter_rule_goes_on_from_there(results, tmp_path):
 
 def test_a_rate_of_zero_is_not_taken_for_a_precise_one(results):
     """0 of 25 has a Monte Carlo error of zero by the formula; its Wilson interval reaches to .13."""
-    lines = pd.DataFrame(dict(cell=[0, 1], value=[0.0, np.nan], mcse=[0.0, np.nan], low=[0.0, np.nan], high=[0.133, np.nan]))
-    found = precision(Until(power=0.01), lambda *_: lines, 25, (0, 1, 2))
+    numbers = dict(value=[0.0, np.nan], mcse=[0.0, np.nan], low=[0.0, np.nan], high=[0.133, np.nan])
+    lines = pd.DataFrame(dict(cell=[0, 1], model="ols", **numbers))
+    found = precision(dataclasses.replace(STUDY, until=Until(power=0.01)), lambda *_: lines, 25, (0, 1, 2))
     assert found[0]["power"] == pytest.approx(0.133 / 3.92, rel=1e-3)
     assert found[1]["power"] == np.inf, "no value is not a precise one"
     assert found[2]["power"] == 0, "there is no effect whose power could be precise"
@@ -115,10 +116,14 @@ def test_power_and_type_one_error_are_about_their_own_coefficients(tmp_path):
 
     def measure(name, truth, replicates, cells):
         seen.append((name, truth, replicates, cells))
-        return pd.DataFrame(dict(cell=[0], value=[0.5], mcse=[0.1], low=[0.4], high=[0.6]))
+        return pd.DataFrame(dict(cell=[0], model="ols", value=[0.5], mcse=[0.1], low=[0.4], high=[0.6]))
 
-    precision(Until(power=0.01, type_one_error=0.01, rejection=0.1, coverage=0.1), measure, 25, (0,))
-    assert seen == [("rejection", t, 25, (0,)) for t in ("nonzero", "zero", None)] + [("coverage", None, 25, (0,))]
+    rule = Until(power=0.01, type_one_error=0.01, rejection=0.1, coverage=0.1, relative_bias=0.1)
+    precision(dataclasses.replace(STUDY, until=rule, replicates=400), measure, 25, (0,))
+    assert seen == [
+        *(("rejection", t, 25, (0,)) for t in ("nonzero", "zero", None)), ("coverage", None, 25, (0,)),
+        ("relative_bias", "nonzero", 25, (0,)),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -128,6 +133,8 @@ def test_power_and_type_one_error_are_about_their_own_coefficients(tmp_path):
         (lambda: Until(beauty=0.1), "measure of Until='beauty' is not known"),
         (lambda: Until(power=0), "give a positive Monte Carlo error"),
         (lambda: Until(power=0.1, minimum=1), "minimum"),
+        (lambda: Until.parse("power:0.1,power:0.2"), "names a measure twice"),
+        (lambda: dataclasses.replace(STUDY, until="power:0.1"), "give a rule such as"),
         (lambda: Until.parse("power=0.1"), "give MEASURE:ERROR"),
         (lambda: Until.parse("power:small"), "give MEASURE:ERROR"),
         (lambda: dataclasses.replace(STUDY, replicates=10), "a cell is judged at 25 replicates"),

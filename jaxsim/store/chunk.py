@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +40,8 @@ class About:
         block: spans lie within blocks of so many replicates, a power of two, that begin at its multiples.
         models: the strategies' labels with their descriptions (canonical JSON).
         spans: the datasets.
+        settings: of the study, that the numbers depend on besides: seed, level of the intervals, precision.
+        columns: of the table.
         failures: fits without a usable answer.
         made: versions, device and the like.
     """
@@ -48,6 +50,8 @@ class About:
     block: int
     models: Mapping[str, str]
     spans: tuple[Span, ...]
+    settings: Mapping[str, Any]
+    columns: tuple[str, ...] = ()
     failures: int = 0
     made: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,19 +62,25 @@ class About:
 
     def encode(self) -> bytes:
         """As metadata of the file."""
-        body = {**self.__dict__, "models": dict(self.models), "spans": [[s.key, s.start, s.stop] for s in self.spans]}
+        body = {
+            **self.__dict__,
+            "models": dict(self.models),
+            "settings": dict(self.settings),
+            "spans": [[s.key, s.start, s.stop] for s in self.spans],
+        }
         return json.dumps(body).encode()
 
     @classmethod
     def decode(cls, text: bytes) -> About:
         """Undo :meth:`encode`."""
         body = json.loads(text)
-        body["spans"] = tuple(Span(*span) for span in body["spans"])
+        body["spans"], body["columns"] = tuple(Span(*span) for span in body["spans"]), tuple(body["columns"])
         return cls(**body)
 
 
 def pack(table: pa.Table, about: About) -> tuple[str, bytes]:
     """Name and bytes of a chunk's file; pages carry checksums of their own, which reading verifies."""
+    about = replace(about, columns=tuple(table.column_names))
     buffer = pa.BufferOutputStream()
     labels = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
     numbers = [f.name for f in table.schema if pa.types.is_floating(f.type)]

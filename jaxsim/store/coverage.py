@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -48,12 +49,25 @@ class Coverage:
         """Replicates of a cell that a strategy has fitted."""
         return self.done.get((model, key), ())
 
-    def add(self, model: str, key: str, interval: Interval) -> Intervals:
-        """Count an interval as finished; returns what of it already was."""
-        before = self.of(model, key)
-        self.done[model, key] = union([*before, interval])
-        return common(interval, before)
+    def add(self, model: str, key: str, *intervals: Interval) -> None:
+        """Count intervals as finished."""
+        self.done[model, key] = union([*self.of(model, key), *intervals])
 
     def missing(self, model: str, key: str, replicates: int) -> Intervals:
         """Which of the first so many replicates a strategy has not fitted."""
         return less((0, replicates), self.of(model, key))
+
+
+def repeated(intervals: list[tuple[int, Interval]]) -> dict[int, Intervals]:
+    """Of intervals with their owners' numbers: what of each owner's one with a smaller number holds, too; mostly nothing."""
+    ordered = sorted(interval for _, interval in intervals)
+    if all(one[1] <= other[0] for one, other in itertools.pairwise(ordered)):
+        return {}
+    seen: Intervals = ()
+    found: dict[int, Intervals] = {}
+    for owner, interval in sorted(intervals):
+        twice = common(interval, seen)
+        if twice:
+            found[owner] = union([*found.get(owner, ()), *twice])
+        seen = union([*seen, interval])
+    return found

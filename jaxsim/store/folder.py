@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,13 +18,13 @@ from jaxsim.design import Study
 from jaxsim.errors import InputError
 from jaxsim.store import chunk as chunks
 from jaxsim.store.chunk import About
-from jaxsim.store.coverage import Coverage, Intervals, union
+from jaxsim.store.coverage import Coverage, Interval, Intervals, repeated, union
 from jaxsim.store.differences import refuse_other
 from jaxsim.store.place import LOCK, LocalPlace, Place, StorageError, as_json, place_of
 from jaxsim.store.provenance import version
 
-STUDY, PLAN, PROVENANCE, AUDIT, LOG, CELLS = "study.json", "plan.json", "provenance.json", "audit.parquet", "log.txt", "cells.csv"
-CHUNKS = "chunks"
+STUDY, PLAN, PROVENANCE, REACHED = "study.json", "plan.json", "provenance.json", "reached.json"
+AUDIT, LOG, CELLS, CHUNKS = "audit.parquet", "log.txt", "cells.csv", "chunks"
 ABOUT_AUDIT = b"jaxsim.audit"
 # What a run may have left that was stopped before it wrote the study.
 BEGUN = frozenset({CHUNKS, PLAN, LOG, LOCK, CELLS})
@@ -41,11 +42,18 @@ class Entry:
 
 
 class Folder:
-    """Reads and writes one results folder, here or at any address that fsspec can open."""
+    """Reads and writes one results folder, here or at any address that fsspec can open.
 
-    def __init__(self, out: str | Path | Place) -> None:
+    Args:
+        out: the folder, its address, or a place.
+        study: whose results are wanted, if that is not yet (or not only) the one that is stored.
+    """
+
+    def __init__(self, out: str | Path | Place, study: Study | None = None) -> None:
         self.place = place_of(out)
+        self._wanted = study
         self._abouts: dict[str, About] = {}
+        self._entries: tuple[list[str], tuple[Entry, ...]] | None = None
 
     @property
     def path(self) -> Path:
@@ -54,44 +62,60 @@ class Folder:
             raise InputError(f"{self.place.url} is not a folder of this machine; name one with --out.")
         return self.place.path
 
-    def check_mine(self) -> None:
-        """Raise :class:`InputError` if the place holds files that are not results, before anything is written there."""
+    def check_study(self, study: Study) -> None:
+        """Raise :class:`InputError` unless the folder is new, or holds this study or a part of it; writes nothing.
+
+        A part has fewer replicates, levels or strategies. Refused are another study, results of another version of jaxsim, and
+        files that are not results.
+        """
         if not self.place.exists(STUDY):
             self.place.check_new(BEGUN)
+            return
+        held = self.stored_study()
+        if held != study:
+            refuse_other(self.place.url, held, study)
+        made = self.plan().get("jaxsim", version("jaxsim-studies"))
+        if made != version("jaxsim-studies"):
+            raise InputError(
+                f"{self.place.url} was computed by jaxsim {made}, this is {version('jaxsim-studies')}: what is there can be "
+                "read, not completed. Give another --out, or go on with that version."
+            )
 
     def claim(self, study: Study) -> None:
-        """Make the folder this study's, or check that it holds this study or a part of it (fewer replicates, levels, strategies).
-
-        Call it while holding the place's lock.
-
-        Raises:
-            InputError: if it holds another study, results of another version of jaxsim, or files that are not results.
-        """
-        if self.place.exists(STUDY):
-            held = self.study()
-            if held != study:
-                refuse_other(self.place.url, held, study)
-            made = self.plan().get("jaxsim", version("jaxsim-studies"))
-            if made != version("jaxsim-studies"):
-                raise InputError(
-                    f"{self.place.url} was computed by jaxsim {made}, this is {version('jaxsim-studies')}: what is there can be "
-                    "read, not completed. Give another --out, or go on with that version."
-                )
-            if held == study:
-                return
-        else:
-            self.check_mine()
-        self.place.write(CELLS, study.cell_table().assign(cell_key=[cell.key for cell in study.cells]).to_csv(index=False).encode())
+        """Make the folder this study's, after :meth:`check_study`; call it while holding the place's lock."""
+        self.check_study(study)
+        if self.place.exists(STUDY) and self.stored_study() == study:
+            return
+        cells = study.cell_table().assign(cell_key=[cell.key for cell in study.cells])
+        self.place.write(CELLS, cells.to_csv(index=False).encode())
         self.place.write(STUDY, study.to_json().encode())
 
-    def study(self) -> Study:
-        """The study whose results these are; raises :class:`InputError` if the folder holds none."""
+    def stored_study(self) -> Study:
+        """The study whose results these are; raises :class:`InputError` if the folder holds none, or its file is damaged."""
         try:
             return Study.from_json(self.place.read(STUDY).decode())
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.place.url} holds no jaxsim results (no study.json); give a folder that a run wrote."
             ) from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise self._damaged(STUDY, "remove it and give the command that began the run: its chunks are kept") from error
+
+    def study(self) -> Study:
+        """The study that is wanted, or else the one that is stored."""
+        return self._wanted or self.stored_study()
+
+    def _json(self, name: str, empty: Any) -> Any:
+        """A small file's content; ``empty`` if it is not there."""
+        if not self.place.exists(name):
+            return empty
+        try:
+            return json.loads(self.place.read(name))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise self._damaged(name, "remove it: the numbers are not in it") from error
+
+    def _damaged(self, name: str, advice: str) -> StorageError:
+        return StorageError(f"{self.place.url}/{name} is damaged; {advice}.")
 
     def write_chunk(self, table: pa.Table, about: About) -> str:
         """Store one finished chunk; returns its file's name. Storing it twice is the same as once."""
@@ -126,35 +150,44 @@ class Folder:
         return True
 
     def entries(self) -> tuple[Entry, ...]:
-        """Every finished chunk of the study, in order of its name; one that fits no strategy of the study is left out.
+        """Every finished chunk of the study, in order of its name; those of other strategies or settings are left out.
 
         Raises:
             StorageError: if one is damaged.
         """
-        known = {(e.name, spec.canonical(e)) for e in self.study().estimators}
-        seen, found = Coverage(), []
-        for name in self._names():
+        names = self._names()
+        if self._entries is None or self._entries[0] != names:
+            self._entries = (names, self._described(names, self.study()))
+        return self._entries[1]
+
+    def _described(self, names: list[str], study: Study) -> tuple[Entry, ...]:
+        known = {(e.name, spec.canonical(e)) for e in study.estimators}
+        mine: list[tuple[str, About]] = []
+        for name in names:
             if name not in self._abouts:
                 self._abouts[name] = chunks.describe(name, self.read_chunk(name))
-            about, again = self._abouts[name], {}
-            if not set(about.models.items()) <= known:
-                continue
+            about = self._abouts[name]
+            if set(about.models.items()) <= known and dict(about.settings) == study.settings:
+                mine.append((name, about))
+        intervals: dict[tuple[str, str], list[tuple[int, Interval]]] = {}
+        for number, (_, about) in enumerate(mine):
             for model in about.models:
                 for span in about.spans:
-                    twice = seen.add(model, span.key, (span.start, span.stop))
-                    if twice:
-                        again[model, span.key] = twice
-            found.append(Entry(name, about, again))
-        return tuple(found)
+                    intervals.setdefault((model, span.key), []).append((number, (span.start, span.stop)))
+        again: list[dict[tuple[str, str], Intervals]] = [{} for _ in mine]
+        for which, found in intervals.items():
+            for number, twice in repeated(found).items():
+                again[number][which] = twice
+        return tuple(Entry(name, about, twice) for (name, about), twice in zip(mine, again, strict=True))
 
     def coverage(self) -> Coverage:
         """What is finished."""
-        seen = Coverage()
+        intervals: dict[tuple[str, str], list[Interval]] = {}
         for entry in self.entries():
             for model in entry.about.models:
                 for span in entry.about.spans:
-                    seen.add(model, span.key, (span.start, span.stop))
-        return seen
+                    intervals.setdefault((model, span.key), []).append((span.start, span.stop))
+        return Coverage({which: union(found) for which, found in intervals.items()})
 
     def _names(self) -> list[str]:
         return [name for name in self.place.names(CHUNKS) if chunks.is_chunk(name)]
@@ -174,7 +207,15 @@ class Folder:
 
     def plan(self) -> dict[str, object]:
         """What the last run was going to do; empty if nothing is known."""
-        return json.loads(self.place.read(PLAN)) if self.place.exists(PLAN) else {}
+        return self._json(PLAN, {})
+
+    def write_reached(self, record: Mapping[str, object]) -> None:
+        """Store where a rule stopped the cells."""
+        self.place.write(REACHED, as_json(record))
+
+    def reached(self) -> dict[str, Any] | None:
+        """Where a rule stopped the cells of the finished study; None before that."""
+        return self._json(REACHED, None)
 
     def write_provenance(self, number: int, record: Mapping[str, object]) -> None:
         """Store the record of the session with this number: the next one, or a newer state of an old one."""
@@ -183,7 +224,7 @@ class Folder:
 
     def provenance(self) -> list[dict[str, object]]:
         """Records of the sessions that computed these results, oldest first."""
-        return json.loads(self.place.read(PROVENANCE)) if self.place.exists(PROVENANCE) else []
+        return self._json(PROVENANCE, [])
 
     def write_audit(self, table: pd.DataFrame, about: Mapping[str, object]) -> None:
         """Store an audit (one row a fit) and what it is about, in place of an older one."""

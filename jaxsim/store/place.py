@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class LocalPlace(Place):
 
     def write(self, name: str, content: bytes) -> None:
         target = self.path / name
-        partial = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PARTIAL}")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as file:
@@ -124,7 +125,7 @@ class LocalPlace(Place):
     def lock(self) -> Iterator[None]:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / LOCK).open("a+")
+            file = (self.path / LOCK).open("a+b", buffering=0)
         except OSError as error:
             raise unwritable(str(self.path), error) from error
         with file:
@@ -142,18 +143,21 @@ class LocalPlace(Place):
         except BlockingIOError as error:
             file.seek(0)
             raise BusyError(
-                f"{self.path}: another run writes there ({file.read().strip() or 'it does not say which'}); wait until it is "
-                "done, stop it, or give another --out."
+                f"{self.path}: another run writes there ({file.read().decode().strip() or 'it does not say which'}); wait until it "
+                "is done, stop it, or give another --out."
             ) from error
         except OSError:  # a file system without locks
             return
-        file.truncate(0)
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n")
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode())
+        except OSError as error:
+            raise unwritable(str(self.path), error) from error
 
     def check_new(self, known: frozenset[str]) -> None:
-        if self.path.is_file() or (self.path.is_dir() and any(p.name not in known for p in self.path.iterdir())):
+        there = {p.name for p in self.path.iterdir() if not p.name.endswith(PARTIAL)} if self.path.is_dir() else set()
+        if self.path.is_file() or there - known:
             raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
 
 

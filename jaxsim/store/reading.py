@@ -33,15 +33,17 @@ class Window:
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the chunks of a folder as they are now.
+    """Reads some finished chunks.
 
     Args:
         folder: of the results.
         study: whose they are; numbers of cells are its.
+        entries: the chunks. What a run adds later is not seen: all looks at the results are at the same datasets.
     """
 
     folder: Folder
     study: Study
+    entries: tuple[Entry, ...]
 
     def frames(
         self, table: str, columns: Sequence[str] | None, cells: Iterable[int] | None, replicates: Interval | None, datasets: int
@@ -60,6 +62,7 @@ class Reader:
             StorageError: for a damaged chunk.
         """
         choose("table", table, TABLES)
+        self._check(columns, table)
         wanted = {c.key: c.index for c in self.study.cells} if cells is None else {self.study.cells[i].key: i for i in cells}
         for window in self._windows(wanted, replicates):
             frame = self.read(window, table, columns)
@@ -73,15 +76,19 @@ class Reader:
         rows = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
         own = {name for part in parts for name in term_level(part.schema)}
         frame = self._named(rows.to_pandas(), window, table, own)
-        if columns is not None:
-            missing = [c for c in columns if c not in frame.columns]
-            if missing and len(frame):
-                raise InputError(f"{missing[0]!r} is not a column of the {table} table; use {', '.join(map(str, frame.columns))}.")
-        return frame
+        lacking = [c for c in columns or () if c not in frame.columns]  # no strategy of these chunks has such a column
+        return frame.assign(**dict.fromkeys(lacking, np.nan))
+
+    def _check(self, columns: Sequence[str] | None, table: str) -> None:
+        """Raise :class:`InputError` for a column that no chunk has."""
+        there = {"cell", *(name for entry in self.entries for name in entry.about.columns)} - {KEY}
+        for name in columns or ():
+            if self.entries and name not in there:
+                raise InputError(f"{name!r} is not a column of the {table} table; use {', '.join(sorted(there))}.")
 
     def _windows(self, wanted: Mapping[str, int], replicates: Interval | None) -> Iterator[Window]:
         """Cells that stand in the same chunks, and blocks of replicates: those of the chunk with the largest blocks."""
-        entries = self.folder.entries()
+        entries = self.entries
         places: dict[str, list[int]] = {}
         for number, entry in enumerate(entries):
             for key in {span.key for span in entry.about.spans} & wanted.keys():

@@ -35,8 +35,8 @@ class Results:
         InputError: if it holds no results.
     """
 
-    def __init__(self, out: str | Path | Place) -> None:
-        self.folder = Folder(out)
+    def __init__(self, out: str | Path | Place | Folder) -> None:
+        self.folder = out if isinstance(out, Folder) else Folder(out)
         self.study: Study = self.folder.study()
 
     @property
@@ -69,19 +69,24 @@ class Results:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Datasets that every strategy has finished, and datasets of the whole study (so far, if it stops by a rule)."""
-        planned = self.folder.plan().get("datasets", len(self.study.cells) * self.study.replicates)
-        return self.folder.datasets(), int(planned)  # type: ignore[call-overload]
+        """Datasets that every strategy has finished, and datasets of the whole study (the most, until a rule has stopped it)."""
+        reached = self.folder.reached() if self.study.until is not None else None
+        known = {c["key"]: c["replicates"] for c in reached["cells"]} if reached else None
+        counts = None if known is None else {c.index: known.get(c.key, self.study.replicates) for c in self.study.cells}
+        return self.folder.datasets(), self.study.datasets(counts)
 
     @property
     def reached(self) -> pd.DataFrame | None:
         """Where a rule stopped the cells (see :class:`jaxsim.Until`): ``cell, replicates``, then the largest Monte Carlo error of
-        each of its measures when it was judged last, then the cell's conditions; None without a rule, or before it ran."""
-        said = [record["until"] for record in self.provenance if record.get("until")]
-        if self.study.until is None or not said:
+        each of its measures when it was judged last, then the cell's conditions; None without a rule, or before its end."""
+        said = self.folder.reached()
+        if self.study.until is None or said is None:
             return None
-        rows = [{"cell": c["cell"], "replicates": c["replicates"], **c["errors"]} for c in said[-1]["cells"]]  # type: ignore[index]
-        return pd.DataFrame(rows).merge(self.cells, on="cell", how="left")
+        number = {cell.key: cell.index for cell in self.study.cells}
+        rows = [
+            {"cell": number[c["key"]], "replicates": c["replicates"], **c["errors"]} for c in said["cells"] if c["key"] in number
+        ]
+        return pd.DataFrame(rows).sort_values("cell", ignore_index=True).merge(self.cells, on="cell", how="left")
 
     @property
     def audit(self) -> pd.DataFrame | None:
@@ -123,7 +128,7 @@ class Results:
         Raises:
             InputError: for an unknown table, column, factor or level, or a damaged chunk.
         """
-        chosen = None if where is None and cells is None else set(self.cells["cell"] if cells is None else cells)
+        chosen = None if where is None and cells is None else {self.study.find(c).index for c in cells or range(len(self.cells))}
         if where:
             chosen = (chosen or set()) & set(chosen_cells(self.cells, where))
         interval = (0, replicates) if isinstance(replicates, int) else replicates
@@ -141,9 +146,9 @@ class Results:
         frame = pd.concat(parts, ignore_index=True).sort_values(["cell", "replicate"], kind="stable", ignore_index=True)
         return frame.merge(self.cells, on="cell", how="left") if self.factors else frame
 
-    @property
+    @functools.cached_property
     def _reader(self) -> Reader:
-        return Reader(self.folder, self.study)
+        return Reader(self.folder, self.study, self.folder.entries())
 
     @functools.cached_property
     def performance(self) -> Performance:

@@ -78,7 +78,8 @@ def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool 
     found, spread = [], 0.0
     with Worker(_ours(study), Local().chosen, threads=1) as worker:
         for shape, some in shapes.items():
-            tried = _try(worker, shape, some[0]) if trial else None
+            ours = any(isinstance(e, Estimator) for e in study.estimators)
+            tried = _try(worker, shape, some[0]) if trial and ours else None
             found.append(_shape(study, shape, some, tried))
             spread = max(spread, tried.spread if tried else 0.0)
     return Forecast(tuple(found), spread, memory)
@@ -131,7 +132,8 @@ def _spread(fits: Iterable[Fitted]) -> float:
 def _shape(study: Study, shape: Shape, chunks: list[Chunk], tried: _Trial | None) -> ShapeForecast:
     datasets = sum(map(len, chunks))
     models = {i for chunk in chunks for i in chunk.models if not isinstance(study.estimators[i], External)}
-    share = sum(len(chunk) * len(chunk.models) for chunk in chunks) / (datasets * len(study.estimators))
+    fits = sum(len(chunk) * len(models & set(chunk.models)) for chunk in chunks)
+    share = fits / (datasets * max(1, sum(isinstance(e, Estimator) for e in study.estimators)))
     return ShapeForecast(
         groups=shape.groups,
         tile=shape.tile,

@@ -70,10 +70,15 @@ def run_options(options: argparse.Namespace) -> dict[str, Any]:
     """Arguments of :func:`jaxsim.sweep.run.run`."""
     found: dict[str, Any] = {"executor": executor(options), "memory": options.memory}
     if options.batch is not None:
-        if options.batch < 1:
-            raise InputError(f"--batch {options.batch}: give the datasets of a chunk, at least 1.")
-        found["batch"] = options.batch
+        found["batch"] = batch_of(options)
     return found
+
+
+def batch_of(options: argparse.Namespace) -> int | None:
+    """Datasets of a chunk at most, if they were given; raises :class:`InputError` for fewer than one."""
+    if options.batch is not None and options.batch < 1:
+        raise InputError(f"--batch {options.batch}: give the datasets of a chunk, at least 1.")
+    return options.batch
 
 
 def executor(options: argparse.Namespace) -> Executor:

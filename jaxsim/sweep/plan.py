@@ -68,9 +68,7 @@ class Chunk:
     def identity(self, study: Study) -> str:
         """A digest of the work: datasets and strategies, ``DIGITS`` hexadecimal digits."""
         body = {
-            "seed": study.seed,
-            "conf_level": study.conf_level,
-            "dtype": study.dtype,
+            **study.settings,
             "models": [spec.canonical(study.estimators[i]) for i in self.models],
             "spans": [[span.key, span.start, span.stop] for span in self.keyed(study)],
         }

@@ -11,29 +11,29 @@ import pandas as pd
 
 from jaxsim.design import Study
 from jaxsim.measures.interval import Z
-from jaxsim.until import Until
 
 # How a rule's names are asked for: the measure, and which true values it is about.
-MEASURES = {"power": ("rejection", "nonzero"), "type_one_error": ("rejection", "zero")}
+MEASURES = {
+    "power": ("rejection", "nonzero"),
+    "type_one_error": ("rejection", "zero"),
+    "relative_bias": ("relative_bias", "nonzero"),
+}
 # ``(measure, truth, replicates, cells) -> lines by cell, model and term`` from what is finished.
 Measure = Callable[[str, str | None, int, tuple[int, ...]], pd.DataFrame]
 
 
 @dataclass
 class Reached:
-    """Replicates of each cell that are decided on, and why: the Monte Carlo errors a cell was judged by."""
+    """Replicates of each cell that are decided on, and the Monte Carlo errors that it was judged by when it had them."""
 
     replicates: dict[int, int]
     errors: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def record(self, study: Study) -> dict[str, Any]:
-        """For the provenance: the rule, and what each cell reached."""
+        """The rule, and what each cell reached, cells by content: their numbers change when a grid grows."""
         assert study.until is not None
-        return {
-            "rule": study.until.in_words(),
-            "most": study.replicates,
-            "cells": [{"cell": c, "replicates": n, "errors": self.errors.get(c, {})} for c, n in self.replicates.items()],
-        }
+        cells = [{"key": study.cells[c].key, "replicates": n, "errors": self.errors.get(c, {})} for c, n in self.replicates.items()]
+        return {"rule": study.until.in_words(), "most": study.replicates, "cells": cells}
 
 
 def rounds(study: Study, measure: Measure) -> Iterator[Reached]:
@@ -50,7 +50,7 @@ def rounds(study: Study, measure: Measure) -> Iterator[Reached]:
     for count in study.until.rounds(study.replicates):
         reached.replicates.update(dict.fromkeys(going, count))
         yield reached
-        errors = precision(study.until, measure, count, going)
+        errors = precision(study, measure, count, going)
         reached.errors.update(errors)
         targets = dict(study.until.targets)
         going = tuple(c for c in going if any(not errors[c][name] <= target for name, target in targets.items()))
@@ -58,15 +58,18 @@ def rounds(study: Study, measure: Measure) -> Iterator[Reached]:
             return
 
 
-def precision(until: Until, measure: Measure, count: int, cells: tuple[int, ...]) -> Mapping[int, dict[str, float]]:
-    """Largest Monte Carlo error of each target in each cell, over strategies and coefficients.
+def precision(study: Study, measure: Measure, count: int, cells: tuple[int, ...]) -> Mapping[int, dict[str, float]]:
+    """Largest Monte Carlo error of each target in each cell, over coefficients and the strategies that still get replicates.
 
     Infinite where a strategy has no value (all its fits failed); zero where the measure does not exist (power without an effect).
     """
+    assert study.until is not None
     found: dict[int, dict[str, float]] = {cell: {} for cell in cells}
-    for name, _ in until.targets:
+    growing = [e.name for e in study.estimators if e.wanted(count) == count]
+    for name, _ in study.until.targets:
         asked, truth = MEASURES.get(name, (name, None))
         lines = measure(asked, truth, count, cells)
+        lines = lines[lines["model"].astype(str).isin(growing)]
         error = lines["mcse"].to_numpy(float)
         if asked in ("rejection", "coverage", "bias_eliminated_coverage"):
             error = (lines["high"] - lines["low"]).to_numpy(float) / (2 * Z)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from jaxsim.design import Study
-from jaxsim.store.folder import Folder
+from jaxsim.store.folder import REACHED, Folder
 from jaxsim.store.place import Place, place_of
 from jaxsim.store.provenance import Provenance
 from jaxsim.store.results import Results
@@ -56,14 +56,14 @@ def run(
     """
     place = place_of(out)
     executor = executor or Local()
-    Folder(place).check_mine()
+    Folder(place).check_study(study)
     if memory is None:
         memory = memories.available() // executor.sharing
     limit = memories.parse(memory) if isinstance(memory, str) else memory
     with ExitStack() as stack:
         stack.enter_context(place.lock())
-        folder = Folder(place)
-        folder.claim(study)
+        folder = Folder(place, study)
+        folder.check_study(study)
         log = Log(place)
         stack.callback(log.close)
         work = _Work(study, folder, Job(study, place, limit), executor, batch, log, progress)
@@ -93,17 +93,17 @@ class _Work:
             print(f"{len(damaged)} damaged chunks were removed; they are computed again.")
 
     def run_all(self, stack: ExitStack) -> None:
-        """All rounds of the study."""
+        """All rounds of the study. The folder becomes the study's when everything that it needs is there."""
         self.log.write(f"run: {len(self.study.cells)} cells x {self.study.replicates} datasets; {self.executor.describe()}")
-        first = self._plan(next(iter(rounds(self.study, self._measure))))
+        known = sum(c.fits(self.study) for c in self._plan(next(iter(rounds(self.study, self._measure)))))
         done = self._fits_done()
-        bar = Progress(done + sum(c.fits(self.study) for c in first), done, self.log, self.shown)
+        bar = Progress(done + known, done, self.log, self.shown)
         stack.callback(bar.close)
         stop = stack.enter_context(watched(bar.say))
         session: Session | None = None
         provenance, number = Provenance.begin(self.study), len(self.folder.provenance())
         provenance.record["executor"] = self.executor.describe()
-        reached, known = Reached({}), sum(c.fits(self.study) for c in first)
+        reached = Reached({})
         try:
             for reached in rounds(self.study, self._measure):
                 chunks = self._plan(reached)
@@ -113,15 +113,25 @@ class _Work:
                 known = 0
                 if session is None:
                     session = stack.enter_context(self.executor.open(self.job))
+                    session.prepare(chunks)
+                    self._claim()
                     self.folder.write_provenance(number, provenance.unfinished())
-                self._write_plan(reached, chunks)
+                self._write_plan(chunks)
                 self._work_off(session, chunks, bar, provenance, stop)
+            self._claim()
+            if self.study.until is not None:
+                provenance.record["until"] = reached.record(self.study)
+                self.folder.write_reached(reached.record(self.study))
         finally:
             if session is not None:
-                if self.study.until is not None:
-                    provenance.record["until"] = reached.record(self.study)
                 self.folder.write_provenance(number, provenance.finish())
             self.log.write(f"ended: {bar.in_words()}")
+
+    def _claim(self) -> None:
+        """The folder is the study's from now on; where a rule stopped it before is forgotten."""
+        self.folder.claim(self.study)
+        if self.study.until is not None:
+            self.folder.place.remove(REACHED)
 
     def _work_off(self, session: Session, chunks: Sequence[Chunk], bar: Progress, provenance: Provenance, stop: Stop) -> None:
         done = 0
@@ -145,13 +155,12 @@ class _Work:
 
         return plan(self.study, self.folder.coverage(), limit=limit, replicates=reached.replicates)
 
-    def _write_plan(self, reached: Reached, chunks: Sequence[Chunk]) -> None:
+    def _write_plan(self, chunks: Sequence[Chunk]) -> None:
         design = hashlib.sha256(self.study.to_json().encode()).hexdigest()
         self.folder.write_plan(
             {
                 "fingerprint": design,
                 "dtype": self.study.dtype,
-                "datasets": sum(reached.replicates.values()),
                 "memory": self.job.memory,
                 "chunks": [
                     {"identity": c.identity(self.study), "groups": c.shape.groups, "tile": c.shape.tile, "datasets": len(c)}
@@ -165,5 +174,5 @@ class _Work:
 
     def _measure(self, measure: str, truth: str | None, replicates: int, cells: tuple[int, ...]) -> pd.DataFrame:
         """Lines by cell, strategy and coefficient of the first so many replicates."""
-        performance = Results(self.folder.place).performance_of(replicates, cells)
+        performance = Results(self.folder).performance_of(replicates, cells)
         return performance.measures(["cell", "model", "term"], measures=[measure], truth=truth)

@@ -208,7 +208,9 @@ def finish(study: Study, computed: Computed, made: dict[str, Any]) -> tuple[pa.T
     table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     models = {study.estimators[i].name: spec.canonical(study.estimators[i]) for i in chunk.models}
     failures = sum(_failures(part.fit) for part in computed.fits)
-    return table, About(chunk.identity(study), chunk.block, models, chunk.keyed(study), failures, made)
+    return table, About(
+        chunk.identity(study), chunk.block, models, chunk.keyed(study), study.settings, failures=failures, made=made
+    )
 
 
 def usable_cores() -> int:

@@ -36,6 +36,9 @@ class Finished:
 class Session(abc.ABC):
     """An executor at work on one job."""
 
+    def prepare(self, chunks: Sequence[Chunk]) -> None:  # noqa: B027 - most need nothing
+        """Start what the chunks need beyond JAX; raises :class:`jaxsim.InputError` if it is not there."""
+
     @abc.abstractmethod
     def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
         """Compute and store chunks, and say which are done as they are; begin none once ``stop()`` is true."""

@@ -62,8 +62,10 @@ class _LocalSession(Session):
     worker: Worker
     writer: ThreadPoolExecutor
 
-    def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
+    def prepare(self, chunks: Sequence[Chunk]) -> None:
         self.worker.open_sessions(tuple(chunks))
+
+    def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
         for chunk in chunks:
             self.worker.prepare(chunk)
         writing: Future[Finished] | None = None
