@@ -21,12 +21,11 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class Bench:
-    """Programs of a study that are ready, and threads to call them in: as many as cores, unless told otherwise."""
+    """Programs of a study that are ready, called in so many threads: as many as cores when None."""
 
     def __init__(self, study: Study, threads: int | None = None) -> None:
         self.study, self.programs = study, Programs(study, pool=ThreadPoolExecutor(1))
         self.threads = threads or usable_cores()
-        self.pool = ThreadPoolExecutor(self.threads)
         self.compiled: dict[Shape, dict[str, tuple[float, float]]] = {}
 
     def compile(self, shape: Shape, cell: Cell) -> dict[str, tuple[float, float]]:
@@ -60,7 +59,7 @@ class Bench:
 
     def beside(self, call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Results of a call for each of some items, computed beside each other; waits for them."""
-        return list(self.pool.map(lambda item: jax.block_until_ready(call(item)), items))
+        return in_threads(call, items, self.threads)
 
     def simulate(self, tiles: Iterable[Tile]) -> list[Draw]:
         """The datasets of each tile."""
@@ -69,6 +68,12 @@ class Bench:
     def fit(self, model: int, tiles: Iterable[Tile], draws: Iterable[Draw]) -> list[Fit]:
         """One strategy's fits of each tile."""
         return self.beside(lambda pair: self.programs.fit(pair[0], model, pair[1].data), zip(tiles, draws, strict=True))
+
+
+def in_threads(call: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> list[Result]:
+    """Results of a call for each of some items, so many beside each other (as many as cores when None); waits for them."""
+    with ThreadPoolExecutor(threads or usable_cores()) as pool:
+        return list(pool.map(lambda item: jax.block_until_ready(call(item)), items))
 
 
 def wanted(tile: Tile, values: Any) -> np.ndarray:
