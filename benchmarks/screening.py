@@ -11,7 +11,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ import pandas as pd
 import table
 from stopwatch import run_seconds
 from throughput import STRATEGIES
-from tiles import Bench, in_threads, wanted
+from tiles import Bench, wanted
 
 from jaxsim import GaussianMultilevel, Grid, Study
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.estimators import Estimator, Fit
 from jaxsim.status import USABLE
-from jaxsim.sweep.compile import compile_program, precision
+from jaxsim.sweep.compile import Tile, compile_program, precision
 
 CLOSED = tuple(s for s in STRATEGIES if s.closed_form)
 SINGLE = "float32"
@@ -73,24 +74,39 @@ def measure(groups: int, options: argparse.Namespace) -> tuple[list[dict[str, An
     study = Study(process, Grid(group_sd=options.sds), CLOSED, options.datasets)
     bench = Bench(study)
     tiles = bench.tiles()
+    example = bench.programs.simulate(tiles[0]).data
+    programs = [in_single(strategy, rounded(example)) for strategy in CLOSED]
+
+    def both(tile: Tile) -> list[np.ndarray]:
+        """Numbers of each strategy in float64 and in float32, ``[2, n, 3, P]``; the data are not kept."""
+        data = bench.programs.simulate(tile).data
+        single = rounded(data)
+        fits = [(bench.programs.fit(tile, i, data), program(single)) for i, program in enumerate(programs)]
+        return [np.stack([_numbers(tile, fit) for fit in pair]) for pair in fits]
+
+    found = [np.concatenate(parts, axis=1) for parts in zip(*bench.beside(both, tiles), strict=True)]
+    cells = np.concatenate([tile.cells for tile in tiles])
+    losses = [
+        {"groups": groups, **dict(cell.conditions), "strategy": strategy.name, **lost(*numbers[:, cells == cell.index])}
+        for strategy, numbers in zip(CLOSED, found, strict=True)
+        for cell in study.cells
+    ]
+    return losses, [{"groups": groups, **row} for row in _times(bench, programs, options.runs)]
+
+
+def _times(bench: Bench, programs: Sequence[Callable[[CrossProducts], Fit]], runs: int) -> Iterator[dict[str, Any]]:
+    """CPU seconds of full tiles, one for each thread, in both precisions; ``programs`` are the fits in float32."""
+    cell = bench.study.cells[0]
+    coarse = Bench(dataclasses.replace(bench.study, dtype=SINGLE))
+    tiles, coarse_tiles = bench.full(cell, bench.threads), coarse.full(cell, bench.threads)
     draws = bench.simulate(tiles)
     single = [rounded(draw.data) for draw in draws]
-    cells = np.concatenate([tile.cells for tile in tiles])
-    coarse = Bench(dataclasses.replace(study, dtype=SINGLE))
-    coarse_tiles = coarse.tiles()
-    times = [_times(bench, lambda: bench.simulate(tiles), lambda: coarse.simulate(coarse_tiles), options.runs)]
-    losses = []
-    for i, strategy in enumerate(CLOSED):
-        program = in_single(strategy, single[0])
-        double, less = _numbers(tiles, bench.fit(i, tiles, draws)), _numbers(tiles, in_threads(program, single))
-        for cell in study.cells:
-            mine = cells == cell.index
-            row = {"groups": groups, **dict(cell.conditions), "strategy": strategy.name}
-            losses.append({**row, **lost(double[mine], less[mine])})
-        both = (lambda i=i: bench.fit(i, tiles, draws), lambda program=program: in_threads(program, single))
-        times.append(_times(bench, *both, options.runs))
-    names = ["simulate", *(s.name for s in CLOSED)]
-    return losses, [{"groups": groups, "program": name, **row} for name, row in zip(names, times, strict=True)]
+    calls = {"simulate": (lambda: bench.simulate(tiles), lambda: coarse.simulate(coarse_tiles))}
+    for i, (strategy, program) in enumerate(zip(CLOSED, programs, strict=True)):
+        calls[strategy.name] = (partial(bench.fit, i, tiles, draws), partial(bench.beside, program, single))
+    for name, pair in calls.items():
+        us = [1e6 * run_seconds(call, runs).cpu / sum(map(len, tiles)) for call in pair]
+        yield {"program": name, "float64: CPU us": us[0], "float32: CPU us": us[1], "float32 / float64": us[1] / us[0]}
 
 
 def rounded(data: CrossProducts) -> CrossProducts:
@@ -110,14 +126,11 @@ def in_single(strategy: Estimator, example: CrossProducts) -> Callable[[CrossPro
     return call
 
 
-def _numbers(tiles: Sequence[Any], fits: Sequence[Fit]) -> np.ndarray:
-    """Estimates, standard errors and usability of every dataset, ``[n, 3, P]``."""
-    parts = []
-    for tile, fit in zip(tiles, fits, strict=True):
-        estimate, error = wanted(tile, fit.estimate).astype(float), wanted(tile, fit.std_error).astype(float)
-        usable = np.isin(wanted(tile, fit.status), USABLE)
-        parts.append(np.stack([estimate, error, np.broadcast_to(usable[:, None], estimate.shape)], axis=1))
-    return np.concatenate(parts)
+def _numbers(tile: Tile, fit: Fit) -> np.ndarray:
+    """Estimates, standard errors and usability of a tile's datasets, ``[n, 3, P]``."""
+    estimate, error = wanted(tile, fit.estimate).astype(float), wanted(tile, fit.std_error).astype(float)
+    usable = np.isin(wanted(tile, fit.status), USABLE)
+    return np.stack([estimate, error, np.broadcast_to(usable[:, None], estimate.shape)], axis=1)
 
 
 def lost(double: np.ndarray, single: np.ndarray) -> dict[str, float]:
@@ -133,13 +146,6 @@ def lost(double: np.ndarray, single: np.ndarray) -> dict[str, float]:
     for name, values in apart.items():
         found |= {f"{name}, median": float(np.median(values)), f"{name}, worst": float(values.max())}
     return {**found, "status": int((double[:, 2, 0] != single[:, 2, 0]).sum())}
-
-
-def _times(bench: Bench, double: Callable[[], Any], single: Callable[[], Any], runs: int) -> dict[str, float]:
-    datasets = bench.study.replicates * len(bench.study.cells)
-    taken = [run_seconds(call, runs).cpu for call in (double, single)]
-    us = [1e6 * seconds / datasets for seconds in taken]
-    return {"float64: CPU us": us[0], "float32: CPU us": us[1], "float32 / float64": us[1] / us[0]}
 
 
 if __name__ == "__main__":
