@@ -15,6 +15,7 @@ from jaxsim.sweep.options import add_run_options, add_study_options, batch_of, c
 if TYPE_CHECKING:
     from jaxsim.design import Study
     from jaxsim.store.results import Results
+    from jaxsim.sweep.compile import Shape
 
 EPILOG = """examples:
   jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
@@ -167,8 +168,12 @@ def _plan(options: argparse.Namespace) -> None:
     memory = memories.available() if options.memory is None else memories.parse(options.memory)
     folder = Folder(options.out) if options.out else None
     done = folder.coverage() if folder is not None and folder.place.exists("study.json") else None
-    beside, most = Local().beside, batch_of(options) or CHUNK_DATASETS
-    chunks = plan(study, done, limit=lambda shape: memories.chunk_datasets(study, shape, memory, beside, most))
+    beside, batch = Local().beside, batch_of(options)
+
+    def limit(shape: Shape) -> int:
+        return memories.chunk_datasets(study, shape, memory, beside, batch or max(CHUNK_DATASETS, beside * shape.tile))
+
+    chunks = plan(study, done, limit=limit)
     print(as_text(study, forecast(study, chunks, memory, trial=not options.no_trial), targets))
 
 

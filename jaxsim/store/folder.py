@@ -26,8 +26,8 @@ from jaxsim.store.provenance import version
 STUDY, PLAN, PROVENANCE, REACHED = "study.json", "plan.json", "provenance.json", "reached.json"
 AUDIT, LOG, CELLS, CHUNKS = "audit.parquet", "log.txt", "cells.csv", "chunks"
 ABOUT_AUDIT = b"jaxsim.audit"
-# What a run may have left that was stopped before it wrote the study.
-BEGUN = frozenset({CHUNKS, PLAN, LOG, LOCK, CELLS})
+# What a run may have left that was stopped before it wrote the study, or whose description somebody removed.
+BEGUN = frozenset({CHUNKS, PLAN, PROVENANCE, REACHED, AUDIT, LOG, LOCK, CELLS, "report"})
 # Files checked at a time: hashing releases Python's lock.
 CHECKED_TOGETHER = 4
 

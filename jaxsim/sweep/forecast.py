@@ -79,7 +79,7 @@ def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool 
     with Worker(_ours(study), Local().chosen, threads=1) as worker:
         for shape, some in shapes.items():
             ours = any(isinstance(e, Estimator) for e in study.estimators)
-            tried = _try(worker, shape, some[0]) if trial and ours else None
+            tried = _try(worker, shape, max(some, key=len)) if trial and ours else None
             found.append(_shape(study, shape, some, tried))
             spread = max(spread, tried.spread if tried else 0.0)
     return Forecast(tuple(found), spread, memory)
@@ -159,7 +159,7 @@ def replicates_needed(targets: Mapping[str, float], spread: float, conf_level: f
         rate = NOMINAL.get(name, math.nan)
         rate = conf_level if rate is None else rate
         variance = rate * (1 - rate) if name in NOMINAL else spread**2 if name == "bias" else math.nan
-        found[name] = math.ceil(variance / target**2) if math.isfinite(variance) else math.nan
+        found[name] = math.ceil(round(variance / target**2, 6)) if math.isfinite(variance) else math.nan
     return found
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from jaxsim.store.place import Place, place_of
 from jaxsim.store.provenance import Provenance
 from jaxsim.store.results import Results
 from jaxsim.sweep import memory as memories
+from jaxsim.sweep.compile import Shape
 from jaxsim.sweep.executors import Executor, Finished, Job, Local, Session
 from jaxsim.sweep.interrupt import Stop, watched
 from jaxsim.sweep.plan import CHUNK_DATASETS, Chunk, plan
@@ -35,7 +35,7 @@ def run(
     progress: bool = True,
     executor: Executor | None = None,
     memory: str | int | None = None,
-    batch: int = CHUNK_DATASETS,
+    batch: int | None = None,
 ) -> Results:
     """Run what is not yet in ``out`` and return the results.
 
@@ -47,7 +47,8 @@ def run(
         executor: where chunks are computed; this process when None.
         memory: bytes that the chunks of a process may use, such as ``"2G"``; when None a quarter of what is free here, divided
             among the processes that are started here.
-        batch: datasets of a chunk at most. The numbers do not depend on it.
+        batch: datasets of a chunk at most, 4,096 when None (more where that would leave cores or devices idle). The numbers do not
+            depend on it.
 
     Raises:
         InputError: if ``out`` holds another study or something that is not a study, cannot be written, or is being written by
@@ -80,7 +81,7 @@ class _Work:
     folder: Folder
     job: Job
     executor: Executor
-    batch: int
+    batch: int | None
     log: Log
     shown: bool
 
@@ -150,8 +151,10 @@ class _Work:
         self.log.write(f"chunk {done} of {total}: {what}, {finished.name}")
 
     def _plan(self, reached: Reached) -> tuple[Chunk, ...]:
-        def limit(shape: Any) -> int:
-            return memories.chunk_datasets(self.study, shape, self.job.memory, self.executor.beside, self.batch)
+        def limit(shape: Shape) -> int:
+            beside = self.executor.beside
+            most = self.batch or max(CHUNK_DATASETS, beside * shape.tile)
+            return memories.chunk_datasets(self.study, shape, self.job.memory, beside, most)
 
         return plan(self.study, self.folder.coverage(), limit=limit, replicates=reached.replicates)
 
