@@ -49,8 +49,8 @@ class Found(NamedTuple):
     ``status``: of the data, before any fit; ``mean`` ``[D]``, ``root`` ``[D, D]``: the best proposal so far; ``summary``;
     ``reliable``; then the diagnostics, NaN where a path has none: ``pareto_k``, ``ess`` (of the importance weights, or the smallest
     bulk ESS), ``ess_tail``, ``rhat``, ``divergences``, ``saturated``, ``e_bfmi``, ``accept``; ``log_evidence``; ``chains``:
-    whether Markov chains made the summary; ``attempts``; ``evaluations`` of the density; ``steps``, ``executed``: leapfrog steps
-    that chains needed and that lanes took.
+    whether Markov chains made the summary; ``attempts``; ``evaluations`` of the density; ``steps``, ``warm``, ``executed``:
+    leapfrog steps that chains needed, those of them in warm-up, and that lanes took; of the last attempt.
     """
 
     status: Array
@@ -71,6 +71,7 @@ class Found(NamedTuple):
     attempts: Array
     evaluations: Array
     steps: Array
+    warm: Array
     executed: Array
 
 
@@ -128,6 +129,7 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
         attempts=none,
         evaluations=fit.evaluations,
         steps=nan,
+        warm=nan,
         executed=nan,
     )
 
@@ -226,6 +228,7 @@ def chains(
         attempts=before.attempts + 1,
         evaluations=before.evaluations + needed.astype(jnp.int32),
         steps=needed,
+        warm=warm.sum(1),
         executed=run.executed * needed / jnp.maximum(jnp.where(wanted, needed, 0.0).sum(), 1.0),
     )
     return found, Explored(jnp.broadcast_to(weight, value.shape), vector, given)

@@ -160,6 +160,7 @@ def report(found: engine.Found, priors: Priors) -> Fit:
         **{name: getattr(found, name) for name in ("pareto_k", "ess", "ess_tail", "rhat", "divergences", "saturated", "e_bfmi")},
         "attempts": found.attempts,
         "leapfrog_needed": found.steps,
+        "leapfrog_warm": found.warm,
         "leapfrog_executed": found.executed,
     }
     fit = Fit(
