@@ -119,8 +119,9 @@ def sbc(
     empty = CrossProducts(jnp.zeros((n_groups, len(terms) + 1, len(terms) + 1)), jnp.ones(n_groups, jnp.int32), terms, terms)
     model = strategy.model(empty)
     parts = -(-whole_number("n_datasets", n_datasets, 1) // PART)
-    keys = jax.random.split(jax.random.key(seed, impl="threefry2x32"), parts * PART).reshape(parts, PART)
-    made = [jax.device_get(_part(model, truth_from, sizes, strategy.method, part)) for part in keys]
+    keys = jax.random.split(jax.random.key(seed, impl="threefry2x32"), parts * PART)
+    streams = jax.vmap(lambda key: jax.random.split(key, 4))(keys).reshape(parts, PART, 4)
+    made = [jax.device_get(_part(model, strategy.method, own, _drawn(model, truth_from, sizes, own))) for own in streams]
     truth, rank, mean, sd, status = (np.concatenate([part[i] for part in made])[:n_datasets] for i in range(5))
     random = strategy.random_columns(terms)
     names = [*terms, *parameters.names(model.structure, random), LIKELIHOOD]
@@ -176,12 +177,17 @@ def draw_data(key: Array, beta: Array, hyper: Hyper, model: Model, sizes: tuple)
     return CrossProducts(jnp.einsum("gni,gnj->gij", block, block), jnp.full(groups, rows, jnp.int32), terms, terms)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _part(model: Model, truth_from: Priors, sizes: tuple, kind: str, keys: Array) -> tuple[Array, ...]:
-    """Truths, ranks, posterior means and SDs ``[PART, K]`` and status of one part."""
-    streams = jax.vmap(lambda key: jax.random.split(key, 4))(keys)
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _drawn(model: Model, truth_from: Priors, sizes: tuple, streams: Array) -> tuple[Array, Hyper, CrossProducts]:
+    """Truths and data of one part."""
     beta, hyper = jax.vmap(lambda key: draw_truth(key, model, truth_from))(streams[:, 0])
-    data = jax.vmap(lambda key, b, h: draw_data(key, b, h, model, sizes))(streams[:, 1], beta, hyper)
+    return beta, hyper, jax.vmap(lambda key, b, h: draw_data(key, b, h, model, sizes))(streams[:, 1], beta, hyper)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _part(model: Model, kind: str, streams: Array, drawn: tuple[Array, Hyper, CrossProducts]) -> tuple[Array, ...]:
+    """Truths, ranks, posterior means and SDs ``[PART, K]`` and status of one part."""
+    beta, hyper, data = drawn
     method = engine.Method(model, "equal-tailed")
     found, explored = sampled(kind, method, data, streams[:, 2])
     problem = engine.lanes(data, model)[0]
@@ -196,40 +202,33 @@ def _part(model: Model, truth_from: Priors, sizes: tuple, kind: str, keys: Array
 
 def sampled(kind: str, method: engine.Method, data: CrossProducts, keys: Array) -> tuple[engine.Found, engine.Explored]:
     """Attempts for one part, keeping the draws; the engine's rules (:func:`jaxsim.estimators.bayes.estimator.explore`)."""
-    level = 0.95
-    found = engine.prepare(data, level, method)
-    steps = []
-    if kind != "nuts":
-        steps += [lambda n, now: engine.fast(n, data, keys, now, level, method)] * engine.FAST_ATTEMPTS
     if kind == "auto":
         raise InputError("sbc calibrates one path at a time: give a strategy with method='fast' or method='nuts'.")
-    if kind == "nuts":
-        steps += [lambda n, now: engine.chains(n, data, keys, jnp.ones(PART, bool), now, level, method)]
-    attempt = steps[0]
+    level, attempts = 0.95, engine.FAST_ATTEMPTS if kind == "fast" else 1
 
-    def again(number: Array, state: tuple[engine.Found, engine.Explored]) -> tuple[engine.Found, engine.Explored]:
-        now, draws = state
+    def attempt(number: Array, now: engine.Found) -> tuple[engine.Found, engine.Explored]:
+        if kind == "fast":
+            return engine.fast(number, data, keys, now, level, method)
+        return engine.chains(number, data, keys, jnp.ones(PART, bool), now, level, method)
+
+    def again(state: tuple[Array, engine.Found, engine.Explored]) -> tuple[Array, engine.Found, engine.Explored]:
+        number, now, draws = state
         new, fresh = attempt(number, now)
-        open_ = pending(now)
+        taken = pending(now) | (number == 0)
 
-        def pick(axis: int):  # type: ignore[no-untyped-def]
-            def choose(a: Array, b: Array) -> Array:
-                shape = [1] * a.ndim
-                shape[axis] = a.shape[axis]
-                return jnp.where(open_.reshape(shape), a, b)
+        def pick(axis: int, a: Array, b: Array) -> Array:
+            """``a`` for the datasets that were open, which are this axis."""
+            return jnp.where(jnp.expand_dims(taken, [i for i in range(a.ndim) if i != axis]), a, b)
 
-            return choose
+        given = engine.Conditional(*(pick(axis, *pair) for axis, *pair in zip((1, 2, 0), fresh.given, draws.given, strict=True)))
+        explored = engine.Explored(pick(0, fresh.weight, draws.weight), pick(1, fresh.vector, draws.vector), given)
+        return number + 1, jax.tree.map(partial(pick, 0), new, now), explored
 
-        kept = jax.tree.map(pick(0), new, now)
-        given = engine.Conditional(
-            pick(1)(fresh.given.mean, draws.given.mean),
-            pick(2)(fresh.given.root, draws.given.root),
-            pick(0)(fresh.given.log_likelihood, draws.given.log_likelihood),
-        )
-        return kept, engine.Explored(pick(0)(fresh.weight, draws.weight), pick(1)(fresh.vector, draws.vector), given)
-
-    first = attempt(jnp.int32(0), found)
-    return jax.lax.fori_loop(1, len(steps), again, first)
+    found = engine.prepare(data, level, method)
+    shapes = jax.eval_shape(attempt, jnp.int32(0), found)[1]
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    state = (jnp.int32(0), found, nothing)
+    return jax.lax.while_loop(lambda now: (now[0] < attempts) & pending(now[1]).any(), again, state)[1:]
 
 
 def of_truth(problem: Problem, beta: Array, hyper: Hyper, model: Model) -> Array:

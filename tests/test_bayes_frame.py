@@ -83,11 +83,17 @@ def test_the_same_seed_gives_the_same_draws_and_another_seed_others(fit, sleepst
 
 
 def test_units_change_nothing_but_the_units(fit, sleepstudy):
-    scaled = sleepstudy.assign(Reaction=sleepstudy["Reaction"] / 1000, Days=sleepstudy["Days"] * 24)
+    scaled = sleepstudy.assign(Reaction=sleepstudy["Reaction"] / 1000, Days=-24 * sleepstudy["Days"])
     other = jaxsim.bayes(FORMULA, scaled, method="fast", seed=1)
-    unit = np.array([1e-3, 1e-3 / 24])
-    for name in ("estimate", "std_error", "conf_low", "conf_high"):
-        np.testing.assert_allclose(other.table[name], fit.table[name] * unit, rtol=1e-6)
+    unit = np.array([1e-3, -1e-3 / 24])
+    limits = np.sort(fit.table[["conf_low", "conf_high"]] * unit[:, None], axis=1)
+    # As in the contract tests.
+    np.testing.assert_allclose(other.table[["conf_low", "conf_high"]], limits, rtol=1e-6)
+    np.testing.assert_allclose(other.table["estimate"], fit.table["estimate"] * unit, rtol=1e-6)
+    np.testing.assert_allclose(other.table["std_error"], fit.table["std_error"] * abs(unit), rtol=1e-6)
+    signs = np.where(fit.parameters["parameter"].str.startswith("cor"), -1.0, 1.0)
+    units = np.array([1e-3, 1e-3 / 24, 1.0, 1e-3])
+    np.testing.assert_allclose(other.parameters["mean"], fit.parameters["mean"] * signs * units, rtol=1e-6)
 
 
 def frame_of(rows):

@@ -37,11 +37,9 @@ EXAMPLES = {
         LinearMixed(random=("Intercept", "IV1"), df="kenward-roger"),
         LinearMixed(random=("Intercept",), df="residual"),
     ),
-    # Markov chains magnify rounding until two runs share nothing but their distribution: they have their own tests.
-    "HierarchicalBayes": (
-        HierarchicalBayes(random=("Intercept", "IV1"), method="fast"),
-        HierarchicalBayes(random=("Intercept",), method="fast", priors="flat", interval="hpd"),
-    ),
+    # Markov chains magnify rounding until two runs share nothing but their distribution: they have their own tests. So has a
+    # posterior with correlated effects, which takes long to compile: tests/test_bayes_frame.py changes its units.
+    "HierarchicalBayes": (HierarchicalBayes(random=("Intercept",), method="fast", priors="flat", interval="hpd"),),
 }
 STRATEGIES = [strategy for examples in EXAMPLES.values() for strategy in examples]
 BAYES = [strategy for strategy in STRATEGIES if isinstance(strategy, HierarchicalBayes)]
