@@ -2,9 +2,9 @@
 
     python experiments/sbc.py --out results/sbc
 
-writes the ranks (CSV) and two pictures: differences of the ranks' distribution functions to uniform with simultaneous 95% bands,
-and z-scores against contraction. The second row of tables is of a simulator whose SDs are half as large as the model believes: it
-must be caught.
+writes the ranks (CSV) and pictures: ``ecdf.png``, differences of the ranks' distribution functions to uniform with simultaneous 95%
+bands, and z-scores against contraction. ``right`` is the model itself; the simulator of ``wrong`` draws group SDs half as large as
+the model believes: it must be caught. The bands are for one quantity at a time: of sixteen, one is expected outside now and then.
 """
 
 import argparse
@@ -12,9 +12,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from jaxsim import HierarchicalBayes, Priors, prior, sbc
 from jaxsim.calibration import RANKED, Calibration, bands
+
+COLUMNS = 4  # of panels
 
 
 def priors(group_sd: float) -> Priors:
@@ -24,35 +27,44 @@ def priors(group_sd: float) -> Priors:
     return Priors(normal, normal, half, 1.0, prior("HalfNormal", autoscale=False, scale=1.0), centre=False)
 
 
-def draw_ecdf(found: Calibration) -> plt.Figure:
-    """One panel a quantity."""
-    at, low, high = bands(len(found.ranks), RANKED)
-    columns = 4
-    rows = -(-len(found.ranks.columns) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3 * columns, 2.3 * rows), sharex=True, sharey=True, squeeze=False)
-    for axis, name in zip(axes.flat, found.ranks, strict=False):
-        below = np.searchsorted(np.sort(found.ranks[name]), np.arange(RANKED), side="right") / len(found.ranks)
-        axis.fill_between(at, low, high, color="0.85")
-        axis.plot(at, below - at, lw=1)
-        axis.set_title(name, fontsize=9)
-    for axis in axes.flat[len(found.ranks.columns) :]:
+def panels(count: int) -> tuple[plt.Figure, list[plt.Axes]]:
+    """A figure of ``count`` panels, four in a row."""
+    rows = -(-count // COLUMNS)
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(3 * COLUMNS, 2.3 * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[count:]:
         axis.set_axis_off()
+    return figure, list(axes.flat[:count])
+
+
+def draw_ecdf(ranks: dict[str, pd.DataFrame]) -> plt.Figure:
+    """One panel a quantity, one line a simulator (all of the same number of datasets)."""
+    first = next(iter(ranks.values()))
+    at, low, high = bands(len(first), RANKED)
+    figure, axes = panels(len(first.columns))
+    for axis, name in zip(axes, first, strict=True):
+        axis.fill_between(at, low, high, color="0.85")
+        for label, found in ranks.items():
+            below = np.searchsorted(np.sort(found[name]), np.arange(RANKED), side="right") / len(found)
+            axis.plot(at, below - at, lw=1, label=label)
+        axis.set_title(name, fontsize=9)
+    axes[0].legend(fontsize=8)
     figure.supxlabel("rank / draws")
     figure.supylabel("distribution of ranks less uniform")
-    figure.tight_layout()
     return figure
 
 
 def draw_contraction(found: Calibration) -> plt.Figure:
     """z-score of every dataset against the contraction of its posterior (Betancourt 2018)."""
-    figure, axes = plt.subplots(1, len(found.z.columns), figsize=(2.6 * len(found.z.columns), 2.6), sharey=True)
+    figure, axes = panels(len(found.z.columns))
     for axis, name in zip(axes, found.z, strict=True):
         axis.scatter(found.contraction[name], found.z[name], s=2, alpha=0.4)
-        axis.set_xlim(-0.5, 1)
+        axis.axhline(0, color="0.5", lw=0.8)
         axis.set_title(name, fontsize=9)
-    axes[0].set_ylabel("(posterior mean - truth) / posterior SD")
-    figure.supxlabel("1 - posterior variance / prior variance", fontsize=9)
-    figure.tight_layout()
+    axes[0].set_xlim(-0.5, 1)
+    figure.supylabel("(posterior mean - truth) / posterior SD")
+    figure.supxlabel("1 - posterior variance / prior variance")
     return figure
 
 
@@ -68,13 +80,16 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     strategy = HierarchicalBayes(priors=priors(1.0), method=arguments.method)
     sizes = dict(n_groups=arguments.groups, n_obs=arguments.rows, n_predictors=arguments.predictors)
+    ranks = {}
     for name, simulator in (("right", None), ("wrong", priors(0.5))):
         found = sbc(strategy, arguments.datasets, **sizes, simulator=simulator)
         found.ranks.assign(status=found.status).to_csv(arguments.out / f"ranks_{name}.csv", index=False)
-        draw_ecdf(found).savefig(arguments.out / f"ecdf_{name}.png", dpi=150)
-        draw_contraction(found).savefig(arguments.out / f"contraction_{name}.png", dpi=150)
+        draw_contraction(found).savefig(arguments.out / f"contraction_{name}.png", dpi=100)
+        ranks[name] = found.ranks
         print(f"\n{name} model, {len(found.ranks)} datasets: {found.status.value_counts().to_dict()}")
         print(found.table().to_string(index=False))
+    draw_ecdf(ranks).savefig(arguments.out / "ecdf.png", dpi=100)
+    print("\npictures:", *(str(picture) for picture in sorted(arguments.out.glob("*.png"))), sep="\n  ")
 
 
 if __name__ == "__main__":
