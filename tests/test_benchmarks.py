@@ -186,3 +186,33 @@ def test_tables_show_numbers_briefly(load):
     assert table.markdown(frame).splitlines()[-1] == "| a\\|b | 0.0123 | 12,346 |  |"
     head = table.header("x.py", ["--runs", "1", "--out", "/somewhere/else", "--batch", "2"])
     assert head["command"] == "python benchmarks/x.py --runs 1 --batch 2"
+
+
+def test_posteriors_per_second_are_counted_and_judged(load):
+    """The arithmetic alone: compiling the engine and NumPyro would take minutes."""
+    benchmark = load("bayes")
+    row = benchmark.shown(np.array([300.0, 500.0]), np.array([False, True]), cpu=4.0, wall=2.0)
+    assert row == {
+        "datasets": 2,
+        "CPU s/dataset": 2.0,
+        "datasets/s": 1.0,
+        "ESS, median": 400.0,
+        "reliable": 0.5,
+        "ESS/CPU s": 200.0,
+    }
+    rate = {"fast": [3e4, 2e4], "nuts": [500.0, 400.0], "NumPyro": [100.0, 10.0], "rstanarm": [2.0]}
+    rows = [(path, sd, value) for path, values in rate.items() for sd, value in zip((1.0, 4.0), values, strict=False)]
+    said = benchmark.verdicts(pd.DataFrame(rows, columns=["path", "SD", "ESS/CPU s"]))
+    assert ["5 at SD 1, 40 at SD 4" in said[0], "300 at SD 1, 2,000 at SD 4" in said[1], "250 at SD 1 times" in said[2]] == [
+        True
+    ] * 3
+
+
+def test_the_smallest_effective_sample_is_that_of_the_slowest_parameter(load):
+    rng = np.random.default_rng(0)
+    draws = {"beta": rng.normal(size=(4, 200, 2)), "sd": rng.normal(size=(4, 200, 2)), "sigma": rng.normal(size=(4, 200))}
+    slow = np.repeat(rng.normal(size=(4, 20)), 10, axis=1)  # ten copies of each draw: a tenth of 800
+    same = np.broadcast_to(np.eye(2), (4, 200, 2, 2)).copy()
+    same[..., 1, 0] = same[..., 0, 1] = slow
+    # Geyer's estimate of 80 with a relative error of a quarter or so.
+    assert 40 < load("bayes").smallest_ess({**draws, "correlation": same}) < 160
