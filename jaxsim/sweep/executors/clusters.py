@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from jaxsim.errors import InputError
+from jaxsim.sweep.executors.jobs import COMMANDS, job_cluster
 
-# The kinds, with the command that a queueing system takes jobs by.
-CLUSTERS: dict[str, str] = {"local": "", "slurm": "sbatch", "pbs": "qsub"}
-# Options of dask-jobqueue that are lists: one is often given.
-LISTS = ("job_extra_directives", "job_script_prologue", "worker_extra_args", "job_directives_skip")
+# The kinds.
+CLUSTERS: tuple[str, ...] = ("local", *COMMANDS)
 # What is run in each worker process of this machine before anything else.
 PRELOAD = "jaxsim.sweep.executors.preload"
 
@@ -24,55 +22,21 @@ def start(kind: str, workers: int, options: Mapping[str, Any]) -> Iterator[Any]:
     Raises:
         InputError: if it cannot be started.
     """
-    make = _local if kind == "local" else _jobs
     try:
-        cluster = make(kind, workers, dict(options))
+        cluster = _local(workers, options) if kind == "local" else job_cluster(kind, workers, options)
+    except InputError:
+        raise
     except (RuntimeError, ValueError, TypeError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"the {kind} cluster did not start: {error} {_advice(kind)}") from error
+        raise InputError(f"the {kind} cluster did not start: {' '.join(str(error).split())} {_advice(kind)}") from error
     with cluster:
         yield cluster
 
 
-def _local(kind: str, workers: int, options: dict[str, Any]) -> Any:
+def _local(workers: int, options: Mapping[str, Any]) -> Any:
     from distributed import LocalCluster  # noqa: PLC0415 - an extra
 
     settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, "preload": [PRELOAD], **options}
     return LocalCluster(n_workers=workers, **settings)
-
-
-def _jobs(kind: str, workers: int, options: dict[str, Any]) -> Any:
-    """Jobs; a process for every core of a job, since a process computes one chunk at a time."""
-    make, configured = import_jobqueue(kind), _configured(kind)
-    if shutil.which(CLUSTERS[kind]) is None:
-        raise InputError(
-            f"a {kind} cluster needs {CLUSTERS[kind]}, and there is no such command here; run it where jobs are submitted."
-        )
-    for name in LISTS:
-        if isinstance(options.get(name), str):
-            options[name] = [options[name]]
-    cores = options.get("cores") or configured.get("cores")
-    if cores is not None and configured.get("processes") is None:
-        options.setdefault("processes", cores)
-    cluster = make(**options)
-    try:
-        cluster.scale(jobs=workers)
-
-        async def submitted() -> None:
-            await cluster
-
-        cluster.sync(submitted)  # raises what the queueing system said, which scale() only logs
-    except BaseException:
-        cluster.close()
-        raise
-    return cluster
-
-
-def keep_jobs(cluster: Any, jobs: int) -> None:
-    """Ask again for so many jobs: those that ended are replaced."""
-    if jobs:
-        cluster.scale(jobs=jobs)
 
 
 def _advice(kind: str) -> str:
@@ -84,12 +48,6 @@ def _advice(kind: str) -> str:
     return f"Give its settings as --cluster-option NAME=VALUE (cores, memory, walltime, queue, ...) or in Dask's jobqueue.{kind}."
 
 
-def _configured(kind: str) -> dict[str, Any]:
-    import dask  # noqa: PLC0415 - an extra
-
-    return dask.config.get(f"jobqueue.{kind}", {})
-
-
 def import_distributed() -> Any:
     """The package; raises :class:`InputError` that names the extra."""
     try:
@@ -97,12 +55,3 @@ def import_distributed() -> Any:
     except ImportError as error:
         raise InputError("--executor dask needs Dask: pip install 'jaxsim-studies[dask]'.") from error
     return distributed
-
-
-def import_jobqueue(kind: str) -> Any:
-    """The class of clusters of a queueing system; raises :class:`InputError` that names the extra."""
-    try:
-        import dask_jobqueue  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise InputError(f"a {kind} cluster needs dask-jobqueue: pip install 'jaxsim-studies[dask]'.") from error
-    return {"slurm": dask_jobqueue.SLURMCluster, "pbs": dask_jobqueue.PBSCluster}[kind]

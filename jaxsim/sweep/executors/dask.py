@@ -19,7 +19,8 @@ from typing import Any
 from jaxsim.errors import InputError, choose
 from jaxsim.store.folder import CHUNKS
 from jaxsim.sweep.executors.base import Executor, Finished, Job, Session
-from jaxsim.sweep.executors.clusters import CLUSTERS, import_distributed, keep_jobs, start
+from jaxsim.sweep.executors.clusters import CLUSTERS, import_distributed, start
+from jaxsim.sweep.executors.jobs import COMMANDS, Jobs
 from jaxsim.sweep.executors.task import Task, compute
 from jaxsim.sweep.plan import Chunk
 from jaxsim.sweep.worker import Listener, Step
@@ -94,8 +95,8 @@ class Dask(Executor):
                     "and give the address that it prints, or leave --scheduler out to have a cluster started."
                 ) from error
             stack.enter_context(client)
-            jobs = self.workers if self.scheduler is None and self.cluster in ("slurm", "pbs") else 0
-            yield _DaskSession(job, client, lambda: keep_jobs(cluster, jobs))
+            queued = self.scheduler is None and self.cluster in COMMANDS
+            yield _DaskSession(job, client, Jobs(cluster, self.workers if queued else 0))
 
 
 @dataclass
@@ -105,14 +106,14 @@ class _DaskSession(Session):
     Attributes:
         job: what is computed.
         client: of the scheduler.
-        keep: asks the queueing system for jobs in place of those that ended.
+        jobs: of a queueing system, if the run submitted any.
         crew: addresses of the workers, when last looked.
         token: tells this session's tasks from those of other runs at the same scheduler.
     """
 
     job: Job
     client: Any
-    keep: Callable[[], None]
+    jobs: Jobs
     crew: frozenset[str] | None = None
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -156,9 +157,11 @@ class _DaskSession(Session):
         gone = (self.crew or frozenset()) - now
         if gone:
             names = ", ".join(sorted(gone))
-            line = f"{len(gone)} workers are gone ({names}), {len(now)} are there; what was not finished is computed again"
+            line = f"workers gone: {names}; still there: {len(now)}. What those had not finished is computed again."
             listen(Step(0, 0, f"{len(now)} workers", line))
-            self.keep()
+        line = self.jobs.keep()
+        if line:
+            listen(Step(0, 0, f"{len(now)} workers", line))
         self.crew = now
 
     def _stored(self, future: Any, chunk: Chunk) -> Finished:
