@@ -6,6 +6,7 @@ dies takes nothing with it: Dask gives its chunks to others, and a chunk that wa
 
 from __future__ import annotations
 
+import pickle
 import queue
 import re
 import uuid
@@ -21,7 +22,7 @@ from jaxsim.store.folder import CHUNKS
 from jaxsim.sweep.executors.base import Executor, Finished, Job, Session
 from jaxsim.sweep.executors.clusters import CLUSTERS, import_distributed, start
 from jaxsim.sweep.executors.jobs import COMMANDS, Jobs
-from jaxsim.sweep.executors.task import Task, compute
+from jaxsim.sweep.executors.task import Call, Task
 from jaxsim.sweep.plan import Chunk
 from jaxsim.sweep.worker import Listener, Step
 
@@ -144,7 +145,7 @@ class _DaskSession(Session):
 
     def _hand_out(self, task: Task, chunk: Chunk) -> tuple[Any, Chunk]:
         key = f"jaxsim-{chunk.identity(self.job.study)}-{self.token}"
-        return self.client.submit(compute, task, chunk, key=key), chunk
+        return self.client.submit(pickle.loads, pickle.dumps(Call(task, chunk)), key=key), chunk
 
     def _look(self, listen: Listener) -> None:
         """See which workers there are; say so if some are gone, or none has come yet."""

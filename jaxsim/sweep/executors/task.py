@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jaxsim.design import Study
 from jaxsim.errors import InputError
@@ -85,6 +87,21 @@ def compute(task: Task, chunk: Chunk) -> tuple[str, int, dict[str, float], dict[
         computed = desk.worker.compute(chunk, lambda step: None)
         found = write(Job(desk.study, task.place, task.memory), folder, desk.worker, computed)
     return found.name, found.failures, found.seconds, found.versions
+
+
+@dataclass(frozen=True)
+class Call:
+    """:func:`compute` of a task and a chunk, done where this is unpickled.
+
+    A worker process unpickles what it is sent when it reads it, and ends if it cannot. Bytes it can: a process without jaxsim then
+    fails at its task, and says why.
+    """
+
+    task: Task
+    chunk: Chunk
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Task, Chunk]]:
+        return compute, (self.task, self.chunk)
 
 
 def _desk(task: Task) -> _Desk:
