@@ -11,7 +11,7 @@ import fsspec
 import pandas as pd
 import psutil
 import pytest
-from dask_processes import PATIENCE, beside, environment, process, scheduler, state, until, workers
+from subprocesses import PATIENCE, beside, environment, process, scheduler, state, until, workers
 
 import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, Local, PooledOLS, Study, TwoStage

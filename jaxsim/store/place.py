@@ -182,30 +182,31 @@ class RemotePlace(Place):
         return self._url
 
     def read(self, name: str) -> bytes:
-        return self.fs.cat_file(self._at(name))
+        with self._asked(name):
+            return self.fs.cat_file(self._at(name))
 
     def write(self, name: str, content: bytes) -> None:
-        try:
+        with self._asked(name):
             self.fs.makedirs(self._at(name).rsplit("/", 1)[0], exist_ok=True)
             self.fs.pipe_file(self._at(name), content)
-        except OSError as error:
-            raise unwritable(f"{self._url}/{name}", error) from error
 
     def names(self, folder: str = "") -> list[str]:
         self.fs.invalidate_cache()
         try:
-            found = self.fs.ls(self._at(folder), detail=True)
+            with self._asked(folder):
+                found = self.fs.ls(self._at(folder), detail=True)
         except FileNotFoundError:
             return []
         return sorted(entry["name"].rsplit("/", 1)[1] for entry in found if entry["type"] == "file")
 
     def remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._asked(name):
             self.fs.rm_file(self._at(name))
 
     def exists(self, name: str) -> bool:
         self.fs.invalidate_cache()
-        return bool(self.fs.exists(self._at(name)))
+        with self._asked(name):
+            return bool(self.fs.exists(self._at(name)))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -214,6 +215,19 @@ class RemotePlace(Place):
     def check_new(self, known: frozenset[str]) -> None:
         if any(name not in known for name in self.names()):
             raise InputError(f"{self._url} holds files and no jaxsim results; give an empty or a new address as --out.")
+
+    @contextlib.contextmanager
+    def _asked(self, name: str) -> Iterator[None]:
+        """Errors for a person: each file system has kinds of its own (no credentials, no server, no such bucket)."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise StorageError(
+                f"{self._url}/{name} cannot be reached: {error} (check the address, the credentials and the settings of fsspec, such as "
+                "FSSPEC_S3_ENDPOINT_URL). What was finished is kept, and the same command goes on."
+            ) from error
 
     def _at(self, name: str) -> str:
         return f"{self.root}/{name}".rstrip("/")

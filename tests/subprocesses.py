@@ -1,4 +1,4 @@
-"""Dask schedulers and workers as processes of their own on this machine, as a user would start them, and what is asked of them."""
+"""Servers as processes of their own on this machine, as a user would start them: Dask schedulers and workers, and one like S3."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -57,6 +58,22 @@ def process(arguments: list[str], cwd: Path, **changes: str):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(started.pid, signal.SIGKILL)
         started.wait()
+
+
+@contextlib.contextmanager
+def s3_server(cwd: Path):
+    """A server that answers like S3: its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with process(["-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], cwd):
+        until("S3", lambda: _answers(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.contextmanager
