@@ -225,8 +225,8 @@ class RemotePlace(Place):
             raise
         except Exception as error:
             raise StorageError(
-                f"{self._url}/{name} cannot be reached: {error} (check the address, the credentials and the settings of fsspec, such as "
-                "FSSPEC_S3_ENDPOINT_URL). What was finished is kept, and the same command goes on."
+                f"{self._url}/{name} cannot be reached: {error} (check the address, the credentials and the settings of fsspec, "
+                "such as FSSPEC_S3_ENDPOINT_URL). What was finished is kept, and the same command goes on."
             ) from error
 
     def _at(self, name: str) -> str:
