@@ -157,7 +157,7 @@ def test_a_server_that_cannot_be_used(monkeypatch, settings, message):
 
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(InputError, match=r"s3://studies/x: .*pip install 'jaxsim-studies\[s3\]'"):
         STUDY.run("s3://studies/x", progress=False)
     with pytest.raises(InputError, match=r"ftpx://x/y: .*an address that fsspec can open"):

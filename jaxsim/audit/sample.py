@@ -41,7 +41,7 @@ def draw(results: Results, per_cell: int, seed: int) -> list[Finished]:
     """
     mixed = [strategy for strategy in results.study.estimators if isinstance(strategy, LinearMixed)]
     if not mixed:
-        raise InputError(f"{results.out}: no strategy of this study is a LinearMixed, and lme4 fits nothing else.")
+        raise InputError(f"{results.folder.place.url}: no strategy of this study is a LinearMixed, and lme4 fits nothing else.")
     chosen = []
     for place, strategy in enumerate(mixed):
         fits = results.fits[results.fits["model"].astype(str) == strategy.name]

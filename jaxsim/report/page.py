@@ -109,7 +109,7 @@ def content(numbers: Numbers) -> dict[str, Any]:
     """What the template shows besides pictures."""
     results = numbers.results
     return {
-        "name": results.out.resolve().name,
+        "name": results.folder.place.name,
         "study": results.study,
         "policy": numbers.policy,
         "progress": results.progress,

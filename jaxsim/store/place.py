@@ -52,6 +52,11 @@ class Place(abc.ABC):
     def url(self) -> str:
         """The place as a user would write it."""
 
+    @property
+    def name(self) -> str:
+        """The last part of it."""
+        return self.url.rsplit("/", 1)[-1]
+
     @abc.abstractmethod
     def read(self, name: str) -> bytes:
         """A file's content; raises FileNotFoundError."""
@@ -90,6 +95,10 @@ class LocalPlace(Place):
     @property
     def url(self) -> str:
         return str(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
@@ -186,7 +195,7 @@ class RemotePlace(Place):
             return self.fs.cat_file(self._at(name))
 
     def write(self, name: str, content: bytes) -> None:
-        with self._asked(name):
+        with self._asked(name, read=False):
             self.fs.makedirs(self._at(name).rsplit("/", 1)[0], exist_ok=True)
             self.fs.pipe_file(self._at(name), content)
 
@@ -217,13 +226,13 @@ class RemotePlace(Place):
             raise InputError(f"{self._url} holds files and no jaxsim results; give an empty or a new address as --out.")
 
     @contextlib.contextmanager
-    def _asked(self, name: str) -> Iterator[None]:
-        """Errors for a person: each file system has kinds of its own (no credentials, no server, no such bucket)."""
+    def _asked(self, name: str, read: bool = True) -> Iterator[None]:
+        """Errors for a person: each file system has its own (no credentials, no server). What is read may be missing."""
         try:
             yield
-        except FileNotFoundError:
-            raise
         except Exception as error:
+            if read and isinstance(error, FileNotFoundError):
+                raise
             raise StorageError(
                 f"{self._url}/{name} cannot be reached: {error} (check the address, the credentials and the settings of fsspec, "
                 "such as FSSPEC_S3_ENDPOINT_URL). What was finished is kept, and the same command goes on."
