@@ -1,5 +1,6 @@
 """Executors: the same numbers to the last bit wherever chunks are computed, and whatever happens to those who compute them."""
 
+import argparse
 import dataclasses
 import os
 import signal
@@ -17,6 +18,7 @@ import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, Local, PooledOLS, Study, TwoStage
 from jaxsim.store.folder import Folder
 from jaxsim.sweep import memory as memories
+from jaxsim.sweep import options
 from jaxsim.sweep.executors import clusters, dask, jobs, task
 from jaxsim.sweep.plan import plan
 
@@ -323,25 +325,51 @@ def test_a_job_that_ends_gets_a_successor(tmp_path, monkeypatch, queue, long):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("given", "message"),
     [
         ({**JOB, "queue": "nowhere"}, "the slurm cluster did not start: .*invalid partition.*--cluster-option"),
         ({}, "how much cores and memory.*--cluster-option"),
         ({**JOB, "colour": "red"}, "colour.*--cluster-option"),
     ],
 )
-def test_jobs_that_are_refused(tmp_path, queue, options, message):
+def test_jobs_that_are_refused(tmp_path, queue, given, message):
     with pytest.raises(InputError, match=message):
-        STUDY.run(tmp_path / "r", progress=False, executor=Dask(cluster="slurm", options=options))
+        STUDY.run(tmp_path / "r", progress=False, executor=Dask(cluster="slurm", options=given))
 
 
 def test_a_process_for_each_core_of_a_job(queue):
-    options = {**JOB, "cores": 3, "job_extra_directives": "--gres=gpu:1"}
-    with clusters.start("slurm", 1, options) as cluster:
+    with clusters.start("slurm", 1, {**JOB, "cores": 3, "job_extra_directives": "--gres=gpu:1"}) as cluster:
         script = cluster.job_script()
     assert "--nworkers 3" in script
     assert "--nthreads 1" in script
     assert "#SBATCH --gres=gpu:1\n" in script
+
+
+TEXTS = ("cores=4", "walltime=08:00:00", "job_extra_directives=--gres=gpu:1", "job_extra_directives=--nice")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--scheduler", "tcp://a:1"], Dask("tcp://a:1")),
+        (["--workers", "3"], Dask(workers=3)),
+        (
+            ["--cluster", "slurm", *(f"--cluster-option={text}" for text in TEXTS)],
+            Dask(None, "slurm", 2, {"cores": 4, "walltime": "08:00:00", "job_extra_directives": ["--gres=gpu:1", "--nice"]}),
+        ),
+        (["--scheduler", "tcp://a:1", "--workers", "3"], "--workers is about a cluster to start, and --scheduler names one"),
+        (["--scheduler", "a"], "is no address of a Dask scheduler"),
+    ],
+)
+def test_options(given, expected):
+    parser = argparse.ArgumentParser()
+    options.add_run_options(parser)
+    chosen = parser.parse_args(["--executor", "dask", *given])
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=expected):
+            options.executor(chosen)
+    else:
+        assert options.executor(chosen) == expected
 
 
 def test_a_queue_that_is_not_here(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxsim.errors import InputError
@@ -43,12 +44,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--scheduler", metavar="tcp://HOST:PORT", help="of a Dask cluster that is running")
     how.add_argument("--cluster", choices=("local", "slurm", "pbs"), help="what to start for --executor dask (default: local)")
-    how.add_argument("--workers", type=int, help=f"worker processes or jobs to start (default: {WORKERS})")
+    how.add_argument("--workers", type=int, help=f"worker processes, or jobs, to start (default: {WORKERS})")
     how.add_argument(
         "--cluster-option",
         action="append",
         metavar="NAME=VALUE",
-        help="for the jobs, such as queue=long; may be given several times",
+        help="for the jobs, such as queue=long or cores=8; may be given several times (see docs/cluster.md)",
     )
 
 
@@ -98,8 +99,11 @@ def executor(options: argparse.Namespace) -> Executor:
         return Local(options.devices, options.threads)
     if options.devices is not None or options.threads is not None:
         raise InputError("--devices and --threads are about this process; a Dask worker uses its own device and one thread.")
-    pairs = dict(_pair(text) for text in options.cluster_option or ())
-    return Dask(options.scheduler, options.cluster or "local", options.workers or WORKERS, pairs)
+    if options.scheduler is not None and len(cluster) > 1:
+        raise InputError(
+            f"--{cluster[1].replace('_', '-')} is about a cluster to start, and --scheduler names one that runs; leave one out."
+        )
+    return Dask(options.scheduler, options.cluster or "local", options.workers or WORKERS, _pairs(options.cluster_option or ()))
 
 
 def ask_for_devices(count: int) -> None:
@@ -107,6 +111,14 @@ def ask_for_devices(count: int) -> None:
     flag = "--xla_force_host_platform_device_count"
     if flag not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}={count}".strip()
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, Any]:
+    """What was given; an option that was given several times is a list."""
+    found: dict[str, list[Any]] = {}
+    for name, value in map(_pair, texts):
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _pair(text: str) -> tuple[str, Any]:

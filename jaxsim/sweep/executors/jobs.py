@@ -39,6 +39,8 @@ def job_cluster(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
     cores = settings.get("cores", configured.get("cores"))
     if cores is not None and configured.get("processes") is None:
         settings.setdefault("processes", cores)
+    if not configured.get("scheduler-options"):  # a page about the cluster at a port of its own: 8787 may be somebody else's
+        settings.setdefault("scheduler_options", {"dashboard_address": ":0"})
     cluster = make(**settings)
     try:
         submit(cluster, workers)
