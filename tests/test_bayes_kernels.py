@@ -35,7 +35,7 @@ def test_diagnostics_are_those_of_arviz(autocorrelated):
         tail = array_stats.ess(chains, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
         # The 5% quantile of 1,200 draws lies between two of them, and the two sides interpolate differently: one draw more or less.
         np.testing.assert_allclose(ours.ess_tail[k], tail, rtol=0.02)
-    bfmi = [array_stats.bfmi(chain) for chain in autocorrelated[..., 2]]
+    bfmi = array_stats.bfmi(autocorrelated[..., 2], chain_axis=0, draw_axis=1)
     np.testing.assert_allclose(diagnostics.e_bfmi(autocorrelated[..., 2]), np.min(bfmi), rtol=1e-12)
 
 

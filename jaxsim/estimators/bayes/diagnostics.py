@@ -69,15 +69,15 @@ def effective(draws: Array) -> Array:
     total = within * (n - 1) / n + jnp.var(draws.mean(1), axis=0, ddof=1) * (chains > 1)
     rho = 1 - (within - gamma * n / (n - 1) * (n - 1) / n) / total
     rho = rho.at[0].set(1.0)
-    sums = rho[0::2] + rho[1::2]  # pairs of lags, positive for a reversible chain
+    pairs = (n - 1) // 2  # as ArviZ and Stan: the last lags have hardly any products
+    sums = (rho[0::2] + rho[1::2])[:pairs]  # of two lags, positive for a reversible chain
     positive = jnp.cumprod(sums > 0, axis=0)
     monotone = jax.lax.cummin(jnp.where(positive, sums, jnp.inf), axis=0)
-    kept = jnp.where(positive, monotone, 0.0)
-    # ArviZ and Stan add the first lag after the cut, if it is positive: it stands for what is left out.
-    first_out = jnp.argmin(positive, axis=0)
+    # ArviZ and Stan add the first lag after the cut, if it is positive, for what is left out; without a cut the last pair is cut.
+    first_out = jnp.where(positive.all(0), pairs - 1, jnp.argmin(positive, axis=0))
+    kept = jnp.where(jnp.arange(pairs)[:, None] < first_out, monotone, 0.0)
     even = jnp.take_along_axis(rho[0::2], first_out[None], axis=0)[0]
-    rest = jnp.where(positive.all(0), 0.0, jnp.maximum(even, 0.0))
-    time = -1 + 2 * kept.sum(0) + rest
+    time = -1 + 2 * kept.sum(0) + jnp.maximum(even, 0.0)
     time = jnp.maximum(time, 1 / jnp.log10(chains * n))
     return jnp.where(total > 0, chains * n / time, jnp.nan)
 
