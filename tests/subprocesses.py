@@ -111,6 +111,7 @@ def state() -> dict:
         "cache": jax.config.jax_compilation_cache_dir,
         "own cache": str(cache.folder()),
         "studies": list(_DESKS),
+        "threads": [desk.worker.threads for desk in _DESKS.values()],
         "programs": sum(isinstance(thing, Programs) for thing in gc.get_objects()),
         "tile threads": sum(name.startswith("tile") for name in names),
         "cwd": os.getcwd(),

@@ -111,7 +111,7 @@ def test_what_workers_are_set_to_and_keep(tmp_path, three, client):
             assert found["float64"]
             assert found["cache"] == found["own cache"]
             if found["studies"]:
-                assert (found["programs"], found["tile threads"]) == (1, 1)
+                assert (found["threads"], found["programs"], found["tile threads"]) == ([1], 1, 1)
         assert [study.to_json()] in [found["studies"] for found in client.run(state).values()]
 
 
