@@ -293,11 +293,12 @@ echo "Submitted batch job $!"
 
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
-    """A queueing system that starts every job at once: commands with Slurm's names."""
+    """A queueing system that starts every job at once: commands with the names of Slurm's and of PBS's."""
     commands = tmp_path / "bin"
     commands.mkdir()
-    (commands / "sbatch").write_text(SBATCH)
-    (commands / "scancel").write_text('#!/bin/sh\nkill -- -"$1"\n')
+    for submit, cancel in (("sbatch", "scancel"), ("qsub", "qdel")):
+        (commands / submit).write_text(SBATCH)
+        (commands / cancel).write_text('#!/bin/sh\nkill -- -"$1"\n')
     for command in commands.iterdir():
         command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
@@ -337,12 +338,17 @@ def test_jobs_that_are_refused(tmp_path, queue, given, message):
         STUDY.run(tmp_path / "r", progress=False, executor=Dask(cluster="slurm", options=given))
 
 
-def test_a_process_for_each_core_of_a_job(queue):
-    with clusters.start("slurm", 1, {**JOB, "cores": 3, "job_extra_directives": "--gres=gpu:1"}) as cluster:
+@pytest.mark.parametrize(
+    ("kind", "asked"),
+    [("slurm", "#SBATCH --cpus-per-task=3\n#SBATCH --mem=954M\n"), ("pbs", "#PBS -l select=1:ncpus=3:mem=954MB\n")],
+)
+def test_a_process_for_each_core_of_a_job(queue, kind, asked):
+    with clusters.start(kind, 1, {**JOB, "cores": 3, "job_extra_directives": "--gres=gpu:1"}) as cluster:
         script = cluster.job_script()
     assert "--nworkers 3" in script
     assert "--nthreads 1" in script
-    assert "#SBATCH --gres=gpu:1\n" in script
+    assert asked in script
+    assert " --gres=gpu:1\n" in script
 
 
 TEXTS = ("cores=4", "walltime=08:00:00", "job_extra_directives=--gres=gpu:1", "job_extra_directives=--nice")

@@ -20,7 +20,8 @@ cd "$PBS_O_WORKDIR"
 workers=(
     --workers 10                     # CHANGE: jobs
     --cluster-option cores=8         # CHANGE: of each job; every core computes a chunk of its own
-    --cluster-option memory=16GB     # CHANGE: of each job; 1 GB a core is little, 2 GB is enough for most studies
+    --cluster-option memory=16GB     # CHANGE: of each job; a core's worker takes 0.5 GB, and its chunks what --memory says
+    --memory 1G
     --cluster-option walltime=04:00:00
     --cluster-option queue=main      # CHANGE: the queue of the workers
     # --cluster-option account=mine
