@@ -30,7 +30,7 @@ from jaxsim.processes import GaussianMultilevel
 from jaxsim.store.place import LocalPlace
 from jaxsim.store.results import Results
 from jaxsim.sweep.executors import Dask, Finished, Job, Local, Session
-from jaxsim.sweep.executors.dask import Task, compute
+from jaxsim.sweep.executors.task import Task, compute
 from jaxsim.sweep.plan import Chunk, plan
 from jaxsim.sweep.worker import Listener
 
@@ -140,7 +140,7 @@ def with_dask(run: Run, folder: Path) -> dict[str, Any]:
         started = client.run(_started)
         study, begin = run.study, _now()
         place = LocalPlace(str(folder / "warm"))
-        client.run(compute, Task(study.to_json(), place.url, MEMORY), plan(study, limit=run.batch)[0])
+        client.run(compute, Task(study.to_json(), place, MEMORY), plan(study, limit=run.batch)[0])
         compiling, spent, own = _since(begin)[0], client.run(time.process_time), _now()
         executor = Dask(cluster=cluster, workers=run.workers)
         study.run(folder / "results", progress=False, executor=executor, batch=run.batch, memory=MEMORY)

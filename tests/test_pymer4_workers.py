@@ -161,7 +161,7 @@ with Pool(1) as pool:
         time.sleep(0.5)
         for parent, how in zip(parents, (signal.SIGINT, signal.SIGKILL), strict=True):
             parent.send_signal(how)
-            parent.communicate(timeout=30)
+            parent.communicate(timeout=120)
         deadline = time.monotonic() + 20
         while any(map(Path.exists, workers)) and time.monotonic() < deadline:
             time.sleep(0.1)

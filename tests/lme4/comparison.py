@@ -97,7 +97,7 @@ def bridge(name: str, df: str = "satterthwaite") -> Ours:
 def engine(df: str = "satterthwaite") -> dict[str, Ours]:
     """``LinearMixed`` on the cross-products of all :data:`ENGINE` conditions, in one batch."""
     strategy = LinearMixed(random=("Intercept", "IV1"), df=df)
-    data = [cross_products(rows_of(CONDITIONS[name]), padded_groups(9)) for name in ENGINE]
+    data = [cross_products(rows_of(CONDITIONS[name]), padded_groups(20)) for name in ENGINE]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *data)
     fits = jax.device_get(strategy.fit_batch(stacked))
     modes = np.asarray(jax.jit(jax.vmap(strategy.random_effects))(stacked, fits.theta)[0])
