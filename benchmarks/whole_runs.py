@@ -27,6 +27,7 @@ from throughput import STRATEGIES
 
 from jaxsim.design import Grid, Study
 from jaxsim.processes import GaussianMultilevel
+from jaxsim.store.folder import Folder
 from jaxsim.store.place import LocalPlace
 from jaxsim.store.results import Results
 from jaxsim.sweep.executors import Dask, Finished, Job, Local, Session
@@ -139,7 +140,8 @@ def with_dask(run: Run, folder: Path) -> dict[str, Any]:
         client.wait_for_workers(run.workers)
         started = client.run(_started)
         study, begin = run.study, _now()
-        place = LocalPlace(str(folder / "warm"))
+        place = LocalPlace(folder / "warm")
+        Folder(place).claim(study)
         client.run(compute, Task(study.to_json(), place, MEMORY), plan(study, limit=run.batch)[0])
         compiling, spent, own = _since(begin)[0], client.run(time.process_time), _now()
         executor = Dask(cluster=cluster, workers=run.workers)
