@@ -1,6 +1,7 @@
 """Executors: the same numbers to the last bit wherever chunks are computed, and whatever happens to those who compute them."""
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import signal
@@ -129,8 +130,16 @@ def kill_a_worker(client, folder):
     """SIGKILL to a worker that has been given chunks and cannot finish them: it is stopped first."""
     until("chunks", lambda: len(Folder(folder)._names()) > 3)
     address, pid = next(iter(client.run(os.getpid).items()))
-    os.kill(pid, signal.SIGSTOP)
-    until("work for it", lambda: client.processing([address])[address])
+
+    def is_stopped_with_work():
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.2)  # what it said before has arrived
+        if client.processing([address])[address]:
+            return True
+        os.kill(pid, signal.SIGCONT)
+        return False
+
+    until("work for it", is_stopped_with_work)
     os.kill(pid, signal.SIGKILL)
 
 
@@ -194,6 +203,27 @@ def test_a_chunk_that_ends_its_workers_and_a_scheduler_that_goes(tmp_path, long)
         with beside(end), pytest.raises(InputError, match=r"the Dask scheduler is gone\. What was finished is kept"):
             LONG.run(results, progress=False, executor=Dask(address), batch=SMALL)
     assert same(LONG.run(results, progress=False), long)
+
+
+def test_an_answer_that_dies_with_its_worker(tmp_path, monkeypatch, expected):
+    """The chunk is done, and its worker killed before it could say so; there is no other until later."""
+    monkeypatch.setattr(dask, "ANSWER", 5)
+    stored, answers = dask._DaskSession._stored, []
+    with scheduler(tmp_path / "scheduler") as (_, address), contextlib.ExitStack() as stack:
+        first = stack.enter_context(workers(address, 1, tmp_path / "first", "--no-nanny"))
+
+        def ask(self, future, chunk):
+            if not answers:
+                first.kill()
+                until("nobody there", lambda: not self.client.nthreads())
+            answers.append(stored(self, future, chunk))
+            if len(answers) == 1:
+                stack.enter_context(workers(address, 1, tmp_path / "second", "--no-nanny"))
+            return answers[-1]
+
+        monkeypatch.setattr(dask._DaskSession, "_stored", ask)
+        assert same(STUDY.run(tmp_path / "r", progress=False, executor=Dask(address)), expected)
+    assert answers[0] is None
 
 
 def log(folder):

@@ -28,7 +28,7 @@ from jaxsim.sweep.worker import Listener, Step
 
 # Chunks handed out for each worker: one in the making, one so that it never waits.
 AHEAD = 2
-# Seconds for a scheduler to answer: one that runs does so in milliseconds, over a busy network in one or two.
+# Seconds for a scheduler or a worker to answer: one that runs does so in milliseconds, over a busy network in one or two.
 ANSWER = 10
 # Seconds between looks at the crew when no chunk is finished: what a person waits for an answer to Ctrl-C.
 LOOK = 1.0
@@ -137,6 +137,10 @@ class _DaskSession(Session):
                     continue
                 finished = self._stored(future, chunk)
                 self._look(listen)
+                if finished is None:
+                    given[future.key] = future, chunk
+                    done.put(future)
+                    continue
                 listen(Step(chunk.fits(self.job.study), finished.failures, f"{len(self.crew or ())} workers"))
                 yield finished
         finally:
@@ -165,12 +169,19 @@ class _DaskSession(Session):
             listen(Step(0, 0, f"{len(now)} workers", line))
         self.crew = now
 
-    def _stored(self, future: Any, chunk: Chunk) -> Finished:
-        """What a worker says of a chunk; its file must be in the store as this process sees it."""
+    def _stored(self, future: Any, chunk: Chunk) -> Finished | None:
+        """What a worker says of a chunk; its file must be in the store as this process sees it.
+
+        None if the worker is gone with its answer: Dask has the chunk computed again, as soon as there is a worker.
+        """
         from distributed import KilledWorker  # noqa: PLC0415 - an extra
 
         try:
-            finished = future.result()
+            finished = future.result(ANSWER)
+        except TimeoutError:
+            if future.status == "error":  # not of waiting, but of the work
+                raise
+            return None
         except KilledWorker as error:
             cell, first, _ = chunk.spans[0]
             raise InputError(
