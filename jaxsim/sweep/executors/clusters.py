@@ -35,7 +35,7 @@ def start(kind: str, workers: int, options: Mapping[str, Any]) -> Iterator[Any]:
 def _local(workers: int, options: Mapping[str, Any]) -> Any:
     from distributed import LocalCluster  # noqa: PLC0415 - an extra
 
-    settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": None, "preload": [PRELOAD], **options}
+    settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "preload": [PRELOAD], **options}
     return LocalCluster(n_workers=workers, **settings)
 
 
