@@ -15,7 +15,6 @@ from jaxsim.sweep.options import add_run_options, add_study_options, batch_of, c
 if TYPE_CHECKING:
     from jaxsim.design import Study
     from jaxsim.store.results import Results
-    from jaxsim.sweep.compile import Shape
 
 EPILOG = """examples:
   jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
@@ -160,7 +159,7 @@ def _plan(options: argparse.Namespace) -> None:
     from jaxsim.sweep import memory as memories  # noqa: PLC0415 - as above
     from jaxsim.sweep.executors import Local  # noqa: PLC0415 - as above
     from jaxsim.sweep.forecast import as_text, forecast  # noqa: PLC0415 - as above
-    from jaxsim.sweep.plan import CHUNK_DATASETS, plan  # noqa: PLC0415 - as above
+    from jaxsim.sweep.plan import plan  # noqa: PLC0415 - as above
     from jaxsim.until import Until  # noqa: PLC0415 - as above
 
     study = changed(_load_study(options.script), options)
@@ -169,11 +168,7 @@ def _plan(options: argparse.Namespace) -> None:
     folder = Folder(options.out) if options.out else None
     done = folder.coverage() if folder is not None and folder.place.exists("study.json") else None
     beside, batch = Local().beside, batch_of(options)
-
-    def limit(shape: Shape) -> int:
-        return memories.chunk_datasets(study, shape, memory, beside, batch or max(CHUNK_DATASETS, beside * shape.tile))
-
-    chunks = plan(study, done, limit=limit)
+    chunks = plan(study, done, limit=lambda shape: memories.chunk_datasets(study, shape, memory, beside, batch))
     print(as_text(study, forecast(study, chunks, memory, trial=not options.no_trial), targets))
 
 

@@ -120,8 +120,8 @@ def describe(name: str, content: bytes) -> About:
         raise damaged(name, error) from error
 
 
-def unpack(name: str, content: bytes, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-    """The rows of a file, or some of its columns and rows; columns it lacks are left out.
+def unpack(name: str, content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a file, or some of its columns; those that it lacks are left out.
 
     Raises:
         StorageError: if it is damaged.
@@ -132,7 +132,7 @@ def unpack(name: str, content: bytes, columns: Sequence[str] | None = None, filt
         if columns is not None:
             there = set(pq.read_schema(pa.BufferReader(content)).names)
             wanted = [column for column in columns if column in there]
-        return pq.read_table(source, columns=wanted, filters=filters, page_checksum_verification=True)
+        return pq.read_table(source, columns=wanted, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise damaged(name, error) from error
 

@@ -26,10 +26,10 @@ def refuse_other(url: str, held: Study, wanted: Study) -> None:
 
 def _lost(held: Study, wanted: Study) -> Iterator[str]:
     """Ways in which a study is not a superset of another, as ``what: one there, other here``."""
-    for name in ("seed", "conf_level", "dtype"):
-        one, other = getattr(held, name), getattr(wanted, name)
-        if one != other:
-            yield f"{name}: {one} there, {other} here"
+    for name, here in wanted.settings.items():
+        there = held.settings[name]
+        if there != here:
+            yield f"{name}: {there} there, {here} here"
     if wanted.replicates < held.replicates:
         yield f"replicates: {held.replicates} there, {wanted.replicates} here (more would be added, fewer cannot be taken away)"
     fits = {e.name: e for e in wanted.estimators}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,11 +169,7 @@ class Folder:
             about = self._abouts[name]
             if set(about.models.items()) <= known and dict(about.settings) == study.settings:
                 mine.append((name, about))
-        intervals: dict[tuple[str, str], list[tuple[int, Interval]]] = {}
-        for number, (_, about) in enumerate(mine):
-            for model in about.models:
-                for span in about.spans:
-                    intervals.setdefault((model, span.key), []).append((number, (span.start, span.stop)))
+        intervals = _intervals(about for _, about in mine)
         again: list[dict[tuple[str, str], Intervals]] = [{} for _ in mine]
         for which, found in intervals.items():
             for number, twice in repeated(found).items():
@@ -182,12 +178,8 @@ class Folder:
 
     def coverage(self) -> Coverage:
         """What is finished."""
-        intervals: dict[tuple[str, str], list[Interval]] = {}
-        for entry in self.entries():
-            for model in entry.about.models:
-                for span in entry.about.spans:
-                    intervals.setdefault((model, span.key), []).append((span.start, span.stop))
-        return Coverage({which: union(found) for which, found in intervals.items()})
+        intervals = _intervals(entry.about for entry in self.entries())
+        return Coverage({which: union(interval for _, interval in found) for which, found in intervals.items()})
 
     def _names(self) -> list[str]:
         return [name for name in self.place.names(CHUNKS) if chunks.is_chunk(name)]
@@ -239,3 +231,13 @@ class Folder:
             return None
         table = pq.read_table(pa.BufferReader(self.place.read(AUDIT)))
         return table.to_pandas(), json.loads(table.schema.metadata[ABOUT_AUDIT])
+
+
+def _intervals(abouts: Iterable[About]) -> dict[tuple[str, str], list[tuple[int, Interval]]]:
+    """Replicates that chunks hold, by strategy and cell, each with the number of its chunk."""
+    found: dict[tuple[str, str], list[tuple[int, Interval]]] = {}
+    for number, about in enumerate(abouts):
+        for model in about.models:
+            for span in about.spans:
+                found.setdefault((model, span.key), []).append((number, (span.start, span.stop)))
+    return found

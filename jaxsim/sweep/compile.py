@@ -9,6 +9,7 @@ which shows in the last bit of some numbers.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -157,7 +158,11 @@ def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
         return lowered.compile()
     try:
         return lowered.compile(compiler_options=CPU_OPTIONS)
-    except (RuntimeError, ValueError):  # a version of XLA without that option
+    except (RuntimeError, ValueError) as error:  # a version of XLA without one of them
+        warnings.warn(
+            f"XLA does not take jaxsim's options ({error}): the last digits of a number may depend on what is computed beside it.",
+            stacklevel=2,
+        )
         return lowered.compile()
 
 

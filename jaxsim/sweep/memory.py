@@ -41,7 +41,7 @@ def tile_bytes(study: Study, shape: Shape) -> int:
     return COPIES * 8 * shape.tile * shape.groups * (len(study.process.terms) + 1) ** 2
 
 
-def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, most: int = CHUNK_DATASETS) -> int:
+def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, most: int | None = None) -> int:
     """Datasets of a chunk: as many as fit, at most ``most``.
 
     Args:
@@ -49,7 +49,7 @@ def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, mos
         shape: of the chunk.
         memory: bytes.
         beside: tiles computed beside each other.
-        most: datasets of a chunk in any case.
+        most: datasets of a chunk in any case; when None ``CHUNK_DATASETS``, or a tile for each that is computed beside the others.
 
     Raises:
         InputError: if not even one tile fits.
@@ -61,7 +61,7 @@ def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, mos
             f"memory: {in_words(memory)} is too little for datasets of {shape.groups} groups (padded), which are computed "
             f"{beside} x {shape.tile} at a time and need {in_words(tiles + dataset)}; give more, or fewer --threads."
         )
-    return min(most, (memory - tiles) // dataset)
+    return min(most or max(CHUNK_DATASETS, beside * shape.tile), (memory - tiles) // dataset)
 
 
 def in_words(count: float) -> str:

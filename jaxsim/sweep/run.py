@@ -19,7 +19,7 @@ from jaxsim.sweep import memory as memories
 from jaxsim.sweep.compile import Shape
 from jaxsim.sweep.executors import Executor, Finished, Job, Local, Session
 from jaxsim.sweep.interrupt import Stop, watched
-from jaxsim.sweep.plan import CHUNK_DATASETS, Chunk, plan
+from jaxsim.sweep.plan import Chunk, plan
 from jaxsim.sweep.progress import Log, Progress, duration
 from jaxsim.sweep.rounds import Reached, rounds
 
@@ -152,9 +152,7 @@ class _Work:
 
     def _plan(self, reached: Reached) -> tuple[Chunk, ...]:
         def limit(shape: Shape) -> int:
-            beside = self.executor.beside
-            most = self.batch or max(CHUNK_DATASETS, beside * shape.tile)
-            return memories.chunk_datasets(self.study, shape, self.job.memory, beside, most)
+            return memories.chunk_datasets(self.study, shape, self.job.memory, self.executor.beside, self.batch)
 
         return plan(self.study, self.folder.coverage(), limit=limit, replicates=reached.replicates)
 
