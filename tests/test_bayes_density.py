@@ -13,11 +13,11 @@ from scipy.stats import multivariate_normal
 
 from jaxsim.errors import InputError, NotSupportedError
 from jaxsim.estimators.bayes import parameters
-from jaxsim.estimators.bayes.density import conditional, log_posterior, value_and_gradient, with_lanes
+from jaxsim.estimators.bayes.density import conditional, log_posterior, value_and_gradient
 from jaxsim.estimators.bayes.group_sums import eliminate, group_sums
 from jaxsim.estimators.bayes.model import collapsed, on_rows
 from jaxsim.estimators.bayes.priors import NAMED, Decov, Prior, Priors, named, prior
-from jaxsim.estimators.bayes.problem import Model, pose, scales
+from jaxsim.estimators.bayes.problem import Model, Problem, pose, scales
 from jaxsim.estimators.lmm.structure import consecutive
 
 OWN = Priors(
@@ -32,6 +32,13 @@ ROWS = make_rows(11, [5, 9, 4, 12, 6, 7], group_sd=1.5, location=2.0)
 # Random effects and blocks: all slopes in one block, a subset, independent ones, two blocks.
 STRUCTURES = {"full": ((0, 1, 2), [3]), "subset": ((0, 2), [2]), "diagonal": ((0, 1), [1, 1]), "intercept": ((0,), [1])}
 LANES = 5
+
+
+def with_lanes(problem: Problem, axes: int = 1) -> Problem:
+    """A problem of one dataset with ``axes`` trailing axes of length 1, to be shared by all lanes."""
+    return Problem(
+        *(leaf if name == "groups" else leaf.reshape(leaf.shape + (1,) * axes) for name, leaf in problem._asdict().items())
+    )
 
 
 def model_of(priors, random=(0, 1), blocks=(2,)):

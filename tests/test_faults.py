@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from exactly import same
 
 import jaxsim
 from jaxsim import GaussianMultilevel, Grid, InputError, PooledOLS, Study, TwoStage
@@ -38,11 +39,6 @@ PATIENCE = 240
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     return STUDY.run(tmp_path_factory.mktemp("reference") / "out", progress=False)
-
-
-def same(results, reference):
-    pd.testing.assert_frame_equal(results.estimates, reference.estimates, check_exact=True)
-    pd.testing.assert_frame_equal(results.fits, reference.fits, check_exact=True)
 
 
 def start(out: Path, batch: int = BATCH) -> subprocess.Popen:

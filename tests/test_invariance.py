@@ -9,8 +9,8 @@ import sys
 
 import jax
 import numpy as np
-import pandas as pd
 import pytest
+from exactly import same
 
 import jaxsim
 from jaxsim import ClusterRobust, GaussianMultilevel, Grid, LinearMixed, Local, PooledOLS, Study, TwoStage
@@ -67,12 +67,6 @@ def test_a_dataset_has_the_same_bits_in_any_place_and_company(strategy):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     return CHEAP.run(tmp_path_factory.mktemp("reference") / "out", progress=False)
-
-
-def same(results, reference):
-    """Every number of every table, to the last bit."""
-    pd.testing.assert_frame_equal(results.estimates, reference.estimates, check_exact=True)
-    pd.testing.assert_frame_equal(results.fits, reference.fits, check_exact=True)
 
 
 @pytest.mark.parametrize(

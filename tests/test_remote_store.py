@@ -6,6 +6,7 @@ import sys
 import fsspec
 import pandas as pd
 import pytest
+from exactly import same
 from subprocesses import beside, s3_server
 
 import jaxsim
@@ -44,12 +45,6 @@ def address(request, tmp_path):
         request.getfixturevalue("s3")
         return f"s3://studies/{tmp_path.name}"
     return f"memory://{tmp_path.name}"
-
-
-def same(results, expected):
-    pd.testing.assert_frame_equal(results.estimates, expected.estimates, check_exact=True)
-    pd.testing.assert_frame_equal(results.fits, expected.fits, check_exact=True)
-    return True
 
 
 def test_a_run_at_an_address_is_that_in_a_folder(address, local):

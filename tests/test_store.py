@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from exactly import same
 from test_external import Numpy, catalogue  # noqa: F401 - a fixture
 
 import jaxsim
@@ -24,10 +25,6 @@ from jaxsim.sweep.worker import Worker, finish
 STUDY = Study(
     GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 12], group_sd=[0.2]), (PooledOLS(), TwoStage()), 12, seed=3
 )
-
-
-def same(one, other):
-    pd.testing.assert_frame_equal(one.estimates, other.estimates, check_exact=True)
 
 
 def test_results_are_those_that_were_there_when_they_were_first_read(tmp_path):

@@ -102,10 +102,3 @@ def value_and_gradient(vector: Array, problem: Problem, model: Model) -> tuple[A
     """Log posterior ``[lanes]`` and its gradient ``[D, lanes]``: lanes do not interact, so one pull-back serves them all."""
     value, pull = jax.vjp(lambda v: log_posterior(v, problem, model), vector)
     return value, pull(jnp.ones_like(value))[0]
-
-
-def with_lanes(problem: Problem, axes: int = 1) -> Problem:
-    """A problem of one dataset with ``axes`` trailing axes of length 1, to be shared by all lanes."""
-    return Problem(
-        *(leaf if name == "groups" else leaf.reshape(leaf.shape + (1,) * axes) for name, leaf in problem._asdict().items())
-    )
