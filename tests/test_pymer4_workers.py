@@ -149,8 +149,10 @@ class TestWorkers:
     def test_workers_end_with_their_parent(self, pool):
         """Whether it is interrupted (Ctrl-C) or killed."""
         program = f"""
+import signal
 import pandas as pd
 from jaxsim.bridges.pymer4 import Pool, Request
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with Ctrl-C ignored
 with Pool(1) as pool:
     print(*pool.pids, flush=True)
     pool.fit(Request({ASLEEP!r}, pd.read_csv({str(FOLDER / "data" / "sleepstudy.csv")!r})))
