@@ -15,6 +15,8 @@ from stopwatch import run_seconds, timed_compile
 from tiles import Bench
 
 from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study
+from jaxsim.processes.chi import chi
+from jaxsim.processes.direct import normals_needed
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 # The two ends of the comparison; the target is a cost within 10% of each other.
@@ -60,14 +62,16 @@ def _pieces(padded: int, groups: int, columns: int, n_obs: int) -> dict[str, Cal
     """The draws of one dataset, as the process makes them."""
     size = columns + 1
     rows = jnp.where(jnp.arange(padded) < groups, n_obs, 0)
-    df = jnp.maximum(rows[:, None] - np.arange(size), 1).astype(float)
+    df = rows[:, None] - np.arange(1, size)
 
-    def chi_square(key: jax.Array) -> jax.Array:
+    def chi_numbers(key: jax.Array) -> jax.Array:
         keys = group_keys(stream_key(key, Stream.PREDICTORS), padded)
-        return jax.vmap(lambda k, d: jax.random.chisquare(k, d, (size,)))(keys, df)
+        # The proposals are among the normal numbers; here they are any numbers that cost nothing.
+        proposals = jax.random.key_data(keys)[:, :1] * 2.0**-31 - 1.0
+        return jax.vmap(lambda first, k, d: chi(jnp.broadcast_to(first, d.shape), k, d))(proposals, keys, df)
 
     def normal(key: jax.Array) -> jax.Array:
         keys = group_keys(stream_key(key, Stream.GROUPS), padded)
-        return jax.vmap(lambda k: jax.random.normal(k, (columns + size**2,)))(keys)
+        return jax.vmap(lambda k: jax.random.normal(k, (columns + normals_needed(size),)))(keys)
 
-    return {"chi-square numbers (diagonals)": chi_square, "normal numbers (all others)": normal}
+    return {"chi numbers (diagonals)": chi_numbers, "normal numbers (all others, and proposals)": normal}

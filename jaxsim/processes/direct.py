@@ -12,22 +12,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.processes.chi import chi
 
-def triangular_factor(normal: jax.Array, chi_key: jax.Array, n_rows: jax.Array) -> jax.Array:
+
+def normals_needed(size: int) -> int:
+    """Standard normal numbers that a triangular factor ``[size, size]`` is made from."""
+    return size * (size - 1) // 2 + size - 1
+
+
+def triangular_factor(size: int, normal: jax.Array, chi_key: jax.Array, n_rows: jax.Array) -> jax.Array:
     """``R`` of one group's ``[1 x e]``, ``[size, size]``; rows ``n_rows`` and beyond are zero (a group smaller than ``size``).
 
     Args:
-        normal: standard normal numbers, ``[size, size]``, of which those above the diagonal are used.
-        chi_key: key of the numbers on the diagonal.
+        size: columns.
+        normal: standard normal numbers, ``[normals_needed(size)]``.
+        chi_key: key of what else the numbers on the diagonal need.
         n_rows: rows of the group.
     """
-    size = normal.shape[0]
-    row = jnp.arange(size)
-    df = n_rows - row
-    chi = jnp.sqrt(jax.random.chisquare(chi_key, jnp.maximum(df, 1).astype(float), (size,)))
-    diagonal = jnp.where(row == 0, jnp.sqrt(n_rows.astype(float)), chi)
-    factor = jnp.triu(normal, 1) + jnp.diag(diagonal)
-    return jnp.where((df > 0)[:, None], factor, 0.0)
+    above, proposals = jnp.split(normal, [size * (size - 1) // 2])
+    df = n_rows - jnp.arange(size)
+    diagonal = jnp.concatenate([jnp.sqrt(n_rows.astype(normal.dtype))[None], chi(proposals, chi_key, df[1:])])
+    cuts = [i * size - i * (i + 1) // 2 for i in range(1, size)]  # where row i begins in what is above the diagonal
+    parts = enumerate(jnp.split(above, cuts))
+    rows = [jnp.concatenate([jnp.zeros(i, normal.dtype), diagonal[i : i + 1], part]) for i, part in parts]
+    return jnp.where((df > 0)[:, None], jnp.stack(rows), 0.0)
 
 
 def complete(factor: np.ndarray, gaussian: np.ndarray) -> np.ndarray:

@@ -17,13 +17,13 @@ from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.processes.base import Draw, Process
 from jaxsim.processes.checks import correlation_matrix, group_sizes, standard_deviations, whole_number
-from jaxsim.processes.direct import complete, triangular_factor
+from jaxsim.processes.direct import complete, normals_needed, triangular_factor
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
-# Folded into a group's key for the predictors that are constant in it.
-BETWEEN = 1
+# Folded into a group's key for the predictors that are constant in it; smaller numbers are taken by the diagonals.
+BETWEEN = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -185,15 +185,15 @@ class GaussianMultilevel(Process):
             rows = jnp.concatenate([jnp.ones((*noise.shape[:2], 1)), noise], axis=2)
             block = jnp.where((jnp.arange(self.max_rows) < sizes[:, None])[..., None], rows, 0.0)
         else:
-            normal = jax.vmap(lambda k: jax.random.normal(k, (p + size**2,)))(keys)
-            block = jax.vmap(triangular_factor)(normal[:, p:].reshape(-1, size, size), chi_keys, sizes)
+            normal = jax.vmap(lambda k: jax.random.normal(k, (p + normals_needed(size),)))(keys)
+            block = jax.vmap(partial(triangular_factor, size))(normal[:, p:], chi_keys, sizes)
         return normal[:, :p], self._with_between(block, chi_keys)
 
     def _with_between(self, block: jax.Array, keys: jax.Array) -> jax.Array:
         """``[1 x e]`` with the between-group predictors, multiples of the ones, before ``e``."""
         if not self.n_between:
             return block
-        values = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, BETWEEN), (self.n_between,)))(keys)
+        values = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, jnp.uint32(BETWEEN)), (self.n_between,)))(keys)
         return jnp.concatenate([block[..., :-1], block[..., :1] * values[:, None], block[..., -1:]], axis=-1)
 
     def draw(self, key: jax.Array, parameters: Any, padded_groups: int) -> Draw:
