@@ -1,6 +1,6 @@
-"""Effective draws per CPU second: the Bayesian engine beside NumPyro and rstanarm, which fit one dataset after the other.
+"""Effective draws per CPU second: the Bayesian engine beside NumPyro, rstanarm and Bambi, which fit one dataset after the other.
 
-    python benchmarks/bayes.py [--datasets 16] [--peers 1] [--rstanarm 500] [--grid 50] [--out FOLDER]
+    python benchmarks/bayes.py [--datasets 16] [--peers 1] [--rstanarm 500] [--bambi PYTHON] [--grid 50] [--out FOLDER]
 
 Datasets of 30 groups x 25 rows, four fixed and four correlated random effects. Every program is compiled once for all datasets,
 apart; CPU seconds are user + system of all threads. The ESS of a fit is its smallest bulk ESS: over SDs, correlations, sigma,
@@ -40,7 +40,13 @@ SDS = (0.1, 1.0, 4.0)
 PREDICTORS = ("IV1", "IV2", "IV3")
 DRAWS, CHAINS = 500, 4
 # Times the effective draws per CPU second of a peer: (path, peer, target of the issue).
-TARGETS = (("nuts", "NumPyro", 10), ("fast", "NumPyro", 100), ("nuts", "rstanarm", 300))
+TARGETS = (
+    ("nuts", "NumPyro", 10),
+    ("fast", "NumPyro", 100),
+    ("nuts", "rstanarm", 300),
+    ("nuts", "Bambi, nutpie", None),
+    ("fast", "Bambi, nutpie", None),
+)
 GRID = Grid(n_groups=[10, 30, 100], n_obs=[5, 25, 100], group_sd=[0.1, 0.25, 1, 2, 4])
 Program = Callable[..., Any]
 
@@ -51,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     head = table.header(Path(__file__).name, sys.argv[1:] if arguments is None else arguments)
     frame, compiled = measure(options)
     notes = [
-        f"{options.groups} groups x {options.obs} rows, 4 fixed and 4 correlated random effects, weak priors (rstanarm: its own). "
+        f"{options.groups} groups x {options.obs} rows, 4 fixed and 4 correlated random effects, weak priors (rstanarm and Bambi: "
+        "their own; Bambi's model has no correlations). "
         "Every number is of one hot run; ESS is the smallest of a fit; `reliable`: by the engine's rules, or an ESS of "
         f"{ENOUGH}; ESS/CPU s counts the draws of every dataset, reliable or not, and the seconds of retries.",
         "A lane of `nuts` takes the next chain as soon as it has finished one, in warm-up or not, so lanes wait only when no chain "
@@ -70,6 +77,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--datasets", type=int, default=16, help="in a batch of the engine, per SD (default: 16)")
     parser.add_argument("--peers", type=int, default=1, help="datasets for NumPyro, per SD (default: 1); 0 leaves it out")
     parser.add_argument("--rstanarm", type=int, default=0, help="draws of each of its chains, SD 1 alone (default: 0, left out)")
+    parser.add_argument(
+        "--bambi",
+        metavar="PYTHON",
+        help="interpreter of an environment with bambi and nutpie, 1,000 draws a chain (default: left out)",
+    )
     parser.add_argument("--grid", type=int, default=0, help="replicates of the seed grid, fast path (default: 0, left out)")
     parser.add_argument("--groups", type=int, default=30, help="default: 30")
     parser.add_argument("--obs", type=int, default=25, help="rows per group (default: 25)")
@@ -103,8 +115,13 @@ def measure(options: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, float]
         for sd in SDS:
             data = [peer(options, sd, key) for key in keys[: options.peers]]
             rows.append(_said({"SD": sd, "path": "NumPyro", **numpyro(program, data, keys)}))
+    here, first = Path(__file__).parent, {sd: process(options, sd).rows(keys[0]) for sd in SDS}
     if options.rstanarm:
-        rows.append({"SD": 1.0, "path": "rstanarm", **rstanarm(process(options, 1.0).rows(keys[0]), options.rstanarm)})
+        command = ["Rscript", str(here / "rstanarm.R")]
+        rows.append(_said({"SD": 1.0, "path": "rstanarm", **outside(command, first[1.0], options.rstanarm)}))
+    if options.bambi:
+        command = [options.bambi, str(here / "bambi_fit.py")]
+        rows += [_said({"SD": sd, "path": "Bambi, nutpie", **outside(command, first[sd], 2 * DRAWS)}) for sd in SDS]
     return pd.DataFrame(rows), compiled
 
 
@@ -192,14 +209,17 @@ def smallest_ess(draws: dict[str, np.ndarray]) -> float:
     return min(float(array_stats.ess(np.asarray(d), chain_axis=0, draw_axis=1, method="bulk")) for d in every)
 
 
-def rstanarm(frame: pd.DataFrame, draws: int) -> dict[str, float]:
-    """One dataset by rstanarm with its default priors, 4 chains after each other."""
+def outside(command: list[str], frame: pd.DataFrame, draws: int) -> dict[str, float]:
+    """One dataset by another program, given a file and a number of draws; it prints ``result CPU-seconds smallest-ESS``."""
     with tempfile.TemporaryDirectory() as folder:
         frame.to_csv(Path(folder) / "data.csv", index=False)
-        command = ["Rscript", str(Path(__file__).with_name("rstanarm.R")), str(Path(folder) / "data.csv"), str(draws)]
         wall = time.perf_counter()
-        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=3600).stdout
-    cpu, smallest = map(float, said.split("result", 1)[1].split()[:2])
+        done = subprocess.run(
+            [*command, str(Path(folder) / "data.csv"), str(draws)], check=False, capture_output=True, text=True, timeout=3600
+        )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    cpu, smallest = map(float, done.stdout.split("result", 1)[1].split()[:2])
     ess = np.array([smallest])
     return shown(ess, ess >= ENOUGH, cpu, time.perf_counter() - wall)
 
@@ -212,7 +232,8 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
         ratios = {sd: rate[path, sd] / rate[other, sd] for sd in SDS if (other, sd) in rate.index}
         if ratios:
             found = ", ".join(f"{ratio:,.0f} at SD {sd:g}" for sd, ratio in ratios.items())
-            lines.append(f"**`{path}` makes {found} times the effective draws per CPU second of {other} (target: {target}).**")
+            wanted = f" (target: {target})" if target else ""
+            lines.append(f"**`{path}` makes {found} times the effective draws per CPU second of {other}{wanted}.**")
     return lines
 
 
