@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import random
+import sys
 
 import pytest
 
@@ -69,6 +71,66 @@ def test_only_what_is_missing_is_planned():
     assert set(found) == expected
     assert set(found.values()) == {1}
     assert plan(STUDY, done, replicates={0: 20, 1: 10}) == (), "cells may have their own number of replicates"
+
+
+def reference_chunks(study, done, limit):
+    """The plan by its definition: every cell is looked at for every block of replicates."""
+    works = collections.defaultdict(list)
+    for cell in study.cells:
+        missing = [set(covered(done.missing(e.name, cell.key, e.wanted(study.replicates)))) for e in study.estimators]
+        for r in range(study.replicates):
+            models = tuple(i for i, replicates in enumerate(missing) if r in replicates)
+            if models:
+                works[Shape.of(cell), models].append((cell.index, r))
+    for (shape, models), datasets in works.items():
+        cells, longest = sorted({cell for cell, _ in datasets}), 1 + max(r for _, r in datasets)
+        for begin in range(0, len(cells), limit):
+            some = cells[begin : begin + limit]
+            block = 1
+            while 2 * block * len(some) <= limit and block < longest:
+                block *= 2
+            for low in range(0, longest, block):
+                inside = {(cell, r) for cell, r in datasets if cell in some and low <= r < low + block}
+                if inside:
+                    yield shape, models, block, inside
+
+
+def covered(intervals):
+    return [r for start, stop in intervals for r in range(start, stop)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 16, 64, 4096])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_plan_is_that_of_its_definition(limit, seed):
+    """Whatever was finished before, in whatever stretches: the same chunks, blocks and datasets, in the same order."""
+    rng, done = random.Random(seed), Coverage()
+    for cell in STUDY.cells:
+        for strategy in STUDY.estimators:
+            for _ in range(rng.randrange(4)):
+                done.add(strategy.name, cell.key, tuple(sorted(rng.sample(range(51), 2))))
+    chunks = plan(STUDY, done, limit=limit)
+    datasets = [set(zip(c.cells.tolist(), c.replicates.tolist(), strict=True)) for c in chunks]
+    expected = list(reference_chunks(STUDY, done, limit))
+    assert [(c.shape, c.models, c.block, d) for c, d in zip(chunks, datasets, strict=True)] == expected
+    assert list(map(len, chunks)) == list(map(len, datasets)), "no dataset twice"
+    for chunk in chunks:
+        assert [cell for cell, _, _ in chunk.spans] == sorted(cell for cell, _, _ in chunk.spans)
+
+
+def test_planning_takes_time_in_proportion_to_the_plan(monkeypatch):
+    """However many cells there are of a shape, each is looked at a few times for each of its pieces."""
+    plans, looks = sys.modules[plan.__module__], collections.Counter()
+
+    class Counted(plans._Work):
+        def __getattribute__(self, name):
+            looks[name] += 1
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(plans, "_Work", Counted)
+    grid = Grid(n_groups=[4], group_sd=[0.1 * k for k in range(1, 41)])
+    chunks = plan(dataclasses.replace(STUDY, grid=grid), limit=2)
+    assert len(chunks) == 20 * 50
+    assert looks.total() <= 10 * sum(len(c.spans) for c in chunks)
 
 
 def test_identity_is_of_the_work_alone():

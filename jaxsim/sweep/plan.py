@@ -130,19 +130,26 @@ def _divided(shape: Shape, models: tuple[int, ...], works: list[_Work], limit: i
 
     A block is a power of two, and begins at its multiples: chunks of different plans then nest, and are read together.
     """
-    cells = sorted({work.cell.index for work in works})
+    place = {cell: number for number, cell in enumerate(sorted({work.cell.index for work in works}))}
     longest = max(work.stop for work in works)
-    for begin in range(0, len(cells), limit):
-        some = set(cells[begin : begin + limit])
-        block = min(2 ** ((limit // len(some)).bit_length() - 1), 2 ** (longest - 1).bit_length())
-        for low in range(0, longest, block):
-            pieces = [
-                (w.cell.index, max(w.start, low), min(w.stop, low + block))
-                for w in works
-                if w.cell.index in some and w.start < low + block and w.stop > low
-            ]
-            if pieces:
-                yield Chunk(shape, block, tuple(pieces), models)
+    parts: list[list[_Work]] = [[] for _ in range(0, len(place), limit)]
+    for work in works:
+        parts[place[work.cell.index] // limit].append(work)
+    for number, part in enumerate(parts):
+        cells = min(limit, len(place) - number * limit)
+        block = min(2 ** ((limit // cells).bit_length() - 1), 2 ** (longest - 1).bit_length())
+        for pieces in _by_block(part, block):
+            yield Chunk(shape, block, tuple(pieces), models)
+
+
+def _by_block(works: Iterable[_Work], block: int) -> Iterable[list[tuple[int, int, int]]]:
+    """What of some work lies in each block of replicates, in order of the blocks; each piece is looked at once."""
+    pieces: dict[int, list[tuple[int, int, int]]] = {}
+    for work in works:
+        for number in range(work.start // block, (work.stop - 1) // block + 1):
+            low = number * block
+            pieces.setdefault(number, []).append((work.cell.index, max(work.start, low), min(work.stop, low + block)))
+    return (pieces[number] for number in sorted(pieces))
 
 
 def _external_limit(study: Study, models: tuple[int, ...]) -> int:
