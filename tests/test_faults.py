@@ -18,8 +18,9 @@ from exactly import same
 
 import jaxsim
 from jaxsim import GaussianMultilevel, Grid, InputError, PooledOLS, Study, TwoStage
+from jaxsim.store.errors import BusyError, StorageError
 from jaxsim.store.folder import Folder
-from jaxsim.store.place import BusyError, LocalPlace, StorageError
+from jaxsim.store.place import LocalPlace
 from jaxsim.sweep.worker import Worker
 
 STUDY = Study(

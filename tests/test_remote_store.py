@@ -12,8 +12,9 @@ from subprocesses import beside, s3_server
 import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, PooledOLS, Study, TwoStage
 from jaxsim.cli import main
+from jaxsim.store.errors import StorageError
 from jaxsim.store.folder import CHUNKS, Folder
-from jaxsim.store.place import RemotePlace, StorageError
+from jaxsim.store.place import RemotePlace
 from jaxsim.sweep.worker import Worker
 
 pytest.importorskip("s3fs")

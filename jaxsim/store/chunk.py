@@ -7,16 +7,18 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxsim.store.place import StorageError
+from jaxsim.store.errors import DamagedError, StorageError
 
 ABOUT = b"jaxsim.chunk"
 SUFFIX = ".parquet"
 DIGITS = 16
+# Bytes of a file that are held at a time while its checksum is computed.
+PIECE = 2**23
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,12 @@ def digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=DIGITS // 2).hexdigest()
 
 
-def is_whole(name: str, content: bytes) -> bool:
-    """Whether these are the bytes that were written under this name."""
-    return name.removesuffix(SUFFIX).rsplit("-", 1)[-1] == digest(content)
+def is_whole(name: str, file: BinaryIO) -> bool:
+    """Whether a file has the bytes that were written under this name; it is read piece by piece."""
+    found = hashlib.blake2b(digest_size=DIGITS // 2)
+    while piece := file.read(PIECE):
+        found.update(piece)
+    return name.removesuffix(SUFFIX).rsplit("-", 1)[-1] == found.hexdigest()
 
 
 def is_chunk(name: str) -> bool:
@@ -112,33 +117,37 @@ def is_chunk(name: str) -> bool:
     return name.endswith(SUFFIX) and len(name) == 2 * DIGITS + 1 + len(SUFFIX)
 
 
-def describe(name: str, content: bytes) -> About:
-    """What a file holds, from its footer; raises :class:`StorageError` if it is damaged."""
+def describe(name: str, file: BinaryIO) -> About:
+    """What a file holds, from its footer, and nothing else of it is read; raises :class:`DamagedError` if that is damaged."""
     try:
-        return About.decode(pq.read_schema(io.BytesIO(content)).metadata[ABOUT])
+        return About.decode(pq.read_schema(file).metadata[ABOUT])
+    except StorageError:  # it cannot be reached
+        raise
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise damaged(name, error) from error
 
 
-def unpack(name: str, content: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of a file, or some of its columns; those that it lacks are left out.
+def unpack(name: str, source: bytes | BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a file, or some of its columns; those that it lacks are left out, and the others are not read.
 
     Raises:
-        StorageError: if it is damaged.
+        DamagedError: if what is read is damaged.
     """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        source = pa.BufferReader(content)
         wanted = None
         if columns is not None:
-            there = set(pq.read_schema(pa.BufferReader(content)).names)
+            there = set(pq.read_schema(file).names)
             wanted = [column for column in columns if column in there]
-        return pq.read_table(source, columns=wanted, page_checksum_verification=True)
+        return pq.read_table(file, columns=wanted, page_checksum_verification=True)
+    except StorageError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise damaged(name, error) from error
 
 
-def damaged(name: str, error: Exception | None = None) -> StorageError:
+def damaged(name: str, error: Exception | None = None) -> DamagedError:
     """The error for a file that is not what was written."""
-    return StorageError(
+    return DamagedError(
         f"the chunk {name} is damaged ({error or 'its checksum is wrong'}); run the study again to compute it anew."
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -18,9 +18,11 @@ from jaxsim.design import Study
 from jaxsim.errors import InputError
 from jaxsim.store import chunk as chunks
 from jaxsim.store.chunk import About
-from jaxsim.store.coverage import Coverage, Interval, Intervals, repeated, union
+from jaxsim.store.coverage import Coverage, union
 from jaxsim.store.differences import refuse_other
-from jaxsim.store.place import LOCK, LocalPlace, Place, StorageError, as_json, place_of
+from jaxsim.store.entries import Entry, covered, entries_of
+from jaxsim.store.errors import DamagedError, StorageError
+from jaxsim.store.place import LOCK, LocalPlace, Place, as_json, place_of
 from jaxsim.store.provenance import version
 
 STUDY, PLAN, PROVENANCE, REACHED = "study.json", "plan.json", "provenance.json", "reached.json"
@@ -28,17 +30,8 @@ AUDIT, LOG, CELLS, CHUNKS = "audit.parquet", "log.txt", "cells.csv", "chunks"
 ABOUT_AUDIT = b"jaxsim.audit"
 # What a run may have left that was stopped before it wrote the study, or whose description somebody removed.
 BEGUN = frozenset({CHUNKS, PLAN, PROVENANCE, REACHED, AUDIT, LOG, LOCK, CELLS, "report"})
-# Files checked at a time: hashing releases Python's lock.
-CHECKED_TOGETHER = 4
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A finished chunk: its file, what that holds, and which of it an earlier file holds already, by strategy and cell."""
-
-    name: str
-    about: About
-    again: Mapping[tuple[str, str], Intervals]
+# Files looked at at a time: hashing releases Python's lock, and so does waiting for an address.
+TOGETHER = 4
 
 
 class Folder:
@@ -54,6 +47,12 @@ class Folder:
         self._wanted = study
         self._abouts: dict[str, About] = {}
         self._entries: tuple[list[str], tuple[Entry, ...]] | None = None
+
+    def reopened(self) -> Folder:
+        """The folder as others find it, without looking again at the chunks that are known here."""
+        folder = Folder(self.place)
+        folder._abouts = self._abouts
+        return folder
 
     @property
     def path(self) -> Path:
@@ -128,9 +127,13 @@ class Folder:
         """A chunk's file, as it was written or damaged since."""
         return self.place.read(f"{CHUNKS}/{name}")
 
+    def open_chunk(self, name: str, whole: bool = False) -> AbstractContextManager[BinaryIO]:
+        """The same, to read in; see :meth:`jaxsim.store.place.Place.open`."""
+        return self.place.open(f"{CHUNKS}/{name}", whole)
+
     def check(self) -> tuple[str, ...]:
-        """Read every chunk and remove those that are not what was written; returns their names."""
-        with ThreadPoolExecutor(CHECKED_TOGETHER) as pool:
+        """Read every chunk, piece by piece, and remove those that are not what was written; returns their names."""
+        with ThreadPoolExecutor(TOGETHER) as pool:
             names = self._names()
             whole = list(pool.map(self._is_whole, names))
         damaged = tuple(name for name, good in zip(names, whole, strict=True) if not good)
@@ -140,14 +143,25 @@ class Folder:
         return damaged
 
     def _is_whole(self, name: str) -> bool:
-        content = self.read_chunk(name)
-        if not chunks.is_whole(name, content):
-            return False
-        try:
-            self._abouts[name] = chunks.describe(name, content)
-        except StorageError:
-            return False
+        with self.open_chunk(name) as file:
+            if not chunks.is_whole(name, file):
+                return False
+            try:
+                self._abouts[name] = chunks.describe(name, file)
+            except DamagedError:
+                return False
         return True
+
+    def _describe(self, names: Iterable[str]) -> None:
+        """Learn what some chunks hold, from their footers."""
+
+        def about(name: str) -> About:
+            with self.open_chunk(name) as file:
+                return chunks.describe(name, file)
+
+        unknown = [name for name in names if name not in self._abouts]
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            self._abouts.update(zip(unknown, pool.map(about, unknown), strict=True))
 
     def entries(self) -> tuple[Entry, ...]:
         """Every finished chunk of the study, in order of its name; those of other strategies or settings are left out.
@@ -157,29 +171,21 @@ class Folder:
         """
         names = self._names()
         if self._entries is None or self._entries[0] != names:
-            self._entries = (names, self._described(names, self.study()))
+            self._entries = (names, entries_of(self._mine(names, self.study())))
         return self._entries[1]
 
-    def _described(self, names: list[str], study: Study) -> tuple[Entry, ...]:
+    def _mine(self, names: list[str], study: Study) -> Iterator[tuple[str, About]]:
+        """Chunks of this study's strategies and settings."""
         known = {(e.name, spec.canonical(e)) for e in study.estimators}
-        mine: list[tuple[str, About]] = []
+        self._describe(names)
         for name in names:
-            if name not in self._abouts:
-                self._abouts[name] = chunks.describe(name, self.read_chunk(name))
             about = self._abouts[name]
             if set(about.models.items()) <= known and dict(about.settings) == study.settings:
-                mine.append((name, about))
-        intervals = _intervals(about for _, about in mine)
-        again: list[dict[tuple[str, str], Intervals]] = [{} for _ in mine]
-        for which, found in intervals.items():
-            for number, twice in repeated(found).items():
-                again[number][which] = twice
-        return tuple(Entry(name, about, twice) for (name, about), twice in zip(mine, again, strict=True))
+                yield name, about
 
     def coverage(self) -> Coverage:
         """What is finished."""
-        intervals = _intervals(entry.about for entry in self.entries())
-        return Coverage({which: union(interval for _, interval in found) for which, found in intervals.items()})
+        return covered(self.entries())
 
     def _names(self) -> list[str]:
         return [name for name in self.place.names(CHUNKS) if chunks.is_chunk(name)]
@@ -231,13 +237,3 @@ class Folder:
             return None
         table = pq.read_table(pa.BufferReader(self.place.read(AUDIT)))
         return table.to_pandas(), json.loads(table.schema.metadata[ABOUT_AUDIT])
-
-
-def _intervals(abouts: Iterable[About]) -> dict[tuple[str, str], list[tuple[int, Interval]]]:
-    """Replicates that chunks hold, by strategy and cell, each with the number of its chunk."""
-    found: dict[tuple[str, str], list[tuple[int, Interval]]] = {}
-    for number, about in enumerate(abouts):
-        for model in about.models:
-            for span in about.spans:
-                found.setdefault((model, span.key), []).append((number, (span.start, span.stop)))
-    return found

@@ -7,41 +7,21 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import datetime
-import errno
+import io
 import json
 import os
-import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from jaxsim.errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows: runs are not kept apart there; overlapping chunks are still read once
-    fcntl = None  # type: ignore[assignment]
+from jaxsim.store.errors import StorageError, unwritable
+from jaxsim.store.lock import hold
+from jaxsim.store.ranges import Ranges
 
 PARTIAL = ".partial"
 LOCK = ".lock"
-# What a failed write means to a person.
-REASONS = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-}
-
-
-class StorageError(InputError):
-    """Results that cannot be written, or a file of results that is damaged."""
-
-
-class BusyError(InputError):
-    """Another process is writing results to this place."""
 
 
 class Place(abc.ABC):
@@ -60,6 +40,19 @@ class Place(abc.ABC):
     @abc.abstractmethod
     def read(self, name: str) -> bytes:
         """A file's content; raises FileNotFoundError."""
+
+    @abc.abstractmethod
+    def open(self, name: str, whole: bool = False) -> contextlib.AbstractContextManager[BinaryIO]:
+        """A file to read in: only what is read is fetched, or all at once where requests take their time and most is wanted.
+
+        Args:
+            name: of the file.
+            whole: whether most of it is wanted.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+            StorageError: then or when it is read, if the place cannot be reached.
+        """
 
     @abc.abstractmethod
     def write(self, name: str, content: bytes) -> None:
@@ -103,6 +96,9 @@ class LocalPlace(Place):
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 
+    def open(self, name: str, whole: bool = False) -> contextlib.AbstractContextManager[BinaryIO]:
+        return (self.path / name).open("rb")
+
     def write(self, name: str, content: bytes) -> None:
         target = self.path / name
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PARTIAL}")
@@ -138,31 +134,10 @@ class LocalPlace(Place):
         except OSError as error:
             raise unwritable(str(self.path), error) from error
         with file:
-            self._hold(file)
+            hold(file, self.path)
             for stale in self.path.rglob(f"*{PARTIAL}"):  # of runs that were killed: nobody else writes now
                 stale.unlink(missing_ok=True)
             yield
-
-    def _hold(self, file: Any) -> None:
-        """Lock the open file; the system lets go of it when the process ends, however it ends."""
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            raise BusyError(
-                f"{self.path}: another run writes there ({file.read().decode().strip() or 'it does not say which'}); wait until it "
-                "is done, stop it, or give another --out."
-            ) from error
-        except OSError:  # a file system without locks
-            return
-        started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        try:
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {started}\n".encode())
-        except OSError as error:
-            raise unwritable(str(self.path), error) from error
 
     def check_new(self, known: frozenset[str]) -> None:
         there = {p.name for p in self.path.iterdir() if not p.name.endswith(PARTIAL)} if self.path.is_dir() else set()
@@ -193,6 +168,20 @@ class RemotePlace(Place):
     def read(self, name: str) -> bytes:
         with self._asked(name):
             return self.fs.cat_file(self._at(name))
+
+    @contextlib.contextmanager
+    def open(self, name: str, whole: bool = False) -> Iterator[BinaryIO]:
+        def fetch(start: int, stop: int) -> bytes:
+            with self._asked(name):
+                return self.fs.cat_file(self._at(name), start=start, end=stop)
+
+        if whole:
+            yield io.BytesIO(self.read(name))
+            return
+        self.fs.invalidate_cache()
+        with self._asked(name):
+            size = self.fs.size(self._at(name))
+        yield cast(BinaryIO, Ranges(fetch, size))
 
     def write(self, name: str, content: bytes) -> None:
         with self._asked(name, read=False):
@@ -248,14 +237,6 @@ def place_of(out: str | Path | Place) -> Place:
         return out
     text = str(out)
     return RemotePlace(text) if "://" in text else LocalPlace(Path(text))
-
-
-def unwritable(what: str, error: OSError) -> StorageError:
-    """The error for a person."""
-    reason = REASONS.get(error.errno or 0, str(error))
-    return StorageError(
-        f"{what} cannot be written: {reason}. What was finished is kept; make room or give access, and the same command goes on."
-    )
 
 
 def as_json(value: object) -> bytes:

@@ -14,7 +14,8 @@ from jaxsim.design import Study
 from jaxsim.errors import InputError, choose
 from jaxsim.store import chunk as chunks
 from jaxsim.store.coverage import Interval, Intervals
-from jaxsim.store.folder import Entry, Folder
+from jaxsim.store.entries import Entry
+from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS, KEY, term_level
 
 TABLES: tuple[str, ...] = ("estimates", "fits")
@@ -114,7 +115,8 @@ class Reader:
 
     def _part(self, entry: Entry, window: Window, table: str, stored: Sequence[str] | None) -> pa.Table:
         """The rows of a window that one chunk holds and no earlier one."""
-        rows = chunks.unpack(entry.name, self.folder.read_chunk(entry.name), stored)
+        with self.folder.open_chunk(entry.name, whole=True) as file:
+            rows = chunks.unpack(entry.name, file, stored)
         low, high = window.replicates
         keep = pc.and_(pc.greater_equal(rows["replicate"], low), pc.less(rows["replicate"], high))
         if not {span.key for span in entry.about.spans} <= window.cells.keys():

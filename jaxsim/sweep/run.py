@@ -70,7 +70,7 @@ def run(
         work = _Work(study, folder, Job(study, place, limit), executor, batch, log, progress)
         work.check_chunks()
         work.run_all(stack)
-    return Results(place)
+    return Results(folder.reopened())
 
 
 @dataclass

@@ -1,0 +1,145 @@
+"""What large studies cost: how much of the stored files is read, and held at a time."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+
+import fsspec
+import pytest
+
+from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study, TwoStage
+from jaxsim.store import chunk
+from jaxsim.store.errors import DamagedError, StorageError
+from jaxsim.store.folder import CHUNKS, Folder
+from jaxsim.store.place import LocalPlace, RemotePlace
+from jaxsim.store.results import Results
+
+STUDY = Study(GaussianMultilevel(n_obs=4, n_predictors=2), Grid(n_groups=[5, 6]), (PooledOLS(), TwoStage()), 6000, seed=3)
+
+
+class Recorder(io.FileIO):
+    """A file that tells a list how much is read of it at a time."""
+
+    def __init__(self, path, log: list[int]) -> None:
+        super().__init__(path)
+        self.log = log
+
+    def read(self, size=-1):
+        found = super().read(size)
+        self.log.append(len(found))
+        return found
+
+
+class Watched(LocalPlace):
+    """A folder that records what is read of its chunks."""
+
+    def __init__(self, path) -> None:
+        super().__init__(path)
+        self.logs: dict[str, list[int]] = collections.defaultdict(list)
+
+    def read(self, name):
+        assert not name.startswith(CHUNKS), "a chunk is never read as a whole"
+        return super().read(name)
+
+    def open(self, name, whole=False):
+        return Recorder(self.path / name, self.logs[name.rsplit("/", 1)[-1]])
+
+    def size(self, name) -> int:
+        return (self.path / CHUNKS / name).stat().st_size
+
+    def share(self, name) -> float:
+        """Bytes that were read of a chunk, by its size."""
+        return sum(self.logs[name]) / self.size(name)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    return STUDY.run(tmp_path_factory.mktemp("stored") / "r", progress=False).folder.path
+
+
+def test_only_footers_are_read_to_see_what_is_there(stored):
+    place = Watched(stored)
+    folder = Folder(place)
+    names = [entry.name for entry in folder.entries()]
+    assert folder.datasets() == 12_000
+    assert len(names) > 2
+    assert all(place.size(name) > 500_000 for name in names[:2])
+    assert max(map(place.share, names)) < 0.2
+
+
+def test_checksums_are_computed_piece_by_piece_and_once(stored, monkeypatch):
+    """A run that finds everything done reads every chunk once, whatever is asked of the folder later."""
+    monkeypatch.setattr(chunk, "PIECE", 10_000)
+    place = Watched(stored)
+    results = STUDY.run(place, progress=False)
+    assert results.progress == (12_000, 12_000)
+    for name in results.folder._names():
+        pieces = [size for size in place.logs[name] if size <= 10_000]
+        assert sum(pieces) == pytest.approx(place.size(name), rel=0.05)
+        assert place.share(name) < 1.3, "once, and the footer"
+
+
+def test_only_the_columns_that_are_asked_for_are_read(stored):
+    place = Watched(stored)
+    results = Results(place)
+    list(results.frames("estimates", ["cell", "replicate", "model", "term", "estimate"]))
+    assert max(map(place.share, results.folder._names())) < 0.6
+
+
+@pytest.fixture
+def remote(stored, tmp_path, monkeypatch):
+    """The same at an address, and what is asked of its file system: bytes by name."""
+    url = f"memory://{tmp_path.name}"
+    fs, root = fsspec.core.url_to_fs(url)
+    fs.put(str(stored), root, recursive=True)
+    asked: dict[str, list[int]] = collections.defaultdict(list)
+    cat = type(fs).cat_file
+
+    def watched(self, path, start=None, end=None, **options):
+        found = cat(self, path, start, end, **options)
+        asked[path.rsplit("/", 1)[-1]].append(len(found))
+        return found
+
+    monkeypatch.setattr(type(fs), "cat_file", watched)
+    return url, asked
+
+
+def test_of_an_object_only_the_footer_is_fetched(remote, stored):
+    url, asked = remote
+    folder = Folder(url)
+    assert folder.datasets() == 12_000
+    for entry in folder.entries():
+        assert sum(asked[entry.name]) < 0.2 * (stored / CHUNKS / entry.name).stat().st_size
+
+
+def test_an_object_is_fetched_once_to_be_checked(remote, stored):
+    url, asked = remote
+    STUDY.run(url, progress=False)
+    for path in (stored / CHUNKS).iterdir():
+        assert asked[path.name] == [path.stat().st_size]
+
+
+def test_what_cannot_be_reached_is_not_damaged(remote, monkeypatch):
+    """A server that stops answering in the middle costs no chunk."""
+    url, _ = remote
+    folder = Folder(url)
+    names = folder._names()
+
+    def broken(self, path, start=None, end=None, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(type(RemotePlace(url).fs), "cat_file", broken)
+    for look in (folder.entries, folder.check):
+        with pytest.raises(StorageError, match="no route to host") as caught:
+            look()
+        assert not isinstance(caught.value, DamagedError)
+    assert folder._names() == names
+
+
+def test_more_replicates_are_planned_from_footers(remote, stored):
+    url, asked = remote
+    more = dataclasses.replace(STUDY, replicates=7000)
+    assert Folder(url, more).coverage().missing("ols", more.cells[0].key, 7000) == ((6000, 7000),)
+    assert sum(map(sum, asked.values())) < 0.2 * sum(path.stat().st_size for path in (stored / CHUNKS).iterdir())
