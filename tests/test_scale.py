@@ -7,9 +7,13 @@ import dataclasses
 import io
 
 import fsspec
+import numpy as np
 import pytest
 
-from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study, TwoStage
+from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage
+from jaxsim.audit.sample import draw
+from jaxsim.report.figures import group_coefficients
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.store import chunk
 from jaxsim.store.errors import DamagedError, StorageError
 from jaxsim.store.folder import CHUNKS, Folder
@@ -143,3 +147,70 @@ def test_more_replicates_are_planned_from_footers(remote, stored):
     more = dataclasses.replace(STUDY, replicates=7000)
     assert Folder(url, more).coverage().missing("ols", more.cells[0].key, 7000) == ((6000, 7000),)
     assert sum(map(sum, asked.values())) < 0.2 * sum(path.stat().st_size for path in (stored / CHUNKS).iterdir())
+
+
+MIXED = Study(
+    GaussianMultilevel(n_groups=4, n_predictors=1),
+    Grid(n_obs=[3, 6]),
+    (PooledOLS(), LinearMixed(), LinearMixed(label="two")),
+    96,
+    seed=5,
+)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    return MIXED.run(tmp_path_factory.mktemp("mixed") / "r", progress=False, batch=16)
+
+
+def drawn_from_tables(results, per_cell, seed):
+    """The sample by its definition, from whole tables: cell, replicate, strategy, then numbers of each fit."""
+    for place, name in enumerate(("lmer", "two")):
+        fits = results.fits[results.fits["model"] == name]
+        for cell, rows in fits.groupby("cell"):
+            take = np.sort(np.random.default_rng([seed, place, cell]).permutation(len(rows))[:per_cell])
+            for row in rows.iloc[take].itertuples():
+                table = results.estimates.query("cell == @cell and replicate == @row.replicate and model == @name")
+                yield (
+                    cell,
+                    row.replicate,
+                    name,
+                    row.status,
+                    row.criterion,
+                    row.sigma,
+                    row.sd_IV1**2,
+                    *table["std_error"],
+                    *table["df"],
+                )
+
+
+@pytest.mark.parametrize("per_cell", [1, 5, 200])
+def test_an_audit_draws_what_it_always_drew(mixed, per_cell):
+    found = [
+        (f.cell, f.replicate, f.strategy.name, f.status, f.criterion, f.sigma, f.covariance[1, 1], *f.std_error, *f.df)
+        for f in draw(mixed, per_cell, seed=2)
+    ]
+    assert found == sorted(drawn_from_tables(mixed, per_cell, 2), key=lambda fit: fit[:2])
+
+
+def test_an_audit_reads_only_the_chunks_of_its_sample(mixed):
+    place = Watched(mixed.folder.path)
+    results = Results(place)
+    list(results.reader.entries)
+    place.logs.clear()
+    draw(results, 1, seed=0)
+    assert 0 < len(place.logs) <= 4 < len(results.folder._names())
+    drawn = Results(place)
+    drawn.read = drawn.frames = None
+    assert len(draw(drawn, 1, seed=0)) == 4, "tables are not read as a whole"
+
+
+def test_the_picture_of_group_coefficients_reads_truths_alone(stored):
+    place = Watched(stored)
+    results = Results(place)
+    list(results.reader.entries)
+    place.logs.clear()
+    truths = group_coefficients._first_truths(Numbers(results), STUDY.cells[1:])
+    assert truths.tolist() == [list(STUDY.dataset(1, 0).attrs["truth"]["fixed_effects"].values())]
+    assert len(place.logs) == 1
+    assert max(map(place.share, place.logs)) < 0.3

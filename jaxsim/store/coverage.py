@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 Interval = tuple[int, int]
@@ -39,11 +39,28 @@ def common(one: Interval, covered: Intervals) -> Intervals:
     return union((max(one[0], low), min(one[1], high)) for low, high in covered)
 
 
+def nth(intervals: Intervals, places: Sequence[int]) -> list[int]:
+    """The numbers at some places among those that intervals hold in order, from 0."""
+    found: list[int] = []
+    for place in places:
+        left = place
+        for start, stop in intervals:
+            if left < stop - start:
+                found.append(start + left)
+                break
+            left -= stop - start
+    return found
+
+
 @dataclass
 class Coverage:
     """Finished replicates by strategy's label and cell's key."""
 
     done: dict[tuple[str, str], Intervals] = field(default_factory=dict)
+
+    def count(self, model: str, key: str) -> int:
+        """How many replicates of a cell a strategy has fitted."""
+        return sum(stop - start for start, stop in self.of(model, key))
 
     def of(self, model: str, key: str) -> Intervals:
         """Replicates of a cell that a strategy has fitted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +69,25 @@ class Reader:
             frame = self.read(window, table, columns)
             if len(frame):
                 yield from _slices(frame, datasets)
+
+    def picked(self, table: str, columns: Sequence[str], wanted: Mapping[int, Collection[int]]) -> Iterator[pd.DataFrame]:
+        """Rows about some replicates of some cells, sorted within a part; only chunks that hold any of them are read.
+
+        Args:
+            table, columns: as for :meth:`frames`.
+            wanted: replicates by the cell's number.
+        """
+        self._check(columns, table)
+        for window in self._windows({self.study.cells[cell].key: cell for cell in wanted}, None):
+            low, high = window.replicates
+            inside = {key: [r for r in wanted[cell] if low <= r < high] for key, cell in window.cells.items()}
+            every = [r for some in inside.values() for r in some]
+            if not every:
+                continue
+            cells = {key: window.cells[key] for key, some in inside.items() if some}
+            frame = self.read(Window(cells, (min(every), max(every) + 1), window.entries), table, columns)
+            pairs = pd.MultiIndex.from_tuples([(cells[key], r) for key in cells for r in inside[key]])
+            yield frame[pd.MultiIndex.from_frame(frame[["cell", "replicate"]]).isin(pairs)]
 
     def read(self, window: Window, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
         """The rows of a window."""

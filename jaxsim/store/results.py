@@ -132,7 +132,7 @@ class Results:
         if where:
             chosen = (chosen or set()) & set(chosen_cells(self.cells, where))
         interval = (0, replicates) if isinstance(replicates, int) else replicates
-        yield from self._reader.frames(table, columns, None if chosen is None else sorted(chosen), interval, datasets)
+        yield from self.reader.frames(table, columns, None if chosen is None else sorted(chosen), interval, datasets)
 
     def read(self, table: str, columns: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """The same as one table, with the cells' conditions; see :meth:`frames` for the options.
@@ -147,7 +147,8 @@ class Results:
         return frame.merge(self.cells, on="cell", how="left") if self.factors else frame
 
     @functools.cached_property
-    def _reader(self) -> Reader:
+    def reader(self) -> Reader:
+        """Reads the chunks that were finished when this was first asked for."""
         return Reader(self.folder, self.study, self.folder.entries())
 
     @functools.cached_property

@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from jaxsim.design import Cell, Study
 from jaxsim.processes import GaussianMultilevel
 from jaxsim.report.figures.canvas import canvas
-from jaxsim.report.figures.first import first
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import REFERENCE
@@ -87,10 +86,11 @@ def group_coefficients(study: Study, cells: Sequence[Cell], fixed_effects: np.nd
 
 
 def _first_truths(numbers: Numbers, cells: Sequence[Cell]) -> np.ndarray:
-    """Fixed effects of the first dataset of each cell, ``[cells, P]``."""
-    table = first(numbers.results, "estimates", 1)
+    """Fixed effects of the first dataset of each cell, ``[cells, P]``; nothing else is read."""
+    columns, places = ["cell", "replicate", "model", "term", "truth"], [cell.index for cell in cells]
+    table = numbers.results.read("estimates", columns, replicates=1, cells=places)
     wide = table[table["model"].astype(str) == numbers.models[0]].pivot(index="cell", columns="term", values="truth")
-    return wide.reindex(index=[cell.index for cell in cells], columns=list(numbers.results.study.process.terms)).to_numpy(float)
+    return wide.reindex(index=places, columns=list(numbers.results.study.process.terms)).to_numpy(float)
 
 
 def _draw_groups(ax: Axes, at: int, coefficients: np.ndarray, fixed: float, sd: float) -> None:
