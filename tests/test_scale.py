@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import io
+import random
 
 import fsspec
 import numpy as np
@@ -15,6 +16,9 @@ from jaxsim.audit.sample import draw
 from jaxsim.report.figures import group_coefficients
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.store import chunk
+from jaxsim.store import entries as stored_entries
+from jaxsim.store.coverage import union
+from jaxsim.store.entries import covered, entries_of
 from jaxsim.store.errors import DamagedError, StorageError
 from jaxsim.store.folder import CHUNKS, Folder
 from jaxsim.store.place import LocalPlace, RemotePlace
@@ -214,3 +218,51 @@ def test_the_picture_of_group_coefficients_reads_truths_alone(stored):
     assert truths.tolist() == [list(STUDY.dataset(1, 0).attrs["truth"]["fixed_effects"].values())]
     assert len(place.logs) == 1
     assert max(map(place.share, place.logs)) < 0.3
+
+
+@pytest.mark.parametrize("sets", [[("a", "b")], [("a", "b"), ("c",)], [("a", "b"), ("b",), ("b", "a")]])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_chunks_hold_together_is_counted_one_by_one(sets, seed):
+    rng = random.Random(seed)
+    chunks, seen = [], set()
+    for number in range(6):
+        ends = [sorted(rng.sample(range(20), 2)) for _ in range(3)]
+        spans = tuple(chunk.Span(key, *end) for key, end in zip("xyx", ends, strict=True))
+        chunks.append((str(number), chunk.About("", 32, dict.fromkeys(rng.choice(sets), ""), spans, {})))
+    for entry in entries_of(chunks):
+        here = {(m, s.key, r) for m in entry.about.models for s in entry.about.spans for r in range(s.start, s.stop)}
+        again = {
+            (m, key, r) for (m, key), intervals in entry.again.items() for start, stop in intervals for r in range(start, stop)
+        }
+        twice = [(m, s.key, r) for m in entry.about.models for s in entry.about.spans for r in range(s.start, s.stop)]
+        assert again == (seen & here) | {item for item in twice if twice.count(item) > 1}
+        seen |= here
+    done = covered(entries_of(chunks)).done
+    assert {(m, key, r) for (m, key), intervals in done.items() for start, stop in intervals for r in range(start, stop)} == seen
+
+
+def test_strategies_of_the_same_chunks_are_looked_at_together(monkeypatch):
+    """A study of many cells has a span for each cell and block: they are gone through once, not once for each strategy."""
+    spans = tuple(chunk.Span(f"{cell}", 0, 1) for cell in range(50))
+    entries = entries_of((str(n), chunk.About("", 1, {"a": "", "b": "", "c": ""}, spans, {})) for n in range(2))
+    unions = []
+    monkeypatch.setattr(stored_entries, "union", lambda intervals: unions.append(1) or union(intervals))
+    assert len(covered(entries).done) == 150
+    assert len(unions) == 50
+
+
+def test_spans_share_their_keys(stored):
+    """Of a million datasets in as many spans, the keys of the cells are held once."""
+    entries = Folder(stored).entries()
+    assert len({id(span.key) for entry in entries for span in entry.about.spans}) == 2
+    assert not hasattr(entries[0].about.spans[0], "__dict__")
+
+
+def test_a_study_is_read_again_only_if_it_changed(stored, monkeypatch):
+    """To describe 50,000 cells takes seconds."""
+    folder, read = Folder(stored), []
+    made = Study.from_json
+    monkeypatch.setattr(Study, "from_json", lambda text: read.append(1) or made(text))
+    assert folder.stored_study() is folder.study()
+    assert folder.datasets() == 12_000
+    assert len(read) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -21,7 +22,7 @@ DIGITS = 16
 PIECE = 2**23
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """Consecutive replicates ``start .. stop - 1`` of the cell with this key."""
 
@@ -76,7 +77,10 @@ class About:
     def decode(cls, text: bytes) -> About:
         """Undo :meth:`encode`."""
         body = json.loads(text)
-        body["spans"], body["columns"] = tuple(Span(*span) for span in body["spans"]), tuple(body["columns"])
+        body["spans"], body["columns"] = (
+            tuple(Span(sys.intern(key), start, stop) for key, start, stop in body["spans"]),
+            tuple(body["columns"]),
+        )
         return cls(**body)
 
 

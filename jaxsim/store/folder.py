@@ -47,6 +47,7 @@ class Folder:
         self._wanted = study
         self._abouts: dict[str, About] = {}
         self._entries: tuple[list[str], tuple[Entry, ...]] | None = None
+        self._stored: tuple[bytes, Study] | None = None
 
     def reopened(self) -> Folder:
         """The folder as others find it, without looking again at the chunks that are known here."""
@@ -92,7 +93,10 @@ class Folder:
     def stored_study(self) -> Study:
         """The study whose results these are; raises :class:`InputError` if the folder holds none, or its file is damaged."""
         try:
-            return Study.from_json(self.place.read(STUDY).decode())
+            content = self.place.read(STUDY)
+            if self._stored is None or self._stored[0] != content:
+                self._stored = content, Study.from_json(content.decode())
+            return self._stored[1]
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.place.url} holds no jaxsim results (no study.json); give a folder that a run wrote."
