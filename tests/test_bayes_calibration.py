@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxsim import HierarchicalBayes, InputError, Priors, prior, sbc
 from jaxsim.calibration import RANKED, bands, pointwise_level, smallest_p
@@ -30,6 +31,16 @@ def test_every_quantity_is_calibrated(calibrated):
     # z is standard normal averaged over the prior if the posterior is right: 320 values, 4 standard errors.
     assert np.abs(calibrated.z.to_numpy().mean(0)).max() < 4 / np.sqrt(320)
     assert (calibrated.contraction.mean() < 1).all()
+
+
+def test_small_group_sds_are_among_the_draws():
+    """Four correlated random effects and six groups: the posterior of a group SD has a long tail towards zero, which one t
+    distribution in eleven dimensions misses (22 truths below all draws of these datasets, where it was tried)."""
+    found = sbc(STRATEGY, 256, n_groups=6, n_obs=6, n_predictors=3, seed=0)
+    below = (found.ranks.filter(like="sd_") == 0).to_numpy()
+    # A right engine fails for one seed in a thousand.
+    assert below.sum() <= stats.poisson.isf(0.001, below.size / (RANKED + 1))
+    assert (found.status == "ok").mean() > 0.98
 
 
 def test_a_wrong_prior_is_caught():

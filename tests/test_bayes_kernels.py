@@ -7,7 +7,7 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import optimize, stats
 
-from jaxsim.estimators.bayes import diagnostics, mixture, pareto, tree
+from jaxsim.estimators.bayes import diagnostics, mixture, pareto, proposal, tree
 from jaxsim.estimators.bayes.nuts import _randoms
 from jaxsim.estimators.bayes.queue import PART, in_parts, retry
 from jaxsim.seeding import group_keys
@@ -58,6 +58,45 @@ def test_weights_that_are_no_sample_say_so():
     assert smooth(jnp.zeros(400)).ess == pytest.approx(400)
     assert not smooth(jnp.full(400, jnp.nan)).k < pareto.UNRELIABLE
     assert not smooth(jnp.full(400, -jnp.inf)).k < pareto.UNRELIABLE
+
+
+PROPOSED, SDS = 512, 2
+
+
+@pytest.fixture(scope="module")
+def proposed():
+    """A proposal in four dimensions, the first two log SDs, for one dataset."""
+    root = np.tril(np.random.default_rng(2).normal(0, 0.4, (4, 4)), -1) + np.diag([0.9, 0.5, 0.7, 1.1])
+    return proposal.proposal(jnp.array([[-1.0], [0.3], [0.0], [2.0]]), jnp.asarray(root)[:, :, None])
+
+
+def test_the_density_of_a_proposal_is_that_of_its_parts(proposed):
+    mean, root = np.asarray(proposed.mean[:, 0]), np.asarray(proposed.root[:, :, 0])
+    x = mean + np.random.default_rng(3).normal(0, 2, (50, 4))
+    ours = proposal.log_density(jnp.asarray(x.T)[:, None], proposed, PROPOSED, SDS)[0] + proposal.log_constant(4)
+    each, square = proposal.towards_zero(PROPOSED, SDS), root @ root.T
+    theirs = (1 - SDS * each / PROPOSED) * stats.multivariate_t(mean, square, proposal.DF).pdf(x)
+    for k in range(SDS):
+        own = np.eye(4)[k]
+        away = mean - (proposal.SHIFT + np.sqrt(square[k, k])) * own
+        part = stats.multivariate_t(away, square + proposal.WIDTH**2 * np.outer(own, own), proposal.DF)
+        theirs = theirs + each / PROPOSED * part.pdf(x)
+    np.testing.assert_allclose(ours, np.log(theirs), rtol=1e-8)
+
+
+def test_draws_of_a_proposal_have_its_density(proposed):
+    """The weights of a density that the proposal covers have mean one and give its moments back, part by part of the proposal."""
+    count = 100
+    keys = group_keys(jax.random.key(5, impl="threefry2x32"), count)
+    many = jax.tree.map(lambda leaf: jnp.repeat(leaf, count, axis=-1), proposed)
+    x = jax.jit(proposal.draw, static_argnums=(2, 3))(keys, many, PROPOSED, SDS)
+    at = np.array([-2.5, 0.3, 0.5, 2.0])
+    target = stats.multivariate_normal(at, 0.3 * np.eye(4)).logpdf(np.moveaxis(np.asarray(x), 0, -1))
+    density = jax.jit(proposal.log_density, static_argnums=(2, 3))(x, many, PROPOSED, SDS)
+    weight = np.exp(target - np.asarray(density) - proposal.log_constant(4))
+    for found, expected in ((weight, 1.0), *zip(weight * np.asarray(x), at, strict=True)):
+        by_dataset = found.mean(1)
+        assert abs(by_dataset.mean() - expected) < 4 * by_dataset.std() / np.sqrt(count)
 
 
 @pytest.fixture(scope="module")

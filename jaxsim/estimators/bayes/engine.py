@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from scipy import special
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.estimators.base import first_status
-from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto
+from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto, proposal
 from jaxsim.estimators.bayes.density import Conditional
 from jaxsim.estimators.bayes.problem import Model, Problem, pose
 from jaxsim.estimators.bayes.summary import Summary, summarise
@@ -153,7 +152,7 @@ def fast(
     keys = jax.vmap(lambda key: jax.random.fold_in(key, FAST_STREAM + number))(keys)
     draws, given = importance.sample(keys, last, model, begin, ROUNDS, DRAWS)
     smoothed = jax.vmap(pareto.smooth)(draws.log_weight)
-    following = importance.adapt(draws.vector, draws.log_weight, importance.proposal(begin.mean, begin.root))
+    following = importance.adapt(draws.vector, draws.log_weight, proposal.proposal(begin.mean, begin.root))
     summary = jax.vmap(
         lambda problem, weight, vector, mean, root: summarise(problem, model, weight, vector, mean, root, level, method.interval),
         in_axes=(0, 0, 1, 1, 2),
@@ -177,9 +176,7 @@ def fast(
 def evidence(log_weight: Array, d: int) -> Array:
     """Log marginal likelihood from weights ``[datasets, draws]`` that lack the constant of the t density and the number of
     rounds."""
-    df = importance.DF
-    constant = special.gammaln((df + d) / 2) - special.gammaln(df / 2) - d / 2 * math.log(df * math.pi)
-    return jax.nn.logsumexp(log_weight, axis=1) - math.log(log_weight.shape[1]) - constant + math.log(ROUNDS)
+    return jax.nn.logsumexp(log_weight, axis=1) - math.log(log_weight.shape[1]) - proposal.log_constant(d) + math.log(ROUNDS)
 
 
 def chains(
@@ -188,7 +185,7 @@ def chains(
     """One attempt by Markov chains: longer, and with smaller steps, than the last one."""
     model = method.model
     first, last = lanes(data, model)
-    at = importance.proposal(before.mean.T, jnp.moveaxis(before.root, 0, -1))
+    at = proposal.proposal(before.mean.T, jnp.moveaxis(before.root, 0, -1))
     schedule = nuts.Schedule(*(jnp.asarray(values)[number] for values in (WARM_UP, THIN, TARGET)))
     run = nuts.sample(
         last, model, at.mean, at.root, queue(keys, number, len(at.mean)), wanted.sum() * CHAINS, KEPT, schedule, LANES

@@ -1,7 +1,7 @@
 """Adaptive multiple importance sampling of the collapsed posterior (Cornuet, Marin, Mira & Robert 2012).
 
-Rounds of draws from a multivariate t distribution, the first around the mode, the next ones with mean and covariance of all
-weighted draws so far. In the end every draw has the weight ``posterior / mixture of all proposals``, so none is wasted and no
+Rounds of draws from a :class:`Proposal`, the first around the mode, the next ones with mean and covariance of all weighted draws
+so far. In the end every draw has the weight ``posterior / mixture of all proposals``, so none is wasted and no
 single proposal has to be right. Datasets side by side; arrays end with ``D`` (datasets) and ``S`` (draws).
 """
 
@@ -16,21 +16,12 @@ from jaxsim import small
 from jaxsim.estimators.bayes.density import Conditional, log_posterior_and_effects
 from jaxsim.estimators.bayes.laplace import Normal, widen
 from jaxsim.estimators.bayes.problem import Model, Problem
+from jaxsim.estimators.bayes.proposal import Proposal, draw, log_density, proposal, rounded
 
 Array = jax.Array
 
-# Degrees of freedom of the proposals: tails heavier than those of log SDs and correlations, which are exponential.
-DF = 6
 # Lanes of one evaluation of the density: enough to amortise the loop over groups, few enough for the cache.
 LANES = 1024
-
-
-class Proposal(NamedTuple):
-    """A t distribution for each dataset: ``mean`` ``[D, datasets]``, ``root`` ``[D, D, datasets]``, and its ``inverse``."""
-
-    mean: Array
-    root: Array
-    inverse: Array
 
 
 class Draws(NamedTuple):
@@ -39,40 +30,6 @@ class Draws(NamedTuple):
     vector: Array
     log_posterior: Array
     log_weight: Array
-
-
-def rounded(values: Array) -> Array:
-    """To the digits of float32: any proposal is right, and one that rounding errors do not reach draws the same numbers every
-    time."""
-    return values.astype(jnp.float32).astype(values.dtype)
-
-
-def proposal(mean: Array, root: Array) -> Proposal:
-    """With a lower triangular factor of ``root root'``."""
-    d = mean.shape[0]
-    square = (root[:, None] * root[None]).sum(2)
-    size = jnp.stack([square[i, i] for i in range(d)])
-    floor = 1e-12 * size.max(0)
-    factor, _ = small.cholesky(square + floor * jnp.eye(d)[:, :, None])
-    mean, factor = rounded(mean), rounded(factor)
-    return Proposal(mean, factor, small.inverse_lower(factor))
-
-
-def draw(keys: Array, at: Proposal, count: int) -> Array:
-    """Draws of every dataset, ``[D, datasets, count]``, each from its own key."""
-    d = at.mean.shape[0]
-    normal = jax.vmap(lambda key: jax.random.normal(key, (d + DF, count)))(keys)  # [datasets, d + DF, count]
-    stretch = jnp.sqrt(DF / (normal[:, d:] ** 2).sum(1))
-    step = jnp.einsum("ijk,kjs->iks", at.root, normal[:, :d])
-    return at.mean[..., None] + step * stretch
-
-
-def log_t(vector: Array, at: Proposal) -> Array:
-    """Log density of the proposals but for a constant that all share, ``[datasets, draws]``."""
-    d = vector.shape[0]
-    white = jnp.einsum("ijk,jks->iks", at.inverse, vector - at.mean[..., None])
-    logdet = sum(jnp.log(at.inverse[i, i]) for i in range(d))
-    return jnp.asarray(logdet)[:, None] - 0.5 * (DF + d) * jnp.log1p((white**2).sum(0) / DF)
 
 
 def evaluate(vector: Array, problem: Problem, model: Model) -> tuple[Array, Conditional]:
@@ -107,7 +64,7 @@ def sample(keys: Array, problem: Problem, model: Model, begin: Normal, rounds: i
         rounds, count: rounds, and draws in each.
     """
     d, datasets = begin.mean.shape
-    p, total = len(model.fixed), rounds * count
+    p, sds, total = len(model.fixed), model.structure.size, rounds * count
     first = proposal(begin.mean, begin.root)
     components = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rounds, *leaf.shape)), first)
     vector, target = jnp.zeros((d, datasets, total)), jnp.full((datasets, total), -jnp.inf)
@@ -116,17 +73,17 @@ def sample(keys: Array, problem: Problem, model: Model, begin: Normal, rounds: i
     def one_round(r: Array, carry: tuple) -> tuple:
         components, vector, target, mixture, given = carry
         now = jax.tree.map(lambda leaf: leaf[r], components)
-        fresh = draw(jax.vmap(lambda key: jax.random.fold_in(key, r))(keys), now, count)
+        fresh = draw(jax.vmap(lambda key: jax.random.fold_in(key, r))(keys), now, count, sds)
         vector = jax.lax.dynamic_update_slice(vector, fresh, (0, 0, r * count))
         value, effects = evaluate(fresh, problem, model)
         target = jax.lax.dynamic_update_slice_in_dim(target, value, r * count, axis=-1)
         given = jax.tree.map(lambda all_, new: jax.lax.dynamic_update_slice_in_dim(all_, new, r * count, axis=-1), given, effects)
-        mixture = jnp.logaddexp(mixture, log_t(vector, now))
+        mixture = jnp.logaddexp(mixture, log_density(vector, now, count, sds))
         earlier = jax.lax.fori_loop(
             0,
             r,
-            lambda k, sum_: jnp.logaddexp(sum_, log_t(fresh, jax.tree.map(lambda leaf: leaf[k], components))),
-            log_t(fresh, now),
+            lambda k, sum_: jnp.logaddexp(sum_, log_density(fresh, jax.tree.map(lambda leaf: leaf[k], components), count, sds)),
+            log_density(fresh, now, count, sds),
         )
         mixture = jax.lax.dynamic_update_slice(mixture, earlier, (0, r * count))
         seen = jnp.arange(total) < (r + 1) * count
