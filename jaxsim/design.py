@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 
 from jaxsim import spec
+from jaxsim.caveats import caveats
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
-from jaxsim.estimators import Decov, Estimator, External, Prior, Priors, Strategy, TwoStage
+from jaxsim.estimators import Decov, Estimator, Prior, Priors, Strategy
 from jaxsim.grid import Grid, freeze, shown
 from jaxsim.processes import CATALOGUE as PROCESSES
-from jaxsim.processes import GaussianMultilevel, Normal, PoissonSizes, Process, Uniform, UniformSizes
+from jaxsim.processes import Normal, PoissonSizes, Process, Uniform, UniformSizes
 from jaxsim.processes.checks import whole_number
 from jaxsim.seeding import content_words, replicate_key
 from jaxsim.until import Until
@@ -62,6 +63,8 @@ class Study:
         dtype: ``float64``, or ``float32`` for screening on devices that are faster with it: only strategies in closed form can be
             had in it, and its random numbers are others.
         until: stop the cells that are precise enough before they have all their replicates; see :class:`jaxsim.Until`.
+        group_coefficients: measure, too, how well every strategy recovers the coefficients of the groups, and how much it shrinks
+            them together (see :mod:`jaxsim.estimators.recovery`). All other numbers stay what they are.
 
     Raises:
         InputError: for anything that cannot be simulated, before anything is.
@@ -75,6 +78,7 @@ class Study:
     conf_level: float = 0.95
     dtype: str = "float64"
     until: Until | None = None
+    group_coefficients: bool = False
 
     def __post_init__(self) -> None:
         estimators = (self.estimators,) if isinstance(self.estimators, Strategy) else tuple(self.estimators)
@@ -91,10 +95,11 @@ class Study:
         if self.until is not None:
             if not isinstance(self.until, Until):
                 raise InputError(f"until={self.until!r}: give a rule such as Until(power=0.005).")
-            self.until.check(self.replicates)
+            self.until.check(self.replicates, self.group_coefficients)
         self._check_factors()
         self._check_estimators()
         self._check_cells()
+        self._check_groups()
 
     def _check_factors(self) -> None:
         fields = [f.name for f in dataclasses.fields(self.process)]
@@ -120,6 +125,22 @@ class Study:
                 f"dtype={self.dtype!r} is too coarse for {', '.join(double)}, which iterate; leave them out, or take float64."
             )
 
+    def _check_groups(self) -> None:
+        """That coefficients of groups, if they are asked for, are there."""
+        asked = self.group_coefficients
+        if not isinstance(asked, bool):
+            raise InputError(f"group_coefficients={asked!r}: give True or False.")
+        if asked and not self.process.has_group_coefficients:
+            raise InputError(
+                f"group_coefficients=True: {type(self.process).__name__} does not tell the coefficients of its groups."
+            )
+        if asked and not any(isinstance(e, Estimator) and e.has_group_coefficients for e in self.estimators):
+            names = ", ".join(e.name for e in self.estimators)
+            raise InputError(
+                f"group_coefficients=True: none of the strategies has coefficients of groups ({names}); add one that has, such as "
+                "LinearMixed(), or leave it out."
+            )
+
     def _check_cells(self) -> None:
         first: dict[str, Cell] = {}
         for cell in self.cells:
@@ -142,7 +163,8 @@ class Study:
     @property
     def settings(self) -> dict[str, Any]:
         """What the numbers depend on besides cells, replicates and strategies."""
-        return {"seed": self.seed, "conf_level": self.conf_level, "dtype": self.dtype}
+        groups = {"group_coefficients": True} if self.group_coefficients else {}  # folders from before this was there have none
+        return {"seed": self.seed, "conf_level": self.conf_level, "dtype": self.dtype, **groups}
 
     def datasets(self, replicates: Mapping[int, int] | None = None) -> int:
         """Datasets of the whole study, or with so many replicates of each cell (by its number), that some strategy fits."""
@@ -186,34 +208,8 @@ class Study:
         return run(self, out, **options)
 
     def caveats(self) -> tuple[str, ...]:
-        """What is known beforehand about the measures of this study, a sentence each.
-
-        With normal predictors a group's own regression has errors of finite variance only if it has more than P + 1 rows.
-        """
-        return (*self._partial_strategies(), *self._infinite_variances())
-
-    def _partial_strategies(self) -> tuple[str, ...]:
-        partial = [e for e in self.estimators if isinstance(e, External) and e.limit is not None and e.limit < self.replicates]
-        return tuple(
-            f"{e.name}: fitted the first {e.limit} of {self.replicates} datasets of each cell only; compare it with the others "
-            "under the policy listwise, or in pairs."
-            for e in partial
-        )
-
-    def _infinite_variances(self) -> tuple[str, ...]:
-        size = len(self.process.terms)
-        if not isinstance(self.process, GaussianMultilevel) or size == 1:
-            return ()
-        few = [c for c in self.cells if isinstance(c.process, GaussianMultilevel) and c.process.min_rows <= size + 1]
-        names = [e.name for e in self.estimators if isinstance(e, TwoStage)]
-        if not few or not names:
-            return ()
-        return (
-            f"{', '.join(names)}: in {len(few)} of {len(self.cells)} cells a group may have no more than {size + 1} rows for "
-            f"{size} coefficients. The error of its own regression then has no finite variance, so RMSE, empirical SE, model SE "
-            "error, and the Monte Carlo errors of these and of the bias do not settle; the median |error|, coverage and rejection "
-            "do.",
-        )
+        """What is known beforehand about the measures of this study, a sentence each; see :mod:`jaxsim.caveats`."""
+        return caveats(self)
 
     def to_json(self) -> str:
         """The study as text that :meth:`from_json` reads back to an equal study."""

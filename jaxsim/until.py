@@ -64,8 +64,12 @@ class Until:
                 raise InputError(f"--until {text!r}: give MEASURE:ERROR, several with commas, such as power:0.005,bias:0.002.")
         return cls(tuple(found), minimum)
 
-    def check(self, replicates: int) -> None:
-        """Raise :class:`InputError` if there is nothing between the minimum and a study's replicates."""
+    def check(self, replicates: int, groups: bool = False) -> None:
+        """Raise :class:`InputError` if there is nothing between the minimum and a study's replicates, or a measure is of groups'
+        coefficients and the study does not ask for them (``groups``)."""
+        asked = [name for name, _ in self.targets if name in group_measures()]
+        if asked and not groups:
+            raise InputError(f"until: {asked[0]} is measured by studies with group_coefficients=True; set it, or name another.")
         if self.minimum > replicates:
             raise InputError(
                 f"until: a cell is judged at {self.minimum} replicates (minimum), but the study ends at {replicates}; raise the "
@@ -90,4 +94,11 @@ def measure_names() -> tuple[str, ...]:
     """Measures that a rule may name."""
     from jaxsim.measures.catalogue import CATALOGUE  # noqa: PLC0415 - a study without such a rule needs no measures
 
-    return (*CATALOGUE, "power", "type_one_error")
+    return (*CATALOGUE, *group_measures(), "power", "type_one_error")
+
+
+def group_measures() -> tuple[str, ...]:
+    """Those of coefficients of groups."""
+    from jaxsim.measures.catalogue import GROUPS  # noqa: PLC0415 - as above
+
+    return tuple(GROUPS)

@@ -23,7 +23,7 @@ RESAMPLED_TOGETHER = {"cpu": 1, "gpu": 256}
     jax.tree_util.register_dataclass,
     data_fields=[
         "estimate", "std_error", "df", "vcov", "status", "converged", "singular",
-        "criterion", "sigma", "theta", "covariance", "iterations", "p_value", "conf_low", "conf_high", "extra",
+        "criterion", "sigma", "theta", "covariance", "iterations", "p_value", "conf_low", "conf_high", "extra", "groups",
     ],
     meta_fields=[],
 )  # fmt: skip
@@ -48,6 +48,8 @@ class Fit:
             that of the t distribution with ``df``. A limit may be infinite.
         extra: what only this method has, by the name of the column it is to have in the tables: ``[P]``, a number for each term,
             or ``[]``, one for the fit.
+        groups: coefficients of every group, ``[G, P]``, of a method that can only compute them with the fit and was asked to; else
+            None. They are not stored.
     """
 
     estimate: jax.Array
@@ -66,6 +68,7 @@ class Fit:
     conf_low: jax.Array
     conf_high: jax.Array
     extra: dict[str, jax.Array] = field(default_factory=dict)
+    groups: jax.Array | None = None
 
 
 class Inference(NamedTuple):
@@ -124,7 +127,7 @@ def withhold(fit: Fit) -> Fit:
     finite = jnp.isfinite(fit.estimate).all() & jnp.isfinite(fit.std_error).all() & (fit.df > 0).all()
     finite = finite & jnp.isfinite(fit.p_value).all() & ~(jnp.isnan(fit.conf_low) | jnp.isnan(fit.conf_high)).any()
     status = jnp.where(usable & ~finite, Status.NON_FINITE, fit.status).astype(jnp.int32)
-    shown = (status == Status.OK) | (status == Status.SINGULAR) | (status == Status.NOT_CONVERGED)
+    shown = has_numbers(status)
 
     def blank(value: jax.Array) -> jax.Array:
         return jnp.where(shown, value, jnp.nan)
@@ -146,6 +149,11 @@ def withhold(fit: Fit) -> Fit:
         singular=fit.singular & shown,
         status=status,
     )
+
+
+def has_numbers(status: jax.Array) -> jax.Array:
+    """Whether fits with this status show their numbers, usable or not (bool, of the same shape)."""
+    return (status == Status.OK) | (status == Status.SINGULAR) | (status == Status.NOT_CONVERGED)
 
 
 def first_status(*cases: tuple[jax.Array, Status]) -> jax.Array:
@@ -195,8 +203,28 @@ class Estimator(Strategy):
     def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset (unbatched, traceable). Methods that do not resample ignore ``resampling``."""
 
-    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+    @property
+    def has_group_coefficients(self) -> bool:
+        """Whether the strategy knows :meth:`group_coefficients`."""
+        return type(self).group_coefficients is not Estimator.group_coefficients
+
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array | None:
+        """Coefficients of every group of one dataset by this strategy, ``[G, P]`` (traceable); None for one that has none.
+
+        What stands in padding, or in a fit without numbers, is not looked at.
+
+        Args:
+            data: the dataset.
+            fit: of it; made by ``fit_batch(..., groups=True)``.
+        """
+        return None
+
+    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None, groups: bool = False) -> Fit:
         """Fit every dataset of a batch; each array of ``data`` has a leading axis ``B``, and ``resampling.key`` has ``[B]`` keys.
+
+        Args:
+            data, resampling: of the datasets.
+            groups: keep what :meth:`group_coefficients` needs and cannot compute afterwards (``Fit.groups``).
 
         Raises:
             InputError: if the method resamples and gets no keys.

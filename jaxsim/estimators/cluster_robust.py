@@ -140,6 +140,10 @@ class ClusterRobust(Estimator):
         own = self._own_inference(groups, directions, estimate, null, data.sizes > 0, resampling)
         return closed_form(estimate, vcov, df, status, gaussian_deviance(ls.rss, n_rows), jnp.sqrt(variance), own)
 
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
+        """The same for all groups: those of pooled least squares."""
+        return jnp.broadcast_to(fit.estimate, (len(data.sizes), len(data.fixed)))
+
     def _variance(
         self, groups: Groups, directions: jax.Array, n_groups: jax.Array, n_fixed: int
     ) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
@@ -29,6 +30,10 @@ class PooledOLS(Estimator):
     @property
     def closed_form(self) -> bool:
         return True
+
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
+        """The same for all groups."""
+        return jnp.broadcast_to(fit.estimate, (len(data.sizes), len(data.fixed)))
 
     def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
         """Fit one dataset."""

@@ -101,6 +101,11 @@ class TwoStage(Estimator):
             self.own_inference(own, mean, resampling),
         )
 
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
+        """Each group's own least squares, whatever the weights; if one cannot be had the dataset is a failure."""
+        own, _ = first_stage(data)
+        return own.beta.T
+
     def own_inference(self, own: OwnRegressions, mean: Mean, resampling: Resampling | None) -> Inference | None:
         """Resampled p values and limits; None for the t test."""
         if not self.resamples:

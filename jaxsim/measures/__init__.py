@@ -3,11 +3,11 @@
 These functions measure tables in memory; :mod:`jaxsim.measures.stream` does the same, with the same formulas, frame by frame.
 """
 
-from jaxsim.measures.catalogue import CATALOGUE
+from jaxsim.measures.catalogue import CATALOGUE, GROUPS
 from jaxsim.measures.paired import paired
 from jaxsim.measures.policy import POLICIES
 from jaxsim.measures.rates import rates, reasons
 from jaxsim.measures.seed_post import seed_post
 from jaxsim.measures.summarise import summarise
 
-__all__ = ["CATALOGUE", "POLICIES", "paired", "rates", "reasons", "seed_post", "summarise"]
+__all__ = ["CATALOGUE", "GROUPS", "POLICIES", "paired", "rates", "reasons", "seed_post", "summarise"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from jaxsim.measures.interval import Z
@@ -12,6 +14,9 @@ from jaxsim.measures.summary import Summary
 
 BIAS = Mean("error")
 MSE = Mean("squared_error")
+# One less SD over groups of the estimated coefficients over that of the true ones, averaged over datasets: 0 where groups differ as
+# much as they do, 1 where all have the same coefficient (complete pooling), negative where they differ more (Louis 1984).
+GROUP_SHRINKAGE = Mean("group_shrinkage")
 
 
 class RelativeBias(Measure):
@@ -60,20 +65,27 @@ class EmpiricalSE(Measure):
             return (summary.centred("error", rows) ** 2 - mean_square[rows.code]) / (2 * summary.sd("error"))[rows.code]
 
 
+@dataclass(frozen=True)
 class RootMSE(Measure):
-    """``sqrt(mean(e^2))``; error ``sd(e^2) / (2 RMSE sqrt(n))``."""
+    """``sqrt(mean(e^2))``; error ``sd(e^2) / (2 RMSE sqrt(n))``.
+
+    Args:
+        statistic: what ``e^2`` is: of the coefficient, or the mean over groups of that of their own coefficients.
+    """
+
+    statistic: str = "squared_error"
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
-        value = np.sqrt(summary.mean("squared_error"))
+        value = np.sqrt(summary.mean(self.statistic))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return value, summary.error_of_mean("squared_error") / (2 * value)
+            return value, summary.error_of_mean(self.statistic) / (2 * value)
 
     def influence(self, rows: Rows, summary: Summary) -> Array:
         """``e^2``, centred, over ``2 RMSE``."""
-        value = np.sqrt(summary.mean("squared_error"))
+        value = np.sqrt(summary.mean(self.statistic))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return summary.centred("squared_error", rows) / (2 * value)[rows.code]
+            return summary.centred(self.statistic, rows) / (2 * value)[rows.code]
 
 
 class MedianAbsoluteError(Measure):

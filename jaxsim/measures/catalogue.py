@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jaxsim.measures import accuracy, inference, precision
 from jaxsim.measures.measure import Measure, Recipe
 
@@ -20,6 +22,12 @@ CATALOGUE: dict[str, Measure] = {
     "rejection": inference.REJECTION,
 }
 
+# Of the coefficients of groups: only in studies with ``group_coefficients=True``, and of strategies that have them.
+GROUPS: dict[str, Measure] = {
+    "group_rmse": accuracy.RootMSE("group_squared_error"),
+    "group_shrinkage": accuracy.GROUP_SHRINKAGE,
+}
+
 RECIPE = Recipe(
     measures=CATALOGUE,
     means=("error", "truth", "squared_error", "variance", "width", "covers", "rejects", "null"),
@@ -34,4 +42,12 @@ RECIPE = Recipe(
     around={"covers_shifted": inference.covers_shifted},
     middle="absolute_error",
     late=frozenset({"median_absolute_error", "bias_eliminated_coverage"}),
+)
+
+_OWN = ("group_squared_error", "group_shrinkage")
+GROUP_RECIPE = replace(
+    RECIPE,
+    measures=CATALOGUE | GROUPS,
+    means=(*RECIPE.means, *_OWN),
+    products=(*RECIPE.products, *((name, name) for name in _OWN)),
 )

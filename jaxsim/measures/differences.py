@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from jaxsim.measures.measure import Mean, Measure, Recipe
@@ -9,46 +11,53 @@ from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.summary import Summary
 
 DIFFERENT = ("error", "absolute_error", "squared_error", "std_error", "covers", "rejects")
+GROUP_DIFFERENT = ("group_squared_error", "group_shrinkage")
 
 
 def pair_rows(one: Rows, reference: Rows) -> Rows:
     """Statistics of pairs of rows of the same dataset and coefficient, in the strata of ``one``.
 
     ``d_error`` and so on are the differences; ``error``, ``squared_error`` the strategy's own, ``r_error``, ``r_squared_error`` the
-    reference's.
+    reference's; and so for the coefficients of groups, where there are any.
     """
-    values = {f"d_{name}": one[name] - reference[name] for name in DIFFERENT}
-    for name in ("error", "squared_error"):
+    groups = "group_squared_error" in one.values
+    values = {f"d_{name}": one[name] - reference[name] for name in (*DIFFERENT, *(GROUP_DIFFERENT if groups else ()))}
+    for name in ("error", "squared_error", *(("group_squared_error",) if groups else ())):
         values |= {name: one[name], f"r_{name}": reference[name]}
     return Rows(one.code, values)
 
 
+@dataclass(frozen=True)
 class RootMSEDifference(Measure):
     """Difference of the root mean squared errors; error by the delta method on the paired squared errors.
 
     With ``a = 1 / (2 RMSE)``, ``b`` the same of the reference, and ``x, y`` their squared errors, the variance of ``a x - b y`` is
     written ``(a - b) (a var(x) - b var(y)) + a b var(x - y)``: nothing cancels where the two are nearly the same.
+
+    Args:
+        statistic: what the squared errors are.
     """
+
+    statistic: str = "squared_error"
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
         rmse, reference = self._roots(summary)
         with np.errstate(invalid="ignore", divide="ignore"):
             a, b = 1 / (2 * rmse), 1 / (2 * reference)
-            own, other = (summary.covariance(name, name) for name in ("squared_error", "r_squared_error"))
-            spread = (a - b) * (a * own - b * other) + a * b * summary.covariance("d_squared_error", "d_squared_error")
+            own, other, both = (summary.covariance(name, name) for name in (f"{p}{self.statistic}" for p in ("", "r_", "d_")))
+            spread = (a - b) * (a * own - b * other) + a * b * both
             return rmse - reference, np.sqrt(np.clip(spread, 0, None) / summary.size)
 
     def influence(self, rows: Rows, summary: Summary) -> Array:
         """Difference of the two influences."""
         rmse, reference = self._roots(summary)
         with np.errstate(invalid="ignore", divide="ignore"):
-            own = summary.centred("squared_error", rows) / (2 * rmse)[rows.code]
-            return own - summary.centred("r_squared_error", rows) / (2 * reference)[rows.code]
+            own = summary.centred(self.statistic, rows) / (2 * rmse)[rows.code]
+            return own - summary.centred(f"r_{self.statistic}", rows) / (2 * reference)[rows.code]
 
-    @staticmethod
-    def _roots(summary: Summary) -> tuple[Array, Array]:
-        return np.sqrt(summary.mean("squared_error")), np.sqrt(summary.mean("r_squared_error"))
+    def _roots(self, summary: Summary) -> tuple[Array, Array]:
+        return np.sqrt(summary.mean(self.statistic)), np.sqrt(summary.mean(f"r_{self.statistic}"))
 
 
 class RelativePrecision(Measure):
@@ -96,4 +105,17 @@ RECIPE = Recipe(
     means=(*OWN, *(f"d_{name}" for name in DIFFERENT)),
     products=(*((name, name) for name in (*OWN, *(f"d_{name}" for name in DIFFERENT))), ("error", "r_error")),
     around={},
+)
+
+# With the coefficients of groups.
+_GROUP_MEANS = ("group_squared_error", "r_group_squared_error", *(f"d_{name}" for name in GROUP_DIFFERENT))
+GROUP_RECIPE = replace(
+    RECIPE,
+    measures={
+        **CATALOGUE,
+        "group_rmse": RootMSEDifference("group_squared_error"),
+        "group_shrinkage": Mean("d_group_shrinkage"),
+    },
+    means=(*RECIPE.means, *_GROUP_MEANS),
+    products=(*RECIPE.products, *((name, name) for name in _GROUP_MEANS)),
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from jaxsim.measures.catalogue import GROUPS
 from jaxsim.measures.stream import Performance
 
 SHOWN = {
@@ -18,6 +19,8 @@ SHOWN = {
     "coverage": "coverage",
     "power": "power",
     "type_one_error": "type I error",
+    "group_rmse": "group RMSE",
+    "group_shrinkage": "shrinkage",
 }
 RATES = {"singular": "singular", "failure": "failed"}
 PROPORTIONS = frozenset({*RATES, "convergence", "success", "coverage", "power", "type_one_error"})
@@ -53,7 +56,8 @@ def main_measures(performance: Performance, by: Sequence[str], policy: str = "av
 
     As :func:`jaxsim.measures.summarise`, with measures named ``power`` and ``type_one_error``, each where it exists.
     """
-    common = [name for name in SHOWN if name not in ("power", "type_one_error")]
+    left_out = ("power", "type_one_error") if performance.groups else ("power", "type_one_error", *GROUPS)
+    common = [name for name in SHOWN if name not in left_out]
     parts = [performance.measures(by, policy=policy, measures=common)]
     for name, truth in (("power", "nonzero"), ("type_one_error", "zero")):
         found = performance.measures(by, policy=policy, measures=["rejection"], truth=truth)

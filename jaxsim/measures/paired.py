@@ -9,10 +9,10 @@ import pandas as pd
 
 from jaxsim.errors import InputError, choose
 from jaxsim.measures.combine import by_line, lines_of, tabulate
-from jaxsim.measures.differences import CATALOGUE, RECIPE, pair_rows
+from jaxsim.measures.differences import GROUP_RECIPE, RECIPE, pair_rows
 from jaxsim.measures.measure import measure_all
 from jaxsim.measures.policy import chosen_rows, is_counted, require
-from jaxsim.measures.sample import NUMBERS, Array, Rows, estimate_rows
+from jaxsim.measures.sample import GROUP_NUMBERS, NUMBERS, Array, Rows, estimate_rows, has_groups
 from jaxsim.measures.summarise import STRATUM, check_options
 
 COLUMNS = ("measure", "value", "mcse", "low", "high", "n_used", "n_failed", "policy")
@@ -41,7 +41,8 @@ def paired(
 
     Returns:
         One row per model, line and measure: ``model, reference, *by, measure, value, mcse, low, high, n_used, n_failed, policy``;
-        ``n_failed`` counts pairs left out. Measures are the names in ``jaxsim.measures.differences.CATALOGUE``.
+        ``n_failed`` counts pairs left out. Measures are the names in ``jaxsim.measures.differences.CATALOGUE``
+        (and ``group_rmse``, ``group_shrinkage`` of a table with coefficients of groups).
 
     Raises:
         InputError: for an unknown column, policy, reference, term or truth, ``model`` in ``by``, a level outside (0, 1), a table
@@ -72,16 +73,17 @@ def check_comparison(by: Sequence[str], reference: str, models: Sequence[str]) -
 def _compare(one: pd.DataFrame, base: pd.DataFrame, by: Sequence[str], alpha: float) -> pd.DataFrame:
     """All paired measures of one strategy against the reference; rows are matched by cell, replicate and term."""
     key = ["cell", "replicate", "term"]
-    other = base[[*key, *NUMBERS, "_counted"]]
+    names, recipe = ((*NUMBERS, *GROUP_NUMBERS), GROUP_RECIPE) if has_groups(one) else (NUMBERS, RECIPE)
+    other = base[[*key, *names, "_counted"]]
     both = one.merge(other, on=key, how="left", suffixes=("", "_reference"), validate="one_to_one")
     counted = both["_counted"].to_numpy(bool) & both["_counted_reference"].eq(True).to_numpy(bool)
     every = lines_of(both, by, ("cell", "term"))
     lines, used = every.keep(counted), both[counted]
-    pair = pair_rows(*(_rows(used, suffix, lines.strata.code, alpha) for suffix in ("", "_reference")))
-    found = measure_all(RECIPE, pair, lines.strata.count, list(CATALOGUE))
+    pair = pair_rows(*(_rows(used, names, suffix, lines.strata.code, alpha) for suffix in ("", "_reference")))
+    found = measure_all(recipe, pair, lines.strata.count, list(recipe.measures))
     left_out = every.per_line(~counted)
     return by_line([tabulate(lines, name, measured).assign(n_failed=left_out) for name, measured in found.items()])
 
 
-def _rows(table: pd.DataFrame, suffix: str, code: Array, alpha: float) -> Rows:
-    return estimate_rows({name: table[name + suffix].to_numpy(np.float64) for name in NUMBERS}, code, alpha)
+def _rows(table: pd.DataFrame, names: Sequence[str], suffix: str, code: Array, alpha: float) -> Rows:
+    return estimate_rows({name: table[name + suffix].to_numpy(np.float64) for name in names}, code, alpha)

@@ -11,6 +11,8 @@ import pandas as pd
 
 Array = np.ndarray
 NUMBERS = ("estimate", "truth", "std_error", "p_value", "conf_low", "conf_high")
+# Of the coefficients of groups, in tables that have them.
+GROUP_NUMBERS = ("group_mse", "group_spread")
 # A p value that is alpha but for rounding is alpha.
 ROUNDING = 1e-12
 
@@ -49,12 +51,18 @@ class Rows:
 
 
 def numbers_of(table: pd.DataFrame) -> dict[str, Array]:
-    """The columns ``NUMBERS`` of an estimates table, ``[rows]`` each."""
-    return {name: table[name].to_numpy(float) for name in NUMBERS}
+    """The columns ``NUMBERS`` of an estimates table, and those of ``GROUP_NUMBERS`` if it has them, ``[rows]`` each."""
+    names = (*NUMBERS, *GROUP_NUMBERS) if has_groups(table) else NUMBERS
+    return {name: table[name].to_numpy(float) for name in names}
+
+
+def has_groups(table: pd.DataFrame) -> bool:
+    """Whether an estimates table tells of the coefficients of groups."""
+    return set(GROUP_NUMBERS) <= set(table.columns)
 
 
 def estimate_rows(numbers: Mapping[str, Array], code: Array, alpha: float) -> Rows:
-    """Statistics of rows of an estimates table, of its columns ``NUMBERS``; tests are at level ``alpha``.
+    """Statistics of rows of an estimates table, of what :func:`numbers_of` gives; tests are at level ``alpha``.
 
     The truth may differ from dataset to dataset. ``covers`` says whether the interval contains it; ``rejects`` whether
     ``p <= alpha`` (resampled p values may be equal to it, and their intervals then exclude zero).
@@ -71,4 +79,6 @@ def estimate_rows(numbers: Mapping[str, Array], code: Array, alpha: float) -> Ro
         "rejects": (numbers["p_value"] <= alpha + ROUNDING).astype(float),
         "null": (truth == 0).astype(float),
     }
+    if "group_mse" in numbers:
+        found |= {"group_squared_error": numbers["group_mse"], "group_shrinkage": 1 - numbers["group_spread"]}
     return Rows(code, {**numbers, **found})

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, choose
-from jaxsim.measures.catalogue import CATALOGUE, RECIPE
+from jaxsim.measures.catalogue import CATALOGUE, GROUP_RECIPE, GROUPS, RECIPE
 from jaxsim.measures.combine import by_line, lines_of, tabulate
 from jaxsim.measures.measure import measure_all
 from jaxsim.measures.policy import chosen_rows, is_counted, is_usable, require
-from jaxsim.measures.sample import NUMBERS, estimate_rows, numbers_of
+from jaxsim.measures.sample import NUMBERS, estimate_rows, has_groups, numbers_of
 
 # What is never mixed: measures are computed for one coefficient of one strategy in one cell, and then averaged.
 STRATUM = ("cell", "model", "term")
@@ -39,7 +39,8 @@ def summarise(
         by: columns that define the lines, such as ``["model", "n_groups", "term"]``; ``[]`` for one line.
         policy: ``available`` uses every usable fit, ``listwise`` only datasets that every strategy could fit.
         alpha: level of the tests behind ``rejection``.
-        measures: some of the names in ``CATALOGUE``; all when None.
+        measures: some of the names in ``CATALOGUE``, and in ``GROUPS`` if the table has ``group_mse`` and ``group_spread``; all of
+            these when None.
         terms: coefficients that count; all when None.
         truth: ``zero`` or ``nonzero`` keeps the rows whose true value is zero, or is not: rejecting the first is an error of
             type I, rejecting the second is power. Which datasets are complete is judged before.
@@ -55,13 +56,14 @@ def summarise(
         InputError: for an unknown column, measure, policy, term or truth, a level outside (0, 1), or an empty table.
     """
     require(estimates, [*by, *NUMBERS, *STRATUM, "replicate", "status"], "estimates")
-    names = check_options(alpha, measures)
+    groups = has_groups(estimates)
+    names = check_options(alpha, measures, groups)
     counted, kept = is_counted(estimates, policy), chosen_rows(estimates, terms, truth)
     estimates, counted = estimates[kept], counted[kept]
     every = lines_of(estimates, by, STRATUM)
     lines = every.keep(counted)
     rows = estimate_rows(numbers_of(estimates[counted]), lines.strata.code, alpha)
-    found = measure_all(RECIPE, rows, lines.strata.count, names)
+    found = measure_all(GROUP_RECIPE if groups else RECIPE, rows, lines.strata.count, names)
     failed, kind = every.per_line(~is_usable(estimates)), kinds(lines.per_line(), lines.per_line(rows["null"] == 1))
     parts = [
         tabulate(lines, name, found[name]).assign(kind=kind if name == "rejection" else "", n_failed=failed, policy=policy)
@@ -70,11 +72,22 @@ def summarise(
     return by_line(parts)[[*by, *COLUMNS]]
 
 
-def check_options(alpha: float, measures: Sequence[str] | None) -> list[str]:
-    """The measures asked for; raises :class:`InputError` for one that is not known, or a level outside (0, 1)."""
+def check_options(alpha: float, measures: Sequence[str] | None, groups: bool = False) -> list[str]:
+    """The measures asked for; raises :class:`InputError` for one that is not known, or a level outside (0, 1).
+
+    Args:
+        alpha, measures: as for :func:`summarise`.
+        groups: whether there are coefficients of groups to measure.
+    """
     if not 0 < alpha < 1:
         raise InputError(f"alpha={alpha}: give a number between 0 and 1, such as 0.05.")
-    return [choose("measure", name, CATALOGUE) for name in (CATALOGUE if measures is None else measures)]
+    known = CATALOGUE | GROUPS if groups else CATALOGUE
+    for name in () if groups else measures or ():
+        if name in GROUPS:
+            raise InputError(
+                f"{name!r} needs coefficients of groups, which these results lack; run a Study(group_coefficients=True)."
+            )
+    return [choose("measure", name, known) for name in (known if measures is None else measures)]
 
 
 def kinds(used: np.ndarray, null: np.ndarray) -> np.ndarray:

@@ -51,6 +51,19 @@ class Process(abc.ABC):
     def draw(self, key: jax.Array, parameters: Any, padded_groups: int) -> Draw:
         """Draw one dataset (traceable); ``self`` may be any process with the same program."""
 
+    @property
+    def has_group_coefficients(self) -> bool:
+        """Whether the process knows :meth:`group_coefficients`."""
+        return type(self).group_coefficients is not Process.group_coefficients
+
+    def group_coefficients(self, key: jax.Array, parameters: Any, padded_groups: int) -> jax.Array | None:
+        """True coefficients of every group of the dataset that :meth:`draw` draws with these arguments, ``[G, P]`` (traceable).
+
+        What stands in padding is not looked at. None for a process whose groups have no coefficients of their own, or that does
+        not tell them.
+        """
+        return None
+
     @abc.abstractmethod
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The same dataset as ordinary rows: columns ``Group``, ``DV`` and the predictors; the truth in ``attrs``."""

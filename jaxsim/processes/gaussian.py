@@ -207,6 +207,12 @@ class GaussianMultilevel(Process):
         products = jnp.einsum("gni,gnj->gij", columns, columns)
         return Draw(beta, CrossProducts(products, sizes, self.terms, self.terms))
 
+    def group_coefficients(self, key: jax.Array, parameters: Any, padded_groups: int) -> jax.Array:
+        """``b_g`` of every group, ``[G, P]``; the same for all groups where a coefficient does not vary."""
+        beta = self._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
+        effects, _ = self._standard(key, self._sizes(key, parameters, padded_groups))
+        return beta + effects @ parameters["root"]
+
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
         parameters = self.parameters(self.n_groups)

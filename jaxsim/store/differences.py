@@ -26,8 +26,8 @@ def refuse_other(url: str, held: Study, wanted: Study) -> None:
 
 def _lost(held: Study, wanted: Study) -> Iterator[str]:
     """Ways in which a study is not a superset of another, as ``what: one there, other here``."""
-    for name, here in wanted.settings.items():
-        there = held.settings[name]
+    for name in {**held.settings, **wanted.settings}:
+        there, here = (study.settings.get(name, False) for study in (held, wanted))
         if there != here:
             yield f"{name}: {there} there, {here} here"
     if wanted.replicates < held.replicates:

@@ -57,7 +57,8 @@ class Results:
     @functools.cached_property
     def estimates(self) -> pd.DataFrame:
         """One row per dataset, strategy and term: ``cell, replicate, model, term, truth, estimate, std_error, statistic, df,
-        p_value, conf_low, conf_high, status``, then the cell's conditions."""
+        p_value, conf_low, conf_high, status``, columns of some strategies (``group_mse`` and ``group_spread`` of a study with
+        ``group_coefficients=True``), then the cell's conditions."""
         return self.read("estimates")
 
     @functools.cached_property
@@ -162,7 +163,7 @@ class Results:
         mixed = [e.name for e in study.estimators if e.random_columns(terms)]
         frames = functools.partial(self.frames, replicates=replicates, cells=cells)
         table = self.cells if cells is None else self.cells[self.cells["cell"].isin(cells)]
-        return Performance(frames, table, [e.name for e in study.estimators], terms, mixed)
+        return Performance(frames, table, [e.name for e in study.estimators], terms, mixed, study.group_coefficients)
 
     def measures(self, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """Performance measures with their Monte Carlo errors.

@@ -12,19 +12,20 @@ import contextlib
 import warnings
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.design import Cell, Study
-from jaxsim.estimators import Estimator, Fit, Resampling
+from jaxsim.estimators import Estimator, Fit
+from jaxsim.estimators.recovery import recover
 from jaxsim.processes import Draw
-from jaxsim.seeding import Stream, replicate_key, stream_key
+from jaxsim.sweep.functions import fitter, group_truths, key_arguments, simulator
 from jaxsim.sweep.shape import padded_groups, tile_datasets
 
 Compiled = Callable[..., Any]
@@ -73,6 +74,8 @@ class Programs:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="compile"))
     simulators: dict[Shape, Future[Copies]] = field(default_factory=dict)
     fits: dict[tuple[Shape, int], Future[Copies]] = field(default_factory=dict)
+    group_truths: dict[Shape, Future[Copies]] = field(default_factory=dict)
+    recoveries: dict[tuple[Shape, int], Copies] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.devices = self.devices or (jax.local_devices()[0],)
@@ -87,16 +90,17 @@ class Programs:
         """
         with precision(self.study.dtype):
             arguments = self._arguments(Tile(shape, np.array([cell.index]), np.array([0])))
-            simulate, shapes = _simulator(cell, shape.groups), None
+            simulate, shapes = simulator(cell, shape.groups), None
             if shape not in self.simulators:
                 self.simulators[shape] = self.pool.submit(self._copies, simulate, arguments)
+                if self.study.group_coefficients:
+                    self.group_truths[shape] = self.pool.submit(self._copies, group_truths(cell, shape.groups), arguments)
             for i in models:
                 estimator = self.study.estimators[i]
                 if isinstance(estimator, Estimator) and (shape, i) not in self.fits:
                     shapes = jax.eval_shape(simulate, *arguments) if shapes is None else shapes
-                    keys = _key_arguments(arguments) if estimator.resamples else ()
-                    fitter = _fitter(estimator, self.study.conf_level)
-                    self.fits[shape, i] = self.pool.submit(self._copies, fitter, (shapes.data, *keys))
+                    keys = key_arguments(arguments) if estimator.resamples else ()
+                    self.fits[shape, i] = self.pool.submit(self._fit_copies, shape, i, (shapes.data, *keys))
 
     def ready(self, shape: Shape, model: int | None = None) -> bool:
         """Whether the simulator of a shape, or the program of one of its strategies, is compiled already."""
@@ -109,14 +113,32 @@ class Programs:
         with precision(self.study.dtype):
             return program(*self._arguments(tile))
 
-    def fit(self, tile: Tile, model: int, data: CrossProducts) -> Fit:
-        """Fit one strategy to a tile's datasets; does not wait for the device."""
+    def true_groups(self, tile: Tile) -> jax.Array | None:
+        """True coefficients of the groups of a tile's datasets, ``[B, G, P]``; None if the study does not ask for them."""
+        if not self.study.group_coefficients:
+            return None
+        program = self.group_truths[tile.shape].result()[tile.device]
+        with precision(self.study.dtype):
+            return program(*self._arguments(tile))
+
+    def fit(self, tile: Tile, model: int, data: CrossProducts, true: jax.Array | None = None) -> Fit:
+        """Fit one strategy to a tile's datasets; does not wait for the device.
+
+        Args:
+            tile, model: which datasets, and the number of the strategy.
+            data: of the tile.
+            true: as :meth:`true_groups` gives them; the fit then says how well it recovered them, if it has such coefficients.
+        """
         strategy = self.study.estimators[model]
         resamples = isinstance(strategy, Estimator) and strategy.resamples
-        keys = _key_arguments(self._arguments(tile)) if resamples else ()
+        keys = key_arguments(self._arguments(tile)) if resamples else ()
         program = self.fits[tile.shape, model].result()[tile.device]
         with precision(self.study.dtype):
-            return program(data, *keys)
+            fit = program(data, *keys)
+            if true is None or (tile.shape, model) not in self.recoveries:
+                return fit
+            found = self.recoveries[tile.shape, model][tile.device](data, fit, true)
+            return replace(fit, groups=None, extra={**fit.extra, **found})
 
     def close(self) -> None:
         """Compile nothing more."""
@@ -126,6 +148,21 @@ class Programs:
         """The program, once for each device."""
         with precision(self.study.dtype):
             return tuple(compile_program(function, *_on(device, arguments)) for device in self.devices or ())
+
+    def _fit_copies(self, shape: Shape, model: int, arguments: tuple[Any, ...]) -> Copies:
+        """The program of a strategy, which is the same whether or not groups are asked for if it can tell their coefficients
+        afterwards; then what tells them, as a program of its own: no other number changes by a bit."""
+        estimator, groups = self.study.estimators[model], self.study.group_coefficients
+        assert isinstance(estimator, Estimator)
+        function = fitter(estimator, self.study.conf_level, groups)
+        copies = self._copies(function, arguments)
+        if groups and estimator.has_group_coefficients:
+            data = arguments[0]
+            with precision(self.study.dtype):
+                fit = jax.eval_shape(function, *arguments)
+            true = jax.ShapeDtypeStruct((*data.sizes.shape, len(data.fixed)), data.products.dtype)
+            self.recoveries[shape, model] = self._copies(partial(recover, estimator), (data, fit, true))
+        return copies
 
     def _arguments(self, tile: Tile) -> tuple[Any, ...]:
         """Seed, cell words, replicates, and the parameters with which of the datasets are wanted, of a full tile."""
@@ -176,35 +213,3 @@ def _on(device: jax.Device, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Shapes of arguments that are on a device."""
     sharding = SingleDeviceSharding(device)
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype, sharding=sharding), arguments)
-
-
-def _simulator(cell: Cell, groups: int) -> Callable[..., Draw]:
-    process = cell.process
-
-    def simulate(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> Draw:
-        def one(word: jax.Array, replicate: jax.Array, values: Any, wanted: jax.Array) -> Draw:
-            truth, data = process.draw(replicate_key(seed, word, replicate), values, groups)
-            return Draw(truth, jax.tree.map(lambda leaf: jnp.where(wanted, leaf, jnp.zeros_like(leaf)), data))
-
-        return jax.vmap(one)(words, replicates, *conditions)
-
-    return simulate
-
-
-def _fitter(estimator: Estimator, conf_level: float) -> Callable[..., Fit]:
-    """``fit_batch``; a strategy that resamples makes its keys from what decides the data: seed, cell and replicate."""
-    if not estimator.resamples:
-        return estimator.fit_batch
-
-    def fit(data: CrossProducts, seed: jax.Array, words: jax.Array, replicates: jax.Array) -> Fit:
-        def key(word: jax.Array, replicate: jax.Array) -> jax.Array:
-            return stream_key(replicate_key(seed, word, replicate), Stream.ANALYSIS)
-
-        return estimator.fit_batch(data, Resampling(jax.vmap(key)(words, replicates), conf_level))
-
-    return fit
-
-
-def _key_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Seed, cell words and replicates among the arguments of a simulator."""
-    return arguments[:3]

@@ -164,13 +164,14 @@ class Worker:
         drawn = self.programs.simulate(tile)
         truth = np.asarray(drawn.truth)[: len(tile)]
         spend("simulate", since)
+        true = self.programs.true_groups(tile)
         places, fits = np.arange(begin, begin + len(tile)), []
         for i in models:
             if isinstance(self.study.estimators[i], External):
                 continue
             listen(Step(0, 0, self._doing(tile.shape, i)))
             since = time.perf_counter()
-            fit = jax.device_get(self.programs.fit(tile, i, drawn.data))
+            fit = jax.device_get(self.programs.fit(tile, i, drawn.data, true))
             spend(f"fit {self.study.estimators[i].name}", since)
             fits.append(Fitted(i, places, _first(fit, len(tile))))
             listen(Step(len(tile), _failures(fits[-1].fit), self._doing(tile.shape, i)))

@@ -14,7 +14,7 @@ from jaxsim.estimators.base import first_status
 from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto, proposal
 from jaxsim.estimators.bayes.density import Conditional
 from jaxsim.estimators.bayes.problem import Model, Problem, pose
-from jaxsim.estimators.bayes.summary import Summary, summarise
+from jaxsim.estimators.bayes.summary import Summary, Wanted, summaries
 from jaxsim.status import Status
 
 Array = jax.Array
@@ -36,10 +36,11 @@ FAST_STREAM, CHAIN_STREAM = 0, 1000
 
 @dataclass(frozen=True)
 class Method:
-    """What is done: ``fast`` (importance sampling), ``nuts``, or both (``auto``); the interval; both known at trace time."""
+    """What is done, known at trace time: the model, the interval, whether the groups' coefficients are wanted."""
 
     model: Model
     interval: str
+    groups: bool = False
 
 
 class Found(NamedTuple):
@@ -107,7 +108,8 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
     nan = jnp.full(count, jnp.nan)
     vector = jnp.full((count, p), jnp.nan)
     matrix = jnp.full((count, p, p), jnp.nan)
-    summary = Summary(vector, matrix, vector, vector, vector, vector, jnp.full((count, q, q), jnp.nan), nan)
+    groups = jnp.full((*data.sizes.shape, p), jnp.nan) if method.groups else None
+    summary = Summary(vector, matrix, vector, vector, vector, vector, jnp.full((count, q, q), jnp.nan), nan, groups)
     none = jnp.zeros(count, jnp.int32)
     return Found(
         status=jax.vmap(lambda one, problem: data_status(one, problem, model))(data, first),
@@ -153,10 +155,7 @@ def fast(
     draws, given = importance.sample(keys, last, model, begin, ROUNDS, DRAWS)
     smoothed = jax.vmap(pareto.smooth)(draws.log_weight)
     following = importance.adapt(draws.vector, draws.log_weight, proposal.proposal(begin.mean, begin.root))
-    summary = jax.vmap(
-        lambda problem, weight, vector, mean, root: summarise(problem, model, weight, vector, mean, root, level, method.interval),
-        in_axes=(0, 0, 1, 1, 2),
-    )(first, smoothed.weight, draws.vector, given.mean, given.root)
+    summary = summaries((first, last), model, smoothed.weight, draws.vector, given, Wanted(level, method.interval, method.groups))
     # A posterior that only few of 2,048 draws describe is not described, whatever k says.
     reliable = (smoothed.k < pareto.UNRELIABLE) & (smoothed.ess >= ENOUGH)
     found = before._replace(
@@ -195,10 +194,7 @@ def chains(
     vector = jnp.moveaxis(at.mean.T[:, None] + jnp.einsum("ijk,ksj->ksi", at.root, white), -1, 0)  # [D, datasets, draws]
     value, given = importance.evaluate(vector, last, model)
     weight = jnp.full(CHAINS * KEPT, 1 / (CHAINS * KEPT))
-    summary = jax.vmap(
-        lambda problem, vector, mean, root: summarise(problem, model, weight, vector, mean, root, level, method.interval),
-        in_axes=(0, 1, 1, 2),
-    )(first, vector, given.mean, given.root)
+    summary = summaries((first, last), model, weight, vector, given, Wanted(level, method.interval, method.groups))
     quantities = watched(vector, value, given, model)
     mixing = jax.lax.map(diagnostics.mixing, quantities.reshape(part, CHAINS, KEPT, -1))
     e_bfmi = jax.vmap(diagnostics.e_bfmi)(run.energy.reshape(part, CHAINS, KEPT))

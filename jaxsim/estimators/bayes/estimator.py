@@ -94,20 +94,31 @@ class HierarchicalBayes(Estimator):
         if resampling is None:
             raise InputError(f"{self.name} draws random numbers: give fit a Resampling with a key.")
         one = jax.tree.map(lambda leaf: leaf[None], (data, resampling.key))
-        fits = _fit_batch(self, self.model(data), one[0], one[1], resampling.conf_level)
-        return jax.tree.map(lambda leaf: leaf[0], fits)
+        return jax.tree.map(lambda leaf: leaf[0], self.fit_batch(one[0], Resampling(one[1], resampling.conf_level)))
 
-    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
+        """Posterior means, ``[G, P]``: averages over the draws of what each of them gives in closed form.
+
+        Raises:
+            InputError: for a fit that was made without them.
+        """
+        if fit.groups is None:
+            raise InputError(f"{self.name}: this fit has no coefficients of groups; make it with fit_batch(..., groups=True).")
+        return fit.groups
+
+    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None, groups: bool = False) -> Fit:
         """Fit every dataset of a batch. A dataset's numbers do not depend on the others, nor on their number."""
         if resampling is None:
             raise InputError(f"{self.name} draws random numbers: give fit_batch a Resampling with a key for every dataset.")
-        return _fit_batch(self, self.model(data), data, resampling.key, resampling.conf_level)
+        return _fit_batch(self, engine.Method(self.model(data), self.interval, groups), data, resampling.key, resampling.conf_level)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _fit_batch(estimator: HierarchicalBayes, model: Model, data: CrossProducts, keys: jax.Array, level: jax.Array | float) -> Fit:
-    found = explore(estimator.method, engine.Method(model, estimator.interval), data, keys, level)
-    return jax.vmap(lambda one: report(one, model.priors))(found)
+def _fit_batch(
+    estimator: HierarchicalBayes, method: engine.Method, data: CrossProducts, keys: jax.Array, level: jax.Array | float
+) -> Fit:
+    found = explore(estimator.method, method, data, keys, level)
+    return jax.vmap(lambda one: report(one, method.model.priors))(found)
 
 
 def pending(found: engine.Found) -> jax.Array:
@@ -180,5 +191,6 @@ def report(found: engine.Found, priors: Priors) -> Fit:
         conf_low=summary.conf_low,
         conf_high=summary.conf_high,
         extra=extra,
+        groups=summary.groups,
     )
     return withhold(fit)

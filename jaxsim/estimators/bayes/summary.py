@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.estimators.bayes import mixture, parameters
+from jaxsim.estimators.bayes.density import Conditional
+from jaxsim.estimators.bayes.group_means import group_means
 from jaxsim.estimators.bayes.problem import Model, Problem
 
 Array = jax.Array
@@ -17,7 +19,8 @@ INTERVALS: tuple[str, ...] = ("equal-tailed", "hpd")
 
 class Summary(NamedTuple):
     """``estimate``, ``median``, ``conf_low``, ``conf_high``, ``p_value`` ``[P]`` and ``vcov`` ``[P, P]`` of the fixed effects;
-    ``covariance`` ``[Q, Q]`` from the posterior means of SDs and correlations, ``sigma`` ``[]``: the posterior mean."""
+    ``covariance`` ``[Q, Q]`` from the posterior means of SDs and correlations, ``sigma`` ``[]``: the posterior mean; ``groups``
+    ``[G, P]``: those of the groups' coefficients, if they are asked for (see :mod:`group_means`)."""
 
     estimate: Array
     vcov: Array
@@ -27,6 +30,40 @@ class Summary(NamedTuple):
     p_value: Array
     covariance: Array
     sigma: Array
+    groups: Array | None = None
+
+
+class Wanted(NamedTuple):
+    """What is to be reported: ``level`` ``[]`` and kind of the interval (one of :data:`INTERVALS`), and whether ``groups``."""
+
+    level: Array | float
+    interval: str
+    groups: bool = False
+
+
+def summaries(
+    problems: tuple[Problem, Problem], model: Model, weight: Array, vector: Array, given: Conditional, wanted: Wanted
+) -> Summary:
+    """Of every dataset of a part.
+
+    Args:
+        problems: the datasets with their axis first, and with it last.
+        model: of the datasets.
+        weight: of the draws, ``[datasets, draws]``, or ``[draws]``, the same for all datasets.
+        vector: as for :func:`summarise`, ``[D, datasets, draws]``.
+        given: the fixed effects given each, lanes ``[datasets, draws]``.
+        wanted: what is to be reported.
+    """
+    found = jax.vmap(
+        lambda problem, weight, vector, mean, root: summarise(
+            problem, model, weight, vector, mean, root, wanted.level, wanted.interval
+        ),
+        in_axes=(0, None if weight.ndim == 1 else 0, 1, 1, 2),
+    )(problems[0], weight, vector, given.mean, given.root)
+    if not wanted.groups:
+        return found
+    every = jnp.broadcast_to(weight, vector.shape[1:])
+    return found._replace(groups=group_means(problems[1], model, every, vector, given.mean))
 
 
 def summarise(

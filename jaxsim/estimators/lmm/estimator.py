@@ -96,7 +96,7 @@ class LinearMixed(Estimator):
         final = newton.search(problem, starts(problem, spec), spec)
         return self._report(data, problem, final.best, final.total_evaluations)
 
-    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+    def fit_batch(self, data: CrossProducts, resampling: Resampling | None = None, groups: bool = False) -> Fit:
         """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
         return _fit_batch(self, data)
 
@@ -112,6 +112,14 @@ class LinearMixed(Estimator):
             :meth:`random_columns`.
         """
         return solution.blups(pose(data), theta, self.spec(data))
+
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
+        """Fixed effects plus conditional modes (lme4's ``coef``), ``[G, P]``."""
+        modes, _ = self.random_effects(data, fit.theta)
+        own = [(k, name) for k, name in enumerate(self.random_columns(data.fixed)) if name in data.fixed]
+        places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
+        coefficients = jnp.broadcast_to(fit.estimate, (len(modes), len(data.fixed)))
+        return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
 
     def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, evaluations: jax.Array) -> Fit:
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""

@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, choose
-from jaxsim.measures import differences
-from jaxsim.measures.catalogue import CATALOGUE, RECIPE
 from jaxsim.measures.combine import by_line
 from jaxsim.measures.paired import COLUMNS as PAIRED_COLUMNS
 from jaxsim.measures.paired import check_comparison
 from jaxsim.measures.rates import EVENTS, MEASURES
-from jaxsim.measures.sample import Array
+from jaxsim.measures.sample import Array, has_groups
 from jaxsim.measures.stream.cells import chosen_cells
 from jaxsim.measures.stream.layout import Layout, slices
 from jaxsim.measures.stream.lines import Strata, labelled, measure_lines, strata_of
@@ -41,14 +39,21 @@ class Performance:
         cells: one row a cell: ``cell`` and its conditions.
         models, terms: labels of the strategies and coefficients, in the order they are shown.
         mixed: those of the strategies that are mixed models, and may be singular.
+        groups: whether the estimates tell of the coefficients of groups.
     """
 
     def __init__(
-        self, frames: Frames, cells: pd.DataFrame, models: Sequence[str], terms: Sequence[str], mixed: Sequence[str] = ()
+        self,
+        frames: Frames,
+        cells: pd.DataFrame,
+        models: Sequence[str],
+        terms: Sequence[str],
+        mixed: Sequence[str] = (),
+        groups: bool = False,
     ) -> None:
         self.frames = frames
         self.cells = cells.sort_values("cell", ignore_index=True)
-        self.models, self.terms, self.mixed = tuple(models), tuple(terms), tuple(mixed)
+        self.models, self.terms, self.mixed, self.groups = tuple(models), tuple(terms), tuple(mixed), groups
         self._scans: dict[tuple[int, ...] | None, Scan] = {}
 
     @classmethod
@@ -64,7 +69,7 @@ class Performance:
         cells = fits[["cell", *factors]].drop_duplicates("cell")
         models, terms = (_labels(table[name]) for table, name in ((fits, "model"), (estimates, "term")))
         components = fits.filter(regex="^sd_").notna().any(axis=1)
-        return cls(frames, cells, models, terms, sorted(set(fits.loc[components, "model"].astype(str))))
+        return cls(frames, cells, models, terms, sorted(set(fits.loc[components, "model"].astype(str))), has_groups(estimates))
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
@@ -94,15 +99,16 @@ class Performance:
             InputError: for an option that is not known, or where there are no estimates.
         """
         groups = self._groups(by, ("model", "cell", *self.factors, "term"), ("model", *self.factors, "term"))
-        names = check_options(alpha, measures)
+        names = check_options(alpha, measures, self.groups)
         scan = self._scan(where)
         selection = select(scan, Choice(policy, alpha), terms, truth).of_cells(self._wanted(scan, where))
         strata = strata_of(scan.layout, self._cells_of(scan), selection.shown, groups)
-        moments = scan.moments(selection.choice, bool(RECIPE.late & set(names)), strata.is_pooled)
+        recipe = scan.recipe(selection.choice)
+        moments = scan.moments(selection.choice, bool(recipe.late & set(names)), strata.is_pooled)
         used, failed = _whole(strata.sum(moments.size)), _whole(strata.sum(selection.failed))
         kind = kinds(used, _whole(strata.sum(moments.total("null"))))
         parts = [
-            measure_lines(name, CATALOGUE[name], moments, strata).assign(
+            measure_lines(name, recipe.measures[name], moments, strata).assign(
                 kind=kind if name == "rejection" else "", n_used=used, n_failed=failed, policy=policy
             )
             for name in names
@@ -135,7 +141,7 @@ class Performance:
         groups = self._groups(by, ("cell", *self.factors, "term"), (*self.factors, "term"))
         scan = self._scan(where)
         selection = select(scan, Choice(policy, alpha, reference=reference), terms, truth).of_cells(self._wanted(scan, where))
-        parts = []
+        parts, catalogue = [], scan.recipe(selection.choice).measures
         for number, model in enumerate(self.models):
             own = selection.shown & (np.arange(scan.layout.columns) // len(self.terms) == number)
             if model == reference or not own.any():
@@ -143,7 +149,7 @@ class Performance:
             strata = strata_of(scan.layout, self._cells_of(scan), own, groups)
             moments = scan.moments(selection.choice, False, strata.is_pooled)
             counts = {"n_used": _whole(strata.sum(moments.size)), "n_failed": _whole(strata.sum(selection.rows - moments.size))}
-            lines = [measure_lines(name, m, moments, strata).assign(**counts) for name, m in differences.CATALOGUE.items()]
+            lines = [measure_lines(name, m, moments, strata).assign(**counts) for name, m in catalogue.items()]
             parts.append(by_line(lines).assign(model=model))
         columns = ["model", "reference", *groups, *PAIRED_COLUMNS]
         if not parts:
@@ -223,7 +229,7 @@ class Performance:
             cells, where = None, None
         if cells not in self._scans:
             numbers = self.cells["cell"].to_numpy(np.int64) if cells is None else np.array(cells, np.int64)
-            self._scans[cells] = Scan(self.frames, Layout(numbers, self.models, self.terms), where or None)
+            self._scans[cells] = Scan(self.frames, Layout(numbers, self.models, self.terms), where or None, self.groups)
         return self._scans[cells]
 
     def _cells_of(self, scan: Scan) -> pd.DataFrame:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.measures import differences
-from jaxsim.measures.catalogue import RECIPE
+from jaxsim.measures.catalogue import GROUP_RECIPE, RECIPE
 from jaxsim.measures.measure import Recipe
 from jaxsim.measures.policy import is_usable
 from jaxsim.measures.rates import RECIPE as RATES
 from jaxsim.measures.rates import fit_rows
-from jaxsim.measures.sample import NUMBERS, Array, estimate_rows, numbers_of
+from jaxsim.measures.sample import GROUP_NUMBERS, NUMBERS, Array, estimate_rows, numbers_of
 from jaxsim.measures.stream.census import Census, Counter, complete_rows
 from jaxsim.measures.stream.layout import Layout, Place, locate
 from jaxsim.measures.stream.moments import Batch, Moments, first_look, second_look, third_look
@@ -47,11 +47,13 @@ class Scan:
         frames: as :meth:`jaxsim.store.results.Results.frames`.
         layout: strata of its estimates.
         where: levels of the factors that choose the cells; None for all.
+        groups: whether there are coefficients of groups to measure.
     """
 
     frames: Frames
     layout: Layout
     where: Mapping[str, Any] | None = None
+    groups: bool = False
     _kept: dict[Choice, Moments] = field(default_factory=dict)
 
     @property
@@ -63,8 +65,14 @@ class Scan:
     def census(self) -> Census:
         """How many rows there are of what; the first look at all usable fits is taken on the way."""
         counter, choice = Counter(self.layout), Choice("available", ALPHA)
-        self._kept[choice] = first_look(lambda: self._batches(choice, counter), self.layout, RECIPE)
+        self._kept[choice] = first_look(lambda: self._batches(choice, counter), self.layout, self.recipe(choice))
         return counter.census
+
+    def recipe(self, choice: Choice) -> Recipe:
+        """What is made of the estimates."""
+        if choice.reference is None:
+            return GROUP_RECIPE if self.groups else RECIPE
+        return differences.GROUP_RECIPE if self.groups else differences.RECIPE
 
     @cached_property
     def fits_layout(self) -> Layout:
@@ -89,10 +97,9 @@ class Scan:
             late: with the measures that need a second look.
             pooled: with the products that lines need which span several strata.
         """
-        recipe = RECIPE if choice.reference is None else differences.RECIPE
         if choice.policy == "listwise" and self.census.is_complete:
             choice = Choice("available", choice.alpha, choice.truth, choice.reference)
-        return self._looked(choice, recipe, self.layout, partial(self._batches, choice), late, pooled)
+        return self._looked(choice, self.recipe(choice), self.layout, partial(self._batches, choice), late, pooled)
 
     def rates(self, pooled: bool) -> Moments:
         """Moments of the fits."""
@@ -111,7 +118,7 @@ class Scan:
         return found
 
     def _batches(self, choice: Choice, counter: Counter | None = None) -> Iterable[Batch]:
-        for frame in self._read("estimates", ESTIMATES):
+        for frame in self._read("estimates", (*ESTIMATES, *GROUP_NUMBERS) if self.groups else ESTIMATES):
             place, usable, null = locate(frame, self.layout), is_usable(frame), (frame["truth"] == 0).to_numpy()
             if counter is not None:
                 counter.add(place, usable, null)
