@@ -4,7 +4,8 @@
 
 Groups of 5 rows with a random intercept; group SD and residual SD are 1, the fixed intercept is 0. Writes a table and a picture
 with 95% Monte Carlo limits: the posterior mean of the group SD over the truth, the weight of a group's own mean in its effect at
-the estimated SDs (1 - shrinkage), and coverage of the intercept's 95% interval. REML (`lmer`) stands beside them.
+the estimated SDs, coverage of the intercept's 95% interval, the shrinkage of the groups' intercepts (1 - SD of the estimated over
+SD of the true ones) and their root mean squared error. REML (`lmer`) stands beside them.
 """
 
 import argparse
@@ -18,7 +19,15 @@ from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, LinearMixed, Pri
 
 ROWS = 5
 SHARE = ROWS / (ROWS + 1)  # of a group's own mean in its best prediction, at the true SDs
-TRUTHS = {"group SD / truth": 1.0, "weight of a group's mean": SHARE, "coverage": 0.95}
+# Of the best predictions, at the true SDs: their variance is SHARE, that of their errors 1 - SHARE.
+TRUTHS = {
+    "group SD / truth": 1.0,
+    "weight of a group's mean": SHARE,
+    "coverage": 0.95,
+    "shrinkage": 1 - SHARE**0.5,
+    "group RMSE": (1 - SHARE) ** 0.5,
+}
+MEASURES = {"group_shrinkage": "shrinkage", "group_rmse": "group RMSE"}
 NARROW = Priors(sd=prior("HalfNormal", autoscale=False, scale=0.25))  # wrong on purpose: a truth of 1 is four scales away
 
 process = GaussianMultilevel(n_predictors=0, fixed_effects=(0.0,), group_sd=1.0, residual_sd=1.0, n_obs=ROWS)
@@ -31,7 +40,7 @@ estimators = (
     HierarchicalBayes(priors="rstanarm", method="fast", label="rstanarm"),
     HierarchicalBayes(priors=NARROW, method="fast", label="too narrow"),
 )
-study = Study(process, grid, estimators, replicates=500, seed=0)
+study = Study(process, grid, estimators, replicates=500, seed=0, group_coefficients=True)
 
 
 def table(results: Results) -> pd.DataFrame:
@@ -53,6 +62,10 @@ def table(results: Results) -> pd.DataFrame:
         found = value.groupby([groups.rename("n_groups"), usable["model"].astype(str)]).agg(["mean", "std", "count"])
         frame = found.reset_index().rename(columns={"mean": "value", "count": "n"})
         parts.append(frame.assign(measure=name, mcse=frame["std"] / np.sqrt(frame["n"]), failed=failed - frame["n"]))
+    of_groups = results.measures(["n_groups", "model"], measures=list(MEASURES)).rename(
+        columns={"n_used": "n", "n_failed": "failed"}
+    )
+    parts.append(of_groups.assign(measure=of_groups["measure"].map(MEASURES), model=of_groups["model"].astype(str)))
     return pd.concat(parts, ignore_index=True)[["n_groups", "model", "measure", "value", "mcse", "n", "failed"]]
 
 
@@ -63,7 +76,7 @@ def grid_levels() -> list[int]:
 
 def draw(found: pd.DataFrame) -> plt.Figure:
     """A panel for each measure, groups on a logarithmic axis; places are moved a little so that bars do not hide each other."""
-    figure, axes = plt.subplots(1, len(TRUTHS), figsize=(12, 3.6), layout="constrained")
+    figure, axes = plt.subplots(1, len(TRUTHS), figsize=(4 * len(TRUTHS), 3.6), layout="constrained")
     for axis, (measure, truth) in zip(axes, TRUTHS.items(), strict=True):
         for k, estimator in enumerate(estimators):
             part = found[(found["measure"] == measure) & (found["model"] == estimator.name)]

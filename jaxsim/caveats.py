@@ -53,6 +53,6 @@ def _few_groups(study: Study) -> Iterator[str]:
     few = [c for c in study.cells if c.process.max_groups < FEWEST_GROUPS]
     if study.group_coefficients and few:
         yield (
-            f"shrinkage: {len(few)} of {len(study.cells)} cells have fewer than {FEWEST_GROUPS} groups, whose true coefficients may "
-            "be nearly equal by chance: the ratio of standard deviations then has no finite variance, and its mean does not settle."
+            f"shrinkage: {len(few)} of {len(study.cells)} cells have fewer than {FEWEST_GROUPS} groups, whose true coefficients "
+            "may be nearly equal by chance: the ratio of standard deviations then has no finite variance, and does not settle."
         )

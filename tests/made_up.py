@@ -13,6 +13,8 @@ from jaxsim.store.chunk import DIGITS, About, Span
 from jaxsim.store.folder import Folder
 
 MODELS = (PooledOLS(label="ols"), TwoStage(label="lm2"), LinearMixed(label="lmer"))
+# Figures of coefficients of groups, which a study must ask for.
+ASKED = ("group_recovery", "group_shrinkage")
 POST_GRID = {"n_groups": [10, 30], "n_obs": [5, 25], "group_sd": [0.1, 1, 4]}
 
 

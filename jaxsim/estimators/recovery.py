@@ -2,8 +2,8 @@
 
 Every group's own least squares spread the coefficients more than they are spread; the means of a posterior, and best linear
 unbiased predictions, spread them less (over- and underdispersion: Louis 1984, Journal of the American Statistical Association 79,
-393-398; Ghosh 1992, ibid. 87, 533-540). The ratio of the two standard deviations is one without shrinkage, zero where all groups have
-the same coefficient.
+393-398; Ghosh 1992, ibid. 87, 533-540). The ratio of the two standard deviations is one without shrinkage, zero where all groups
+have the same coefficient.
 """
 
 from __future__ import annotations

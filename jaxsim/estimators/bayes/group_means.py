@@ -77,7 +77,7 @@ def _total(weight: Array, values: Array) -> Array:
 
 
 def _in_units(problem: Problem, model: Model, centre: Array, effects: Array) -> Array:
-    """Coefficients ``[datasets, G, P]`` of the means of fixed effects ``[P, datasets]`` and of groups' effects ``[G, Q, datasets]``."""
+    """Coefficients ``[datasets, G, P]`` from the means of fixed ``[P, datasets]`` and of groups' effects ``[G, Q, datasets]``."""
     own = [(model.fixed.index(column), k) for k, column in enumerate(model.random) if column in model.fixed]
     coefficients = jnp.broadcast_to(centre, (len(effects), *centre.shape))
     if own:

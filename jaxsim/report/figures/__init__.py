@@ -18,6 +18,7 @@ from jaxsim.report.figures import (
     empirical_vs_model_se,
     failures,
     group_coefficients,
+    group_recovery,
     paired_rmse,
     post,
     power_curve,
@@ -111,6 +112,18 @@ FIGURES: dict[str, Entry] = {
         "Honesty of standard errors",
         f"{BARS}. Zero: standard errors match the spread of the estimates; −50%: they are half as large as they should be.",
         empirical_vs_model_se.draw,
+    ),
+    "group_recovery": Entry(
+        "Recovery of the groups' coefficients",
+        f"{BARS}; lower is better. The mean is over the groups of a dataset, then over datasets. Own least squares of groups with "
+        "few rows are far off; partial pooling is to be better than both extremes.",
+        group_recovery.draw_recovery,
+    ),
+    "group_shrinkage": Entry(
+        "Shrinkage of the groups' coefficients",
+        f"{BARS}. Zero: estimated coefficients differ between groups as much as the true ones; one: not at all; below zero: "
+        "more, by noise. The best predictions of coefficients are shrunk, the more so the fewer rows a group has.",
+        group_recovery.draw_shrinkage,
     ),
     "power": Entry(
         "Power",

@@ -1,0 +1,295 @@
+"""Coefficients of groups: every strategy's against row-wise computations, and what a study says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from exactly import same
+from oracle import cross_products, make_rows
+
+from jaxsim import (
+    ClusterRobust,
+    GaussianMultilevel,
+    Grid,
+    HierarchicalBayes,
+    InputError,
+    LinearMixed,
+    Lme4,
+    PooledOLS,
+    Study,
+    TwoStage,
+    UniformSizes,
+    Until,
+    load,
+    measures,
+    report,
+)
+from jaxsim.estimators.bayes import engine, parameters
+from jaxsim.estimators.bayes.problem import pose
+from jaxsim.estimators.recovery import COLUMNS, recovery
+from jaxsim.measures.overview import overview
+from jaxsim.measures.stream import Performance
+from jaxsim.seeding import analysis_key
+
+# Some groups have one row, so that the two-stage analysis fails for about half of the datasets; 5 and 7 groups are padded to 8.
+PROCESS = GaussianMultilevel(n_predictors=1, n_obs=UniformSizes(1, 9))
+STRATEGIES = (
+    PooledOLS(label="ols"),
+    ClusterRobust(label="lm"),
+    TwoStage(label="lm2"),
+    LinearMixed(label="lmer"),
+    LinearMixed(random=("IV1", "Intercept"), reml=False, label="turned"),
+    LinearMixed(random=("IV1",), label="slope"),
+    HierarchicalBayes(random=("IV1",), method="fast", label="bayes"),
+)
+GRID = Grid(n_groups=[5, 7], group_sd=[0, 1])
+STUDY = Study(PROCESS, GRID, STRATEGIES, replicates=12, seed=3, group_coefficients=True)
+CHEAP = dataclasses.replace(STUDY, estimators=STRATEGIES[:3])
+# Ten operations on numbers that cross-products carry to 16 digits; a mixed model's theta is good to half of them at worst.
+CLOSED, ITERATED = 1e-10, 1e-6
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return STUDY.run(tmp_path_factory.mktemp("groups") / "out", progress=False)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return dataclasses.replace(STUDY, group_coefficients=False).run(tmp_path_factory.mktemp("plain") / "out", progress=False)
+
+
+def groups_of(frame):
+    """``X_g`` and ``y_g`` of every group."""
+    return [(np.column_stack([np.ones(len(g)), g["IV1"]]), g["DV"].to_numpy()) for _, g in frame.groupby("Group")]
+
+
+def own(groups):
+    return np.array([np.linalg.lstsq(x, y, rcond=None)[0] for x, y in groups])
+
+
+def dense_blups(groups, covariance, sigma):
+    """Generalised least squares and ``beta + Sigma Z'V^-1 (y - X beta)``, from every group's covariance matrix of rows."""
+    inverse = [np.linalg.inv(sigma**2 * np.eye(len(y)) + x @ covariance @ x.T) for x, y in groups]
+    left = sum(x.T @ v @ x for (x, _), v in zip(groups, inverse, strict=True))
+    right = sum(x.T @ v @ y for (x, y), v in zip(groups, inverse, strict=True))
+    beta = np.linalg.solve(left, right)
+    return np.array([beta + covariance @ x.T @ v @ (y - x @ beta) for (x, y), v in zip(groups, inverse, strict=True)])
+
+
+def covariance_of(fit):
+    """Of intercept and slope, from the stored standard deviations and correlations."""
+    sd = np.array([fit.get("sd_Intercept", np.nan), fit.get("sd_IV1", np.nan)])
+    names = [name for name in ("cor_Intercept_IV1", "cor_IV1_Intercept") if np.isfinite(fit.get(name, np.nan))]
+    correlation = np.eye(2) if not names else np.array([[1, fit[names[0]]], [fit[names[0]], 1]])
+    return np.nan_to_num(correlation * np.outer(sd, sd))
+
+
+def expected(estimated, frame):
+    true = np.array(frame.attrs["truth"]["group_coefficients"])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.where(true.std(0) > 1e-12, estimated.std(0) / true.std(0), np.nan)
+    return np.stack([((estimated - true) ** 2).mean(0), spread], axis=1)
+
+
+@pytest.mark.parametrize("model", ["ols", "lm", "lm2", "lmer", "turned", "slope"])
+def test_recovery_is_that_of_coefficients_from_rows(results, model):
+    estimates, fits = (table[table["model"] == model] for table in (results.estimates, results.fits))
+    usable = fits[fits["status"].isin(["ok", "singular"])]
+    assert len(usable) >= 12
+    for fit in usable.to_dict("records"):
+        frame = STUDY.dataset(fit["cell"], fit["replicate"])
+        groups = groups_of(frame)
+        rows = estimates[(estimates["cell"] == fit["cell"]) & (estimates["replicate"] == fit["replicate"])]
+        if model == "lm2":
+            coefficients = own(groups)
+        elif model in ("ols", "lm"):
+            coefficients = np.tile(rows["estimate"], (len(groups), 1))
+        else:
+            coefficients = dense_blups(groups, covariance_of(fit), fit["sigma"])
+        tolerance = CLOSED if model in ("ols", "lm", "lm2") else ITERATED
+        np.testing.assert_allclose(rows[list(COLUMNS)], expected(coefficients, frame), rtol=tolerance, atol=tolerance)
+
+
+def test_posterior_means_are_averages_of_dense_conditional_means():
+    """Every draw's groups from their rows, without a formula of the engine, averaged with the weights of the draws."""
+    rows = make_rows(7, [6, 3, 1, 9, 5], n_fixed=3, group_sd=1.2)
+    strategy = HierarchicalBayes(random=("IV2", "Intercept"), method="fast")
+    data = cross_products(rows, 8)
+    method = engine.Method(strategy.model(data), "equal-tailed", groups=True)
+    batch, key = jax.tree.map(lambda leaf: leaf[None], (data, analysis_key(1)))
+    run = jax.jit(lambda d, k: engine.fast(0, d, k, engine.prepare(d, 0.9, method), 0.9, method))
+    found, draws = jax.device_get(run(batch, key))
+    problem = pose(data, method.model)
+    unit = np.asarray(problem.response_unit / problem.column_unit)
+    beta = np.asarray(problem.shift)[:, None] + unit[:, None] * draws.given.mean[:, 0]
+    hyper = parameters.unpack(jnp.asarray(draws.vector[:, 0]), method.model.structure)
+    # Column k of the random effects has a unit of its own, and with it a sign.
+    root = np.asarray(hyper.sd[:, None] * hyper.root) * unit[[2, 0], None, None]
+    sigma = np.asarray(hyper.sigma) * float(problem.response_unit)
+    total = np.zeros((5, 3))
+    for s, weight in enumerate(draws.weight[0]):
+        covariance = np.zeros((3, 3))
+        covariance[np.ix_([2, 0], [2, 0])] = root[:, :, s] @ root[:, :, s].T
+        for g, members in enumerate(rows.members()):
+            x = rows.x[members]
+            v = sigma[s] ** 2 * np.eye(len(x)) + x @ covariance @ x.T
+            total[g] += weight * (beta[:, s] + covariance @ x.T @ np.linalg.solve(v, rows.y[members] - x @ beta[:, s]))
+    np.testing.assert_allclose(found.summary.groups[0, :5], total, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(found.summary.groups[0, 5:], np.tile(found.summary.estimate[0], (3, 1)), rtol=1e-10)
+
+
+def test_the_posterior_of_a_study_is_the_one_of_its_draws(results):
+    """``results.posterior`` draws group effects; means differ by Monte Carlo error: SD / sqrt(ESS), with an ESS of 400 or more."""
+    for cell, replicate in ((1, 0), (3, 5)):
+        frame = STUDY.dataset(cell, replicate)
+        found = results.posterior(cell, replicate, "bayes").draws
+        draws = (found.beta[:, :, None, 1] + found.effects[:, :, :, 0]).reshape(2000, -1)
+        row = results.estimates.query("cell == @cell and replicate == @replicate and model == 'bayes' and term == 'IV1'")
+        true = np.array(frame.attrs["truth"]["group_coefficients"])[:, 1]
+        mean, error = draws.mean(0), draws.std(0) / 20
+        mse = ((mean - true) ** 2).mean()
+        allowed = 4 * np.sqrt((4 * (mean - true) ** 2 * error**2).sum()) / len(true) + 16 * (error**2).mean()
+        assert abs(row["group_mse"].item() - mse) < allowed
+
+
+def test_other_columns_keep_their_bits(results, plain):
+    for name in ("estimates", "fits"):
+        with_groups, without = getattr(results, name), getattr(plain, name)
+        kept = [c for c in with_groups.columns if c not in COLUMNS]
+        pd.testing.assert_frame_equal(with_groups[kept], without, check_exact=True)
+    assert not set(COLUMNS) & set(plain.estimates.columns)
+    assert not set(COLUMNS) & set(results.fits.columns)
+    assert "group_coefficients" not in plain.study.settings, "folders of versions that had no such option stay readable"
+
+
+def test_failed_fits_and_equal_groups_are_blank(results):
+    table = results.estimates
+    failed = ~table["status"].isin(["ok", "singular"])
+    assert failed[table["model"] == "lm2"].sum() > 5, "groups with one row"
+    assert table.loc[failed, list(COLUMNS)].isna().all().all()
+    assert table.loc[~failed, "group_mse"].notna().all()
+    assert (table.loc[~failed, "group_spread"].isna() == (table.loc[~failed, "group_sd"] == 0)).all()
+    assert (table.loc[~failed & table["model"].isin(["ols", "lm"]), "group_spread"].dropna() == 0).all()
+
+
+def test_batches_and_growth_have_the_same_bits(results, tmp_path):
+    whole = CHEAP.run(tmp_path / "whole", progress=False)
+    same(CHEAP.run(tmp_path / "small", progress=False, batch=5), whole)
+    first = dataclasses.replace(CHEAP, replicates=4, estimators=(STRATEGIES[2],), grid=Grid(n_groups=[7], group_sd=[1]))
+    first.run(tmp_path / "grown", progress=False)
+    same(CHEAP.run(tmp_path / "grown", progress=False), whole)
+    few = results.estimates[results.estimates["model"].isin(["ols", "lm", "lm2"])]
+    few = few.assign(model=few["model"].cat.remove_unused_categories()).reset_index(drop=True)
+    pd.testing.assert_frame_equal(few[list(whole.estimates.columns)], whole.estimates, check_exact=True)
+
+
+def test_a_folder_with_groups_and_one_without_are_not_mixed(results, plain):
+    for held, wanted in ((results, plain.study), (plain, STUDY)):
+        with pytest.raises(InputError, match=r"group_coefficients: (True|False) there, (True|False) here"):
+            wanted.run(held.out, progress=False)
+    assert Study.from_json(STUDY.to_json()) == STUDY
+    assert "group_coefficients" not in plain.study.to_json()
+    assert load(results.out).study == STUDY
+
+
+def test_padding_counts_nowhere():
+    rng = np.random.default_rng(2)
+    estimated, true = rng.normal(size=(2, 6, 3))
+    true[:, 2] = 0.3  # the same for all
+    present = np.array([True, True, False, True, True, False])
+    estimated[~present], true[~present] = np.nan, 1e9
+    got = recovery(jnp.asarray(estimated), jnp.asarray(true), jnp.asarray(present))
+    e, t = estimated[present], true[present]
+    np.testing.assert_allclose(got["group_mse"], ((e - t) ** 2).mean(0), rtol=1e-12)
+    np.testing.assert_allclose(got["group_spread"][:2], e[:, :2].std(0) / t[:, :2].std(0), rtol=1e-12)
+    assert np.isnan(got["group_spread"][2])
+
+
+@pytest.mark.parametrize("policy", measures.POLICIES)
+@pytest.mark.parametrize("by", [["model"], ["cell", "model", "term"], ["group_sd", "model"], []], ids="-".join)
+def test_streamed_measures_are_those_in_memory(results, by, policy):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = results.performance.measures(by, policy=policy)
+    wanted = measures.summarise(results.estimates, by, policy=policy)
+    assert set(wanted["measure"]) == {*measures.CATALOGUE, *measures.GROUPS}
+    pd.testing.assert_frame_equal(got, wanted, check_dtype=False, check_categorical=False, rtol=1e-9, atol=1e-9)
+    memory = Performance.of_tables(results.estimates, results.fits, ["n_groups", "group_sd"])
+    again = memory.measures(by, policy=policy, measures=["group_rmse"])
+    wanted = wanted[wanted["measure"] == "group_rmse"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, wanted, check_dtype=False, check_categorical=False, rtol=1e-9, atol=1e-9)
+
+
+def test_measures_are_root_mean_square_and_mean(results):
+    lines = results.measures(["cell", "model", "term"], measures=["group_rmse", "group_shrinkage"]).set_index("measure")
+    table = results.estimates[results.estimates["status"].isin(["ok", "singular"])]
+    for name, lines_ in lines.groupby(level=0):
+        for line in lines_.to_dict("records"):
+            rows = table[(table["cell"] == line["cell"]) & (table["model"] == line["model"]) & (table["term"] == line["term"])]
+            square, shrinkage, n = rows["group_mse"].to_numpy(), 1 - rows["group_spread"].to_numpy(), len(rows)
+            value = np.sqrt(square.mean()) if name == "group_rmse" else shrinkage.mean()
+            error = square.std(ddof=1) / (2 * value) if name == "group_rmse" else shrinkage.std(ddof=1)
+            np.testing.assert_allclose([line["value"], line["mcse"]], [value, error / np.sqrt(n)], rtol=1e-9)
+
+
+def test_two_strategies_are_compared_on_the_same_datasets(results):
+    where = dict(cell=3, term="IV1")
+    table = results.estimates[(results.estimates["cell"] == 3) & (results.estimates["term"] == "IV1")]
+    wide = table.pivot(index="replicate", columns="model", values=list(COLUMNS))
+    both = wide["group_mse"][["lmer", "ols"]].dropna()
+    lines = results.compare("lmer", "ols", ["cell", "term"])
+    memory = measures.paired(results.estimates, ["cell", "term"], "ols", policy="available")
+    for found in (lines, memory[memory["model"] == "lmer"]):
+        line = found[(found["cell"] == where["cell"]) & (found["term"] == where["term"])].set_index("measure")
+        difference = np.sqrt(both["lmer"].mean()) - np.sqrt(both["ols"].mean())
+        assert line["value"]["group_rmse"] == pytest.approx(difference, rel=1e-9)
+        spread = wide["group_spread"].loc[both.index]
+        assert line["value"]["group_shrinkage"] == pytest.approx((spread["ols"] - spread["lmer"]).mean(), rel=1e-9)
+        assert 0 < line["mcse"]["group_rmse"] < np.inf
+
+
+def test_tables_and_figures_show_them_where_they_were_asked_for(results, plain):
+    assert "group RMSE" in overview(results.performance)
+    assert "group RMSE" not in overview(plain.performance)
+    for name in ("group_recovery", "group_shrinkage"):
+        figure = report.draw(name, results)
+        labels = {line.get_label() for ax in figure.axes for line in ax.lines}
+        assert {"ols", "lm2", "lmer", "bayes"} <= labels
+        assert report.draw(name, plain) is None
+    assert {*measures.GROUPS} <= set(results.measures([])["measure"])
+    assert not {*measures.GROUPS} & set(plain.measures([])["measure"])
+
+
+def test_a_strategy_without_coefficients_has_blanks(tmp_path, monkeypatch):
+    monkeypatch.setattr(ClusterRobust, "has_group_coefficients", property(lambda self: False))
+    found = dataclasses.replace(CHEAP, replicates=3).run(tmp_path / "out", progress=False)
+    assert found.estimates.loc[found.estimates["model"] == "lm", list(COLUMNS)].isna().all().all()
+    line = found.measures(["model"], measures=["group_rmse"]).set_index("model")["value"]
+    assert np.isnan(line["lm"])
+    assert line["ols"] > 0
+    figure = report.draw("group_recovery", found)
+    assert "lm" not in {line.get_label() for ax in figure.axes for line in ax.lines}
+
+
+def test_what_cannot_be_had_is_said(plain):
+    with pytest.raises(InputError, match="True or False"):
+        dataclasses.replace(STUDY, group_coefficients=1)
+    with pytest.raises(InputError, match=r"none of the strategies .* \(lme4\)"):
+        dataclasses.replace(STUDY, estimators=Lme4())
+    with pytest.raises(InputError, match="group_coefficients=True"):
+        plain.measures([], measures=["group_rmse"])
+    with pytest.raises(InputError, match="until: group_rmse"):
+        dataclasses.replace(plain.study, until=Until(group_rmse=0.1, minimum=5))
+    assert dataclasses.replace(STUDY, until=Until(group_rmse=0.1, minimum=5)).until is not None
+    data = cross_products(make_rows(1, [4, 4, 4]))
+    fit = PooledOLS().fit(data)
+    with pytest.raises(InputError, match="groups=True"):
+        STRATEGIES[-1].group_coefficients(data, fit)
+    assert any("fewer than 4 groups" in text for text in dataclasses.replace(CHEAP, grid=Grid(n_groups=[3])).caveats())
