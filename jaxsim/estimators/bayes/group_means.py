@@ -8,10 +8,11 @@ group effects (Gelfand & Smith 1990, section 2.3: Rao-Blackwell).
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from jaxsim import small
 from jaxsim.estimators.bayes.importance import LANES
 from jaxsim.estimators.bayes.laplace import widen
 from jaxsim.estimators.bayes.parameters import unpack
@@ -54,21 +55,39 @@ def group_means(problem: Problem, model: Model, weight: Array, vector: Array, me
 
 def _effects(problem: Problem, model: Model, weight: Array, vector: Array, mean: Array) -> Array:
     """Weighted sums over some draws of the means of every group's effects, ``[G, Q, datasets]``, in the units of the problem."""
-    x, z, q = jnp.array(model.fixed), jnp.array(model.random), len(model.random)
     wide, factor = widen(problem), unpack(vector, model.structure).factor
-    eye = jnp.eye(q).reshape(q, q, 1, 1)
 
     def add(g: Array, total: Array) -> Array:
-        k_z = wide.products[g][z]
-        score = k_z[:, -1] - (k_z[:, x] * mean[None]).sum(1)
-        half = (factor[:, :, None] * k_z[:, z][:, None]).sum(0)  # L' K_zz
-        root = small.inverse_lower(small.cholesky(eye + (half[:, :, None] * factor[None]).sum(1))[0])
-        white = (root * (factor * score[:, None]).sum(0)[None]).sum(1)
-        solved = (root * white[:, None]).sum(0)
-        return total.at[g].set(_total(weight, (factor * solved[None]).sum(1)))
+        white = jnp.stack(_white(wide.products[g], factor, mean, model))
+        white = jax.lax.optimization_barrier(white)  # or each effect computes all of it anew
+        return total.at[g].set(_total(weight, (factor * white[None]).sum(1)))
 
-    shape = (problem.products.shape[0], q, weight.shape[0])
+    shape = (problem.products.shape[0], len(model.random), weight.shape[0])
     return jax.lax.fori_loop(0, problem.groups, add, jnp.zeros(shape, mean.dtype))
+
+
+def _white(k: Array, factor: Array, mean: Array, model: Model) -> list[Array]:
+    """``A^-1 L' (K_zy - K_zx m)`` of one group, ``[lanes]`` for each of Q, by symmetric elimination.
+
+    Entry by entry, as in :func:`jaxsim.estimators.bayes.group_sums.eliminate`: arrays of small matrices take ten times as long.
+    """
+    x, z = model.fixed, model.random
+    q = len(z)
+    score = [k[a, -1] - sum(k[a, b] * mean[i] for i, b in enumerate(x)) for a in z]
+    half = [[sum(factor[a, i] * k[z[a], z[b]] for a in range(i, q)) for b in range(q)] for i in range(q)]  # L' K_zz
+    border: list[list[Any]] = [
+        [sum(half[i][b] * factor[b, j] for b in range(j, q)) + (i == j) for j in range(i + 1)] for i in range(q)
+    ]
+    white: list[Any] = [sum(factor[a, i] * score[a] for a in range(i, q)) for i in range(q)]
+    for j in range(q):
+        for i in range(j + 1, q):
+            ratio = border[i][j] / border[j][j]
+            white[i] = white[i] - ratio * white[j]
+            for b in range(j + 1, i + 1):
+                border[i][b] = border[i][b] - ratio * border[b][j]
+    for j in reversed(range(q)):
+        white[j] = (white[j] - sum(border[i][j] * white[i] for i in range(j + 1, q))) / border[j][j]
+    return white
 
 
 def _total(weight: Array, values: Array) -> Array:
