@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.numbers import Numbers
@@ -12,6 +13,7 @@ from jaxsim.report.figures.points import draw_intervals, interval_figure
 from jaxsim.report.figures.style import Look
 
 WIDE = 10  # the largest error over the smallest from which on the axis is logarithmic
+FAR = -2  # shrinkage below which the axis is logarithmic below -1
 
 
 def draw_recovery(numbers: Numbers) -> Figure | None:
@@ -43,15 +45,23 @@ def draw_shrinkage(numbers: Numbers) -> Figure | None:
     table = _measure(numbers, "group_shrinkage")
     if table is None:
         return None
-    figure, _ = interval_figure(
+    lowest = float(np.nanmin(table[["value", "low"]].to_numpy(float)))
+    far = lowest < FAR
+    figure, axes = interval_figure(
         numbers,
         table,
         line=0.0,
         looks=_looks(numbers, table),
         title="Shrinkage of the groups' coefficients",
         y_label="1 − SD of estimated / SD of true ones",
-        note=numbers.note(),
+        note=numbers.note() + (" Below −1 the scale is logarithmic." if far else ""),
     )
+    if far:
+        axes[0, 0].set_yscale("symlog", linthresh=1.0, linscale=2.0)
+        axes[0, 0].set_ylim(1.2 * lowest, 1.2)
+        ticks = [1.0, 0.5, 0.0, -0.5, *(-(10.0**k) for k in range(int(np.log10(-lowest)) + 1))]
+        axes[0, 0].set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes[0, 0].yaxis.set_minor_locator(NullLocator())
     return figure
 
 
