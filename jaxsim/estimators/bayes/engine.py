@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.estimators.base import first_status
-from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto, proposal
+from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto, proposal, white
 from jaxsim.estimators.bayes.density import Conditional
 from jaxsim.estimators.bayes.problem import Model, Problem, pose
 from jaxsim.estimators.bayes.summary import Summary, Wanted, summaries
@@ -185,13 +185,12 @@ def chains(
     model = method.model
     first, last = lanes(data, model)
     at = proposal.proposal(before.mean.T, jnp.moveaxis(before.root, 0, -1))
+    space, sds = white.White(at.mean, at.root), model.structure.size
     schedule = nuts.Schedule(*(jnp.asarray(values)[number] for values in (WARM_UP, THIN, TARGET)))
-    run = nuts.sample(
-        last, model, at.mean, at.root, queue(keys, number, len(at.mean)), wanted.sum() * CHAINS, KEPT, schedule, LANES
-    )
+    run = nuts.sample(last, model, space, queue(keys, number, len(at.mean)), wanted.sum() * CHAINS, KEPT, schedule, LANES)
     part = len(wanted)
-    white = run.vector.reshape(part, CHAINS * KEPT, -1)
-    vector = jnp.moveaxis(at.mean.T[:, None] + jnp.einsum("ijk,ksj->ksi", at.root, white), -1, 0)  # [D, datasets, draws]
+    places = jnp.moveaxis(run.vector.reshape(part, CHAINS * KEPT, -1), -1, 0)  # [D, datasets, draws]
+    vector = jax.vmap(lambda one: space.vector(one, sds), in_axes=2, out_axes=2)(places)
     value, given = importance.evaluate(vector, last, model)
     weight = jnp.full(CHAINS * KEPT, 1 / (CHAINS * KEPT))
     summary = summaries((first, last), model, weight, vector, given, Wanted(level, method.interval, method.groups))

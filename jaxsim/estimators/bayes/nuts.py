@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxsim.estimators.bayes import tree
 from jaxsim.estimators.bayes.density import value_and_gradient
 from jaxsim.estimators.bayes.problem import Model, Problem
+from jaxsim.estimators.bayes.white import White
 
 Array = jax.Array
 
@@ -70,8 +71,7 @@ class _Lanes(NamedTuple):
     ticks: Array
     draws: Array
     problem: Problem
-    mean: Array
-    root: Array
+    white: White
     tree: tree.Tree
     adaptation: _Adaptation
     counts: Array
@@ -88,8 +88,7 @@ COUNTS = 6
 def sample(
     problem: Problem,
     model: Model,
-    mean: Array,
-    root: Array,
+    white: White,
     chains: Chains,
     wanted: Array | int,
     kept: int,
@@ -101,14 +100,14 @@ def sample(
     Args:
         problem: lanes ``[datasets]``.
         model: what is sampled.
-        mean, root: of the white space of each dataset, ``[D, datasets]``, ``[D, D, datasets]``.
+        white: the space that each dataset's chains move in, lanes ``[datasets]``.
         chains: which datasets, from where.
         wanted: how many of them, ``[]``.
         kept: draws of each chain that are kept, N.
         schedule: warm-up, thinning, target acceptance.
         lanes: chains worked on at a time.
     """
-    queue = _Queue(problem, mean, root, chains, wanted, model, kept, schedule)
+    queue = _Queue(problem, white, chains, wanted, model, kept, schedule)
     now = queue.first(lanes)
     final = jax.lax.while_loop(lambda now: now.active.any(), queue.advance, now)
     vector, energy, counts = final.out
@@ -127,8 +126,7 @@ def sample(
 
 class _Queue(NamedTuple):
     problem: Problem
-    mean: Array
-    root: Array
+    white: White
     chains: Chains
     wanted: Array | int
     model: Model
@@ -137,11 +135,11 @@ class _Queue(NamedTuple):
 
     def first(self, lanes: int) -> _Lanes:
         """Lanes with nothing in them yet: every one is loaded as if it had just finished a chain."""
-        count, d = self.chains.dataset.shape[0], self.mean.shape[0]
+        count, d = self.chains.dataset.shape[0], len(self.white.mean)
         item = jnp.minimum(jnp.arange(lanes), count - 1)
         zero = jnp.zeros(lanes)
         blank = tree.Point(jnp.zeros((d, lanes)), jnp.zeros((d, lanes)), zero)
-        problem, mean, root = self._load(item)
+        problem, white = self._load(item)
         out = (jnp.zeros((count * self.kept + 1, d)), jnp.zeros(count * self.kept + 1), jnp.zeros((count + 1, COUNTS)))
         adaptation = _Adaptation(zero + jnp.log(FIRST_STEP), zero, zero)
         now = _Lanes(
@@ -151,8 +149,7 @@ class _Queue(NamedTuple):
             ticks=jnp.zeros(lanes, jnp.uint32),
             draws=jnp.zeros(lanes, jnp.int32),
             problem=problem,
-            mean=mean,
-            root=root,
+            white=white,
             tree=tree.plant(blank, blank.at, jnp.ones(lanes, bool)),
             adaptation=adaptation,
             counts=jnp.zeros((COUNTS, lanes)),
@@ -162,16 +159,16 @@ class _Queue(NamedTuple):
         )
         return self._begin(now, jnp.ones(lanes, bool))
 
-    def _load(self, item: Array) -> tuple[Problem, Array, Array]:
+    def _load(self, item: Array) -> tuple[Problem, White]:
         place = self.chains.dataset[item]
         problem = Problem(*(leaf if name == "groups" else leaf[..., place] for name, leaf in self.problem._asdict().items()))
-        return problem, self.mean[..., place], self.root[..., place]
+        return problem, White(self.white.mean[..., place], self.white.root[..., place])
 
     def density(self, now: _Lanes, at: Array) -> tuple[Array, Array]:
         """Log posterior and gradient in the white space."""
-        vector = now.mean + (now.root * at[None]).sum(1)
-        value, slope = value_and_gradient(vector, now.problem, self.model)
-        return value, (now.root * slope[:, None]).sum(0)
+        sds = self.model.structure.size
+        value, slope = value_and_gradient(now.white.vector(at, sds), now.problem, self.model)
+        return value + now.white.log_volume(at, sds), now.white.slope(at, slope, sds)
 
     def _begin(self, now: _Lanes, fresh: Array) -> _Lanes:
         """First trees of the chains in ``fresh`` lanes."""
@@ -194,7 +191,7 @@ class _Queue(NamedTuple):
         """One leapfrog step in every lane; finished trees give a draw, finished chains leave."""
         schedule = self.schedule
         warm = now.draws < schedule.warm_up
-        normal, uniform = _randoms(now.key, now.ticks, now.mean.shape[0])
+        normal, uniform = _randoms(now.key, now.ticks, len(now.white.mean))
         grown, outcome = tree.step(now.tree, jnp.exp(now.adaptation.log_step), uniform, lambda at: self.density(now, at))
         finished = outcome.finished & now.active
         accept = grown.accept / jnp.maximum(grown.leaves, 1)
@@ -243,14 +240,13 @@ class _Queue(NamedTuple):
         count = self.chains.dataset.shape[0]
         fresh = done & (item < self.wanted)
         item = jnp.minimum(item, count - 1)
-        problem, mean, root = self._load(item)
+        problem, white = self._load(item)
         loaded = now._replace(
             item=item,
             active=now.active & (~done | fresh),
             key=self.chains.key[item],
             problem=problem,
-            mean=mean,
-            root=root,
+            white=white,
             queue=now.queue + done.sum(),
             out=(vector, energy, counts),
         )
