@@ -182,7 +182,7 @@ def drawn_from_tables(results, per_cell, seed):
                     row.status,
                     row.criterion,
                     row.sigma,
-                    row.sd_IV1**2,
+                    row.sd_IV1 * row.sd_IV1,
                     *table["std_error"],
                     *table["df"],
                 )
