@@ -65,7 +65,7 @@ PROPOSED, SDS = 512, 2
 
 @pytest.fixture(scope="module")
 def proposed():
-    """A proposal in four dimensions, the first two log SDs, for one dataset."""
+    """A proposal in four dimensions, two log SDs, a correlation and log sigma, for one dataset."""
     root = np.tril(np.random.default_rng(2).normal(0, 0.4, (4, 4)), -1) + np.diag([0.9, 0.5, 0.7, 1.1])
     return proposal.proposal(jnp.array([[-1.0], [0.3], [0.0], [2.0]]), jnp.asarray(root)[:, :, None])
 
@@ -74,13 +74,14 @@ def test_the_density_of_a_proposal_is_that_of_its_parts(proposed):
     mean, root = np.asarray(proposed.mean[:, 0]), np.asarray(proposed.root[:, :, 0])
     x = mean + np.random.default_rng(3).normal(0, 2, (50, 4))
     ours = proposal.log_density(jnp.asarray(x.T)[:, None], proposed, PROPOSED, SDS)[0] + proposal.log_constant(4)
-    each, square = proposal.towards_zero(PROPOSED, SDS), root @ root.T
-    theirs = (1 - SDS * each / PROPOSED) * stats.multivariate_t(mean, square, proposal.DF).pdf(x)
-    for k in range(SDS):
+    each, square = proposal.reaching(PROPOSED, SDS, 4), root @ root.T
+    assert (each > 0).tolist() == [True, True, True, False]
+    theirs = (1 - each.sum() / PROPOSED) * stats.multivariate_t(mean, square, proposal.DF).pdf(x)
+    for k in range(3):
         own = np.eye(4)[k]
-        away = mean - (proposal.SHIFT + np.sqrt(square[k, k])) * own
+        away = mean - (proposal.SHIFT + np.sqrt(square[k, k])) * own * (k < SDS)
         part = stats.multivariate_t(away, square + proposal.WIDTH**2 * np.outer(own, own), proposal.DF)
-        theirs = theirs + each / PROPOSED * part.pdf(x)
+        theirs = theirs + each[k] / PROPOSED * part.pdf(x)
     np.testing.assert_allclose(ours, np.log(theirs), rtol=1e-8)
 
 

@@ -1,4 +1,4 @@
-"""What importance sampling draws from: a multivariate t distribution, and for every group SD a part that reaches towards zero.
+"""What importance sampling draws from: a multivariate t distribution, and parts that reach along the group SDs and correlations.
 
 Below some value the data no longer tell a group SD from zero, so its posterior density is flat in the SD, and ``exp(u)`` in
 ``u = log SD``: a long left tail that leaves the ellipsoid of the others. A single t distribution fitted to the whole puts so few
@@ -7,13 +7,16 @@ same distribution moved and widened along that coordinate e_k (a defensive mixtu
 
     x ~ t(m - c_k e_k,  V + w^2 e_k e_k')        c_k = SHIFT + sqrt(V_kk),  w = WIDTH
 
+and fewer for each coordinate of a correlation, whose tails on both sides are as those of the prior where an SD is small, with
+``c_k = 0``.
+
 With ``V = L L'``, ``h = L^-1 e_k``, ``z = L^-1 (x - m)`` and ``a = h'z + c_k h'h`` (Sherman & Morrison 1950)::
 
     |V + w^2 e_k e_k'| = |V| (1 + w^2 h'h)
     squared distance   = z'z + c_k (h'z + a) - w^2 a^2 / (1 + w^2 h'h)
 
-so the density of every part costs one inner product more. The first coordinates are the log SDs. Arrays end with ``D`` (datasets)
-and ``S`` (draws).
+so the density of every part costs one inner product more. Coordinates are as in :mod:`parameters`: log SDs, correlations, log
+sigma. Arrays end with ``D`` (datasets) and ``S`` (draws).
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ Array = jax.Array
 
 # Degrees of freedom, an even number: tails heavier than those of log SDs and correlations, which are exponential.
 DF = 10
-# Share of a round's draws that go towards zero SDs, all of them together.
-TOWARDS_ZERO = 1 / 8
+# Shares of a round's draws that go towards zero SDs, and (at most) along correlations, all of them together.
+TOWARDS_ZERO, ALONG_CORRELATIONS = 1 / 8, 3 / 32
 # How far, in units of log SD: exp(u) is spread over some units, from where the data end to tell. Any numbers are right.
 SHIFT, WIDTH = 2.0, 1.5
 
@@ -63,20 +66,26 @@ def proposal(mean: Array, root: Array) -> Proposal:
     return Proposal(mean, factor, small.inverse_lower(factor))
 
 
-def towards_zero(count: int, sds: int) -> int:
-    """How many of ``count`` draws go towards zero along each of ``sds`` coordinates."""
-    return max(1, int(TOWARDS_ZERO * count / sds))
+def reaching(count: int, sds: int, d: int) -> np.ndarray:
+    """How many of ``count`` draws reach along each of ``d`` coordinates: SDs, correlations (at most half as many), log sigma
+    (none)."""
+    correlations = d - 1 - sds
+    each = max(1, int(TOWARDS_ZERO * count / sds))
+    fewer = min(each // 2, int(ALONG_CORRELATIONS * count / max(correlations, 1)))
+    return np.repeat([each, fewer, 0], [sds, correlations, 1])
 
 
 def shifts(at: Proposal, sds: int) -> Array:
-    """``c``, ``[sds, datasets]``."""
-    return SHIFT + jnp.sqrt((at.root[:sds] ** 2).sum(1))
+    """``c``, ``[D, datasets]``."""
+    towards = np.arange(at.mean.shape[0]) < sds
+    return jnp.where(towards[:, None], SHIFT + jnp.sqrt((at.root**2).sum(1)), 0.0)
 
 
 def draw(keys: Array, at: Proposal, count: int, sds: int) -> Array:
-    """Draws of every dataset, ``[D, datasets, count]``, each from its own key; those towards zero are the first ones."""
-    d, each = at.mean.shape[0], towards_zero(count, sds)
-    along = np.repeat(np.arange(sds), each)
+    """Draws of every dataset, ``[D, datasets, count]``, each from its own key; those that reach along a coordinate are the first
+    ones."""
+    d = at.mean.shape[0]
+    along = np.repeat(np.arange(d), reaching(count, sds, d))
     first = np.arange(len(along))
 
     def raw(key: Array) -> tuple[Array, Array, Array]:
@@ -93,9 +102,11 @@ def draw(keys: Array, at: Proposal, count: int, sds: int) -> Array:
 
 def log_density(vector: Array, at: Proposal, count: int, sds: int) -> Array:
     """Log density ``[datasets, draws]`` of what :func:`draw` draws, but for :func:`log_constant`."""
-    d, each = vector.shape[0], towards_zero(count, sds)
+    d = vector.shape[0]
+    counts = reaching(count, sds, d)
+    some = np.flatnonzero(counts)
     white = jnp.einsum("ijk,jks->iks", at.inverse, vector - at.mean[..., None])
-    axes, shift = at.inverse[:, :sds], shifts(at, sds)[..., None]
+    axes, shift = at.inverse[:, some], shifts(at, sds)[some][..., None]
     along = jnp.einsum("jck,jks->cks", axes, white)
     size = (axes**2).sum(0)[..., None]
     wider = 1 + WIDTH**2 * size
@@ -105,7 +116,8 @@ def log_density(vector: Array, at: Proposal, count: int, sds: int) -> Array:
     # Densities of the parts relative to that of the t distribution itself.
     ratio = power((DF + near) / (DF + far), DF + d) / jnp.sqrt(wider)
     logdet = jnp.asarray(sum(jnp.log(at.inverse[i, i]) for i in range(d)))[:, None]
-    return logdet - 0.5 * (DF + d) * jnp.log1p(near / DF) + jnp.log((count - sds * each + each * ratio.sum(0)) / count)
+    share = (counts[some] / count)[:, None, None]
+    return logdet - 0.5 * (DF + d) * jnp.log1p(near / DF) + jnp.log(1 - share.sum() + (share * ratio).sum(0))
 
 
 def power(values: Array, halves: int) -> Array:
