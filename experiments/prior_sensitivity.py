@@ -19,7 +19,7 @@ from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, LinearMixed, Pri
 
 ROWS = 5
 SHARE = ROWS / (ROWS + 1)  # of a group's own mean in its best prediction, at the true SDs
-# Of the best predictions, at the true SDs: their variance is SHARE, that of their errors 1 - SHARE.
+# Of the best predictions, at the true SDs and mean: their variance is SHARE, that of their errors 1 - SHARE.
 TRUTHS = {
     "group SD / truth": 1.0,
     "weight of a group's mean": SHARE,

@@ -11,15 +11,13 @@ from jaxsim.processes import GaussianMultilevel
 if TYPE_CHECKING:
     from jaxsim.design import Study
 
-FEWEST_GROUPS = 4
-
 
 def caveats(study: Study) -> tuple[str, ...]:
     """What a reader of this study's tables must know, a sentence each.
 
     With normal predictors a group's own regression has errors of finite variance only if it has more than P + 1 rows.
     """
-    return (*_partial_strategies(study), *_infinite_variances(study), *_few_groups(study))
+    return (*_partial_strategies(study), *_infinite_variances(study), *_infinite_errors(study))
 
 
 def _partial_strategies(study: Study) -> Iterator[str]:
@@ -32,27 +30,36 @@ def _partial_strategies(study: Study) -> Iterator[str]:
 
 
 def _infinite_variances(study: Study) -> Iterator[str]:
-    size = len(study.process.terms)
-    if not isinstance(study.process, GaussianMultilevel) or size == 1:
-        return
-    few = [c for c in study.cells if isinstance(c.process, GaussianMultilevel) and c.process.min_rows <= size + 1]
-    names = [e.name for e in study.estimators if isinstance(e, TwoStage)]
+    size, names = len(study.process.terms), _two_stage(study)
+    few = _few_rows(study, 0, size + 1)
     if not few or not names:
         return
-    groups = " (and that of its group coefficients)" if study.group_coefficients else ""
+    groups, shrinkage = (" (and that of its group coefficients)", "shrinkage, ") if study.group_coefficients else ("", "")
     yield (
-        f"{', '.join(names)}: in {len(few)} of {len(study.cells)} cells a group may have no more than {size + 1} rows for "
-        f"{size} coefficients. The error of its own regression then has no finite variance, so RMSE{groups}, empirical SE, model "
-        "SE error, and the Monte Carlo errors of these and of the bias do not settle; the median |error|, coverage and rejection "
-        "do."
+        f"{names}: in {few} of {len(study.cells)} cells a group may have no more than {size + 1} rows for {size} coefficients. The "
+        f"error of its own regression then has no finite variance, so RMSE{groups}, {shrinkage}empirical SE, model SE error, and "
+        "the Monte Carlo errors of these and of the bias do not settle; the median |error|, coverage and rejection do."
     )
 
 
-def _few_groups(study: Study) -> Iterator[str]:
-    """The SD of G normal numbers is a multiple of chi with G - 1 df, whose reciprocal has a finite variance from three df on."""
-    few = [c for c in study.cells if c.process.max_groups < FEWEST_GROUPS]
-    if study.group_coefficients and few:
+def _infinite_errors(study: Study) -> Iterator[str]:
+    """A squared error has a finite variance from two rows more on: t distributions have as many moments as degrees of freedom."""
+    size, names = len(study.process.terms), _two_stage(study)
+    few = _few_rows(study, size + 1, size + 3)
+    if few and names:
         yield (
-            f"shrinkage: {len(few)} of {len(study.cells)} cells have fewer than {FEWEST_GROUPS} groups, whose true coefficients "
-            "may be nearly equal by chance: the ratio of standard deviations then has no finite variance, and does not settle."
+            f"{names}: in {few} of {len(study.cells)} cells a group may have {size + 2} or {size + 3} rows for {size} "
+            "coefficients. The Monte Carlo error of RMSE does not settle there."
         )
+
+
+def _two_stage(study: Study) -> str:
+    return ", ".join(e.name for e in study.estimators if isinstance(e, TwoStage))
+
+
+def _few_rows(study: Study, more_than: int, at_most: int) -> int:
+    """Cells whose smallest group has so many rows; none where there is no predictor."""
+    if len(study.process.terms) == 1:
+        return 0
+    rows = [c.process.min_rows for c in study.cells if isinstance(c.process, GaussianMultilevel)]
+    return sum(more_than < n <= at_most for n in rows)

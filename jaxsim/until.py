@@ -25,7 +25,8 @@ class Until:
 
     Args:
         targets: largest Monte Carlo standard error of each measure, such as ``power=0.005, bias=0.002``: names of
-            ``jaxsim.measures.CATALOGUE``, ``power`` or ``type_one_error``.
+            ``jaxsim.measures.CATALOGUE``, ``power`` or ``type_one_error``, and ``jaxsim.measures.GROUPS`` in a study that asks
+            for coefficients of groups.
         minimum: replicates of every cell before it is judged the first time.
 
     Raises:

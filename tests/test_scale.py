@@ -197,6 +197,22 @@ def test_an_audit_draws_what_it_always_drew(mixed, per_cell):
     assert found == sorted(drawn_from_tables(mixed, per_cell, 2), key=lambda fit: fit[:2])
 
 
+def test_an_audit_asks_for_nothing_of_strategies_that_have_not_begun(mixed):
+    """As of a study to which one was added, and whose run was stopped at once: no chunk has its columns."""
+    more = dataclasses.replace(MIXED, estimators=(*MIXED.estimators[:1], LinearMixed(random=("Intercept",), label="ri")))
+    held = mixed.folder.path.parent / "ri"
+    more.run(held, progress=False)
+    both = dataclasses.replace(more, estimators=(*more.estimators, LinearMixed()))
+    assert {fit.strategy.name for fit in draw(Results(Folder(held, both)), 3, seed=1)} == {"ri"}
+
+
+def test_a_chunk_that_is_gone_is_told_of(mixed, tmp_path):
+    place = LocalPlace(tmp_path)
+    folder = Folder(place)
+    with pytest.raises(StorageError, match="removed while the results were read"), folder.open_chunk("gone.parquet"):
+        pass
+
+
 def test_an_audit_reads_only_the_chunks_of_its_sample(mixed):
     place = Watched(mixed.folder.path)
     results = Results(place)

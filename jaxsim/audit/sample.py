@@ -56,7 +56,7 @@ def draw(results: Results, per_cell: int, seed: int) -> list[Finished]:
         raise InputError(f"{results.folder.place.url} holds no finished mixed model yet; run the study again to complete it.")
     datasets = {(cell, replicate) for cell, replicate, _ in chosen}
     terms = results.study.process.terms
-    components = dict.fromkeys(name for strategy in mixed for name in _components(strategy.random_columns(terms)))
+    components = dict.fromkeys(name for _, _, strategy in chosen for name in _components(strategy.random_columns(terms)))
     fits = _read(results, "fits", [*FIT_COLUMNS, *components], datasets)
     estimates = _read(results, "estimates", [*KEY, "term", *NUMBERS], datasets)
     fit_rows = dict(zip(_keys(fits), fits.to_dict("records"), strict=True))

@@ -1,9 +1,8 @@
-"""How well the coefficients of the groups were recovered, and how much they were shrunk together: two numbers a coefficient.
+"""How well the coefficients of the groups were recovered, and how much they were shrunk together: three numbers a coefficient.
 
 Every group's own least squares spread the coefficients more than they are spread; the means of a posterior, and best linear
 unbiased predictions, spread them less (over- and underdispersion: Louis 1984, Journal of the American Statistical Association 79,
-393-398; Ghosh 1992, ibid. 87, 533-540). The ratio of the two standard deviations is one without shrinkage, zero where all groups
-have the same coefficient.
+393-398; Ghosh 1992, ibid. 87, 533-540). What both wrote of are expected variances, so the variances are kept, not their ratio.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from jaxsim.crossproduct import CrossProducts
 from jaxsim.estimators.base import Estimator, Fit, has_numbers
 
 # The columns, in the estimates table.
-COLUMNS: tuple[str, ...] = ("group_mse", "group_spread")
+COLUMNS: tuple[str, ...] = ("group_mse", "group_variance", "group_true_variance")
 
 # True coefficients that differ by no more than so many rounding errors of their size are the same in all groups.
 SAME = 64
@@ -30,17 +29,19 @@ def recovery(estimated: jax.Array, true: jax.Array, present: jax.Array) -> dict[
         present: where there is a group and not padding, bool ``[G]``.
 
     Returns:
-        ``group_mse`` ``[P]``, the mean over groups of (estimated - true)^2; ``group_spread`` ``[P]``, the SD over groups of the
-        estimated coefficients over that of the true ones: NaN where these are the same in all groups.
+        ``group_mse`` ``[P]``, the mean over groups of (estimated - true)^2; ``group_variance`` and ``group_true_variance`` ``[P]``,
+        the variance over groups (divided by G - 1) of the estimated coefficients and of the true ones: NaN where these are the
+        same in all groups.
     """
     groups = present[:, None]
     error = jnp.where(groups, estimated - true, 0.0)
-    spread, own = _deviation(estimated, present), _deviation(true, present)
-    size = jnp.sqrt(jnp.where(groups, true**2, 0.0).sum(0).max())
-    varies = own > SAME * jnp.finfo(true.dtype).eps * size
+    squares, own = _squares(estimated, present), _squares(true, present)
+    size = jnp.where(groups, true**2, 0.0).sum(0).max()
+    varies = own > (SAME * jnp.finfo(true.dtype).eps) ** 2 * size
     return {
         "group_mse": (error**2).sum(0) / present.sum(),
-        "group_spread": jnp.where(varies, spread / jnp.where(varies, own, 1.0), jnp.nan),
+        "group_variance": jnp.where(varies, squares / (present.sum() - 1), jnp.nan),
+        "group_true_variance": jnp.where(varies & jnp.isfinite(squares), own / (present.sum() - 1), jnp.nan),
     }
 
 
@@ -62,9 +63,9 @@ def recover(estimator: Estimator, data: CrossProducts, fit: Fit, true: jax.Array
     return jax.vmap(one)(data, fit, true)
 
 
-def _deviation(values: jax.Array, present: jax.Array) -> jax.Array:
-    """Root of the summed squares around the mean over groups, ``[P]``; exactly 0 where all are equal."""
+def _squares(values: jax.Array, present: jax.Array) -> jax.Array:
+    """Summed squares around the mean over groups, ``[P]``; exactly 0 where all are equal."""
     groups = present[:, None]
     centred = jnp.where(groups, values - values[jnp.argmax(present)], 0.0)
     centred = jnp.where(groups, centred - centred.sum(0) / present.sum(), 0.0)
-    return jnp.sqrt((centred**2).sum(0))
+    return (centred**2).sum(0)

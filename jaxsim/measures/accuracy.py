@@ -14,9 +14,6 @@ from jaxsim.measures.summary import Summary
 
 BIAS = Mean("error")
 MSE = Mean("squared_error")
-# One less SD over groups of the estimated coefficients over that of the true ones, averaged over datasets: 0 where groups differ as
-# much as they do, 1 where all have the same coefficient (complete pooling), negative where they differ more (Louis 1984).
-GROUP_SHRINKAGE = Mean("group_shrinkage")
 
 
 class RelativeBias(Measure):

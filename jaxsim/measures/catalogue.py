@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from jaxsim.measures import accuracy, inference, precision
+from jaxsim.measures import accuracy, inference, precision, shrinkage
 from jaxsim.measures.measure import Measure, Recipe
 
 CATALOGUE: dict[str, Measure] = {
@@ -25,7 +25,7 @@ CATALOGUE: dict[str, Measure] = {
 # Of the coefficients of groups: only in studies with ``group_coefficients=True``, and of strategies that have them.
 GROUPS: dict[str, Measure] = {
     "group_rmse": accuracy.RootMSE("group_squared_error"),
-    "group_shrinkage": accuracy.GROUP_SHRINKAGE,
+    "group_shrinkage": shrinkage.GroupShrinkage(),
 }
 
 RECIPE = Recipe(
@@ -44,10 +44,9 @@ RECIPE = Recipe(
     late=frozenset({"median_absolute_error", "bias_eliminated_coverage"}),
 )
 
-_OWN = ("group_squared_error", "group_shrinkage")
 GROUP_RECIPE = replace(
     RECIPE,
     measures=CATALOGUE | GROUPS,
-    means=(*RECIPE.means, *_OWN),
-    products=(*RECIPE.products, *((name, name) for name in _OWN)),
+    means=(*RECIPE.means, "group_squared_error", shrinkage.ESTIMATED, shrinkage.TRUE),
+    products=(*RECIPE.products, ("group_squared_error", "group_squared_error"), *shrinkage.PRODUCTS),
 )

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jaxsim.measures import shrinkage
 from jaxsim.measures.measure import Mean, Measure, Recipe
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.summary import Summary
 
 DIFFERENT = ("error", "absolute_error", "squared_error", "std_error", "covers", "rejects")
-GROUP_DIFFERENT = ("group_squared_error", "group_shrinkage")
+GROUPS = ("group_squared_error", shrinkage.ESTIMATED)
 
 
 def pair_rows(one: Rows, reference: Rows) -> Rows:
@@ -21,9 +22,11 @@ def pair_rows(one: Rows, reference: Rows) -> Rows:
     reference's; and so for the coefficients of groups, where there are any.
     """
     groups = "group_squared_error" in one.values
-    values = {f"d_{name}": one[name] - reference[name] for name in (*DIFFERENT, *(GROUP_DIFFERENT if groups else ()))}
-    for name in ("error", "squared_error", *(("group_squared_error",) if groups else ())):
+    values = {f"d_{name}": one[name] - reference[name] for name in (*DIFFERENT, *(GROUPS[:1] if groups else ()))}
+    for name in ("error", "squared_error", *(GROUPS if groups else ())):
         values |= {name: one[name], f"r_{name}": reference[name]}
+    if groups:
+        values[shrinkage.TRUE] = one[shrinkage.TRUE]
     return Rows(one.code, values)
 
 
@@ -108,14 +111,14 @@ RECIPE = Recipe(
 )
 
 # With the coefficients of groups.
-_GROUP_MEANS = ("group_squared_error", "r_group_squared_error", *(f"d_{name}" for name in GROUP_DIFFERENT))
+_GROUP_ERRORS = ("group_squared_error", "r_group_squared_error", "d_group_squared_error")
 GROUP_RECIPE = replace(
     RECIPE,
     measures={
         **CATALOGUE,
         "group_rmse": RootMSEDifference("group_squared_error"),
-        "group_shrinkage": Mean("d_group_shrinkage"),
+        "group_shrinkage": shrinkage.ShrinkageDifference(),
     },
-    means=(*RECIPE.means, *_GROUP_MEANS),
-    products=(*RECIPE.products, *((name, name) for name in _GROUP_MEANS)),
+    means=(*RECIPE.means, *_GROUP_ERRORS, shrinkage.ESTIMATED, shrinkage.REFERENCE, shrinkage.TRUE),
+    products=(*RECIPE.products, *((name, name) for name in _GROUP_ERRORS), *shrinkage.PAIRED_PRODUCTS),
 )

@@ -12,7 +12,7 @@ import pandas as pd
 Array = np.ndarray
 NUMBERS = ("estimate", "truth", "std_error", "p_value", "conf_low", "conf_high")
 # Of the coefficients of groups, in tables that have them.
-GROUP_NUMBERS = ("group_mse", "group_spread")
+GROUP_NUMBERS = ("group_mse", "group_variance", "group_true_variance")
 # A p value that is alpha but for rounding is alpha.
 ROUNDING = 1e-12
 
@@ -80,5 +80,5 @@ def estimate_rows(numbers: Mapping[str, Array], code: Array, alpha: float) -> Ro
         "null": (truth == 0).astype(float),
     }
     if "group_mse" in numbers:
-        found |= {"group_squared_error": numbers["group_mse"], "group_shrinkage": 1 - numbers["group_spread"]}
+        found["group_squared_error"] = numbers["group_mse"]
     return Rows(code, {**numbers, **found})

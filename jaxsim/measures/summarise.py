@@ -39,7 +39,7 @@ def summarise(
         by: columns that define the lines, such as ``["model", "n_groups", "term"]``; ``[]`` for one line.
         policy: ``available`` uses every usable fit, ``listwise`` only datasets that every strategy could fit.
         alpha: level of the tests behind ``rejection``.
-        measures: some of the names in ``CATALOGUE``, and in ``GROUPS`` if the table has ``group_mse`` and ``group_spread``; all of
+        measures: some of the names in ``CATALOGUE``, and in ``GROUPS`` if the table tells of the coefficients of groups; all of
             these when None.
         terms: coefficients that count; all when None.
         truth: ``zero`` or ``nonzero`` keeps the rows whose true value is zero, or is not: rejecting the first is an error of

@@ -125,7 +125,7 @@ def describe(name: str, file: BinaryIO) -> About:
     """What a file holds, from its footer, and nothing else of it is read; raises :class:`DamagedError` if that is damaged."""
     try:
         return About.decode(pq.read_schema(file).metadata[ABOUT])
-    except StorageError:  # it cannot be reached
+    except (StorageError, FileNotFoundError):  # it cannot be reached, or is gone
         raise
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise damaged(name, error) from error
@@ -144,7 +144,7 @@ def unpack(name: str, source: bytes | BinaryIO, columns: Sequence[str] | None = 
             there = set(pq.read_schema(file).names)
             wanted = [column for column in columns if column in there]
         return pq.read_table(file, columns=wanted, page_checksum_verification=True)
-    except StorageError:
+    except (StorageError, FileNotFoundError):
         raise
     except (pa.ArrowException, OSError) as error:
         raise damaged(name, error) from error

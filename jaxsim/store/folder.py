@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -131,9 +131,17 @@ class Folder:
         """A chunk's file, as it was written or damaged since."""
         return self.place.read(f"{CHUNKS}/{name}")
 
-    def open_chunk(self, name: str, whole: bool = False) -> AbstractContextManager[BinaryIO]:
-        """The same, to read in; see :meth:`jaxsim.store.place.Place.open`."""
-        return self.place.open(f"{CHUNKS}/{name}", whole)
+    @contextlib.contextmanager
+    def open_chunk(self, name: str, whole: bool = False) -> Iterator[BinaryIO]:
+        """The same, to read in; see :meth:`jaxsim.store.place.Place.open`. A file that is gone is a :class:`StorageError`."""
+        try:
+            with self.place.open(f"{CHUNKS}/{name}", whole) as file:
+                yield file
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{self.place.url}/{CHUNKS}/{name} was removed while the results were read (a run that goes on removes damaged "
+                "chunks); load them again."
+            ) from error
 
     def check(self) -> tuple[str, ...]:
         """Read every chunk, piece by piece, and remove those that are not what was written; returns their names."""

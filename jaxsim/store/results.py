@@ -57,8 +57,8 @@ class Results:
     @functools.cached_property
     def estimates(self) -> pd.DataFrame:
         """One row per dataset, strategy and term: ``cell, replicate, model, term, truth, estimate, std_error, statistic, df,
-        p_value, conf_low, conf_high, status``, columns of some strategies (``group_mse`` and ``group_spread`` of a study with
-        ``group_coefficients=True``), then the cell's conditions."""
+        p_value, conf_low, conf_high, status``, columns of some strategies (``group_mse``, ``group_variance``,
+        ``group_true_variance`` of a study with ``group_coefficients=True``), then the cell's conditions."""
         return self.read("estimates")
 
     @functools.cached_property

@@ -54,7 +54,8 @@ def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Cal
         def key(word: jax.Array, replicate: jax.Array) -> jax.Array:
             return stream_key(replicate_key(seed, word, replicate), Stream.ANALYSIS)
 
-        return estimator.fit_batch(data, Resampling(jax.vmap(key)(words, replicates), conf_level), groups)
+        resampling = Resampling(jax.vmap(key)(words, replicates), conf_level)
+        return estimator.fit_batch(data, resampling, groups=True) if groups else estimator.fit_batch(data, resampling)
 
     return fit
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.design import Study
+from jaxsim.measures.catalogue import GROUPS
 from jaxsim.measures.interval import Z
 
 # How a rule's names are asked for: the measure, and which true values it is about.
@@ -61,7 +62,8 @@ def rounds(study: Study, measure: Measure) -> Iterator[Reached]:
 def precision(study: Study, measure: Measure, count: int, cells: tuple[int, ...]) -> Mapping[int, dict[str, float]]:
     """Largest Monte Carlo error of each target in each cell, over coefficients and the strategies that still get replicates.
 
-    Infinite where a strategy has no value (all its fits failed); zero where the measure does not exist (power without an effect).
+    Infinite where a strategy has no value (all its fits failed); zero where the measure does not exist (power without an effect,
+    coefficients of groups that do not differ or that a strategy does not have).
     """
     assert study.until is not None
     found: dict[int, dict[str, float]] = {cell: {} for cell in cells}
@@ -70,6 +72,8 @@ def precision(study: Study, measure: Measure, count: int, cells: tuple[int, ...]
         asked, truth = MEASURES.get(name, (name, None))
         lines = measure(asked, truth, count, cells)
         lines = lines[lines["model"].astype(str).isin(growing)]
+        if asked in GROUPS:
+            lines = lines[lines["value"].notna() | (lines["n_used"] == 0)]
         error = lines["mcse"].to_numpy(float)
         if asked in ("rejection", "coverage", "bias_eliminated_coverage"):
             error = (lines["high"] - lines["low"]).to_numpy(float) / (2 * Z)

@@ -3,7 +3,7 @@
 Given SDs and correlations, with ``L`` the relative factor, ``A_g = I + L' K_zz L`` and ``m`` the mean of the fixed effects given
 them, the effects of group g have the mean ``L A_g^-1 L' (K_zy - K_zx m)``: they are linear in the fixed effects, which are thus
 integrated out, too. Averaging these means over the draws is exact given the draws, and has a smaller Monte Carlo error than drawing
-group effects (Gelfand & Smith 1990, section 2.3: Rao-Blackwell).
+group effects (Gelfand & Smith 1990: Rao-Blackwell).
 """
 
 from __future__ import annotations
