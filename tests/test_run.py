@@ -180,10 +180,18 @@ def test_a_folder_without_a_finished_chunk_can_be_shown_and_completed(tmp_path):
 
 
 def test_what_is_known_beforehand_is_said(results):
-    """Four rows a group leave two coefficients' own regressions with finite variance; three do not."""
-    assert STUDY.caveats() == results.study.caveats() == ()
-    (said,) = dataclasses.replace(STUDY, process=GaussianMultilevel(n_obs=3, n_predictors=1)).caveats()
-    assert said.startswith("lm2: in 4 of 4 cells")
+    """Four rows a group leave two coefficients' own regressions with finite variance, three do not; their squares need six."""
+
+    def said(rows):
+        return dataclasses.replace(STUDY, process=GaussianMultilevel(n_obs=rows, n_predictors=1)).caveats()
+
+    assert STUDY.caveats() == results.study.caveats() == said(4)
+    ((few,), (four,), (five,), enough) = map(said, (3, 4, 5, 6))
+    assert few.startswith("lm2: in 4 of 4 cells")
+    assert "no finite variance" in few
+    assert four == five
+    assert "4 or 5 rows" in four
+    assert enough == ()
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -86,9 +87,12 @@ def group_coefficients(study: Study, cells: Sequence[Cell], fixed_effects: np.nd
 
 
 def _first_truths(numbers: Numbers, cells: Sequence[Cell]) -> np.ndarray:
-    """Fixed effects of the first dataset of each cell, ``[cells, P]``; nothing else is read."""
+    """Fixed effects of the first dataset of each cell, ``[cells, P]``, NaN if it is not there yet; nothing else is read."""
     columns, places = ["cell", "replicate", "model", "term", "truth"], [cell.index for cell in cells]
-    table = numbers.results.read("estimates", columns, replicates=1, cells=places)
+    parts = list(numbers.results.frames("estimates", columns, replicates=1, cells=places))
+    if not parts:
+        return np.full((len(cells), len(numbers.results.study.process.terms)), np.nan)
+    table = pd.concat(parts)
     wide = table[table["model"].astype(str) == numbers.models[0]].pivot(index="cell", columns="term", values="truth")
     return wide.reindex(index=places, columns=list(numbers.results.study.process.terms)).to_numpy(float)
 
