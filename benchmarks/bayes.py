@@ -54,7 +54,8 @@ Program = Callable[..., Any]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the tables."""
     options = _options(arguments)
-    head = table.header(Path(__file__).name, sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    head = table.header(Path(__file__).name, ["PYTHON" if text == options.bambi else text for text in given])  # no machine's path
     frame, compiled = measure(options)
     notes = [
         f"{options.groups} groups x {options.obs} rows, 4 fixed and 4 correlated random effects, weak priors (rstanarm and Bambi: "
