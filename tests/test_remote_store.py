@@ -54,7 +54,7 @@ def test_a_run_at_an_address_is_that_in_a_folder(address, local):
     assert same(jaxsim.load(address), local)
     assert results.folder._names() == local.folder._names()
     for name in local.folder._names():
-        assert results.folder.read_chunk(name) == local.folder.read_chunk(name)
+        assert results.folder.place.read(f"{CHUNKS}/{name}") == local.folder.place.read(f"{CHUNKS}/{name}")
     pd.testing.assert_frame_equal(jaxsim.load(address).measures(), local.measures(), check_exact=True)
     assert results.progress == (120, 120)
     assert "chunk 30 of 30" in results.folder.place.read("log.txt").decode()
@@ -93,8 +93,8 @@ def test_a_damaged_object_is_computed_again_by_a_worker(s3, local, tmp_path, cap
     address = f"s3://studies/{tmp_path.name}"
     folder = STUDY.run(address, progress=False, batch=7).folder
     short, wrong = folder._names()[3], folder._names()[5]
-    content = folder.read_chunk(wrong)
-    s3.pipe_file(f"studies/{tmp_path.name}/{CHUNKS}/{short}", folder.read_chunk(short)[:100])
+    content = folder.place.read(f"{CHUNKS}/{wrong}")
+    s3.pipe_file(f"studies/{tmp_path.name}/{CHUNKS}/{short}", folder.place.read(f"{CHUNKS}/{short}")[:100])
     s3.pipe_file(f"studies/{tmp_path.name}/{CHUNKS}/{wrong}", content[:300] + bytes([content[300] ^ 1]) + content[301:])
     results = STUDY.run(address, executor=Dask(workers=1), batch=7)
     assert "2 damaged chunks were removed" in capsys.readouterr().out

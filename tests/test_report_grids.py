@@ -36,7 +36,8 @@ def test_a_study_without_a_usable_fit_has_empty_figures(tmp_path):
 @pytest.mark.filterwarnings("error")
 def test_a_run_that_has_only_begun_leaves_the_rest_empty(five, tmp_path):
     (entry,) = five.folder.entries()
-    table = unpack(entry.name, five.folder.read_chunk(entry.name))
+    with five.folder.open_chunk(entry.name) as file:
+        table = unpack(entry.name, file)
     keys = [cell.key for cell in five.study.cells[:9]]  # 5 groups of 3 rows
     place = Folder(tmp_path / "run")
     place.claim(five.study)

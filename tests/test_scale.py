@@ -13,8 +13,6 @@ import pytest
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage
 from jaxsim.audit.sample import draw
-from jaxsim.report.figures import group_coefficients
-from jaxsim.report.figures.numbers import Numbers
 from jaxsim.store import chunk
 from jaxsim.store import entries as stored_entries
 from jaxsim.store.coverage import union
@@ -223,17 +221,6 @@ def test_an_audit_reads_only_the_chunks_of_its_sample(mixed):
     drawn = Results(place)
     drawn.read = drawn.frames = None
     assert len(draw(drawn, 1, seed=0)) == 4, "tables are not read as a whole"
-
-
-def test_the_picture_of_group_coefficients_reads_truths_alone(stored):
-    place = Watched(stored)
-    results = Results(place)
-    list(results.reader.entries)
-    place.logs.clear()
-    truths = group_coefficients._first_truths(Numbers(results), STUDY.cells[1:])
-    assert truths.tolist() == [list(STUDY.dataset(1, 0).attrs["truth"]["fixed_effects"].values())]
-    assert len(place.logs) == 1
-    assert max(map(place.share, place.logs)) < 0.3
 
 
 @pytest.mark.parametrize("sets", [[("a", "b")], [("a", "b"), ("c",)], [("a", "b"), ("b",), ("b", "a")]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -131,13 +130,12 @@ def describe(name: str, file: BinaryIO) -> About:
         raise damaged(name, error) from error
 
 
-def unpack(name: str, source: bytes | BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
+def unpack(name: str, file: BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a file, or some of its columns; those that it lacks are left out, and the others are not read.
 
     Raises:
         DamagedError: if what is read is damaged.
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         wanted = None
         if columns is not None:

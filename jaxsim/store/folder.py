@@ -127,13 +127,13 @@ class Folder:
         self._abouts[name] = about
         return name
 
-    def read_chunk(self, name: str) -> bytes:
-        """A chunk's file, as it was written or damaged since."""
-        return self.place.read(f"{CHUNKS}/{name}")
-
     @contextlib.contextmanager
     def open_chunk(self, name: str, whole: bool = False) -> Iterator[BinaryIO]:
-        """The same, to read in; see :meth:`jaxsim.store.place.Place.open`. A file that is gone is a :class:`StorageError`."""
+        """A chunk's file to read in, as it was written or damaged since; see :meth:`jaxsim.store.place.Place.open`.
+
+        Raises:
+            StorageError: if it is gone.
+        """
         try:
             with self.place.open(f"{CHUNKS}/{name}", whole) as file:
                 yield file

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxsim.design import Cell, Study
-from jaxsim.processes import GaussianMultilevel
+from jaxsim.processes import GaussianMultilevel, Process
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import REFERENCE
-from jaxsim.seeding import Stream, group_keys, replicate_key, stream_key
+from jaxsim.seeding import replicate_key
 
 GROUP_COLOR, FIXED_COLOR = "#0072B2", "#D55E00"
 HALF_WIDTH = 0.3
@@ -45,8 +45,7 @@ def draw(numbers: Numbers) -> Figure | None:
         handles=[group, fixed, band],
         note=f"First dataset of each cell with {cells[0].process.max_groups} groups.",
     )
-    truth = _first_truths(numbers, cells)
-    coefficients = group_coefficients(study, cells, truth)
+    truth, coefficients = first_datasets(study, cells)
     for k, level in enumerate(levels):
         sd = float(np.broadcast_to(np.asarray(level, float), truth.shape[1])[term])
         _draw_groups(axes[0, 0], k, coefficients[k, :, term], truth[k, term], sd)
@@ -63,38 +62,30 @@ def illustrative_cells(study: Study) -> list[Cell]:
     return list(chosen.values())
 
 
-def group_coefficients(study: Study, cells: Sequence[Cell], fixed_effects: np.ndarray) -> np.ndarray:
-    """Coefficients of every group in the first dataset of some cells, ``[cells, groups, P]``, without drawing the datasets.
+def first_datasets(study: Study, cells: Sequence[Cell]) -> tuple[np.ndarray, np.ndarray]:
+    """Fixed effects ``[cells, P]`` and coefficients of every group ``[cells, groups, P]`` of the first dataset of some cells.
 
-    The same as ``study.dataset(cell, 0).attrs["truth"]["group_coefficients"]``: a group's standard normal effects are the
-    first numbers of its own stream. One program for all cells compiles in a fraction of the time that a dataset takes.
+    The same as ``study.dataset(cell, 0).attrs["truth"]``; cells of one program share what is compiled, and no rows are made.
 
     Args:
         study: the cells' study.
         cells: with equal numbers of groups.
-        fixed_effects: of those datasets, ``[cells, P]``.
     """
-    n_groups = cells[0].process.max_groups
-    size = len(study.process.terms)
-
-    def effects(seed: jax.Array, words: jax.Array) -> jax.Array:
-        stream = stream_key(replicate_key(seed, words, 0), Stream.GROUPS)
-        return jax.vmap(lambda key: jax.random.normal(key, (size,)))(group_keys(stream, n_groups))
-
-    standard = jax.jit(jax.vmap(effects, (None, 0)))(np.uint32(study.seed), np.stack([cell.words for cell in cells]))
-    roots = np.stack([cell.process.parameters(n_groups)["root"] for cell in cells])
-    return fixed_effects[:, None, :] + np.asarray(standard) @ roots
+    programs: dict[Hashable, Callable[..., tuple[jax.Array, jax.Array]]] = {}
+    found = []
+    for cell in cells:
+        process, groups = cell.process, cell.process.max_groups
+        program = programs.setdefault(process.program(groups), jax.jit(partial(_truths, process, groups)))
+        found.append(jax.device_get(program(replicate_key(study.seed, cell.words, 0), process.parameters(groups))))
+    fixed, coefficients = zip(*found, strict=True)
+    return np.stack(fixed), np.stack(coefficients)
 
 
-def _first_truths(numbers: Numbers, cells: Sequence[Cell]) -> np.ndarray:
-    """Fixed effects of the first dataset of each cell, ``[cells, P]``, NaN if it is not there yet; nothing else is read."""
-    columns, places = ["cell", "replicate", "model", "term", "truth"], [cell.index for cell in cells]
-    parts = list(numbers.results.frames("estimates", columns, replicates=1, cells=places))
-    if not parts:
-        return np.full((len(cells), len(numbers.results.study.process.terms)), np.nan)
-    table = pd.concat(parts)
-    wide = table[table["model"].astype(str) == numbers.models[0]].pivot(index="cell", columns="term", values="truth")
-    return wide.reindex(index=places, columns=list(numbers.results.study.process.terms)).to_numpy(float)
+def _truths(process: Process, groups: int, key: jax.Array, parameters: Any) -> tuple[jax.Array, jax.Array]:
+    """Of one dataset; what else its draw computes is left out by the compiler."""
+    coefficients = process.group_coefficients(key, parameters, groups)
+    assert coefficients is not None
+    return process.draw(key, parameters, groups).truth, coefficients
 
 
 def _draw_groups(ax: Axes, at: int, coefficients: np.ndarray, fixed: float, sd: float) -> None:
