@@ -32,8 +32,9 @@ from jaxsim import (
 )
 from jaxsim.estimators.bayes import engine, parameters
 from jaxsim.estimators.bayes.problem import pose
-from jaxsim.estimators.recovery import COLUMNS, recovery
+from jaxsim.estimators.recovery import recovery
 from jaxsim.measures.overview import overview
+from jaxsim.measures.sample import GROUP_NUMBERS as COLUMNS
 from jaxsim.measures.stream import Performance
 from jaxsim.seeding import analysis_key
 

@@ -13,15 +13,12 @@ import jax.numpy as jnp
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.estimators.base import Estimator, Fit, has_numbers
 
-# The columns, in the estimates table.
-COLUMNS: tuple[str, ...] = ("group_mse", "group_variance", "group_true_variance")
-
 # True coefficients that differ by no more than so many rounding errors of their size are the same in all groups.
 SAME = 64
 
 
 def recovery(estimated: jax.Array, true: jax.Array, present: jax.Array) -> dict[str, jax.Array]:
-    """Of one dataset, in the columns that are stored.
+    """Of one dataset, in the columns of the estimates table that :data:`jaxsim.measures.sample.GROUP_NUMBERS` names.
 
     Args:
         estimated: coefficients of the groups by some strategy, ``[G, P]``; NaN where it has none.
