@@ -8,7 +8,7 @@ coverage at one truth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,11 +22,12 @@ from jaxsim import small
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError
 from jaxsim.estimators.bayes import engine, parameters
-from jaxsim.estimators.bayes.density import conditional
+from jaxsim.estimators.bayes.density import conditional, log_likelihood
 from jaxsim.estimators.bayes.estimator import HierarchicalBayes, pending
 from jaxsim.estimators.bayes.group_sums import group_sums
 from jaxsim.estimators.bayes.parameters import Hyper
-from jaxsim.estimators.bayes.priors import Decov, Prior, Priors, distributions, named
+from jaxsim.estimators.bayes.prior import distributions
+from jaxsim.estimators.bayes.priors import Decov, Priors, named
 from jaxsim.estimators.bayes.problem import Model, Problem
 from jaxsim.estimators.bayes.queue import PART
 from jaxsim.processes.checks import whole_number
@@ -34,8 +35,8 @@ from jaxsim.status import Status
 
 Array = jax.Array
 
-# Draws that a truth is ranked among: no more than are independent (importance samples have an ESS of 400 or more).
-RANKED = 199
+# Draws that a truth is ranked among: of 400 or more independent ones, so that it hardly matters which sample they come from.
+RANKED = 99
 LIKELIHOOD = "log_likelihood"
 
 
@@ -138,7 +139,7 @@ def check_generative(priors: Priors) -> None:
     """Raise :class:`InputError` unless parameters can be drawn from these priors without data."""
     if isinstance(priors.sd, Decov):
         raise InputError("sbc needs a prior for each SD, such as prior('HalfNormal', autoscale=False, scale=1.0), not Decov.")
-    each = [priors.intercept, priors.coefficients, priors.sigma, *([priors.sd] if isinstance(priors.sd, Prior) else priors.sd)]
+    each = (*priors.of_fixed_effects, *priors.of_scales)
     if priors.centre or any(p.flat or p.autoscale for p in each):
         raise InputError(
             "sbc draws parameters before there are data: give proper Priors with centre=False and autoscale=False in each, such as "
@@ -150,12 +151,8 @@ def draw_truth(key: Array, model: Model, priors: Priors) -> tuple[Array, Hyper]:
     """Fixed effects ``[P]`` and SDs, correlations, sigma from the priors."""
     dist, q = distributions(), model.structure.size
     key_beta, key_sd, key_root, key_sigma = jax.random.split(key, 4)
-    beta = jnp.stack(
-        [
-            (priors.intercept if column == model.intercept else priors.coefficients).distribution().sample(own)
-            for column, own in zip(model.fixed, jax.random.split(key_beta, len(model.fixed)), strict=True)
-        ]
-    )
+    keys = jax.random.split(key_beta, len(model.fixed))
+    beta = jnp.stack([p.of_coefficient().sample(k) for p, k in zip(replace(model, priors=priors).of_fixed, keys, strict=True)])
     sd = jnp.stack([p.positive().sample(k) for p, k in zip(priors.of_sds(q), jax.random.split(key_sd, q), strict=True)])
     root = jnp.eye(q)
     for number, block in enumerate(model.structure.blocks):
@@ -215,20 +212,18 @@ def sampled(kind: str, method: engine.Method, data: CrossProducts, keys: Array) 
         number, now, draws = state
         new, fresh = attempt(number, now)
         taken = pending(now) | (number == 0)
-
-        def pick(axis: int, a: Array, b: Array) -> Array:
-            """``a`` for the datasets that were open, which are this axis."""
-            return jnp.where(jnp.expand_dims(taken, [i for i in range(a.ndim) if i != axis]), a, b)
-
-        given = engine.Conditional(*(pick(axis, *pair) for axis, *pair in zip((1, 2, 0), fresh.given, draws.given, strict=True)))
-        explored = engine.Explored(pick(0, fresh.weight, draws.weight), pick(1, fresh.vector, draws.vector), given)
-        return number + 1, jax.tree.map(partial(pick, 0), new, now), explored
+        found = jax.tree.map(lambda a, b: jnp.where(taken.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, now)
+        weight = jnp.where(taken[:, None], fresh.weight, 0.0)
+        earlier = draws._replace(weight=draws.weight * (1 - weight.sum(1, keepdims=True)))
+        every = jax.tree.map(lambda all_, own: all_.at[number].set(own), earlier, fresh._replace(weight=weight))
+        return number + 1, found, every
 
     found = engine.prepare(data, level, method)
     shapes = jax.eval_shape(attempt, jnp.int32(0), found)[1]
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    nothing = jax.tree.map(lambda leaf: jnp.zeros((attempts, *leaf.shape), leaf.dtype), shapes)
     state = (jnp.int32(0), found, nothing)
-    return jax.lax.while_loop(lambda now: (now[0] < attempts) & pending(now[1]).any(), again, state)[1:]
+    _, found, every = jax.lax.while_loop(lambda now: (now[0] < attempts) & pending(now[1]).any(), again, state)
+    return found, jax.tree.map(lambda leaf: jnp.concatenate(list(leaf), axis=-1), every)
 
 
 def of_truth(problem: Problem, beta: Array, hyper: Hyper, model: Model) -> Array:
@@ -239,7 +234,11 @@ def of_truth(problem: Problem, beta: Array, hyper: Hyper, model: Model) -> Array
     own = Hyper((hyper.sd / jnp.abs(unit))[:, None], root[..., None], (hyper.sigma / problem.response_unit)[None])
     lanes = Problem(*(leaf if name == "groups" else leaf[..., None] for name, leaf in problem._asdict().items()))
     sums = group_sums(lanes.products, lanes.groups, own.factor, model.random)
-    likelihood = conditional(lanes, sums, own.sigma, model).log_likelihood
+    if model.other:
+        at = (beta - problem.shift) * problem.column_unit[jnp.array(model.fixed)] / problem.response_unit
+        likelihood = log_likelihood(lanes, sums, at[:, None], own.sigma, model)
+    else:
+        likelihood = conditional(lanes, sums, own.sigma, model).log_likelihood
     lane = Hyper(hyper.sd[:, None], hyper.root[..., None], hyper.sigma[None])
     return jnp.concatenate([beta, parameters.reported(lane, model.structure)[:, 0], likelihood])
 

@@ -10,6 +10,7 @@ from scipy import optimize, stats
 from jaxsim.estimators.bayes import diagnostics, mixture, pareto, proposal, tree
 from jaxsim.estimators.bayes.nuts import _randoms
 from jaxsim.estimators.bayes.queue import PART, in_parts, retry
+from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.seeding import group_keys
 
 
@@ -60,7 +61,7 @@ def test_weights_that_are_no_sample_say_so():
     assert not smooth(jnp.full(400, -jnp.inf)).k < pareto.UNRELIABLE
 
 
-PROPOSED, SDS = 512, 2
+PROPOSED, TWO = 512, consecutive((2,))  # draws; two correlated effects
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +74,13 @@ def proposed():
 def test_the_density_of_a_proposal_is_that_of_its_parts(proposed):
     mean, root = np.asarray(proposed.mean[:, 0]), np.asarray(proposed.root[:, :, 0])
     x = mean + np.random.default_rng(3).normal(0, 2, (50, 4))
-    ours = proposal.log_density(jnp.asarray(x.T)[:, None], proposed, PROPOSED, SDS)[0] + proposal.log_constant(4)
-    each, square = proposal.reaching(PROPOSED, SDS, 4), root @ root.T
+    ours = proposal.log_density(jnp.asarray(x.T)[:, None], proposed, PROPOSED, TWO)[0] + proposal.log_constant(4)
+    each, square = proposal.reaching(PROPOSED, TWO, 4), root @ root.T
     assert (each > 0).tolist() == [True, True, True, False]
     theirs = (1 - each.sum() / PROPOSED) * stats.multivariate_t(mean, square, proposal.DF).pdf(x)
     for k in range(3):
         own = np.eye(4)[k]
-        away = mean - (proposal.SHIFT + np.sqrt(square[k, k])) * own * (k < SDS)
+        away = mean - (proposal.SHIFT + np.sqrt(square[k, k])) * own * (k < TWO.size)
         part = stats.multivariate_t(away, square + proposal.WIDTH**2 * np.outer(own, own), proposal.DF)
         theirs = theirs + each[k] / PROPOSED * part.pdf(x)
     np.testing.assert_allclose(ours, np.log(theirs), rtol=1e-8)
@@ -90,10 +91,10 @@ def test_draws_of_a_proposal_have_its_density(proposed):
     count = 100
     keys = group_keys(jax.random.key(5, impl="threefry2x32"), count)
     many = jax.tree.map(lambda leaf: jnp.repeat(leaf, count, axis=-1), proposed)
-    x = jax.jit(proposal.draw, static_argnums=(2, 3))(keys, many, PROPOSED, SDS)
+    x = jax.jit(proposal.draw, static_argnums=(2, 3))(keys, many, PROPOSED, TWO)
     at = np.array([-2.5, 0.3, 0.5, 2.0])
     target = stats.multivariate_normal(at, 0.3 * np.eye(4)).logpdf(np.moveaxis(np.asarray(x), 0, -1))
-    density = jax.jit(proposal.log_density, static_argnums=(2, 3))(x, many, PROPOSED, SDS)
+    density = jax.jit(proposal.log_density, static_argnums=(2, 3))(x, many, PROPOSED, TWO)
     weight = np.exp(target - np.asarray(density) - proposal.log_constant(4))
     for found, expected in ((weight, 1.0), *zip(weight * np.asarray(x), at, strict=True)):
         by_dataset = found.mean(1)

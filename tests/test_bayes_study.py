@@ -1,9 +1,12 @@
 """Bayesian fits in a study: a number does not depend on company, batch or interruption."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from test_invariance import fit
+from unusual_priors import UNUSUAL
 
 from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, Study
 from jaxsim.sweep.compile import Programs
@@ -15,9 +18,13 @@ PROCESS = GaussianMultilevel(n_groups=6, n_obs=5, n_predictors=1)
 STUDY = Study(PROCESS, Grid(group_sd=[0.1, 2]), STRATEGY, replicates=20, seed=3)
 
 
-@pytest.fixture(scope="module")
-def programs():
-    made = Programs(STUDY)
+# The second one samples the fixed effects, too, and keeps the groups' coefficients.
+UNUSUAL_STUDY = replace(STUDY, estimators=(replace(STRATEGY, priors=UNUSUAL["bounded"]),), group_coefficients=True)
+
+
+@pytest.fixture(scope="module", params=[STUDY, UNUSUAL_STUDY], ids=["weak", "bounded"])
+def programs(request):
+    made = Programs(request.param)
     yield made
     made.close()
 

@@ -19,7 +19,8 @@ from jaxsim.errors import InputError, choose
 from jaxsim.estimators.bayes.engine import Method
 from jaxsim.estimators.bayes.estimator import METHODS, HierarchicalBayes
 from jaxsim.estimators.bayes.posterior import Posterior, posterior
-from jaxsim.estimators.bayes.priors import Priors, distributions, named
+from jaxsim.estimators.bayes.prior import distributions
+from jaxsim.estimators.bayes.priors import Priors, named
 from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
 from jaxsim.estimators.bayes.summary import INTERVALS
 from jaxsim.processes.checks import whole_number
@@ -126,7 +127,8 @@ def of_replicate(study: Study, cell: int | Mapping[str, Any], replicate: int, la
 def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, float]:
     """Cross-products of the distinct columns, the model they are for, and what was subtracted from the response.
 
-    The response is centred where there is an intercept to take that up: cross-products of numbers far from zero lose digits.
+    The response is centred where there is an intercept to take that up, unless its prior is about the response as it is:
+    cross-products of numbers far from zero lose digits.
     """
     columns = dict(zip(mixed.x.names, mixed.x.values.T, strict=True))
     for block in mixed.blocks:
@@ -136,7 +138,8 @@ def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, 
     if not any(name in INTERCEPTS for name in columns):
         columns[INTERCEPTS[1]] = np.ones(len(mixed.y))  # only to know the predictors' means and SDs
     names = tuple(columns)
-    centre = float(mixed.y.mean()) if has_intercept else 0.0
+    movable = has_intercept and (priors.intercept.autoscale or priors.intercept.flat)
+    centre = float(mixed.y.mean()) if movable else 0.0
     rows = from_rows(np.column_stack(list(columns.values())), mixed.y - centre, mixed.codes, names, fixed)
     data = pad_groups(rows, padded_groups(len(mixed.labels)))
     random = tuple(names.index(name) for name in mixed.random_names)

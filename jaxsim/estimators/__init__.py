@@ -2,7 +2,8 @@
 
 from jaxsim.estimators.base import Estimator, Fit, Resampling, Strategy
 from jaxsim.estimators.bayes.estimator import HierarchicalBayes
-from jaxsim.estimators.bayes.priors import Decov, Prior, Priors
+from jaxsim.estimators.bayes.prior import Prior
+from jaxsim.estimators.bayes.priors import Decov, Priors
 from jaxsim.estimators.cluster_robust import ClusterRobust
 from jaxsim.estimators.external import External
 from jaxsim.estimators.lme4 import Lme4

@@ -1,4 +1,4 @@
-"""Posteriors of four datasets sampled by NumPyro from the model on rows: ``python tests/reference/make_bayes.py`` writes
+"""Posteriors of seven datasets sampled by NumPyro from the model on rows: ``python tests/reference/make_bayes.py`` writes
 bayes.json.
 
 Four chains of 3,000 draws after 1,500 of warm-up, target acceptance .95; no cross-products, nothing integrated out.
@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from oracle import make_rows  # noqa: E402
+from unusual_priors import UNUSUAL, UNUSUAL_DATA  # noqa: E402
 
 from jaxsim.bridges.hierarchical import pose_rows  # noqa: E402
 from jaxsim.bridges.mixed_model import prepare  # noqa: E402
@@ -36,19 +37,27 @@ SIMULATED = {
 
 
 def datasets():
-    """Name -> formula, DataFrame, priors."""
+    """Name -> formula, DataFrame, name of the priors."""
     yield "sleepstudy", "Reaction ~ Days + (Days | Subject)", pd.read_csv(HERE / "data/sleepstudy.csv"), "weak"
-    for name, (seed, sizes, n_fixed, group_sd) in SIMULATED.items():
-        rows = make_rows(seed, sizes, n_fixed=n_fixed, group_sd=group_sd)
-        slopes = [f"x{j}" for j in range(1, n_fixed)]
-        frame = pd.DataFrame(rows.x[:, 1:], columns=slopes).assign(y=rows.y, g=rows.group)
-        yield name, f"y ~ {' + '.join(slopes)} + ({' + '.join(slopes)} | g)", frame, "informative" if name == "few" else "weak"
+    for name in SIMULATED:
+        yield name, *simulated(name), "informative" if name == "few" else "weak"
+    for priors, name in UNUSUAL_DATA.items():
+        yield priors, *simulated(name), priors
+
+
+def simulated(name):
+    """Formula and DataFrame."""
+    seed, sizes, n_fixed, group_sd = SIMULATED[name]
+    rows = make_rows(seed, sizes, n_fixed=n_fixed, group_sd=group_sd)
+    slopes = [f"x{j}" for j in range(1, n_fixed)]
+    frame = pd.DataFrame(rows.x[:, 1:], columns=slopes).assign(y=rows.y, g=rows.group)
+    return f"y ~ {' + '.join(slopes)} + ({' + '.join(slopes)} | g)", frame
 
 
 def sample(formula, frame, priors, seed):
     """Draws by parameter, ``[chains, draws]``, from the model on rows."""
     mixed = prepare(formula, frame)
-    data, model, _ = pose_rows(mixed, named(priors))
+    data, model, _ = pose_rows(mixed, UNUSUAL.get(priors) or named(priors))
     uncentred = pd.DataFrame(mixed.x.values)
     known = scales(data.products.sum(0), data.n_rows.astype(float), model.intercept)._replace(response_mean=mixed.y.mean())
     z = np.column_stack([block.values for block in mixed.blocks])

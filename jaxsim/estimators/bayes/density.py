@@ -7,7 +7,7 @@ With ``S`` and ``log|A|`` from :mod:`group_sums`, a normal prior of the fixed ef
     -2 log p(y | rest) = (N - P) log sigma^2 + N log(2 pi) + log|A| + log|S_xx + sigma^2 P0| - log|P0| + pw / sigma^2
 
 (Lindley & Smith 1972, section 3.) A flat coefficient has a zero in P0 and leaves no term in ``log|P0|``; what remains is the
-restricted likelihood.
+restricted likelihood. With priors that are neither normal nor flat the fixed effects are sampled: see :mod:`coefficients`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim import small
+from jaxsim.estimators.bayes import coefficients
 from jaxsim.estimators.bayes.group_sums import GroupSums, group_sums
-from jaxsim.estimators.bayes.parameters import Hyper, log_lkj, unpack
+from jaxsim.estimators.bayes.parameters import Hyper, log_lkj, size, unpack
 from jaxsim.estimators.bayes.priors import Decov
 from jaxsim.estimators.bayes.problem import Model, Problem, sd_units, uses_units
 
@@ -28,7 +29,8 @@ Array = jax.Array
 
 class Conditional(NamedTuple):
     """Normal distribution of the fixed effects given the rest: ``mean`` ``[P, lanes]``, ``root`` with ``root root'`` its covariance
-    ``[P, P, lanes]``, all in the units of :class:`Problem`; and ``log_likelihood`` with them integrated out, ``[lanes]``."""
+    ``[P, P, lanes]``, all in the units of :class:`Problem`; and ``log_likelihood`` with them integrated out, ``[lanes]``. Where
+    they are sampled: themselves, zero, and the likelihood at them."""
 
     mean: Array
     root: Array
@@ -58,10 +60,18 @@ def conditional(problem: Problem, sums: GroupSums, sigma: Array, model: Model) -
     return Conditional((root * half[None]).sum(1), sigma * root, -deviance / 2)
 
 
+def log_likelihood(problem: Problem, sums: GroupSums, beta: Array, sigma: Array, model: Model) -> Array:
+    """``log p(y | beta, covariance, sigma)``, ``[lanes]``, for ``beta`` ``[P, lanes]`` in the units of :class:`Problem`."""
+    x, s = jnp.array(model.fixed), sums.products
+    squares = s[-1, -1] + (beta * ((s[x][:, x] * beta[None]).sum(1) - 2 * s[x, -1])).sum(0)
+    return -(problem.n_rows * jnp.log(2 * jnp.pi * sigma**2) + sums.logdet + squares / sigma**2) / 2
+
+
 def log_prior(vector: Array, hyper: Hyper, problem: Problem, model: Model) -> Array:
     """Log density ``[lanes]`` of the vector ``[D, lanes]`` before the data, its change of variables included."""
     priors, q = model.priors, model.structure.size
-    value = vector[:q].sum(0) + vector[-1] + log_lkj(vector[q:-1], model.structure, priors.correlation)
+    last = size(model.structure) - 1
+    value = vector[:q].sum(0) + vector[last] + log_lkj(vector[q:last], model.structure, priors.correlation)
     units = sd_units(problem, model) if uses_units(priors) else None
 
     def one(prior: object, number: Array, unit: Array | None) -> Array | float:
@@ -95,7 +105,12 @@ def log_posterior_and_effects(vector: Array, problem: Problem, model: Model) -> 
     hyper = unpack(vector, model.structure)
     sums = group_sums(problem.products, problem.groups, hyper.factor, model.random)
     given = conditional(problem, sums, hyper.sigma, model)
-    return given.log_likelihood + log_prior(vector, hyper, problem, model), given
+    prior = log_prior(vector, hyper, problem, model)
+    if not model.other:
+        return given.log_likelihood + prior, given
+    placed = coefficients.place(vector[size(model.structure) :], given.mean, given.root, problem, model)
+    likelihood = log_likelihood(problem, sums, placed.beta, hyper.sigma, model)
+    return likelihood + placed.log_density + prior, Conditional(placed.beta, jnp.zeros_like(given.root), likelihood)
 
 
 def value_and_gradient(vector: Array, problem: Problem, model: Model) -> tuple[Array, Array]:

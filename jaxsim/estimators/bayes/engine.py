@@ -14,7 +14,7 @@ from jaxsim.estimators.base import first_status
 from jaxsim.estimators.bayes import diagnostics, importance, laplace, nuts, parameters, pareto, proposal, white
 from jaxsim.estimators.bayes.density import Conditional
 from jaxsim.estimators.bayes.problem import Model, Problem, pose
-from jaxsim.estimators.bayes.summary import Summary, Wanted, summaries
+from jaxsim.estimators.bayes.summary import Summary, Wanted, pool, summaries
 from jaxsim.status import Status
 
 Array = jax.Array
@@ -23,7 +23,7 @@ Array = jax.Array
 ENOUGH = 400
 # Largest R-hat (same paper), smallest E-BFMI (Betancourt 2016).
 RHAT, E_BFMI = 1.01, 0.3
-# Importance sampling: rounds of draws, and how often it begins anew from where the last attempt ended.
+# Importance sampling: rounds of draws, and how many attempts there are.
 ROUNDS, DRAWS, FAST_ATTEMPTS = 4, 512, 3
 # Chains: how many, draws kept of each; warm-up, thinning and target acceptance of each attempt.
 CHAINS, KEPT = 4, 500
@@ -46,16 +46,19 @@ class Method:
 class Found(NamedTuple):
     """State of one dataset between attempts (a leading axis for many).
 
-    ``status``: of the data, before any fit; ``mean`` ``[D]``, ``root`` ``[D, D]``: the best proposal so far; ``summary``;
-    ``reliable``; then the diagnostics, NaN where a path has none: ``pareto_k``, ``ess`` (of the importance weights, or the smallest
-    bulk ESS), ``ess_tail``, ``rhat``, ``divergences``, ``saturated``, ``e_bfmi``, ``accept``; ``log_evidence``; ``chains``:
-    whether Markov chains made the summary; ``attempts``; ``evaluations`` of the density; ``steps``, ``warm``, ``executed``:
-    leapfrog steps that chains needed, those of them in warm-up, and that lanes took; of the last attempt.
+    ``status``: of the data, before any fit; ``mean`` ``[D]``, ``root`` ``[D, D]``: the best proposal so far; ``begin_mean``,
+    ``begin_root``: where importance sampling begins; ``summary``; ``reliable``; then the diagnostics, NaN where a path has none:
+    ``pareto_k``, ``ess`` (of the importance weights, or the smallest bulk ESS), ``ess_tail``, ``rhat``, ``divergences``,
+    ``saturated``, ``e_bfmi``, ``accept``; ``log_evidence``; ``chains``: whether Markov chains made the summary; ``attempts``;
+    ``evaluations`` of the density; ``steps``, ``warm``, ``executed``: leapfrog steps that chains needed, those of them in warm-up,
+    and that lanes took; of the last attempt.
     """
 
     status: Array
     mean: Array
     root: Array
+    begin_mean: Array
+    begin_root: Array
     summary: Summary
     reliable: Array
     pareto_k: Array
@@ -111,10 +114,13 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
     groups = jnp.full((*data.sizes.shape, p), jnp.nan) if method.groups else None
     summary = Summary(vector, matrix, vector, vector, vector, vector, jnp.full((count, q, q), jnp.nan), nan, groups)
     none = jnp.zeros(count, jnp.int32)
+    mean, root = fit.mean.T, jnp.moveaxis(fit.root, -1, 0)
     return Found(
         status=jax.vmap(lambda one, problem: data_status(one, problem, model))(data, first),
-        mean=fit.mean.T,
-        root=jnp.moveaxis(fit.root, -1, 0),
+        mean=mean,
+        root=root,
+        begin_mean=mean,
+        begin_root=root,
         summary=summary,
         reliable=jnp.zeros(count, bool),
         pareto_k=nan,
@@ -137,7 +143,7 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
 
 class Explored(NamedTuple):
     """The draws of an attempt: ``weight`` ``[datasets, draws]``, ``vector`` ``[D, datasets, draws]``, the fixed effects ``given``
-    each."""
+    each. Weights sum to the share that the attempt has in the summary; those of earlier ones have the rest."""
 
     weight: Array
     vector: Array
@@ -147,29 +153,58 @@ class Explored(NamedTuple):
 def fast(
     number: Array | int, data: CrossProducts, keys: Array, before: Found, level: Array | float, method: Method
 ) -> tuple[Found, Explored]:
-    """One attempt by importance sampling, from the proposal of the last one."""
+    """One attempt by importance sampling, pooled with those before.
+
+    Each begins where the first one did, as its draws are worth as much and proposals around the mode and around the mean cover more
+    together, unless the weights showed that to be no place to begin: then from the mean and covariance that they gave.
+    """
     model = method.model
     first, last = lanes(data, model)
-    begin = laplace.Normal(before.mean.T, jnp.moveaxis(before.root, 0, -1), before.evaluations)
+    begin = laplace.Normal(before.begin_mean.T, jnp.moveaxis(before.begin_root, 0, -1), before.evaluations)
     keys = jax.vmap(lambda key: jax.random.fold_in(key, FAST_STREAM + number))(keys)
     draws, given = importance.sample(keys, last, model, begin, ROUNDS, DRAWS)
     smoothed = jax.vmap(pareto.smooth)(draws.log_weight)
     following = importance.adapt(draws.vector, draws.log_weight, proposal.proposal(begin.mean, begin.root))
     summary = summaries((first, last), model, smoothed.weight, draws.vector, given, Wanted(level, method.interval, method.groups))
-    # A posterior that only few of 2,048 draws describe is not described, whatever k says.
-    reliable = (smoothed.k < pareto.UNRELIABLE) & (smoothed.ess >= ENOUGH)
-    found = before._replace(
+    now = before._replace(
         mean=following.mean.T,
         root=jnp.moveaxis(following.root, -1, 0),
         summary=summary,
-        reliable=reliable,
         pareto_k=smoothed.k,
         ess=smoothed.ess,
         log_evidence=evidence(draws.log_weight, len(draws.vector)) - last.n_rows * jnp.log(last.response_unit),
         attempts=before.attempts + 1,
         evaluations=before.evaluations + ROUNDS * DRAWS,
     )
-    return found, Explored(smoothed.weight, draws.vector, given)
+    found, share = together(before, now)
+    return found, Explored(share[:, None] * smoothed.weight, draws.vector, given)
+
+
+def together(before: Found, now: Found) -> tuple[Found, Array]:
+    """Both attempts in one, by effective sample size, and the share of the second, ``[datasets]``.
+
+    An attempt whose k says that its estimates cannot be trusted counts for nothing beside one that can.
+    """
+    good = now.pareto_k < pareto.UNRELIABLE
+    earlier = jnp.where(before.pareto_k < pareto.UNRELIABLE, before.ess, 0.0)
+    ess = earlier + jnp.where(good, now.ess, 0.0)
+    share = jnp.where(earlier > 0, jnp.where(good, now.ess, 0.0) / jnp.maximum(ess, 1e-300), 1.0)
+
+    def either(old: Array, new: Array) -> Array:
+        return jnp.where(share == 0, old, jnp.where(share == 1, new, jnp.maximum(old, new)))
+
+    evidence = jnp.logaddexp(jnp.log1p(-share) + before.log_evidence, jnp.log(share) + now.log_evidence)
+    around = good[:, None]
+    found = now._replace(
+        begin_mean=jnp.where(around, before.begin_mean, now.mean),
+        begin_root=jnp.where(around[..., None], before.begin_root, now.root),
+        summary=pool(before.summary, now.summary, share),
+        pareto_k=either(before.pareto_k, now.pareto_k),
+        ess=jnp.where(ess > 0, ess, now.ess),
+        log_evidence=jnp.where(share == 1, now.log_evidence, jnp.where(share == 0, before.log_evidence, evidence)),
+    )
+    # A posterior that only few of thousands of draws describe is not described, whatever k says.
+    return found._replace(reliable=(found.pareto_k < pareto.UNRELIABLE) & (found.ess >= ENOUGH)), share
 
 
 def evidence(log_weight: Array, d: int) -> Array:

@@ -12,7 +12,8 @@ from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Estimator, Fit, Resampling, withhold
 from jaxsim.estimators.bayes import engine
-from jaxsim.estimators.bayes.priors import Decov, Prior, Priors, distributions, named
+from jaxsim.estimators.bayes.prior import distributions
+from jaxsim.estimators.bayes.priors import Decov, Priors, named
 from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
 from jaxsim.estimators.bayes.queue import in_parts, retry
 from jaxsim.estimators.bayes.summary import INTERVALS
@@ -76,6 +77,7 @@ class HierarchicalBayes(Estimator):
         priors = named(self.priors)
         if not isinstance(priors.sd, Decov):
             priors.of_sds(len(self.random_columns(terms)))
+        priors.of_coefficients(sum(name not in INTERCEPTS for name in terms))
 
     def model(self, data: CrossProducts) -> Model:
         """Positions, structure and priors for the kernels.
@@ -150,14 +152,6 @@ def explore(kind: str, method: engine.Method, data: CrossProducts, keys: jax.Arr
     return found
 
 
-def improper(priors: Priors) -> bool:
-    """Whether any prior is flat, so that there is no marginal likelihood."""
-    each = [priors.intercept, priors.coefficients, priors.sigma]
-    if not isinstance(priors.sd, Decov):
-        each += [priors.sd] if isinstance(priors.sd, Prior) else list(priors.sd)
-    return any(prior.flat for prior in each)
-
-
 def report(found: engine.Found, priors: Priors) -> Fit:
     """A :class:`Fit` of one dataset. Extra columns: ``median`` and ``prob_direction`` of each term, the diagnostics of the fit."""
     summary = found.summary
@@ -182,7 +176,7 @@ def report(found: engine.Found, priors: Priors) -> Fit:
         status=status,
         converged=found.reliable,
         singular=jnp.asarray(False),
-        criterion=jnp.where(improper(priors), jnp.nan, criterion),
+        criterion=jnp.where(priors.improper, jnp.nan, criterion),
         sigma=summary.sigma,
         theta=jnp.zeros((0,)),
         covariance=summary.covariance,

@@ -1,8 +1,16 @@
-"""Adaptive multiple importance sampling of the collapsed posterior (Cornuet, Marin, Mira & Robert 2012).
+"""Adaptive multiple importance sampling of the collapsed posterior (Cornuet, Marin, Mira & Robert 2012), cross-fitted.
 
-Rounds of draws from a :class:`Proposal`, the first around the mode, the next ones with mean and covariance of all weighted draws
-so far. In the end every draw has the weight ``posterior / mixture of all proposals``, so none is wasted and no
-single proposal has to be right. Datasets side by side; arrays end with ``D`` (datasets) and ``S`` (draws).
+Rounds of draws from a :class:`Proposal`, the first around the mode, the next ones with mean and covariance of weighted draws so
+far. In the end every draw has the weight ``posterior / mixture of the proposals of all rounds``, so none is wasted and no single
+proposal has to be right.
+
+A proposal that is fitted to a draw is denser there, which takes weight from that draw: tails come out short (posterior SDs by 2%
+with some hundred draws in eleven dimensions). So the draws of a dataset are dealt to :data:`STREAMS` streams. Each has
+proposals of its own, fitted to the draws of the other streams, and its draws are weighted by the mixture of those.
+
+Proposals live where the tails of small group SDs are short (:mod:`bend`, about the mean of the first one).
+
+Datasets side by side; arrays end with ``D`` (datasets, or their streams) and ``S`` (draws).
 """
 
 from __future__ import annotations
@@ -11,8 +19,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim import small
+from jaxsim.estimators.bayes.bend import bent, log_stretch
 from jaxsim.estimators.bayes.density import Conditional, log_posterior_and_effects
 from jaxsim.estimators.bayes.laplace import Normal, widen
 from jaxsim.estimators.bayes.problem import Model, Problem
@@ -22,13 +32,14 @@ Array = jax.Array
 
 # Lanes of one evaluation of the density: enough to amortise the loop over groups, few enough for the cache.
 LANES = 1024
+# Parts of a dataset's draws; all but one of them fit a proposal.
+STREAMS = 4
 
 
 class Draws(NamedTuple):
-    """``vector`` ``[D, datasets, draws]``, ``log_posterior`` and ``log_weight`` ``[datasets, draws]``."""
+    """``vector`` ``[D, datasets, draws]`` and ``log_weight`` ``[datasets, draws]``."""
 
     vector: Array
-    log_posterior: Array
     log_weight: Array
 
 
@@ -61,41 +72,67 @@ def sample(keys: Array, problem: Problem, model: Model, begin: Normal, rounds: i
         problem: lanes ``[datasets]``.
         model: what is sampled.
         begin: the first proposal.
-        rounds, count: rounds, and draws in each.
+        rounds, count: rounds, and draws in each, a multiple of :data:`STREAMS`.
     """
     d, datasets = begin.mean.shape
-    p, sds, total = len(model.fixed), model.structure.size, rounds * count
-    first = proposal(begin.mean, begin.root)
+    each, lanes, structure = count // STREAMS, datasets * STREAMS, model.structure
+    p, total, sds, centre = len(model.fixed), rounds * each, structure.size, begin.mean[..., None]
+    first = jax.tree.map(lambda leaf: jnp.repeat(leaf, STREAMS, axis=-1), proposal(begin.mean, begin.root))
     components = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rounds, *leaf.shape)), first)
-    vector, target = jnp.zeros((d, datasets, total)), jnp.full((datasets, total), -jnp.inf)
-    nothing = Conditional(jnp.zeros((p, datasets, total)), jnp.zeros((p, p, datasets, total)), target)
+    own = jax.vmap(lambda key: jax.vmap(lambda stream: jax.random.fold_in(key, stream))(jnp.arange(STREAMS)))(keys).reshape(-1)
+    vector, target = jnp.zeros((d, lanes, total)), jnp.full((lanes, total), -jnp.inf)
+    nothing = Conditional(jnp.zeros((p, lanes, total)), jnp.zeros((p, p, lanes, total)), target)
 
     def one_round(r: Array, carry: tuple) -> tuple:
         components, vector, target, mixture, given = carry
         now = jax.tree.map(lambda leaf: leaf[r], components)
-        fresh = draw(jax.vmap(lambda key: jax.random.fold_in(key, r))(keys), now, count, sds)
-        vector = jax.lax.dynamic_update_slice(vector, fresh, (0, 0, r * count))
-        value, effects = evaluate(fresh, problem, model)
-        target = jax.lax.dynamic_update_slice_in_dim(target, value, r * count, axis=-1)
-        given = jax.tree.map(lambda all_, new: jax.lax.dynamic_update_slice_in_dim(all_, new, r * count, axis=-1), given, effects)
-        mixture = jnp.logaddexp(mixture, log_density(vector, now, count, sds))
+        fresh = draw(jax.vmap(lambda key: jax.random.fold_in(key, r))(own), now, each, structure)
+        vector = jax.lax.dynamic_update_slice(vector, fresh, (0, 0, r * each))
+        straight = pooled(fresh)
+        value, effects = evaluate(bent(straight, centre, sds), problem, model)
+        value, effects = jax.tree.map(dealt, (value + log_stretch(straight, centre, sds), effects))
+        target = jax.lax.dynamic_update_slice_in_dim(target, value, r * each, axis=-1)
+        given = jax.tree.map(lambda all_, new: jax.lax.dynamic_update_slice_in_dim(all_, new, r * each, axis=-1), given, effects)
+        mixture = jnp.logaddexp(mixture, log_density(vector, now, each, structure))
         earlier = jax.lax.fori_loop(
             0,
             r,
-            lambda k, sum_: jnp.logaddexp(sum_, log_density(fresh, jax.tree.map(lambda leaf: leaf[k], components), count, sds)),
-            log_density(fresh, now, count, sds),
+            lambda k, sum_: jnp.logaddexp(
+                sum_, log_density(fresh, jax.tree.map(lambda leaf: leaf[k], components), each, structure)
+            ),
+            log_density(fresh, now, each, structure),
         )
-        mixture = jax.lax.dynamic_update_slice(mixture, earlier, (0, r * count))
-        seen = jnp.arange(total) < (r + 1) * count
-        weight = jnp.where(seen, target - mixture, -jnp.inf)
-        after = adapt(vector, weight, now)
+        mixture = jax.lax.dynamic_update_slice(mixture, earlier, (0, r * each))
+        seen = jnp.arange(total) < (r + 1) * each
+        after = adapt(others(vector), others(jnp.where(seen, target - mixture, -jnp.inf)), now)
         place = jnp.minimum(r + 1, rounds - 1)
         following = jax.tree.map(lambda all_, new: jnp.where(r + 1 < rounds, all_.at[place].set(new), all_), components, after)
         return following, vector, target, mixture, given
 
-    carry = (components, vector, target, jnp.full((datasets, total), -jnp.inf), nothing)
+    carry = (components, vector, target, jnp.full((lanes, total), -jnp.inf), nothing)
     _, vector, target, mixture, given = jax.lax.fori_loop(0, rounds, one_round, carry)
-    return Draws(vector, target, target - mixture), given
+    vector, weight, given = jax.tree.map(pooled, (vector, target - mixture, given))
+    return Draws(bent(vector, centre, sds), weight), given
+
+
+def pooled(leaf: Array) -> Array:
+    """The draws of all streams of a dataset: ``[.., datasets x STREAMS, draws]`` to ``[.., datasets, STREAMS x draws]``."""
+    *outer, lanes, draws = leaf.shape
+    return leaf.reshape(*outer, lanes // STREAMS, STREAMS * draws)
+
+
+def dealt(leaf: Array) -> Array:
+    """The other way round."""
+    *outer, datasets, draws = leaf.shape
+    return leaf.reshape(*outer, datasets * STREAMS, draws // STREAMS)
+
+
+def others(leaf: Array) -> Array:
+    """For each stream the draws of the other ones: ``[.., datasets x STREAMS, draws]``, with STREAMS - 1 times as many draws."""
+    *outer, lanes, draws = leaf.shape
+    which = (np.arange(STREAMS)[:, None] + np.arange(1, STREAMS)) % STREAMS
+    streams = leaf.reshape(*outer, lanes // STREAMS, STREAMS, draws)
+    return jnp.take(streams, which, axis=-2).reshape(*outer, lanes, (STREAMS - 1) * draws)
 
 
 def adapt(vector: Array, log_weight: Array, now: Proposal) -> Proposal:

@@ -53,13 +53,14 @@ class _Search(NamedTuple):
 
 
 def start(problem: Problem, model: Model) -> Array:
-    """A point inside: SDs a third of the response's, no correlation, the residual SD that is left; ``[D, datasets]``."""
+    """A point inside: SDs a third of the response's, no correlation, the residual SD that is left, fixed effects as those have it;
+    ``[D, datasets]``."""
     count = problem.n_rows.shape
     total = problem.products.sum(0)[-1, -1] / problem.n_rows  # of the least-squares residual, in units of the response
     scale = jnp.log(jnp.sqrt(jnp.maximum(total, 1e-12)))
-    vector = jnp.zeros((parameters.size(model.structure), *count))
-    q = model.structure.size
-    return vector.at[:q].set(scale - 1.0).at[-1].set(scale - 0.5)
+    size, q = parameters.size(model.structure), model.structure.size
+    vector = jnp.zeros((size + (len(model.fixed) if model.other else 0), *count))
+    return vector.at[:q].set(scale - 1.0).at[size - 1].set(scale - 0.5)
 
 
 def widen(problem: Problem) -> Problem:

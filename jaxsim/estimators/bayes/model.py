@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.estimators.bayes.group_sums import group_sums
-from jaxsim.estimators.bayes.priors import Decov, Prior, Priors, distributions
+from jaxsim.estimators.bayes.prior import Prior, distributions
+from jaxsim.estimators.bayes.priors import Decov, Priors
 from jaxsim.estimators.bayes.problem import Model, Scales
 
 Array = jax.Array
@@ -74,11 +75,9 @@ def fixed_effects(model: Model, known: Scales) -> Array:
     import numpyro  # noqa: PLC0415 - an optional dependency
 
     values = []
-    for column in model.fixed:
-        is_intercept = column == model.intercept
-        given = model.priors.intercept if is_intercept else model.priors.coefficients
+    for column, given in zip(model.fixed, model.of_fixed, strict=True):
         unit = known.response_sd / known.column_sd[column] if given.autoscale else 1.0
-        centre = known.response_mean if is_intercept and given.autoscale else 0.0
+        centre = known.response_mean if column == model.intercept and given.autoscale else 0.0
         values.append(centre + unit * _sample(f"fixed_{column}", given, positive=False))
     beta = jnp.stack(values)
     if model.priors.centre and model.intercept in model.fixed:

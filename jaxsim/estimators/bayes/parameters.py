@@ -1,4 +1,4 @@
-"""Coordinates of the posterior: log SDs, correlations, log residual SD as one vector without bounds.
+"""Coordinates of the posterior: log SDs, correlations, log residual SD as one vector without bounds, and what else is sampled.
 
 A correlation matrix is its Cholesky factor ``C``, row by row a unit vector whose entries are ``tanh`` of free numbers times what
 the entries before leave of the length (Lewandowski, Kurowicka & Joe 2009; the same as in Stan and NumPyro).
@@ -43,7 +43,8 @@ def pairs(structure: Structure) -> list[tuple[int, int]]:
 
 
 def size(structure: Structure) -> int:
-    """Length of the vector."""
+    """How many numbers of the vector are SDs, correlations and sigma: all of them, unless fixed effects follow
+    (:mod:`coefficients`)."""
     return structure.size + len(pairs(structure)) + 1
 
 
@@ -55,8 +56,8 @@ def names(structure: Structure, random: tuple[str, ...]) -> tuple[str, ...]:
 
 def unpack(vector: Array, structure: Structure) -> Hyper:
     """From the vector ``[D, lanes]`` to standard deviations and correlations."""
-    q = structure.size
-    partial = dict(zip(pairs(structure), jnp.tanh(vector[q:-1]), strict=True))
+    q, last = structure.size, size(structure) - 1
+    partial = dict(zip(pairs(structure), jnp.tanh(vector[q:last]), strict=True))
     zero, one = jnp.zeros(vector.shape[1:], vector.dtype), jnp.ones(vector.shape[1:], vector.dtype)
     rows = []
     for i in range(q):
@@ -67,7 +68,7 @@ def unpack(vector: Array, structure: Structure) -> Hyper:
                 left = left * (1 - partial[i, j] ** 2)
         row[i] = jnp.sqrt(left)
         rows.append(jnp.stack(row))
-    return Hyper(jnp.exp(vector[:q]), jnp.stack(rows), jnp.exp(vector[-1]))
+    return Hyper(jnp.exp(vector[:q]), jnp.stack(rows), jnp.exp(vector[last]))
 
 
 def reported(hyper: Hyper, structure: Structure) -> Array:

@@ -49,19 +49,22 @@ def _chains(number, data, keys, before, level, method):  # type: ignore[no-untyp
 def explore(
     data: CrossProducts, key: jax.Array, kind: str, method: engine.Method, level: float
 ) -> tuple[engine.Found, engine.Explored | None, bool]:
-    """The attempts of :func:`jaxsim.estimators.bayes.estimator.explore` for one dataset, with the draws of the last one (None
+    """The attempts of :func:`jaxsim.estimators.bayes.estimator.explore` for one dataset, with the draws that made the summary (None
     where the data have no posterior), and whether they are chains."""
     batch = jax.tree.map(lambda leaf: leaf[None], data)
-    keys, found, draws = key[None], _prepare(batch, level, method), None
+    keys, found = key[None], _prepare(batch, level, method)
+    attempts: list[engine.Explored] = []
     if int(found.status[0]) != Status.OK:
         return found, None, False
     if kind != "nuts":
         for number in range(engine.FAST_ATTEMPTS):
             found, draws = _fast(jnp.int32(number), batch, keys, found, level, method)
+            share = draws.weight.sum()
+            attempts = [earlier._replace(weight=(1 - share) * earlier.weight) for earlier in attempts] + [draws]
             if bool(found.reliable[0]):
                 break
     if kind == "fast" or bool(found.reliable[0]):
-        return found, draws, False
+        return found, jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *attempts), False
     for number in range(len(engine.WARM_UP)):
         found, draws = _chains(jnp.int32(number), batch, keys, found, level, method)
         if bool(found.reliable[0]):

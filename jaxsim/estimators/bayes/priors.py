@@ -1,149 +1,16 @@
-"""Prior distributions: what is believed before the data, as values that can be compared, stored and printed.
-
-A prior names a distribution of NumPyro. With ``autoscale`` (as in rstanarm) it is stated in units of the data: coefficients and
-standard deviations in units of SD(y) / SD(x), the intercept as the distance from mean(y) in units of SD(y), the residual SD in
-units of SD(y). A change of units then changes nothing but the units of the answer.
-"""
+"""Priors of every parameter of a model, and the named sets of them."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.errors import InputError, NotSupportedError, choose
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.bayes.prior import Prior, distributions, finite, prior
 
 Array = jax.Array
-
-# Distributions of the whole line that NumPyro can cut off at zero: as priors of a standard deviation they are.
-FOLDED: tuple[str, ...] = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic")
-
-
-def distributions() -> Any:
-    """``numpyro.distributions``.
-
-    Raises:
-        InputError: if NumPyro is not installed, saying how to install it.
-    """
-    try:
-        import numpyro.distributions as dist  # noqa: PLC0415 - an optional dependency, and its import takes a second
-    except ImportError as error:
-        raise InputError("Bayesian models need NumPyro, which is not installed: pip install 'jaxsim-studies[bayes]'.") from error
-    return dist
-
-
-@dataclass(frozen=True)
-class Prior:
-    """A distribution of NumPyro by name, such as ``Prior("Normal", (("loc", 0.0), ("scale", 2.5)))``; :func:`prior` is shorter.
-
-    Args:
-        family: a class of ``numpyro.distributions``, or ``Flat``: the improper uniform density.
-        parameters: names and numbers.
-        autoscale: whether it is stated in units of the data.
-
-    Raises:
-        InputError: for parameters that are no finite numbers.
-    """
-
-    family: str
-    parameters: tuple[tuple[str, float], ...] = ()
-    autoscale: bool = True
-
-    def __post_init__(self) -> None:
-        pairs = tuple((str(name), _number(self.family, name, value)) for name, value in self.parameters)
-        object.__setattr__(self, "parameters", pairs)
-
-    @property
-    def flat(self) -> bool:
-        """Whether it is the improper uniform density."""
-        return self.family == "Flat"
-
-    def distribution(self) -> Any:
-        """The NumPyro distribution, in the units of the prior; not for a flat one.
-
-        Raises:
-            InputError: if NumPyro has no such distribution or refuses the parameters.
-        """
-        dist = distributions()
-        kind = getattr(dist, self.family, None)
-        if kind is None:
-            raise InputError(
-                f"prior {self.family!r} is no distribution of NumPyro; use one such as Normal, StudentT, HalfNormal, Flat."
-            )
-        try:
-            return kind(**dict(self.parameters), validate_args=True)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"prior {self}: {error}.") from error
-
-    def positive(self) -> Any:
-        """The distribution of a standard deviation: cut off at zero if it extends over the whole line.
-
-        Raises:
-            InputError: if it can be neither used nor cut off.
-        """
-        dist, made = distributions(), self.distribution()
-        if made.event_shape or made.batch_shape or made.support.is_discrete:
-            raise InputError(f"prior {self} of a standard deviation must be a continuous distribution of one number.")
-        if made.support is dist.constraints.positive:
-            return made
-        if self.family in FOLDED:
-            return dist.TruncatedDistribution(made, low=0.0)
-        raise InputError(
-            f"prior {self} of a standard deviation must live on the positive numbers, such as HalfNormal, Exponential, Gamma, "
-            f"LogNormal, or be one of {', '.join(FOLDED)}, which is cut off at zero."
-        )
-
-    def moments(self) -> tuple[float, float]:
-        """Mean and SD of a normal prior of a coefficient; the SD is infinite for a flat one.
-
-        Raises:
-            NotSupportedError: for any other family.
-        """
-        if self.flat:
-            return 0.0, math.inf
-        if self.family != "Normal":
-            raise NotSupportedError(
-                f"prior {self} of a fixed effect: here it must be Normal or Flat, because fixed effects are integrated out. "
-                "The NumPyro models of jaxsim.estimators.bayes.model take any prior."
-            )
-        made = self.distribution()
-        return float(made.loc), float(made.scale)
-
-    def __str__(self) -> str:
-        inside = ", ".join(f"{name}={value:g}" for name, value in self.parameters)
-        return f"{self.family}({inside})" + ("" if self.autoscale or self.flat else " in the units of the data as they are")
-
-
-def _number(family: str, name: str, value: object) -> float:
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"prior {family}: {name}={value!r} must be a number.") from error
-    if not math.isfinite(number):
-        raise InputError(f"prior {family}: {name}={number} must be finite; for no prior at all use Flat.")
-    return number
-
-
-def prior(family: Any, autoscale: bool = True, **parameters: float) -> Prior:
-    """A prior from a name and parameters, ``prior("Normal", loc=0, scale=2.5)``, or from a NumPyro distribution.
-
-    Raises:
-        InputError: for a distribution whose parameters are not plain numbers.
-    """
-    if isinstance(family, Prior):
-        return family
-    if isinstance(family, str):
-        return Prior(family, tuple(parameters.items()), autoscale)
-    names = tuple(getattr(type(family), "arg_constraints", ()))
-    if not names:
-        raise InputError(f"prior {family!r}: give a name of a NumPyro distribution, or one such as dist.Normal(0, 1).")
-    values = {name: jnp.asarray(getattr(family, name)) for name in names if getattr(family, name, None) is not None}
-    if any(value.ndim for value in values.values()):
-        raise InputError(f"prior {type(family).__name__} must be a distribution of one number, with numbers as parameters.")
-    return Prior(type(family).__name__, tuple((name, float(value)) for name, value in values.items()), autoscale)
 
 
 @dataclass(frozen=True)
@@ -162,7 +29,7 @@ class Decov:
 
     def __post_init__(self) -> None:
         for name in ("concentration", "shape", "scale"):
-            value = _number("Decov", name, getattr(self, name))
+            value = finite("Decov", name, getattr(self, name))
             if value <= 0:
                 raise InputError(f"Decov({name}={value}) must be positive.")
             object.__setattr__(self, name, value)
@@ -182,13 +49,19 @@ class Decov:
         return value + jacobian
 
 
+# In units of the data: rstanarm's scale for coefficients, brms' distribution of standard deviations.
+_WIDE = Prior("Normal", (("loc", 0.0), ("scale", 2.5)))
+_HALF_T = Prior("StudentT", (("df", 3.0), ("loc", 0.0), ("scale", 2.5)))
+
+
 @dataclass(frozen=True)
 class Priors:
     """Priors of every parameter.
 
     Args:
-        intercept: of the intercept at the predictors' means (or at zero, see ``centre``): normal or flat.
-        coefficients: of every other fixed effect: normal or flat.
+        intercept: of the intercept at the predictors' means (or at zero, see ``centre``).
+        coefficients: of every other fixed effect (one for all, or a tuple with one for each). Normal and flat priors are fastest:
+            fixed effects are then integrated out. With any other distribution they are sampled with the rest.
         sd: of each group SD (one for all, or a tuple with one for each random-effects column), or :class:`Decov`.
         correlation: LKJ concentration of the group effects' correlations; 1 is uniform over correlation matrices.
         sigma: of the residual SD.
@@ -198,20 +71,20 @@ class Priors:
         InputError: for something that is no prior.
     """
 
-    intercept: Prior = Prior("Normal", (("loc", 0.0), ("scale", 2.5)))
-    coefficients: Prior = Prior("Normal", (("loc", 0.0), ("scale", 2.5)))
-    sd: Prior | Decov | tuple[Prior, ...] = Prior("StudentT", (("df", 3.0), ("loc", 0.0), ("scale", 2.5)))
+    intercept: Prior = _WIDE
+    coefficients: Prior | tuple[Prior, ...] = _WIDE
+    sd: Prior | Decov | tuple[Prior, ...] = _HALF_T
     correlation: float = 1.0
-    sigma: Prior = Prior("StudentT", (("df", 3.0), ("loc", 0.0), ("scale", 2.5)))
+    sigma: Prior = _HALF_T
     centre: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("intercept", "coefficients", "sigma"):
-            object.__setattr__(self, name, prior(getattr(self, name)))
-        if not isinstance(self.sd, Decov):
-            many = isinstance(self.sd, list | tuple)
-            object.__setattr__(self, "sd", tuple(prior(p) for p in self.sd) if many else prior(self.sd))  # type: ignore[union-attr]
-        value = _number("LKJ", "correlation", self.correlation)
+        for name in ("intercept", "coefficients", "sd", "sigma"):
+            given = getattr(self, name)
+            if not isinstance(given, Decov):
+                many = name in ("coefficients", "sd") and isinstance(given, list | tuple)
+                object.__setattr__(self, name, tuple(prior(p) for p in given) if many else prior(given))
+        value = finite("LKJ", "correlation", self.correlation)
         if value <= 0:
             raise InputError(f"correlation={value}: the LKJ concentration must be positive; 1 is uniform.")
         object.__setattr__(self, "correlation", value)
@@ -223,33 +96,59 @@ class Priors:
             InputError: if a tuple of another length was given.
         """
         assert not isinstance(self.sd, Decov)
-        if not isinstance(self.sd, tuple):
-            return (self.sd,) * size
-        if len(self.sd) != size:
-            raise InputError(f"sd names {len(self.sd)} priors for {size} random-effects columns; give one, or one for each.")
-        return self.sd
+        return _each("sd", self.sd, size, "random-effects columns")
+
+    def of_coefficients(self, size: int) -> tuple[Prior, ...]:
+        """The prior of each of ``size`` fixed effects besides the intercept.
+
+        Raises:
+            InputError: if a tuple of another length was given.
+        """
+        return _each("coefficients", self.coefficients, size, "fixed effects besides the intercept")
+
+    @property
+    def of_fixed_effects(self) -> tuple[Prior, ...]:
+        """Every prior of a fixed effect that was given."""
+        return (self.intercept, *(self.coefficients if isinstance(self.coefficients, tuple) else (self.coefficients,)))
+
+    @property
+    def of_scales(self) -> tuple[Prior, ...]:
+        """Every prior of a standard deviation that was given, but for :class:`Decov`."""
+        if isinstance(self.sd, Decov):
+            return (self.sigma,)
+        return (*(self.sd if isinstance(self.sd, tuple) else (self.sd,)), self.sigma)
+
+    @property
+    def improper(self) -> bool:
+        """Whether any prior is flat, so that there is no marginal likelihood."""
+        return any(p.flat for p in (*self.of_fixed_effects, *self.of_scales))
 
     @property
     def proper_sds(self) -> bool:
         """Whether no group SD has a flat prior."""
-        return isinstance(self.sd, Decov) or not any(p.flat for p in (self.sd if isinstance(self.sd, tuple) else (self.sd,)))
+        return isinstance(self.sd, Decov) or not any(p.flat for p in self.of_scales[:-1])
 
     def check(self) -> None:
         """Raise :class:`InputError` for a prior that cannot be used, before anything is compiled."""
-        self.intercept.moments()
-        self.coefficients.moments()
-        scales = (
-            [self.sigma] if isinstance(self.sd, Decov) else [self.sigma, *(self.sd if isinstance(self.sd, tuple) else (self.sd,))]
-        )
-        for one in scales:
+        for one in self.of_fixed_effects:
+            if not one.flat:
+                one.of_coefficient()
+        for one in self.of_scales:
             if not one.flat:
                 one.positive()
+
+
+def _each(name: str, given: Prior | tuple[Prior, ...], size: int, what: str) -> tuple[Prior, ...]:
+    if not isinstance(given, tuple):
+        return (given,) * size
+    if len(given) != size:
+        raise InputError(f"{name} names {len(given)} priors for {size} {what}; give one, or one for each.")
+    return given
 
 
 _FLAT = Prior("Flat")
 _HALF = (("scale", 0.5),)
 NAMED: dict[str, Priors] = {
-    # brms' scales for standard deviations, rstanarm's for coefficients, both in units of the data.
     "weak": Priors(),
     # Uniform densities: of standard deviations, not of their logarithms, for which there is no posterior (Gelman 2006).
     "flat": Priors(_FLAT, _FLAT, _FLAT, 1.0, _FLAT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.bayes.priors import Decov, Prior, Priors
+from jaxsim.estimators.bayes.prior import Prior
+from jaxsim.estimators.bayes.priors import Decov, Priors
 from jaxsim.estimators.least_squares import solve
 from jaxsim.estimators.lmm.structure import Structure
 
@@ -40,6 +42,17 @@ class Model:
     priors: Priors
     intercept: int | None
 
+    @property
+    def of_fixed(self) -> tuple[Prior, ...]:
+        """The prior of each fixed effect."""
+        others = iter(self.priors.of_coefficients(sum(column != self.intercept for column in self.fixed)))
+        return tuple(self.priors.intercept if column == self.intercept else next(others) for column in self.fixed)
+
+    @property
+    def other(self) -> tuple[int, ...]:
+        """Which fixed effects have a prior that is neither normal nor flat: if any, none of them is integrated out."""
+        return tuple(j for j, given in enumerate(self.of_fixed) if not given.normal)
+
 
 class Problem(NamedTuple):
     """A dataset with predictors in units of their SD and of the sign of their least-squares coefficient, the response in units of
@@ -47,7 +60,8 @@ class Problem(NamedTuple):
 
     ``products`` ``[G, M, M]``; ``groups``: number of the last one with rows, plus one; ``n_rows`` ``[]``; ``prior_mean`` ``[P]``,
     ``prior_precision`` ``[P, P]`` and ``prior_logdet`` (log determinant of the part that is not flat) for the coefficients in these
-    units; ``column_unit`` ``[M - 1]`` and ``response_unit`` ``[]``: coefficients are in response_unit / column_unit; ``shift``
+    units; ``standard`` ``[K, P + 1]``: takes the coefficients and 1 to the K that have other priors, in the units of those;
+    ``column_unit`` ``[M - 1]`` and ``response_unit`` ``[]``: coefficients are in response_unit / column_unit; ``shift``
     ``[P]``: the least-squares coefficients that were subtracted, in the units of the data; ``full_rank``, ``exact``: verdicts of
     least squares; ``saturated``: the groups' own regressions leave no residual.
     """
@@ -58,6 +72,7 @@ class Problem(NamedTuple):
     prior_mean: Array
     prior_precision: Array
     prior_logdet: Array
+    standard: Array
     column_unit: Array
     response_unit: Array
     shift: Array
@@ -109,7 +124,7 @@ def pose(data: CrossProducts, model: Model) -> Problem:
     change = change.at[fixed, -1].set(-beta / known.response_sd).at[-1, -1].set(1 / known.response_sd)
     products = jnp.einsum("ai,gab,bj->gij", change, data.products, change)
     present = data.sizes > 0
-    mean, precision, logdet = coefficient_prior(model, known, column_unit)
+    contrast, mean, precision, logdet = coefficient_prior(model, known, column_unit)
     return Problem(
         products=products,
         groups=jnp.where(present, jnp.arange(1, len(present) + 1), 0).max(),
@@ -117,6 +132,7 @@ def pose(data: CrossProducts, model: Model) -> Problem:
         prior_mean=mean - beta * column_unit[fixed] / known.response_sd,
         prior_precision=precision,
         prior_logdet=logdet,
+        standard=standardised(model, known, column_unit, contrast, beta),
         column_unit=column_unit,
         response_unit=known.response_sd,
         shift=beta,
@@ -145,34 +161,49 @@ def saturated(products: Array, model: Model) -> Array:
     return left[-1, -1] <= NO_RESIDUAL * total
 
 
-def coefficient_prior(model: Model, known: Scales, column_unit: Array) -> tuple[Array, Array, Array]:
-    """Mean, precision and its log determinant of the coefficients' normal prior, in the units of :class:`Problem`.
-
-    One row for each prior: the contrast of the coefficients it is about, its mean and its SD. A flat one has precision zero.
+def coefficient_prior(model: Model, known: Scales, column_unit: Array) -> tuple[Array, Array, Array, Array]:
+    """Contrasts ``[P, P]`` of the coefficients that the priors are about, a row each; then mean, precision and its log determinant
+    of the normal priors, all in the units of :class:`Problem`. A flat prior, and one of another family, has precision zero here.
     """
     p, y = len(model.fixed), known.response_sd
     contrast, mean, weight = jnp.eye(p), jnp.zeros(p), jnp.zeros(p)
     logdet = jnp.zeros(())
     unit = column_unit[np.array(model.fixed)]
-    for j, column in enumerate(model.fixed):
-        is_intercept = column == model.intercept
-        given: Prior = model.priors.intercept if is_intercept else model.priors.coefficients
-        location, spread = given.moments()
-        natural = y / known.column_sd[column] if given.autoscale else jnp.asarray(1.0)  # the prior's unit in units of the data
-        centre = location * natural + (known.response_mean if is_intercept and given.autoscale else 0.0)
+    for j, (column, given) in enumerate(zip(model.fixed, model.of_fixed, strict=True)):
+        natural, offset = prior_units(model, known, j)
+        location, spread = given.moments() if given.normal else (0.0, math.inf)
+        centre = location * natural + offset
         scale = unit[j] / y  # from units of the data to those of the problem
-        if is_intercept and model.priors.centre:
+        if column == model.intercept and model.priors.centre:
             others = known.column_mean[np.array(model.fixed)] / unit * unit[j]
             contrast = contrast.at[j].set(others.at[j].set(1.0))
         mean = mean.at[j].set(centre * scale)
-        if not given.flat:
+        if math.isfinite(spread):
             weight = weight.at[j].set(1 / (spread * natural * scale) ** 2)
             logdet = logdet + jnp.log(weight[j])
     precision = (contrast.T * weight) @ contrast
     at = [j for j, column in enumerate(model.fixed) if column == model.intercept]
     for j in at:  # slopes at their means, the intercept at what then makes its contrast have its mean
         mean = mean.at[j].set(mean[j] - contrast[j] @ mean.at[j].set(0.0))
-    return mean, precision, logdet
+    return contrast, mean, precision, logdet
+
+
+def prior_units(model: Model, known: Scales, j: int) -> tuple[Array, Array | float]:
+    """Unit and origin of the j-th fixed effect's prior, in the units of the data."""
+    column, given = model.fixed[j], model.of_fixed[j]
+    natural = known.response_sd / known.column_sd[column] if given.autoscale else jnp.asarray(1.0)
+    return natural, known.response_mean if column == model.intercept and given.autoscale else 0.0
+
+
+def standardised(model: Model, known: Scales, column_unit: Array, contrast: Array, shift: Array) -> Array:
+    """:attr:`Problem.standard`, ``[K, P + 1]``."""
+    unit, y, rows = column_unit[np.array(model.fixed)], known.response_sd, []
+    for j in model.other:
+        natural, offset = prior_units(model, known, j)
+        own = contrast[j] * y / (unit[j] * natural)
+        constant = (own * shift * unit / y).sum() - offset / natural
+        rows.append(jnp.append(own, constant))
+    return jnp.stack(rows) if rows else jnp.zeros((0, len(unit) + 1))
 
 
 def sd_units(problem: Problem, model: Model) -> Array:
@@ -184,7 +215,4 @@ def sd_units(problem: Problem, model: Model) -> Array:
 
 def uses_units(priors: Priors) -> bool:
     """Whether a prior of a standard deviation is stated in the units of the data as they are."""
-    if isinstance(priors.sd, Decov):
-        return True
-    many = priors.sd if isinstance(priors.sd, tuple) else (priors.sd,)
-    return any(not p.autoscale for p in (*many, priors.sigma))
+    return isinstance(priors.sd, Decov) or any(not p.autoscale for p in priors.of_scales)

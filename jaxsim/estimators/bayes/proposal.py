@@ -1,9 +1,9 @@
 """What importance sampling draws from: a multivariate t distribution, and parts that reach along the group SDs and correlations.
 
-Below some value the data no longer tell a group SD from zero, so its posterior density is flat in the SD, and ``exp(u)`` in
-``u = log SD``: a long left tail that leaves the ellipsoid of the others. A single t distribution fitted to the whole puts so few
-draws there that the tail is seen by one of them or none. So of the draws x of a round, a fixed number comes for each SD k from the
-same distribution moved and widened along that coordinate e_k (a defensive mixture, Hesterberg 1995)::
+Below some value the data no longer tell a group SD from zero: its posterior has a left tail that leaves the ellipsoid of the rest,
+even where it is made short (:mod:`bend`). A single t distribution fitted to the whole puts few draws there. So of the draws x of a
+round, a fixed number comes for each SD k from the same distribution moved and widened along that coordinate e_k (a defensive
+mixture, Hesterberg 1995)::
 
     x ~ t(m - c_k e_k,  V + w^2 e_k e_k')        c_k = SHIFT + sqrt(V_kk),  w = WIDTH
 
@@ -15,8 +15,8 @@ With ``V = L L'``, ``h = L^-1 e_k``, ``z = L^-1 (x - m)`` and ``a = h'z + c_k h'
     |V + w^2 e_k e_k'| = |V| (1 + w^2 h'h)
     squared distance   = z'z + c_k (h'z + a) - w^2 a^2 / (1 + w^2 h'h)
 
-so the density of every part costs one inner product more. Coordinates are as in :mod:`parameters`: log SDs, correlations, log
-sigma. Arrays end with ``D`` (datasets) and ``S`` (draws).
+so the density of every part costs one inner product more. Coordinates are as in :mod:`parameters`: log SDs, correlations, others.
+Arrays end with ``D`` (datasets) and ``S`` (draws).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ import numpy as np
 from scipy import special
 
 from jaxsim import small
+from jaxsim.estimators.bayes.parameters import pairs
+from jaxsim.estimators.lmm.structure import Structure
 
 Array = jax.Array
 
@@ -37,8 +39,8 @@ Array = jax.Array
 DF = 10
 # Shares of a round's draws that go towards zero SDs, and (at most) along correlations, all of them together.
 TOWARDS_ZERO, ALONG_CORRELATIONS = 1 / 8, 3 / 32
-# How far, in units of log SD: exp(u) is spread over some units, from where the data end to tell. Any numbers are right.
-SHIFT, WIDTH = 2.0, 1.5
+# How far, in units of bent log SD, in which the tail spreads over one or two. Any numbers are right.
+SHIFT, WIDTH = 1.0, 1.0
 
 
 class Proposal(NamedTuple):
@@ -66,26 +68,26 @@ def proposal(mean: Array, root: Array) -> Proposal:
     return Proposal(mean, factor, small.inverse_lower(factor))
 
 
-def reaching(count: int, sds: int, d: int) -> np.ndarray:
-    """How many of ``count`` draws reach along each of ``d`` coordinates: SDs, correlations (at most half as many), log sigma
+def reaching(count: int, structure: Structure, d: int) -> np.ndarray:
+    """How many of ``count`` draws reach along each of ``d`` coordinates: SDs, correlations (at most half as many), others
     (none)."""
-    correlations = d - 1 - sds
+    sds, correlations = structure.size, len(pairs(structure))
     each = max(1, int(TOWARDS_ZERO * count / sds))
-    fewer = min(each // 2, int(ALONG_CORRELATIONS * count / max(correlations, 1)))
-    return np.repeat([each, fewer, 0], [sds, correlations, 1])
+    fewer = min(each // 2, max(1, int(ALONG_CORRELATIONS * count / max(correlations, 1))))
+    return np.repeat([each, fewer, 0], [sds, correlations, d - sds - correlations])
 
 
-def shifts(at: Proposal, sds: int) -> Array:
+def shifts(at: Proposal, structure: Structure) -> Array:
     """``c``, ``[D, datasets]``."""
-    towards = np.arange(at.mean.shape[0]) < sds
+    towards = np.arange(at.mean.shape[0]) < structure.size
     return jnp.where(towards[:, None], SHIFT + jnp.sqrt((at.root**2).sum(1)), 0.0)
 
 
-def draw(keys: Array, at: Proposal, count: int, sds: int) -> Array:
+def draw(keys: Array, at: Proposal, count: int, structure: Structure) -> Array:
     """Draws of every dataset, ``[D, datasets, count]``, each from its own key; those that reach along a coordinate are the first
     ones."""
     d = at.mean.shape[0]
-    along = np.repeat(np.arange(d), reaching(count, sds, d))
+    along = np.repeat(np.arange(d), reaching(count, structure, d))
     first = np.arange(len(along))
 
     def raw(key: Array) -> tuple[Array, Array, Array]:
@@ -96,17 +98,17 @@ def draw(keys: Array, at: Proposal, count: int, sds: int) -> Array:
 
     normal, stretch, wider = jax.vmap(raw)(keys)  # [datasets, ..]
     step = jnp.einsum("ijk,kjs->iks", at.root, normal) * stretch
-    away = WIDTH * wider * stretch[:, first] - shifts(at, sds)[along].T
+    away = WIDTH * wider * stretch[:, first] - shifts(at, structure)[along].T
     return at.mean[..., None] + step.at[along, :, first].add(away.T)
 
 
-def log_density(vector: Array, at: Proposal, count: int, sds: int) -> Array:
+def log_density(vector: Array, at: Proposal, count: int, structure: Structure) -> Array:
     """Log density ``[datasets, draws]`` of what :func:`draw` draws, but for :func:`log_constant`."""
     d = vector.shape[0]
-    counts = reaching(count, sds, d)
+    counts = reaching(count, structure, d)
     some = np.flatnonzero(counts)
     white = jnp.einsum("ijk,jks->iks", at.inverse, vector - at.mean[..., None])
-    axes, shift = at.inverse[:, some], shifts(at, sds)[some][..., None]
+    axes, shift = at.inverse[:, some], shifts(at, structure)[some][..., None]
     along = jnp.einsum("jck,jks->cks", axes, white)
     size = (axes**2).sum(0)[..., None]
     wider = 1 + WIDTH**2 * size

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.estimators.bayes import mixture, parameters
+from jaxsim.estimators.bayes import empirical, mixture, parameters
 from jaxsim.estimators.bayes.density import Conditional
 from jaxsim.estimators.bayes.group_means import group_means
 from jaxsim.estimators.bayes.problem import Model, Problem
@@ -66,6 +66,19 @@ def summaries(
     return found._replace(groups=group_means(problems[1], model, every, vector, given.mean))
 
 
+def pool(one: Summary, other: Summary, share: Array) -> Summary:
+    """Of two samples of the same posteriors (datasets first), the second with this ``share`` ``[datasets]``."""
+
+    def mean(old: Array, new: Array) -> Array:
+        own = share.reshape(-1, *[1] * (new.ndim - 1))
+        return jnp.where(own == 1, new, jnp.where(own == 0, old, old + own * (new - old)))
+
+    both = jax.tree.map(mean, one, other)
+    mixed = (share > 0) & (share < 1)
+    apart = jnp.where(mixed[:, None], other.estimate - one.estimate, 0.0)
+    return both._replace(vcov=both.vcov + (share * (1 - share))[:, None, None] * apart[:, :, None] * apart[:, None])
+
+
 def summarise(
     problem: Problem, model: Model, weight: Array, vector: Array, mean: Array, root: Array, level: Array | float, interval: str
 ) -> Summary:
@@ -86,13 +99,17 @@ def summarise(
     mean = problem.shift[:, None] + unit[:, None] * mean
     root = unit[:, None, None] * root
     centre, vcov = mixture.moments(weight, mean, root)
-    mix = mixture.Mixture(weight, mean, jnp.sqrt((root**2).sum(1)))
     tail = (1 - level) / 2
-    found = mixture.quantiles(mix, jnp.stack([jnp.asarray(tail), jnp.asarray(0.5), 1 - jnp.asarray(tail)]))
+    chances = jnp.stack([jnp.asarray(tail), jnp.asarray(0.5), 1 - jnp.asarray(tail)])
+    if model.other:
+        draws = empirical.empirical(weight, mean)
+        found, negative = empirical.quantiles(draws, chances), empirical.below(draws, 0.0)
+    else:
+        mix = mixture.Mixture(weight, mean, jnp.sqrt((root**2).sum(1)))
+        found, negative = mixture.quantiles(mix, chances), mixture.below(mix, jnp.zeros((len(centre), 1)))[:, 0]
     ends = found[:, [0, 2]]
     if interval == "hpd":
-        ends = mixture.shortest(mix, jnp.asarray(level), ends)
-    negative = mixture.below(mix, jnp.zeros((len(centre), 1)))[:, 0]
+        ends = empirical.shortest(draws, jnp.asarray(level)) if model.other else mixture.shortest(mix, jnp.asarray(level), ends)
     hyper = parameters.unpack(vector, model.structure)
     z = jnp.array(model.random)
     sd = (hyper.sd * weight).sum(1) * problem.response_unit / problem.column_unit[z]
