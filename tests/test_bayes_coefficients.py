@@ -1,7 +1,9 @@
 """Fixed effects with other than normal priors: their coordinates, their density against NumPyro's, their summaries, calibration."""
 
 import math
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from unusual_priors import UNUSUAL
 import jaxsim
 from jaxsim import HierarchicalBayes, InputError, Priors, Resampling, prior, sbc
 from jaxsim.estimators.bayes import empirical, parameters
-from jaxsim.estimators.bayes.coefficients import Support, into, place, support
+from jaxsim.estimators.bayes.coefficients import Support, inside, into, out_of, place, support
 from jaxsim.estimators.bayes.density import conditional, log_posterior, value_and_gradient
 from jaxsim.estimators.bayes.group_sums import group_sums
 from jaxsim.estimators.bayes.model import collapsed
@@ -36,15 +38,17 @@ def model_of(priors):
 @pytest.mark.parametrize("at", [Support(-1.0, math.inf, 0.3), Support(-math.inf, 2.0, 0.5), Support(-1.0, 3.0, 0.25)])
 def test_the_whole_line_is_mapped_into_the_support(at):
     x = jnp.linspace(-8, 8, 401)
-    inside, stretch = into(x, at)
-    assert (at.low < inside).all()
-    assert (inside < at.high).all()
+    there, stretch = into(x, at)
+    assert (at.low < there).all()
+    assert (there < at.high).all()
     # Automatic differentiation subtracts two slopes near one beyond an upper end.
     np.testing.assert_allclose(jax.vmap(jax.grad(lambda x: into(x, at)[0]))(x), jnp.exp(stretch), rtol=1e-9, atol=1e-14)
-    # Twelve soft widths inside, what is left of the ends is exp(-12).
-    well_inside = (x > at.low + 12 * at.soft) & (x < at.high - 12 * at.soft)
-    assert at.high - at.low < 24 * at.soft or well_inside.any()
-    np.testing.assert_allclose(inside[well_inside], x[well_inside], atol=at.soft * 1e-5)
+    # A place that is 1e-6 from an end is known to ten digits there.
+    np.testing.assert_allclose(out_of(there, at)[jnp.abs(x) < 4], x[jnp.abs(x) < 4], rtol=1e-6, atol=1e-6)
+    near = inside(at, jnp.array([-9.0, 0.5, 9.0]), jnp.asarray(0.1))
+    np.testing.assert_allclose(near, [max(-9.0, at.low + 0.1), 0.5, min(9.0, at.high - 0.1)])
+    if math.isfinite(at.low + at.high):
+        np.testing.assert_allclose(inside(at, jnp.array([-9.0, 9.0]), jnp.asarray(7.0)), (at.low + at.high) / 2)
 
 
 def test_supports_are_those_of_the_distributions():
@@ -97,9 +101,9 @@ def test_the_density_is_that_of_the_numpyro_model(name):
         volume = jnp.linalg.slogdet(jax.jacfwd(at, has_aux=True)(vector[size:, 0])[0])[1]
         ours = jax.jit(log_posterior, static_argnums=2)(vector, problem, model)[0]
         differences.append(float(theirs + volume + hyper_volume - ours))
-    # A constant (units of densities) is left. Automatic differentiation has slopes of 1e-9 near the end of a support as what is
-    # left of 1, with an error of 1e-16.
-    np.testing.assert_allclose(differences, differences[0], rtol=0, atol=2e-6)
+    # The unit of the response is left. Automatic differentiation has slopes of 1e-9 near the end of a support as what is left of 1,
+    # with an error of 1e-16.
+    np.testing.assert_allclose(differences, -len(ROWS.y) * np.log(float(problem.response_unit[0])), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
@@ -143,7 +147,7 @@ def test_summaries_of_draws_are_those_of_numpy():
 
 def test_a_prior_in_the_units_of_the_data_is_about_the_response_as_it_is():
     """The mean response is 299; a prior that all but fixes it at the mean of Days, 4.5, must find it there."""
-    sleepstudy = pd.read_csv("tests/reference/data/sleepstudy.csv")
+    sleepstudy = pd.read_csv(Path(__file__).parent / "reference/data/sleepstudy.csv")
     fit = jaxsim.bayes(
         "Reaction ~ Days + (1 | Subject)",
         sleepstudy,
@@ -180,6 +184,24 @@ def test_a_study_fits_with_unusual_priors():
     assert ((fits.conf_low < fits.estimate) & (fits.estimate < fits.conf_high)).all()
     # The groups' coefficients are about the fixed effects, which here are draws.
     assert jnp.isfinite(fits.groups).all()
+
+
+def test_many_data_near_the_end_of_a_support():
+    """Five thousand rows and a slope of 0.05, some SDs above zero, where its prior begins: by far the nearest part of it."""
+    data = cross_products(make_rows(3, [250] * 20, n_fixed=2, group_sd=0.0), 20)
+    slope = float(jnp.linalg.solve(data.products.sum(0)[:2, :2], data.products.sum(0)[:2, 2])[1])
+    rest = data.products.at[:, :, 2].add((0.05 - slope) * data.products[:, :, 1])
+    shifted = rest.at[:, 2, :].add((0.05 - slope) * rest[:, 1, :])
+    priors = Priors(coefficients=prior("HalfNormal", autoscale=False, scale=1.0))
+    strategy = HierarchicalBayes(random=("Intercept",), priors=priors, method="fast")
+    key = group_keys(jax.random.key(9, impl="threefry2x32"), 1)[0]
+    fit = strategy.fit(replace(data, products=shifted), Resampling(key, 0.9))
+    assert Status(int(fit.status)) is Status.OK
+    assert int(fit.extra["attempts"]) == 1
+    # The prior is all but flat there: what is left of a normal distribution above zero.
+    error = 1 / np.sqrt(5000)
+    assert float(fit.estimate[1]) == pytest.approx(0.05, abs=0.3 * error)
+    assert float(fit.std_error[1]) == pytest.approx(error, rel=0.2)
 
 
 def test_a_normal_prior_by_another_name_gives_the_same_posterior_and_evidence():

@@ -290,6 +290,7 @@ def test_decov_is_rstanarms_prior():
 def test_a_numpyro_distribution_is_a_prior():
     assert prior(dist.Normal(0.0, 2.5)) == Prior("Normal", (("loc", 0.0), ("scale", 2.5)))
     assert prior(dist.HalfNormal(2.0), autoscale=False).autoscale is False
+    assert prior(dist.LogNormal(0.0, 1.0)) == Prior("LogNormal", (("loc", 0.0), ("scale", 1.0)))
     assert named("weak") is NAMED["weak"]
 
 

@@ -2,13 +2,17 @@
 
 Given SDs and correlations they would be normal, ``N(m, R R')``, if it were not for those priors (:class:`Conditional`). So their
 coordinates are ``z`` with ``b = m + R z``: a posteriori nearly standard normal, whatever SDs and correlations are, unless a prior
-says much more than the data. A prior that lives on part of the line only, such as a uniform one, takes a step more: what ``b`` is
-in the units of that prior is mapped into the part by
+says much more than the data. A prior that lives on part of the line only, such as a uniform one, takes a step more. With
 
     T(x) = low + s log(1 + exp((x - low) / s)) - s log(1 + exp((x - high) / s))
 
-(without the last term if there is no upper end, and the other way round if there is no lower one), which leaves alone what is
-inside by more than some ``s``. It is increasing, and ``T'`` is a factor of the density.
+(without the last term if there is no upper end, and the other way round if there is no lower one), an increasing map of the line
+into that part, ``b`` in the units of the prior becomes
+
+    T(x)    with    x = T^-1(c) + (b - m) / T'(T^-1(c))
+
+where c is m, or what is nearest to it and one SD of ``b`` inside. So z = 0 is at c, and z moves the coefficient by SDs there.
+``T'(x) / T'(T^-1(c))`` is a factor of the density.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.errors import InputError
 from jaxsim.estimators.bayes.prior import Prior
 from jaxsim.estimators.bayes.problem import Model, Problem
 
@@ -38,7 +43,11 @@ class Support(NamedTuple):
 
 
 def support(given: Prior) -> Support:
-    """Of a prior of a fixed effect."""
+    """Of a prior of a fixed effect.
+
+    Raises:
+        InputError: for one that is concentrated in its lower or upper end, as far as numbers can tell.
+    """
     made = given.of_coefficient()
     low, high = (float(getattr(made.support, name, end)) for name, end in (("lower_bound", -math.inf), ("upper_bound", math.inf)))
     if math.isfinite(low) and math.isfinite(high):
@@ -46,15 +55,16 @@ def support(given: Prior) -> Support:
     if math.isinf(low) and math.isinf(high):
         return Support(low, high, 1.0)
     with jax.ensure_compile_time_eval():  # half of the prior is nearer to the end than this
-        middle = float(np.median(np.asarray(made.sample(jax.random.key(0), (1001,)))))
-    return Support(low, high, abs(middle - (low if math.isfinite(low) else high)))
+        draws = given.of_coefficient().sample(jax.random.key(0), (1001,))
+        soft = abs(float(np.median(np.asarray(draws))) - (low if math.isfinite(low) else high))
+    if not soft > 0:
+        raise InputError(f"prior {given} of a fixed effect is concentrated in one point; give it more room.")
+    return Support(low, high, soft)
 
 
-def into(x: Array, at: Support) -> tuple[Array, Array | float]:
-    """``T(x)`` and ``log T'(x)``."""
+def into(x: Array, at: Support) -> tuple[Array, Array]:
+    """``T(x)`` and ``log T'(x)``, of a support with one end or two."""
     up, down = (x - at.low) / at.soft, (x - at.high) / at.soft
-    if math.isinf(at.low) and math.isinf(at.high):
-        return x, 0.0
     if math.isinf(at.high):
         return at.low + at.soft * jax.nn.softplus(up), jax.nn.log_sigmoid(up)
     if math.isinf(at.low):
@@ -62,6 +72,30 @@ def into(x: Array, at: Support) -> tuple[Array, Array | float]:
     apart = math.log1p(-math.exp(-(at.high - at.low) / at.soft))
     place = at.low + at.soft * (jax.nn.softplus(up) - jax.nn.softplus(down))
     return place, jax.nn.log_sigmoid(up) + jax.nn.log_sigmoid(-down) + apart
+
+
+def out_of(place: Array, at: Support) -> Array:
+    """``T^-1``."""
+    up, down = (place - at.low) / at.soft, (at.high - place) / at.soft
+    if math.isinf(at.high):
+        return at.low + at.soft * (up + _log_rest(up))
+    if math.isinf(at.low):
+        return at.high - at.soft * (down + _log_rest(down))
+    return at.low + at.soft * (up + _log_rest(up) - _log_rest(down))
+
+
+def _log_rest(x: Array) -> Array:
+    """``log(1 - exp(-x))``."""
+    return jnp.log(-jnp.expm1(-x))
+
+
+def inside(at: Support, value: Array, away: Array) -> Array:
+    """The nearest place that is ``away`` from the ends, or the middle of an interval that has none."""
+    middle = (at.low + at.high) / 2 if math.isfinite(at.low + at.high) else None
+    low, high = at.low + away, at.high - away
+    if middle is not None:
+        low, high = jnp.minimum(low, middle), jnp.maximum(high, middle)
+    return jnp.clip(value, low, high)
 
 
 class Placed(NamedTuple):
@@ -87,10 +121,16 @@ def place(z: Array, mean: Array, root: Array, problem: Problem, model: Model) ->
     for j in sorted(rows, key=lambda j: model.fixed[j] == model.intercept):
         given, unit = model.of_fixed[j], rows[j][j]
         at = (rows[j][:-1] * beta).sum(0) + rows[j][-1]
-        inside, stretch = into(at, support(given))
-        if inside is not at:
-            beta = beta.at[j].add((inside - at) / unit)
-        value = value + stretch + given.of_coefficient().log_prob(inside) + jnp.log(jnp.abs(unit))
+        known = support(given)
+        if math.isfinite(known.low) or math.isfinite(known.high):
+            step = unit * (beta[j] - mean[j])
+            away = jnp.abs(unit) * jnp.sqrt((root[j] ** 2).sum(0))
+            begin = out_of(inside(known, at - step, away), known)
+            slope = into(begin, known)[1]
+            moved, stretch = into(begin + step * jnp.exp(-slope), known)
+            beta = beta.at[j].add((moved - at) / unit)
+            at, value = moved, value + stretch - slope
+        value = value + given.of_coefficient().log_prob(at) + jnp.log(jnp.abs(unit))
     return Placed(beta, value + normal_part(beta, problem, model))
 
 

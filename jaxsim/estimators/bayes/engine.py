@@ -48,10 +48,10 @@ class Found(NamedTuple):
 
     ``status``: of the data, before any fit; ``mean`` ``[D]``, ``root`` ``[D, D]``: the best proposal so far; ``begin_mean``,
     ``begin_root``: where importance sampling begins; ``summary``; ``reliable``; then the diagnostics, NaN where a path has none:
-    ``pareto_k``, ``ess`` (of the importance weights, or the smallest bulk ESS), ``ess_tail``, ``rhat``, ``divergences``,
-    ``saturated``, ``e_bfmi``, ``accept``; ``log_evidence``; ``chains``: whether Markov chains made the summary; ``attempts``;
-    ``evaluations`` of the density; ``steps``, ``warm``, ``executed``: leapfrog steps that chains needed, those of them in warm-up,
-    and that lanes took; of the last attempt.
+    ``pareto_k`` (the largest of the attempts that are pooled), ``ess`` (of the importance weights, or the smallest bulk ESS),
+    ``ess_tail``, ``rhat``, ``divergences``, ``saturated``, ``e_bfmi``, ``accept``; ``log_evidence``; ``chains``: whether Markov
+    chains made the summary; ``attempts``; ``evaluations`` of the density; ``steps``, ``warm``, ``executed``: leapfrog steps that
+    chains needed, those of them in warm-up, and that lanes took; of the last attempt.
     """
 
     status: Array
@@ -194,8 +194,10 @@ def together(before: Found, now: Found) -> tuple[Found, Array]:
         return jnp.where(share == 0, old, jnp.where(share == 1, new, jnp.maximum(old, new)))
 
     evidence = jnp.logaddexp(jnp.log1p(-share) + before.log_evidence, jnp.log(share) + now.log_evidence)
-    around = good[:, None]
+    around, earlier_alone = good[:, None], (share == 0)[:, None]
     found = now._replace(
+        mean=jnp.where(earlier_alone, before.mean, now.mean),
+        root=jnp.where(earlier_alone[..., None], before.root, now.root),
         begin_mean=jnp.where(around, before.begin_mean, now.mean),
         begin_root=jnp.where(around[..., None], before.begin_root, now.root),
         summary=pool(before.summary, now.summary, share),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Estimator, Fit, Resampling, withhold
-from jaxsim.estimators.bayes import engine
+from jaxsim.estimators.bayes import engine, pareto
 from jaxsim.estimators.bayes.prior import distributions
 from jaxsim.estimators.bayes.priors import Decov, Priors, named
 from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
@@ -176,7 +176,7 @@ def report(found: engine.Found, priors: Priors) -> Fit:
         status=status,
         converged=found.reliable,
         singular=jnp.asarray(False),
-        criterion=jnp.where(priors.improper, jnp.nan, criterion),
+        criterion=jnp.where(priors.improper | ~(found.pareto_k < pareto.UNRELIABLE), jnp.nan, criterion),
         sigma=summary.sigma,
         theta=jnp.zeros((0,)),
         covariance=summary.covariance,

@@ -150,12 +150,15 @@ def prior(family: Any, autoscale: bool = True, **parameters: float) -> Prior:
     names = tuple(getattr(type(family), "arg_constraints", ()))
     if not names:
         raise InputError(f"prior {family!r}: give a name of a NumPyro distribution, or one such as dist.Normal(0, 1).")
-    if hasattr(family, "base_dist"):
-        raise InputError(
-            f"prior {type(family).__name__} is made of another distribution: give it by name and numbers, such as "
-            "prior('TruncatedNormal', loc=0, scale=1, low=0)."
-        )
     values = {name: jnp.asarray(getattr(family, name)) for name in names if getattr(family, name, None) is not None}
     if any(value.ndim for value in values.values()):
         raise InputError(f"prior {type(family).__name__} must be a distribution of one number, with numbers as parameters.")
-    return Prior(type(family).__name__, tuple((name, float(value)) for name, value in values.items()), autoscale)
+    made = Prior(type(family).__name__, tuple((name, float(value)) for name, value in values.items()), autoscale)
+    try:
+        made.distribution()
+    except InputError as error:
+        raise InputError(
+            f"prior {made.family} is made of another distribution: give it by name and numbers, such as "
+            "prior('TruncatedNormal', loc=0, scale=1, low=0)."
+        ) from error
+    return made
