@@ -76,8 +76,10 @@ def sample(keys: Array, problem: Problem, model: Model, begin: Normal, rounds: i
     """
     d, datasets = begin.mean.shape
     each, lanes, structure = count // STREAMS, datasets * STREAMS, model.structure
-    p, total, sds, centre = len(model.fixed), rounds * each, structure.size, begin.mean[..., None]
-    first = jax.tree.map(lambda leaf: jnp.repeat(leaf, STREAMS, axis=-1), proposal(begin.mean, begin.root))
+    p, total, sds = len(model.fixed), rounds * each, structure.size
+    first = proposal(begin.mean, begin.root)
+    centre = first.mean[..., None]  # rounded: the last bits of what was searched for depend on a dataset's place
+    first = jax.tree.map(lambda leaf: jnp.repeat(leaf, STREAMS, axis=-1), first)
     components = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rounds, *leaf.shape)), first)
     own = jax.vmap(lambda key: jax.vmap(lambda stream: jax.random.fold_in(key, stream))(jnp.arange(STREAMS)))(keys).reshape(-1)
     vector, target = jnp.zeros((d, lanes, total)), jnp.full((lanes, total), -jnp.inf)
