@@ -214,7 +214,7 @@ def sampled(kind: str, method: engine.Method, data: CrossProducts, keys: Array) 
         taken = pending(now) | (number == 0)
         found = jax.tree.map(lambda a, b: jnp.where(taken.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, now)
         weight = jnp.where(taken[:, None], fresh.weight, 0.0)
-        earlier = draws._replace(weight=draws.weight * (1 - weight.sum(1, keepdims=True)))
+        earlier = draws._replace(weight=draws.weight * engine.rest(weight))
         every = jax.tree.map(lambda all_, own: all_.at[number].set(own), earlier, fresh._replace(weight=weight))
         return number + 1, found, every
 

@@ -84,6 +84,16 @@ def test_pooled_moments_are_those_of_all_draws():
         np.testing.assert_array_equal(kept.vcov, one.vcov)
 
 
+def test_earlier_draws_never_have_a_negative_weight():
+    """Weights that sum to one but for rounding, above or below."""
+    weights = jnp.asarray(np.random.default_rng(0).dirichlet(np.ones(2048), 64))
+    assert (1 - weights.sum(1)).min() < 0  # or the test would not see it
+    kept = engine.rest(weights)
+    assert kept.min() >= 0
+    assert kept.max() < 1e-12
+    np.testing.assert_allclose(engine.rest(0.25 * weights), 0.75, rtol=1e-12)
+
+
 def test_attempts_are_pooled(monkeypatch):
     """More draws are asked for than one attempt has: the second one adds its own, and the draws that are returned are those of both
     with the weights that made the summary."""

@@ -150,6 +150,12 @@ class Explored(NamedTuple):
     given: Conditional
 
 
+def rest(weight: Array) -> Array:
+    """What earlier attempts keep beside one with these weights, ``[datasets, 1]``: never below zero, as a sum that is one but for
+    rounding would have it."""
+    return jnp.maximum(1 - weight.sum(1, keepdims=True), 0.0)
+
+
 def fast(
     number: Array | int, data: CrossProducts, keys: Array, before: Found, level: Array | float, method: Method
 ) -> tuple[Found, Explored]:

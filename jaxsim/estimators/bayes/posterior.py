@@ -59,8 +59,8 @@ def explore(
     if kind != "nuts":
         for number in range(engine.FAST_ATTEMPTS):
             found, draws = _fast(jnp.int32(number), batch, keys, found, level, method)
-            share = draws.weight.sum()
-            attempts = [earlier._replace(weight=(1 - share) * earlier.weight) for earlier in attempts] + [draws]
+            kept = engine.rest(draws.weight)
+            attempts = [earlier._replace(weight=kept * earlier.weight) for earlier in attempts] + [draws]
             if bool(found.reliable[0]):
                 break
     if kind == "fast" or bool(found.reliable[0]):
