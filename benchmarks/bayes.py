@@ -28,10 +28,10 @@ from arviz_stats.base import array_stats
 from stopwatch import timed_compile
 
 from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, Resampling, Study, Uniform
+from jaxsim.bayesian.engine import ENOUGH
+from jaxsim.bayesian.model import on_rows
+from jaxsim.bayesian.problem import scales
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.bayes.engine import ENOUGH
-from jaxsim.estimators.bayes.model import on_rows
-from jaxsim.estimators.bayes.problem import scales
 from jaxsim.seeding import group_keys
 from jaxsim.sweep.compile import Programs, Shape, Tile
 from jaxsim.sweep.shape import padded_groups

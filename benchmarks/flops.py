@@ -3,7 +3,7 @@
 An addition, a multiplication, a division, a square root and a logarithm count as one each (a bound from below: the last three
 take longer). ``dense`` counts the products as the kernel writes them, ``symmetric`` only the distinct entries of symmetric
 results and the nonzero ones of triangular factors (and one factorisation where the kernel makes several).
-Notation of :mod:`jaxsim.estimators.lmm.deviance`: Q random effects, P fixed effects, M = P + 1 columns (all predictors have
+Notation of :mod:`jaxsim.lmm.deviance`: Q random effects, P fixed effects, M = P + 1 columns (all predictors have
 a fixed effect), T entries of theta.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxsim.estimators.lmm.newton import LADDER
 from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.lmm.newton import LADDER
 
 
 @dataclass(frozen=True)

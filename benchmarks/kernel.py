@@ -30,12 +30,12 @@ from tiles import Bench
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.design import Grid, Study
 from jaxsim.estimators import LinearMixed, PooledOLS
-from jaxsim.estimators.lmm import newton
-from jaxsim.estimators.lmm.chart import Chart, chart_of, directions, moved
-from jaxsim.estimators.lmm.deviance import Curvature, Profile, Spec, curvature, profile
 from jaxsim.estimators.lmm.estimator import LANE_GROUPS
-from jaxsim.estimators.lmm.problem import Problem, pose
-from jaxsim.estimators.lmm.start import starts
+from jaxsim.lmm import newton
+from jaxsim.lmm.chart import Chart, chart_of, directions, moved
+from jaxsim.lmm.deviance import Curvature, Profile, Spec, curvature, profile
+from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.start import starts
 from jaxsim.processes import GaussianMultilevel
 
 Array = jax.Array

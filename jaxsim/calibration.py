@@ -18,18 +18,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from jaxsim import small
+from jaxsim.bayesian import engine, parameters
+from jaxsim.bayesian.density import conditional, log_likelihood
+from jaxsim.bayesian.group_sums import group_sums
+from jaxsim.bayesian.parameters import Hyper
+from jaxsim.bayesian.prior import distributions
+from jaxsim.bayesian.priors import Decov, Priors, named
+from jaxsim.bayesian.problem import Model, Problem
+from jaxsim.bayesian.queue import PART
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError
-from jaxsim.estimators.bayes import engine, parameters
-from jaxsim.estimators.bayes.density import conditional, log_likelihood
 from jaxsim.estimators.bayes.estimator import HierarchicalBayes, pending
-from jaxsim.estimators.bayes.group_sums import group_sums
-from jaxsim.estimators.bayes.parameters import Hyper
-from jaxsim.estimators.bayes.prior import distributions
-from jaxsim.estimators.bayes.priors import Decov, Priors, named
-from jaxsim.estimators.bayes.problem import Model, Problem
-from jaxsim.estimators.bayes.queue import PART
+from jaxsim.numerics import small
 from jaxsim.processes.checks import whole_number
 from jaxsim.status import Status
 

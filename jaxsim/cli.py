@@ -202,7 +202,7 @@ def _summary(options: argparse.Namespace) -> None:
 def _audit(options: argparse.Namespace) -> int:
     """Exit status 1 if a disagreement is ours, 3 if lme4 had no answer for too many fits."""
     from jaxsim.audit import audit  # noqa: PLC0415 - keeps `jaxsim --help` fast
-    from jaxsim.audit.summary import LEGEND, as_text, by_cell, in_words, is_inconclusive  # noqa: PLC0415 - as above
+    from jaxsim.audit.table import LEGEND, as_text, by_cell, in_words, is_inconclusive  # noqa: PLC0415 - as above
     from jaxsim.store.results import load  # noqa: PLC0415 - as above
 
     results = load(options.results)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from jaxsim.bridges.pymer4 import requirements
+from jaxsim.r import requirements
 
 CORE, LME4, TESTS, OPTIONAL = "core", "lme4", "tests against R", "optional"
 OK, MISSING, BROKEN, UNTRIED = "ok", "missing", "BROKEN", "not tried"
@@ -171,7 +171,7 @@ def chain() -> list[Finding]:
         if pymer4.state == OK and requirements.python_lacking():
             pymer4 = dataclasses.replace(pymer4, state=BROKEN, command=requirements.PYTHON_COMMAND)
         return [pymer4, Finding(what, "", LME4, UNTRIED)]
-    found, problem = _run([sys.executable, "-P", "-m", "jaxsim.bridges.pymer4.proof"], CHAIN_TIMEOUT_S)
+    found, problem = _run([sys.executable, "-P", "-m", "jaxsim.r.proof"], CHAIN_TIMEOUT_S)
     if problem:
         known = (requirements.RPY2_COMMAND, requirements.PYTHON_COMMAND, requirements.PYMER4_COMMAND)
         # What R lacks has a line and a command of its own.

@@ -11,7 +11,8 @@ import pytest
 
 import jaxsim
 from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study
-from jaxsim.audit import audit, run, summary
+from jaxsim.audit import audit, run
+from jaxsim.audit import table as summary
 from jaxsim.audit.compare import CRITERION, Verdict
 from jaxsim.audit.sample import draw
 from jaxsim.bridges.pymer4 import Outcome, RandomEffects

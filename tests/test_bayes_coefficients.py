@@ -17,12 +17,12 @@ from unusual_priors import UNUSUAL
 
 import jaxsim
 from jaxsim import HierarchicalBayes, InputError, Priors, Resampling, prior, sbc
-from jaxsim.estimators.bayes import empirical, parameters
-from jaxsim.estimators.bayes.coefficients import Support, inside, into, out_of, place, support
-from jaxsim.estimators.bayes.density import conditional, log_posterior, value_and_gradient
-from jaxsim.estimators.bayes.group_sums import group_sums
-from jaxsim.estimators.bayes.model import collapsed
-from jaxsim.estimators.bayes.problem import Model, pose, scales
+from jaxsim.bayesian import empirical, parameters
+from jaxsim.bayesian.coefficients import Support, inside, into, out_of, place, support
+from jaxsim.bayesian.density import conditional, log_posterior, value_and_gradient
+from jaxsim.bayesian.group_sums import group_sums
+from jaxsim.bayesian.model import collapsed
+from jaxsim.bayesian.problem import Model, pose, scales
 from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.seeding import group_keys
 from jaxsim.status import Status

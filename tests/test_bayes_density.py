@@ -11,14 +11,14 @@ from numpyro.infer.util import log_density
 from oracle import cross_products, make_rows
 from scipy.stats import multivariate_normal
 
+from jaxsim.bayesian import parameters
+from jaxsim.bayesian.density import conditional, log_posterior, value_and_gradient
+from jaxsim.bayesian.group_sums import eliminate, group_sums
+from jaxsim.bayesian.model import collapsed, on_rows
+from jaxsim.bayesian.prior import Prior, prior
+from jaxsim.bayesian.priors import NAMED, Decov, Priors, named
+from jaxsim.bayesian.problem import Model, Problem, pose, scales
 from jaxsim.errors import InputError
-from jaxsim.estimators.bayes import parameters
-from jaxsim.estimators.bayes.density import conditional, log_posterior, value_and_gradient
-from jaxsim.estimators.bayes.group_sums import eliminate, group_sums
-from jaxsim.estimators.bayes.model import collapsed, on_rows
-from jaxsim.estimators.bayes.prior import Prior, prior
-from jaxsim.estimators.bayes.priors import NAMED, Decov, Priors, named
-from jaxsim.estimators.bayes.problem import Model, Problem, pose, scales
 from jaxsim.estimators.lmm.structure import consecutive
 
 OWN = Priors(

@@ -7,11 +7,11 @@ import pytest
 from oracle import batch, cross_products, make_rows
 
 from jaxsim import HierarchicalBayes
-from jaxsim.estimators.bayes import engine, importance, laplace, mixture, parameters
-from jaxsim.estimators.bayes.importance import STREAMS, dealt, others, pooled
+from jaxsim.bayesian import engine, importance, laplace, mixture, parameters
+from jaxsim.bayesian.importance import STREAMS, dealt, others, pooled
+from jaxsim.bayesian.marginals import Summary, pool
+from jaxsim.bayesian.queue import PART
 from jaxsim.estimators.bayes.posterior import explore
-from jaxsim.estimators.bayes.queue import PART
-from jaxsim.estimators.bayes.summary import Summary, pool
 from jaxsim.seeding import group_keys
 
 # Six groups of six rows, four correlated random effects: eleven dimensions.

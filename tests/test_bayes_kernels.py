@@ -7,9 +7,9 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import optimize, stats
 
-from jaxsim.estimators.bayes import diagnostics, mixture, pareto, proposal, tree
-from jaxsim.estimators.bayes.nuts import _randoms
-from jaxsim.estimators.bayes.queue import PART, in_parts, retry
+from jaxsim.bayesian import diagnostics, mixture, pareto, proposal, tree
+from jaxsim.bayesian.nuts import _randoms
+from jaxsim.bayesian.queue import PART, in_parts, retry
 from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.seeding import group_keys
 

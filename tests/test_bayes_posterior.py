@@ -14,7 +14,7 @@ from unusual_priors import UNUSUAL, UNUSUAL_DATA
 
 import jaxsim
 from jaxsim import HierarchicalBayes, InputError, Priors, Resampling, prior
-from jaxsim.estimators.bayes import engine
+from jaxsim.bayesian import engine
 from jaxsim.seeding import group_keys
 from jaxsim.status import Status
 

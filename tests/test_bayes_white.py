@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxsim.estimators.bayes.white import White
+from jaxsim.bayesian.white import White
 
 SDS, D = 2, 4
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import jaxsim
-from jaxsim.bridges.formula import parse
-from jaxsim.bridges.frame import collect
-from jaxsim.bridges.model_matrix import model_matrix
+from jaxsim.formula.columns import collect
+from jaxsim.formula.model_matrix import model_matrix
+from jaxsim.formula.parse import parse
 
 SLEEP = pd.read_csv(Path(__file__).parent / "reference" / "data" / "sleepstudy.csv")
 

@@ -11,8 +11,8 @@ from oracle_kenward_roger import Model, kenward_roger
 
 from jaxsim.estimators import CATALOGUE, ClusterRobust, Estimator, HierarchicalBayes, LinearMixed, PooledOLS, Resampling, TwoStage
 from jaxsim.estimators.base import closed_form
-from jaxsim.estimators.lmm.deviance import profile
-from jaxsim.estimators.lmm.problem import pose
+from jaxsim.lmm.deviance import profile
+from jaxsim.lmm.problem import pose
 from jaxsim.seeding import group_keys
 from jaxsim.status import Status
 

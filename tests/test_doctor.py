@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from jaxsim import doctor
-from jaxsim.bridges.pymer4 import proof, requirements
-from jaxsim.bridges.pymer4.outcome import Outcome
 from jaxsim.cli import main
 from jaxsim.doctor import BROKEN, CORE, LME4, MISSING, OK, OPTIONAL, UNTRIED, Diagnosis, Finding
+from jaxsim.r import proof, requirements
+from jaxsim.r.outcome import Outcome
 from jaxsim.status import Status
 
 

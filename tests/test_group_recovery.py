@@ -30,8 +30,8 @@ from jaxsim import (
     measures,
     report,
 )
-from jaxsim.estimators.bayes import engine, parameters
-from jaxsim.estimators.bayes.problem import pose
+from jaxsim.bayesian import engine, parameters
+from jaxsim.bayesian.problem import pose
 from jaxsim.estimators.recovery import recovery
 from jaxsim.measures.overview import overview
 from jaxsim.measures.sample import GROUP_NUMBERS as COLUMNS

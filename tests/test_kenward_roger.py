@@ -13,11 +13,11 @@ from oracle_kenward_roger import Model, kenward_roger, reml
 import jaxsim
 from jaxsim import InputError, LinearMixed
 from jaxsim.crossproduct import from_rows, pad_groups
-from jaxsim.estimators.lmm import newton, solution
-from jaxsim.estimators.lmm.deviance import Spec
-from jaxsim.estimators.lmm.kenward_roger import LEAST_OBSERVED, Adjustment, degrees_of_freedom
-from jaxsim.estimators.lmm.problem import pose
 from jaxsim.estimators.lmm.structure import Structure, consecutive
+from jaxsim.lmm import newton, solution
+from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.kenward_roger import LEAST_OBSERVED, Adjustment, degrees_of_freedom
+from jaxsim.lmm.problem import pose
 from jaxsim.status import Status
 
 METHODS = ("kenward-roger", "kenward-roger-observed")

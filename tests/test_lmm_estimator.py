@@ -11,10 +11,10 @@ from scipy import optimize
 
 from jaxsim import InputError, LinearMixed
 from jaxsim.crossproduct import from_rows
-from jaxsim.estimators.lmm import newton, solution
-from jaxsim.estimators.lmm.deviance import Spec, profile
-from jaxsim.estimators.lmm.problem import pose
 from jaxsim.estimators.lmm.structure import Structure, consecutive
+from jaxsim.lmm import newton, solution
+from jaxsim.lmm.deviance import Spec, profile
+from jaxsim.lmm.problem import pose
 from jaxsim.status import Status
 
 FULL, DIAGONAL = LinearMixed(), LinearMixed(random=("Intercept", "IV1"), covariance="diagonal", reml=False)

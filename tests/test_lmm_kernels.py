@@ -9,14 +9,14 @@ import pytest
 from oracle import Mixed, batch, eliminated_deviance, make_rows
 from scipy import stats
 
-from jaxsim import small
-from jaxsim.estimators.lanes import iterate
-from jaxsim.estimators.lmm import newton
-from jaxsim.estimators.lmm.chart import chart_of, directions, moved
-from jaxsim.estimators.lmm.deviance import Spec, curvature, gradient, profile
-from jaxsim.estimators.lmm.problem import Problem
 from jaxsim.estimators.lmm.structure import Structure, consecutive
 from jaxsim.inference import t_table
+from jaxsim.lmm import newton
+from jaxsim.lmm.chart import chart_of, directions, moved
+from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
+from jaxsim.lmm.problem import Problem
+from jaxsim.numerics import small
+from jaxsim.numerics.lanes import iterate
 
 ROWS = make_rows(3, [2, 5, 3, 7, 4], n_fixed=4, location=0.7)
 STRUCTURES = {

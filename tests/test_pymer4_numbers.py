@@ -8,7 +8,7 @@ import pytest
 from r_workers import REFERENCE, SLEEP, rows, simulated
 
 from jaxsim.bridges.pymer4 import Request
-from jaxsim.bridges.pymer4.request import encode
+from jaxsim.r.request import encode
 from jaxsim.status import Status
 
 

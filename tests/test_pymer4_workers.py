@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 from r_workers import ASLEEP, ENDED, FOLDER, NOISY, SLEEP, generation_installed, rows, simulated
 
-from jaxsim.bridges.pymer4 import Pool, Request, check, generation, requirements
+from jaxsim.bridges.pymer4 import Pool, Request, check
 from jaxsim.bridges.pymer4.protocol import receive, send
-from jaxsim.bridges.pymer4.request import encode
-from jaxsim.bridges.pymer4.verdict import cleaned, stopped
 from jaxsim.errors import InputError
+from jaxsim.r import generation, requirements
+from jaxsim.r.request import encode
+from jaxsim.r.verdict import cleaned, stopped
 from jaxsim.status import Status
 
 
@@ -275,9 +276,8 @@ class TestWithoutR:
                 Pool(**arguments)
 
     def test_the_parts_of_a_worker_do_not_import_jax(self):
-        modules = ("worker", "protocol", "outcome", "verdict", "request", "pool")
-        program = (
-            "".join(f"import jaxsim.bridges.pymer4.{name}\n" for name in modules) + "import sys; assert 'jax' not in sys.modules"
-        )
+        homes = {"bridges.pymer4": ("worker", "protocol", "pool"), "r": ("outcome", "verdict", "request")}
+        lines = [f"import jaxsim.{home}.{name}" for home, names in homes.items() for name in names]
+        program = "\n".join([*lines, "import sys; assert 'jax' not in sys.modules"])
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsim import small
+from jaxsim.numerics import small
 
 COUNT = 32
 

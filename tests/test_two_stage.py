@@ -15,8 +15,8 @@ from second_stage import PADDED, RESAMPLING, coefficients, own_of, second_stage
 
 import jaxsim
 from jaxsim import InputError, Status, TwoStage
-from jaxsim.bridges.regression import seeded
 from jaxsim.estimators.second_stage import paule_mandel
+from jaxsim.frames.regression import seeded
 from jaxsim.inference import t_table
 
 FOLDER = Path(__file__).parent / "reference"

@@ -11,8 +11,8 @@ import pandas as pd
 
 from jaxsim.audit.definition import evaluate
 from jaxsim.audit.sample import Finished
-from jaxsim.bridges.pymer4.outcome import Outcome
 from jaxsim.estimators.lme4 import fit_of
+from jaxsim.r.outcome import Outcome
 from jaxsim.status import USABLE_LABELS, Status
 
 # Ours may be lower, never higher by more: rounding of sums of size 1e4 and the stopping rules of both programs lie below it.

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxsim.bridges.hierarchical import bayes
-    from jaxsim.bridges.least_squares import lm, ols
-    from jaxsim.bridges.mixed import lmer
-    from jaxsim.bridges.posterior import BayesResult
     from jaxsim.bridges.result import FitResult
-    from jaxsim.bridges.two_stage import lm2
+    from jaxsim.frames.bayes_result import BayesResult
+    from jaxsim.frames.by_group import lm2
+    from jaxsim.frames.mixed import lmer
+    from jaxsim.frames.pooled import lm, ols
 
 _HOME = {
-    "BayesResult": "posterior",
-    "FitResult": "result",
-    "bayes": "hierarchical",
-    "lm": "least_squares",
-    "lm2": "two_stage",
-    "lmer": "mixed",
-    "ols": "least_squares",
+    "BayesResult": "jaxsim.frames.bayes_result",
+    "FitResult": "jaxsim.bridges.result",
+    "bayes": "jaxsim.bridges.hierarchical",
+    "lm": "jaxsim.frames.pooled",
+    "lm2": "jaxsim.frames.by_group",
+    "lmer": "jaxsim.frames.mixed",
+    "ols": "jaxsim.frames.pooled",
 }
 
 __all__ = ["BayesResult", "FitResult", "bayes", "lm", "lm2", "lmer", "ols"]
@@ -32,6 +32,6 @@ __all__ = ["BayesResult", "FitResult", "bayes", "lm", "lm2", "lmer", "ols"]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'jaxsim.bridges' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"jaxsim.bridges.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

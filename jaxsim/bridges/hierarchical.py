@@ -10,19 +10,19 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxsim.bayesian.engine import Method
+from jaxsim.bayesian.marginals import INTERVALS
+from jaxsim.bayesian.prior import distributions
+from jaxsim.bayesian.priors import Priors, named
+from jaxsim.bayesian.problem import INTERCEPTS, Model
 from jaxsim.bridges.mixed_model import MixedModel, check, prepare
-from jaxsim.bridges.posterior import BayesResult, diagnostics_table, parameter_table
 from jaxsim.bridges.result import check_level
 from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
 from jaxsim.design import Study
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators.bayes.engine import Method
 from jaxsim.estimators.bayes.estimator import METHODS, HierarchicalBayes
 from jaxsim.estimators.bayes.posterior import Posterior, posterior
-from jaxsim.estimators.bayes.prior import distributions
-from jaxsim.estimators.bayes.priors import Priors, named
-from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
-from jaxsim.estimators.bayes.summary import INTERVALS
+from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.processes.checks import whole_number
 from jaxsim.seeding import Stream, analysis_key, replicate_key, stream_key
 from jaxsim.status import Status

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.basis import dependent, verdict
-from jaxsim.bridges.expression import response
-from jaxsim.bridges.formula import SUPPORTED_RANDOM, Formula, RandomTerm, parse
-from jaxsim.bridges.frame import collect, grouping, two_groups
-from jaxsim.bridges.model_matrix import ModelMatrix, model_matrix
 from jaxsim.errors import InputError, NotSupportedError
 from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.formula.columns import collect, grouping, two_groups
+from jaxsim.formula.expression import response
+from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
+from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
+from jaxsim.numerics.row_basis import dependent, verdict
 from jaxsim.status import Status
 
 

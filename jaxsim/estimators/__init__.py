@@ -1,9 +1,9 @@
 """Analysis strategies on cross-products. To add one: a file, and a line in ``CATALOGUE``."""
 
+from jaxsim.bayesian.prior import Prior
+from jaxsim.bayesian.priors import Decov, Priors
 from jaxsim.estimators.base import Estimator, Fit, Resampling, Strategy
 from jaxsim.estimators.bayes.estimator import HierarchicalBayes
-from jaxsim.estimators.bayes.prior import Prior
-from jaxsim.estimators.bayes.priors import Decov, Priors
 from jaxsim.estimators.cluster_robust import ClusterRobust
 from jaxsim.estimators.external import External
 from jaxsim.estimators.lme4 import Lme4

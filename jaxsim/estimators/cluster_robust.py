@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Estimator, Fit, Inference, Resampling, closed_form, first_status
-from jaxsim.estimators.least_squares import gaussian_deviance, solve
 from jaxsim.estimators.sandwich import (
     CONVENTIONS,
     DEGREES,
@@ -26,6 +25,7 @@ from jaxsim.estimators.sandwich import (
     standardise,
 )
 from jaxsim.estimators.wild import WEIGHTS, draw, wild_bootstrap
+from jaxsim.numerics.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
 # Squared rounding errors of scores relative to the classical variance are about 1e-30; nothing real is as small as this.

@@ -17,8 +17,8 @@ from jaxsim.estimators.lmm.structure import consecutive
 from jaxsim.processes.checks import whole_number
 
 if TYPE_CHECKING:
-    from jaxsim.bridges.formula import Formula, Terms
     from jaxsim.bridges.pymer4 import Outcome, Pool, Request
+    from jaxsim.formula.parse import Formula, Terms
 
 DF_METHODS: tuple[str, ...] = ("satterthwaite", "kenward-roger")
 EFFORTS: tuple[str, ...] = ("default", "tight", "best")
@@ -128,7 +128,7 @@ def formula_text(terms: tuple[str, ...], blocks: Blocks) -> str:
 
 def _parse(text: str) -> Formula:
     """The formula taken apart; :class:`InputError` unless it is one of simulated data: ``DV`` and plain terms by ``Group``."""
-    from jaxsim.bridges.formula import parse  # noqa: PLC0415 - as above
+    from jaxsim.formula.parse import parse  # noqa: PLC0415 - as above
 
     formula = parse(text)
     if [token.text for token in formula.response] != ["DV"]:

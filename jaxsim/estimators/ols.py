@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.estimators.base import Estimator, Fit, Resampling, closed_form, first_status
-from jaxsim.estimators.least_squares import gaussian_deviance, solve
+from jaxsim.numerics.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim import small
-from jaxsim.estimators.least_squares import LeastSquares
+from jaxsim.numerics import small
+from jaxsim.numerics.least_squares import LeastSquares
 
 # Exponents of I - K_g in the adjusted scores; the other conventions leave the scores as they are and scale the sandwich.
 POWERS = {"CR2": -0.5, "CR3": -1.0}

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Estimator, Fit, Inference, Resampling, closed_form, first_status
-from jaxsim.estimators.least_squares import solve
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
 from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
+from jaxsim.numerics.least_squares import solve
 from jaxsim.status import Status
 
 INFERENCES: tuple[str, ...] = ("t", "bootstrap", "bootstrap-t", "sign-flip")

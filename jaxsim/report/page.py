@@ -17,7 +17,7 @@ import jinja2
 import matplotlib
 from markupsafe import Markup
 
-from jaxsim.audit import summary as audit_summary
+from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import POLICIES
 from jaxsim.report import tables

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from jaxsim import measures, spec
-from jaxsim.audit import summary as audit_summary
+from jaxsim.audit import table as audit_summary
 from jaxsim.design import Study
 from jaxsim.grid import shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures

@@ -22,7 +22,7 @@ from jaxsim.store.reading import Reader
 if TYPE_CHECKING:
     import xarray
 
-    from jaxsim.bridges.posterior import BayesResult
+    from jaxsim.frames.bayes_result import BayesResult
 
 
 class Results:

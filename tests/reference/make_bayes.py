@@ -23,11 +23,11 @@ sys.path.insert(0, str(HERE.parent))
 from oracle import make_rows  # noqa: E402
 from unusual_priors import UNUSUAL, UNUSUAL_DATA  # noqa: E402
 
+from jaxsim.bayesian.model import on_rows  # noqa: E402
+from jaxsim.bayesian.priors import named  # noqa: E402
+from jaxsim.bayesian.problem import scales  # noqa: E402
 from jaxsim.bridges.hierarchical import pose_rows  # noqa: E402
 from jaxsim.bridges.mixed_model import prepare  # noqa: E402
-from jaxsim.estimators.bayes.model import on_rows  # noqa: E402
-from jaxsim.estimators.bayes.priors import named  # noqa: E402
-from jaxsim.estimators.bayes.problem import scales  # noqa: E402
 
 SIMULATED = {
     "few": (21, [6] * 5, 2, 1.0),

@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxsim.bridges.pymer4.frame import lm, lm2, lmer
-    from jaxsim.bridges.pymer4.outcome import Outcome, RandomEffects
     from jaxsim.bridges.pymer4.pool import Pool, check
-    from jaxsim.bridges.pymer4.request import Request
     from jaxsim.bridges.pymer4.shared import shared_pool
+    from jaxsim.r.outcome import Outcome, RandomEffects
+    from jaxsim.r.request import Request
 
+_HERE = "jaxsim.bridges.pymer4"
 _HOME = {
-    "Outcome": "outcome", "Pool": "pool", "RandomEffects": "outcome", "Request": "request", "check": "pool",
-    "lm": "frame", "lm2": "frame", "lmer": "frame", "shared_pool": "shared",
-}  # fmt: skip
+    "Outcome": "jaxsim.r.outcome",
+    "Pool": f"{_HERE}.pool",
+    "RandomEffects": "jaxsim.r.outcome",
+    "Request": "jaxsim.r.request",
+    "check": f"{_HERE}.pool",
+    "lm": f"{_HERE}.frame",
+    "lm2": f"{_HERE}.frame",
+    "lmer": f"{_HERE}.frame",
+    "shared_pool": f"{_HERE}.shared",
+}
 
 __all__ = ["Outcome", "Pool", "RandomEffects", "Request", "check", "lm", "lm2", "lmer", "shared_pool"]
 
@@ -28,6 +36,6 @@ __all__ = ["Outcome", "Pool", "RandomEffects", "Request", "check", "lm", "lm2", 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'jaxsim.bridges.pymer4' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"jaxsim.bridges.pymer4.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(_HOME[name]), name)
     globals()[name] = value
     return value

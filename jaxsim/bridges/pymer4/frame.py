@@ -8,21 +8,21 @@ import threading
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.frame import level_name
-from jaxsim.bridges.mixed import report as report_mixed
-from jaxsim.bridges.mixed_fit import Estimates
-from jaxsim.bridges.mixed_fit import nothing as no_estimates
 from jaxsim.bridges.mixed_model import MixedModel
 from jaxsim.bridges.mixed_model import prepare as prepare_mixed
-from jaxsim.bridges.pymer4.outcome import Outcome
 from jaxsim.bridges.pymer4.pool import Pool
-from jaxsim.bridges.pymer4.request import Request
-from jaxsim.bridges.regression import Answer, Regression, column_argument
-from jaxsim.bridges.regression import nothing as no_answer
-from jaxsim.bridges.regression import prepare as prepare_regression
-from jaxsim.bridges.regression import report as report_regression
 from jaxsim.bridges.result import FitResult, announce
 from jaxsim.errors import NotSupportedError
+from jaxsim.formula.columns import level_name
+from jaxsim.frames.mixed import report as report_mixed
+from jaxsim.frames.mixed_fit import Estimates
+from jaxsim.frames.mixed_fit import nothing as no_estimates
+from jaxsim.frames.regression import Answer, Regression, column_argument
+from jaxsim.frames.regression import nothing as no_answer
+from jaxsim.frames.regression import prepare as prepare_regression
+from jaxsim.frames.regression import report as report_regression
+from jaxsim.r.outcome import Outcome
+from jaxsim.r.request import Request
 from jaxsim.status import Status
 
 _lock = threading.Lock()

@@ -13,13 +13,13 @@ from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import TypeAlias
 
-from jaxsim.bridges.pymer4.generation import module_for
-from jaxsim.bridges.pymer4.outcome import Outcome
 from jaxsim.bridges.pymer4.process import Died, Worker
 from jaxsim.bridges.pymer4.protocol import Task
-from jaxsim.bridges.pymer4.request import Request, encode
-from jaxsim.bridges.pymer4.requirements import explain, lacking_for_lme4
 from jaxsim.errors import InputError
+from jaxsim.r.generation import module_for
+from jaxsim.r.outcome import Outcome
+from jaxsim.r.request import Request, encode
+from jaxsim.r.requirements import explain, lacking_for_lme4
 from jaxsim.status import Status
 
 TIMEOUT_S = 600.0

@@ -13,7 +13,7 @@ from rpy2.robjects import pandas2ri
 from rpy2.robjects.conversion import localconverter
 
 PACKAGES = ("lme4", "lmerTest", "pbkrtest", "emmeans", "Matrix", "numDeriv")
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parents[2] / "r"
 
 
 class R:

@@ -8,12 +8,13 @@ import warnings
 
 import numpy as np
 
-from jaxsim.bridges.basis import dependent, verdict
-from jaxsim.bridges.pymer4 import generation, r
-from jaxsim.bridges.pymer4.outcome import Outcome, from_lme4, nothing, tested
+from jaxsim.bridges.pymer4 import r
 from jaxsim.bridges.pymer4.protocol import Task
-from jaxsim.bridges.pymer4.verdict import cleaned, reached, stopped
 from jaxsim.bridges.pymer4.worker import python_versions
+from jaxsim.numerics.row_basis import dependent, verdict
+from jaxsim.r import generation
+from jaxsim.r.outcome import Outcome, from_lme4, nothing, tested
+from jaxsim.r.verdict import cleaned, reached, stopped
 from jaxsim.status import Status
 
 NEEDED = ("lme4", "lmerTest", "numDeriv")

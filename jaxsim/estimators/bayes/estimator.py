@@ -8,15 +8,15 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from jaxsim.bayesian import engine, pareto
+from jaxsim.bayesian.marginals import INTERVALS
+from jaxsim.bayesian.prior import distributions
+from jaxsim.bayesian.priors import Decov, Priors, named
+from jaxsim.bayesian.problem import INTERCEPTS, Model
+from jaxsim.bayesian.queue import in_parts, retry
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Estimator, Fit, Resampling, withhold
-from jaxsim.estimators.bayes import engine, pareto
-from jaxsim.estimators.bayes.prior import distributions
-from jaxsim.estimators.bayes.priors import Decov, Priors, named
-from jaxsim.estimators.bayes.problem import INTERCEPTS, Model
-from jaxsim.estimators.bayes.queue import in_parts, retry
-from jaxsim.estimators.bayes.summary import INTERVALS
 from jaxsim.estimators.lmm import LinearMixed
 from jaxsim.status import Status
 

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.bayesian import engine, parameters
+from jaxsim.bayesian.problem import Model, pose
 from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.bayes import engine, parameters
-from jaxsim.estimators.bayes.problem import Model, pose
 from jaxsim.status import Status
 
 # Draws made of an importance sample: as many as it is worth, times a few, in rows that ArviZ can call chains.
@@ -21,7 +21,7 @@ RESAMPLED = (4, 500)
 class Posterior(NamedTuple):
     """Draws as ``[chains, draws, ...]``: ``beta`` ``[.., P]``, ``sd`` ``[.., Q]``, ``correlation`` ``[.., Q, Q]``, ``sigma``
     ``[..]``, ``effects`` ``[.., G, Q]``; ``found``: status, diagnostics, summary of the dataset (see
-    :class:`jaxsim.estimators.bayes.engine.Found`)."""
+    :class:`jaxsim.bayesian.engine.Found`)."""
 
     beta: np.ndarray
     sd: np.ndarray

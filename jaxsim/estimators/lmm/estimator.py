@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from jaxsim.crossproduct import CrossProducts
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.base import Estimator, Fit, Resampling, first_status, withhold
-from jaxsim.estimators.lanes import iterate
-from jaxsim.estimators.lmm import newton, solution
-from jaxsim.estimators.lmm.deviance import Spec
-from jaxsim.estimators.lmm.problem import Problem, pose
-from jaxsim.estimators.lmm.start import starts
 from jaxsim.estimators.lmm.structure import consecutive
+from jaxsim.lmm import newton, solution
+from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.start import starts
+from jaxsim.numerics.lanes import iterate
 from jaxsim.status import Status
 
 COVARIANCES: tuple[str, ...] = ("full", "diagonal")

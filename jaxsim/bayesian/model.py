@@ -1,0 +1,137 @@
+"""The hierarchical model as one writes it in NumPyro: the specification, to be read first.
+
+    y_i ~ Normal(x_i' beta + z_i' b_g, sigma)        b_g ~ Normal(0, diag(sd) R diag(sd))        R ~ LKJ
+
+:func:`on_rows` is the model itself, and the oracle of the tests. :func:`collapsed` is the same with the group effects integrated
+out, which is exact: the rows enter through their cross-products alone. The engine's density
+(:mod:`jaxsim.bayesian.density`) integrates the fixed effects out, too; tests hold it against this one.
+Any sampler of NumPyro runs on both; they need NumPyro (``pip install 'jaxsim-studies[bayes]'``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.bayesian.group_sums import group_sums
+from jaxsim.bayesian.prior import Prior, distributions
+from jaxsim.bayesian.priors import Decov, Priors
+from jaxsim.bayesian.problem import Model, Scales
+
+Array = jax.Array
+
+
+def on_rows(x: Array, z: Array, group: Array, y: Array | None, n_groups: int, model: Model, known: Scales) -> None:
+    """The model, a row at a time.
+
+    Args:
+        x: predictors with a fixed effect, ``[N, P]``.
+        z: those with a random effect, ``[N, Q]``.
+        group: integer codes ``0 .. n_groups - 1``, ``[N]``.
+        y: response, ``[N]``; None draws it.
+        n_groups: groups.
+        model: priors and structure.
+        known: what autoscaled priors refer to.
+    """
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    dist = distributions()
+    beta, sigma = fixed_effects(model, known), residual_sd(model.priors, known)
+    factor = group_factor(model, known, sigma)
+    with numpyro.plate("groups", n_groups):
+        standard = numpyro.sample("standard", dist.Normal(jnp.zeros(z.shape[1]), 1.0).to_event(1))
+    effects = numpyro.deterministic("effects", standard @ factor.T)
+    numpyro.sample("y", dist.Normal(x @ beta + (z * effects[group]).sum(1), sigma), obs=y)
+
+
+def collapsed(products: Array, n_rows: Array, model: Model, known: Scales) -> None:
+    """The same posterior of ``beta``, ``sd``, ``correlation`` and ``sigma`` from the cross-products.
+
+    Args:
+        products: cross-products of the columns and the response of each group, ``[G, M, M]``.
+        n_rows: rows of all groups, ``[]``.
+        model, known: as for :func:`on_rows`.
+    """
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    beta, sigma = fixed_effects(model, known), residual_sd(model.priors, known)
+    factor = group_factor(model, known, sigma)
+    numpyro.factor("rows", log_likelihood(products, n_rows, beta, factor, sigma, model))
+
+
+def log_likelihood(products: Array, n_rows: Array, beta: Array, factor: Array, sigma: Array, model: Model) -> Array:
+    """``log p(y | beta, covariance, sigma)`` of the marginal normal model, ``[]``; ``factor factor'`` is the covariance."""
+    sums = group_sums(products[..., None], products.shape[0], (factor / sigma)[..., None], model.random)
+    contrast = jnp.zeros(products.shape[-1]).at[np.array(model.fixed)].set(-beta).at[-1].set(1.0)
+    squares = contrast @ sums.products[..., 0] @ contrast
+    return -(n_rows * jnp.log(2 * jnp.pi * sigma**2) + sums.logdet[0] + squares / sigma**2) / 2
+
+
+def fixed_effects(model: Model, known: Scales) -> Array:
+    """``beta`` ``[P]``. The intercept's prior is about the response at the predictors' means if the priors are centred."""
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    values = []
+    for column, given in zip(model.fixed, model.of_fixed, strict=True):
+        unit = known.response_sd / known.column_sd[column] if given.autoscale else 1.0
+        centre = known.response_mean if column == model.intercept and given.autoscale else 0.0
+        values.append(centre + unit * _sample(f"fixed_{column}", given, positive=False))
+    beta = jnp.stack(values)
+    if model.priors.centre and model.intercept in model.fixed:
+        at = model.fixed.index(model.intercept)
+        means = known.column_mean[np.array(model.fixed)].at[at].set(0.0)
+        beta = beta.at[at].add(-means @ beta)
+    return numpyro.deterministic("beta", beta)
+
+
+def residual_sd(priors: Priors, known: Scales) -> Array:
+    """``sigma`` ``[]``."""
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    unit = known.response_sd if priors.sigma.autoscale else 1.0
+    return numpyro.deterministic("sigma", unit * _sample("sigma_in_units", priors.sigma, positive=True))
+
+
+def group_factor(model: Model, known: Scales, sigma: Array) -> Array:
+    """Cholesky factor of the group effects' covariance, ``[Q, Q]``; sites ``sd`` and ``correlation``."""
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    q = model.structure.size
+    sd = numpyro.deterministic("sd", group_sds(model, known, sigma))
+    root = jnp.eye(q)
+    for number, block in enumerate(model.structure.blocks):
+        if len(block) > 1:
+            own = numpyro.sample(f"root_{number}", distributions().LKJCholesky(len(block), model.priors.correlation))
+            root = root.at[np.ix_(block, block)].set(own)
+    numpyro.deterministic("correlation", root @ root.T)
+    return sd[:, None] * root
+
+
+def group_sds(model: Model, known: Scales, sigma: Array) -> Array:
+    """Standard deviations of the group effects, ``[Q]``."""
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    q, given = model.structure.size, model.priors.sd
+    if isinstance(given, Decov):
+        dist = distributions()
+        tau = numpyro.sample("tau", dist.Gamma(given.shape, 1 / given.scale))
+        shares = numpyro.sample("shares", dist.Dirichlet(jnp.full(q, given.concentration))) if q > 1 else jnp.ones(1)
+        return sigma * tau * jnp.sqrt(q * shares)
+    values = []
+    for i, (column, each) in enumerate(zip(model.random, model.priors.of_sds(q), strict=True)):
+        unit = known.response_sd / known.column_sd[column] if each.autoscale else 1.0
+        values.append(unit * _sample(f"sd_in_units_{i}", each, positive=True))
+    return jnp.stack(values)
+
+
+def _sample(name: str, given: Prior, positive: bool) -> Any:
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
+    if given.flat:
+        dist = distributions()
+        support = dist.constraints.positive if positive else dist.constraints.real
+        return numpyro.sample(name, dist.ImproperUniform(support, (), ()))
+    return numpyro.sample(name, given.positive() if positive else given.distribution())

@@ -1,0 +1,218 @@
+"""One dataset in the units in which its posterior is explored, with the priors in the same units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.bayesian.prior import Prior
+from jaxsim.bayesian.priors import Decov, Priors
+from jaxsim.crossproduct import CrossProducts
+from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.numerics.least_squares import solve
+
+Array = jax.Array
+
+# What the intercept is called: by the processes, and by R's formula language.
+INTERCEPTS: tuple[str, ...] = ("Intercept", "(Intercept)")
+# A response whose residual, given the fixed effects and every group's own effects, falls below this fraction of its squares
+# has none: cross-products carry 16 digits, and six are left here.
+NO_RESIDUAL = 1e-10
+
+
+@dataclass(frozen=True)
+class Model:
+    """What must be known at trace time.
+
+    Args:
+        fixed, random: positions of the columns with fixed and with random effects.
+        structure: blocks of correlated random effects.
+        priors: of every parameter.
+        intercept: position of the intercept among all columns, None if there is none.
+    """
+
+    fixed: tuple[int, ...]
+    random: tuple[int, ...]
+    structure: Structure
+    priors: Priors
+    intercept: int | None
+
+    @property
+    def of_fixed(self) -> tuple[Prior, ...]:
+        """The prior of each fixed effect."""
+        others = iter(self.priors.of_coefficients(sum(column != self.intercept for column in self.fixed)))
+        return tuple(self.priors.intercept if column == self.intercept else next(others) for column in self.fixed)
+
+    @property
+    def other(self) -> tuple[int, ...]:
+        """Which fixed effects have a prior that is neither normal nor flat: if any, none of them is integrated out."""
+        return tuple(j for j, given in enumerate(self.of_fixed) if not given.normal)
+
+
+class Problem(NamedTuple):
+    """A dataset with predictors in units of their SD and of the sign of their least-squares coefficient, the response in units of
+    its SD and less its least-squares fit. So neither units nor signs change what is computed.
+
+    ``products`` ``[G, M, M]``; ``groups``: number of the last one with rows, plus one; ``n_rows`` ``[]``; ``prior_mean`` ``[P]``,
+    ``prior_precision`` ``[P, P]`` and ``prior_logdet`` (log determinant of the part that is not flat) for the coefficients in these
+    units; ``standard`` ``[K, P + 1]``: takes the coefficients and 1 to the K that have other priors, in the units of those;
+    ``column_unit`` ``[M - 1]`` and ``response_unit`` ``[]``: coefficients are in response_unit / column_unit; ``shift``
+    ``[P]``: the least-squares coefficients that were subtracted, in the units of the data; ``full_rank``, ``exact``: verdicts of
+    least squares; ``saturated``: the groups' own regressions leave no residual.
+    """
+
+    products: Array
+    groups: Array
+    n_rows: Array
+    prior_mean: Array
+    prior_precision: Array
+    prior_logdet: Array
+    standard: Array
+    column_unit: Array
+    response_unit: Array
+    shift: Array
+    full_rank: Array
+    exact: Array
+    saturated: Array
+
+
+class Scales(NamedTuple):
+    """What autoscaled priors refer to: mean and SD of the predictors ``[M - 1]`` and of the response ``[]``.
+
+    Without an intercept among the columns: zero and root mean squares. The intercept itself has scale 1.
+    """
+
+    column_mean: Array
+    column_sd: Array
+    response_mean: Array
+    response_sd: Array
+
+
+def scales(total: Array, n_rows: Array, intercept: int | None) -> Scales:
+    """Means and SDs from the summed cross-products ``[M, M]``."""
+    squares = jnp.diagonal(total)
+    if intercept is None:
+        mean, spread = jnp.zeros(len(squares)), squares / n_rows
+    else:
+        mean = total[intercept] / n_rows
+        spread = (squares - n_rows * mean**2) / (n_rows - 1)
+        mean, spread = mean.at[intercept].set(0.0), spread.at[intercept].set(1.0)
+    # Below this fraction of the mean square, what is left of it by subtraction is rounding: such a column is constant.
+    varies = spread > 1e-13 * squares / n_rows
+    sd = jnp.sqrt(jnp.where(varies, spread, 1.0))
+    return Scales(mean[:-1], sd[:-1], mean[-1], sd[-1])
+
+
+def pose(data: CrossProducts, model: Model) -> Problem:
+    """Standardise one dataset (unbatched, traceable)."""
+    fixed = np.array(model.fixed)
+    n_rows = data.n_rows.astype(float)
+    total = data.products.sum(0)
+    known = scales(total, n_rows, model.intercept)
+    ls = solve(data.regression().sum(0))
+    usable = ls.full_rank & ~ls.exact & jnp.isfinite(total).all()
+    beta = jnp.where(usable, ls.beta, 0.0)
+    sign = jnp.ones(len(known.column_sd)).at[fixed].set(jnp.where(beta < 0, -1.0, 1.0))
+    column_unit = known.column_sd * sign
+    m = total.shape[0]
+    change = jnp.zeros((m, m)).at[np.arange(m - 1), np.arange(m - 1)].set(1 / column_unit)
+    change = change.at[fixed, -1].set(-beta / known.response_sd).at[-1, -1].set(1 / known.response_sd)
+    products = jnp.einsum("ai,gab,bj->gij", change, data.products, change)
+    present = data.sizes > 0
+    contrast, mean, precision, logdet = coefficient_prior(model, known, column_unit)
+    return Problem(
+        products=products,
+        groups=jnp.where(present, jnp.arange(1, len(present) + 1), 0).max(),
+        n_rows=n_rows,
+        prior_mean=mean - beta * column_unit[fixed] / known.response_sd,
+        prior_precision=precision,
+        prior_logdet=logdet,
+        standard=standardised(model, known, column_unit, contrast, beta),
+        column_unit=column_unit,
+        response_unit=known.response_sd,
+        shift=beta,
+        full_rank=ls.full_rank,
+        exact=ls.exact,
+        saturated=saturated(products, model),
+    )
+
+
+def saturated(products: Array, model: Model) -> Array:
+    """Whether the fixed effects with every group's own random effects reproduce the response, so that sigma has no posterior."""
+    z = list(model.random)
+    rest = jnp.moveaxis(products, 0, -1)
+    alive = jnp.ones(rest.shape[-1], bool)
+    for k in z:  # eliminate Z from every group; a column that is a combination of those before is left alone
+        alive = rest[k, k] > NO_RESIDUAL * products[:, k, k]
+        row = jnp.where(alive, rest[k], 0.0)
+        rest = rest - row[:, None] * row[None] / jnp.where(alive, rest[k, k], 1.0)
+    others = [k for k in model.fixed if k not in z]
+    left = rest.sum(-1)
+    total = products[:, -1, -1].sum()
+    for k in others:
+        positive = left[k, k] > NO_RESIDUAL * products[:, k, k].sum()
+        row = jnp.where(positive, left[k], 0.0)
+        left = left - row[:, None] * row[None] / jnp.where(positive, left[k, k], 1.0)
+    return left[-1, -1] <= NO_RESIDUAL * total
+
+
+def coefficient_prior(model: Model, known: Scales, column_unit: Array) -> tuple[Array, Array, Array, Array]:
+    """Contrasts ``[P, P]`` of the coefficients that the priors are about, a row each; then mean, precision and its log determinant
+    of the normal priors, all in the units of :class:`Problem`. A flat prior, and one of another family, has precision zero here.
+    """
+    p, y = len(model.fixed), known.response_sd
+    contrast, mean, weight = jnp.eye(p), jnp.zeros(p), jnp.zeros(p)
+    logdet = jnp.zeros(())
+    unit = column_unit[np.array(model.fixed)]
+    for j, (column, given) in enumerate(zip(model.fixed, model.of_fixed, strict=True)):
+        natural, offset = prior_units(model, known, j)
+        location, spread = given.moments() if given.normal else (0.0, math.inf)
+        centre = location * natural + offset
+        scale = unit[j] / y  # from units of the data to those of the problem
+        if column == model.intercept and model.priors.centre:
+            others = known.column_mean[np.array(model.fixed)] / unit * unit[j]
+            contrast = contrast.at[j].set(others.at[j].set(1.0))
+        mean = mean.at[j].set(centre * scale)
+        if math.isfinite(spread):
+            weight = weight.at[j].set(1 / (spread * natural * scale) ** 2)
+            logdet = logdet + jnp.log(weight[j])
+    precision = (contrast.T * weight) @ contrast
+    at = [j for j, column in enumerate(model.fixed) if column == model.intercept]
+    for j in at:  # slopes at their means, the intercept at what then makes its contrast have its mean
+        mean = mean.at[j].set(mean[j] - contrast[j] @ mean.at[j].set(0.0))
+    return contrast, mean, precision, logdet
+
+
+def prior_units(model: Model, known: Scales, j: int) -> tuple[Array, Array | float]:
+    """Unit and origin of the j-th fixed effect's prior, in the units of the data."""
+    column, given = model.fixed[j], model.of_fixed[j]
+    natural = known.response_sd / known.column_sd[column] if given.autoscale else jnp.asarray(1.0)
+    return natural, known.response_mean if column == model.intercept and given.autoscale else 0.0
+
+
+def standardised(model: Model, known: Scales, column_unit: Array, contrast: Array, shift: Array) -> Array:
+    """:attr:`Problem.standard`, ``[K, P + 1]``."""
+    unit, y, rows = column_unit[np.array(model.fixed)], known.response_sd, []
+    for j in model.other:
+        natural, offset = prior_units(model, known, j)
+        own = contrast[j] * y / (unit[j] * natural)
+        constant = (own * shift * unit / y).sum() - offset / natural
+        rows.append(jnp.append(own, constant))
+    return jnp.stack(rows) if rows else jnp.zeros((0, len(unit) + 1))
+
+
+def sd_units(problem: Problem, model: Model) -> Array:
+    """Units of the data in each group SD of the problem's units, ``[Q, lanes]``, then that of sigma (1 row more)."""
+    z = np.array(model.random)
+    unit = problem.response_unit / jnp.abs(problem.column_unit[z])
+    return jnp.concatenate([unit, jnp.asarray(problem.response_unit)[None]])
+
+
+def uses_units(priors: Priors) -> bool:
+    """Whether a prior of a standard deviation is stated in the units of the data as they are."""
+    return isinstance(priors.sd, Decov) or any(not p.autoscale for p in priors.of_scales)

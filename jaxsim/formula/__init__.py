@@ -1,0 +1,1 @@
+"""lme4's formula language: tokens, terms, expressions, the model matrix."""

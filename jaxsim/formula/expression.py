@@ -1,0 +1,143 @@
+"""Evaluate a variable of a formula (a column or a call such as ``I(x^2)`` or ``log(y)``) on complete rows.
+
+The call is parsed as Python and walked node by node: columns, numbers, arithmetic, comparisons and known functions, no more.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.errors import InputError
+from jaxsim.formula.columns import Column, as_column, check_finite, level_name
+from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, plain
+from jaxsim.formula.tokens import Token, show
+
+_BINARY: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Pow: operator.pow, ast.Mod: operator.mod,
+}  # fmt: skip
+_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}  # fmt: skip
+
+
+def evaluate(tokens: Sequence[Token], frame: pd.DataFrame) -> Column:
+    """The variable on the rows of ``frame``, with R's label; :class:`InputError` names what cannot be computed."""
+    label = show(tokens)
+    if len(tokens) == 1 and tokens[0].kind == "name":
+        return as_column(frame[tokens[0].text], label)
+    names: dict[str, str] = {}
+    source = " ".join(python_token(token, names) for token in tokens)
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except SyntaxError:
+        raise InputError(f"{label!r} cannot be read as an expression.") from None
+    with np.errstate(all="ignore"):
+        value = Walker(label, names, frame).visit(tree)
+    if isinstance(value, Column):
+        return value
+    values = np.broadcast_to(np.asarray(value), (len(frame),))
+    if values.dtype.kind not in "bfiu":
+        raise InputError(f"{label!r} does not give numbers.")
+    if values.dtype == bool:
+        return Column(label, values.astype(float), ("FALSE", "TRUE"), logical=True)
+    check_finite(values, label)
+    return Column(label, values.astype(float))
+
+
+def python_token(token: Token, names: dict[str, str]) -> str:
+    """The token in Python; every name becomes a safe one, recorded in ``names``."""
+    if token.kind == "name":
+        safe = f"v{len(names)}"
+        names[safe] = token.text
+        return safe
+    return {"^": "**", "%%": "%"}.get(token.text, token.text) if token.kind == "operator" else token.text
+
+
+class Walker(ast.NodeVisitor):
+    """Evaluates one parsed expression; ``names`` maps its names back to columns and functions."""
+
+    def __init__(self, label: str, names: dict[str, str], frame: pd.DataFrame) -> None:
+        self.label, self.names, self.frame = label, names, frame
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        """Anything without a method of its own."""
+        raise InputError(f"{self.label!r} uses what is not supported in a formula; compute the column in the DataFrame first.")
+
+    def visit_Constant(self, node: ast.Constant) -> Any:
+        """A number or a text."""
+        return float(node.value) if isinstance(node.value, (int, float)) else node.value
+
+    def visit_Name(self, node: ast.Name) -> np.ndarray:
+        """A column: numbers, booleans, or level names."""
+        column = as_column(self.frame[self.names[node.id]], self.names[node.id])
+        if column.logical:
+            return column.values.astype(bool)
+        return column.values if column.levels is None else np.array(column.levels, dtype=object)[column.values.astype(int)]
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        """``-x`` or ``+x``."""
+        if not isinstance(node.op, (ast.USub, ast.UAdd)):
+            return self.generic_visit(node)
+        value = self.number(self.visit(node.operand))
+        return -value if isinstance(node.op, ast.USub) else value
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        """Arithmetic."""
+        if type(node.op) not in _BINARY:
+            return self.generic_visit(node)
+        return _BINARY[type(node.op)](self.number(self.visit(node.left)), self.number(self.visit(node.right)))
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        """One comparison; of level names only for equality."""
+        left, right = self.visit(node.left), self.visit(node.comparators[0])
+        equality = isinstance(node.ops[0], (ast.Eq, ast.NotEq))
+        text = [np.asarray(value).dtype.kind in "OU" for value in (left, right)]
+        if len(node.ops) > 1 or type(node.ops[0]) not in _COMPARE or text[0] != text[1] or (text[0] and not equality):
+            return self.generic_visit(node)
+        return np.asarray(_COMPARE[type(node.ops[0])](left, right), dtype=bool)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """One of the known functions, of one argument."""
+        if not isinstance(node.func, ast.Name):
+            return self.generic_visit(node)
+        name = plain(self.names[node.func.id])
+        if len(node.args) != 1 or node.keywords:
+            raise InputError(f"{name!r} in {self.label!r} takes one argument here; compute the column in the DataFrame first.")
+        if name in FACTORS:
+            return self.factor(node.args[0])
+        value = self.visit(node.args[0])
+        return value if name == IDENTITY else NUMERIC[name](self.number(value))
+
+    def factor(self, node: ast.expr) -> Column:
+        """Levels in sorted order, or those the column has already."""
+        if isinstance(node, ast.Name):
+            column = as_column(self.frame[self.names[node.id]], self.label)
+            if column.levels is not None:
+                return Column(self.label, column.values, column.levels)
+        levels, codes = np.unique(np.broadcast_to(self.visit(node), (len(self.frame),)), return_inverse=True)
+        return Column(self.label, codes.astype(float), tuple(level_name(float(level)) for level in levels))
+
+    def number(self, value: Any) -> Any:
+        """The value as numbers."""
+        if isinstance(value, Column) or np.asarray(value).dtype.kind not in "bfiu":
+            raise InputError(f"{self.label!r} does arithmetic with text; use numbers.")
+        return np.asarray(value, dtype=float)
+
+
+def response(tokens: Sequence[Token], frame: pd.DataFrame) -> np.ndarray:
+    """The response, ``[N]``; :class:`InputError` unless it is numeric."""
+    column = evaluate(tokens, frame)
+    if column.levels is not None and not column.logical:
+        shown = ", ".join(map(repr, column.levels[:3]))
+        raise InputError(
+            f"the response {column.label!r} is categorical ({shown}, ..); it must be numeric. pandas.to_numeric converts text."
+        )
+    return column.values

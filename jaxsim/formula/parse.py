@@ -1,0 +1,202 @@
+"""An lme4 formula, taken apart: response, fixed-effects terms, random-effects terms. No data are looked at here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import formulae
+
+from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.formula.functions import check_calls
+from jaxsim.formula.tokens import Token, closing, depths, is_operator, show, tokenize
+
+SUPPORTED_RANDOM = "(1 | g), (x | g), (x || g), (0 + x | g), several such terms on the same g, and g = a:b"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What R's ``terms()`` makes of one side of a formula.
+
+    Attributes:
+        intercept: whether it has one.
+        variables: distinct columns and calls in order of appearance, as tokens.
+        members: the terms, each the positions of its variables, main effects first, then two-way interactions, and so on.
+    """
+
+    intercept: bool
+    variables: tuple[tuple[Token, ...], ...]
+    members: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """``(terms | group)``, or ``(terms || group)`` when ``independent``; ``group`` holds the names joined by colons."""
+
+    terms: Terms
+    group: tuple[str, ...]
+    independent: bool
+
+
+@dataclass(frozen=True)
+class Formula:
+    """``response ~ fixed + random``, with the text it came from."""
+
+    text: str
+    response: tuple[Token, ...]
+    fixed: Terms
+    random: tuple[RandomTerm, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column the formula needs, in order of appearance."""
+        sides = [self.response, *self.fixed.variables]
+        for part in self.random:
+            sides += [*part.terms.variables, tuple(Token("name", name) for name in part.group)]
+        return tuple(dict.fromkeys(name for side in sides for name in column_names(side)))
+
+
+def column_names(tokens: Sequence[Token]) -> list[str]:
+    """Names that stand for columns: all but those that are called."""
+    following = [*tokens[1:], Token("operator", "")]
+    return [a.text for a, b in zip(tokens, following, strict=True) if a.kind == "name" and not is_operator(b, "(")]
+
+
+def parse(text: str) -> Formula:
+    """Take a formula apart; :class:`InputError` quotes what cannot be read."""
+    if not isinstance(text, str):
+        raise InputError(f"the formula comes first, as a string such as 'y ~ x + (x | g)'; a {type(text).__name__} was given.")
+    tokens = tokenize(text)
+    tildes = [i for i, token in enumerate(tokens) if is_operator(token, "~")]
+    if len(tildes) != 1 or tildes[0] in (0, len(tokens) - 1):
+        raise InputError(f"the formula {text!r} must have the form 'response ~ terms', with one '~'.")
+    response, right = tokens[: tildes[0]], tokens[tildes[0] + 1 :]
+    try:
+        fixed, random = split_random(right)
+        check_calls(response)
+        check_bars(response, fixed)
+        terms = parse_terms(fixed or (Token("number", "1"),))
+        parsed = tuple(parse_random(part) for part in random)
+    except InputError as error:
+        raise type(error)(f"in the formula {text!r}: {error}") from None
+    groups = dict.fromkeys(":".join(part.group) for part in parsed)
+    if len(groups) > 1:
+        raise NotSupportedError(
+            f"the formula {text!r} has several grouping factors ({', '.join(groups)}): crossed and nested random effects "
+            f"are not supported yet. Supported: {SUPPORTED_RANDOM}."
+        )
+    return Formula(text, response, terms, parsed)
+
+
+def check_bars(*sides: Sequence[Token]) -> None:
+    """Refuse a ``|`` that is left over."""
+    if any(is_operator(token, "|", "||") for side in sides for token in side):
+        raise InputError("a '|' stands outside of a summand of its own; write random effects as '+ (x | g)'.")
+
+
+def split_random(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], list[tuple[Token, ...]]]:
+    """The fixed part, and the inside of every ``( .. | .. )`` that is a summand."""
+    fixed: list[Token] = []
+    random: list[tuple[Token, ...]] = []
+    skip_to = 0
+    for i, token, depth in list(depths(tokens)):
+        if i < skip_to:
+            continue
+        if depth == 0 and is_operator(token, "("):
+            end = closing(tokens, i)
+            inside = tokens[i + 1 : end]
+            has_bar = any(is_operator(t, "|", "||") and d == 0 for _, t, d in depths(inside))
+            summand = (not fixed or is_operator(fixed[-1], "+")) and (
+                end + 1 == len(tokens) or is_operator(tokens[end + 1], "+", "-")
+            )
+            if has_bar and summand:
+                random.append(tuple(inside))
+                skip_to = end + 1
+                if fixed:
+                    fixed.pop()
+                elif skip_to < len(tokens) and is_operator(tokens[skip_to], "+"):
+                    skip_to += 1
+                continue
+        fixed.append(token)
+    return tuple(fixed), random
+
+
+def parse_random(tokens: Sequence[Token]) -> RandomTerm:
+    """The inside of one random-effects term."""
+    bars = [i for i, token in enumerate(tokens) if is_operator(token, "|", "||")]
+    if len(bars) != 1:
+        raise InputError(f"the random-effects term ({show(tokens)}) must have one '|' or '||'.")
+    left, right = tokens[: bars[0]], tokens[bars[0] + 1 :]
+    if any(is_operator(token, "/", "*") for token in right):
+        raise NotSupportedError(
+            f"({show(tokens)}) asks for nested random effects, which are not supported yet. Supported: {SUPPORTED_RANDOM}."
+        )
+    names, colons = right[::2], right[1::2]
+    well_formed = len(right) % 2 == 1 and all(t.kind == "name" for t in names) and all(is_operator(t, ":") for t in colons)
+    if not well_formed:
+        raise InputError(f"the group of ({show(tokens)}) must be a column, or columns joined by ':'.")
+    return RandomTerm(parse_terms(left), tuple(name.text for name in names), is_operator(tokens[bars[0]], "||"))
+
+
+def parse_terms(tokens: Sequence[Token]) -> Terms:
+    """Expand ``*``, ``:``, ``/``, ``^`` and ``-`` into terms, in R's order."""
+    check_calls(tokens)
+    variables: list[tuple[Token, ...]] = []
+    algebra: list[str] = []
+    i = 0
+    while i < len(tokens):
+        end = closing(tokens, i + 1) + 1 if tokens[i].kind == "name" and is_call(tokens, i) else i + 1
+        piece = tuple(tokens[i:end])
+        if piece[0].kind == "name":
+            if piece == (Token("name", "."),):
+                raise InputError("'.' (all other columns) is not supported; name the columns.")
+            if piece not in variables:
+                variables.append(piece)
+            algebra.append(f"v{variables.index(piece)}")
+        else:
+            check_algebra(tokens, i)
+            algebra.append("**" if piece[0].text == "^" else piece[0].text)
+        i = end
+    check_operators(algebra, show(tokens))
+    intercept, expanded = expand(" ".join(algebra), show(tokens))
+    return Terms(intercept, tuple(variables), expanded)
+
+
+def is_call(tokens: Sequence[Token], i: int) -> bool:
+    """Whether the name at ``i`` is called."""
+    return i + 1 < len(tokens) and is_operator(tokens[i + 1], "(")
+
+
+def check_algebra(tokens: Sequence[Token], i: int) -> None:
+    """Refuse what has no meaning between terms."""
+    token = tokens[i]
+    power = i > 0 and is_operator(tokens[i - 1], "^")
+    allowed = is_operator(token, "+", "-", "*", "/", ":", "^", "(", ")") if token.kind == "operator" else token.kind == "number"
+    if not allowed:
+        raise InputError(f"{token.text!r} in {show(tokens)!r} has no meaning here; terms are joined by + - : * / and ^.")
+    if token.kind == "number" and not power and token.text not in ("0", "1"):
+        raise InputError(
+            f"the number {token.text} in {show(tokens)!r} is not a term; only 0 and 1 are. Arithmetic goes into I(..)."
+        )
+
+
+def check_operators(algebra: Sequence[str], shown: str) -> None:
+    """The library that expands the terms ignores what follows a complete expression: find that here."""
+    joining = {"+", "-", "*", "/", ":", "**"}
+    if not algebra:
+        raise InputError("a side of the formula is empty; write 1 for an intercept alone.")
+    for left, right in itertools.pairwise(algebra):
+        if left not in joining | {"("} and right not in joining | {")"}:
+            raise InputError(f"two terms of {shown!r} are not joined by an operator.")
+
+
+def expand(algebra: str, shown: str) -> tuple[bool, tuple[tuple[int, ...], ...]]:
+    """Whether there is an intercept, and the terms as positions of variables, by degree."""
+    try:
+        terms = formulae.model_description(algebra).common_terms
+    except Exception as error:  # its errors are of every kind, and about the placeholders
+        raise InputError(f"{shown!r} cannot be read as terms joined by + - : * / and ^.") from error
+    intercept = any(type(term).__name__ == "Intercept" for term in terms)
+    found = [frozenset(int(c.name[1:]) for c in term.components) for term in terms if type(term).__name__ != "Intercept"]
+    return intercept, tuple(sorted((tuple(sorted(term)) for term in dict.fromkeys(found)), key=len))

@@ -1,0 +1,112 @@
+"""``lmer``: a linear mixed model of a DataFrame, with one grouping factor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.bridges.mixed_model import MixedModel, prepare
+from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
+from jaxsim.errors import InputError
+from jaxsim.frames.mixed_fit import Estimates, estimate
+from jaxsim.lmm.solution import check_df
+
+_DF_TITLES = {
+    "satterthwaite": "Satterthwaite's method",
+    "residual": "N - P degrees of freedom",
+    "normal": "the normal distribution",
+    "kenward-roger": "Kenward and Roger's method",
+    "kenward-roger-observed": "Kenward and Roger's method with the observed information",
+}
+
+
+def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "satterthwaite", conf_level: float = 0.95) -> FitResult:
+    """Fit a linear mixed model with one grouping factor, as lme4's ``lmer`` (and lmerTest) would.
+
+    Args:
+        formula: such as ``"y ~ x * f + (x | g)"``. Terms, order and names as in R; text, boolean and categorical columns have
+            treatment coding. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for numeric x, ``(0 + x | g)``, several such
+            terms on one group, and ``a:b`` as the group.
+        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        reml: REML if true, else maximum likelihood.
+        df: of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite), ``kenward-roger`` (as
+            pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS). The last two also adjust ``vcov`` and the
+            standard errors, and need REML.
+        conf_level: of the confidence limits.
+
+    Raises:
+        InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
+        NotSupportedError: for crossed or nested random effects, and for ``(f || g)`` with a categorical f.
+    """
+    check_level(conf_level)
+    if not isinstance(reml, (bool, np.bool_)):
+        raise InputError(f"reml={reml!r} must be True (REML) or False (maximum likelihood).")
+    check_df(df, bool(reml))
+    model = prepare(formula, data)
+    return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
+
+
+def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float) -> FitResult:
+    """The estimates as tables."""
+    group, names = str(model.labels.name), model.x.names
+    covariance = found.sigma**2 * found.factor @ found.factor.T
+    entries = model.structure.entries
+    modes = pd.DataFrame(found.modes, index=model.labels, columns=list(model.random_names))
+    kind = "REML" if reml else "maximum likelihood"
+    return FitResult(
+        table=coefficient_table(names, found.beta, np.sqrt(np.diagonal(found.vcov)), found.df, conf_level),
+        criterion=found.criterion,
+        sigma=found.sigma,
+        theta=found.factor[entries[:, 0], entries[:, 1]],
+        theta_names=theta_names(group, model.random_names, entries),
+        varcorr=variance_table(group, model, covariance, found.sigma),
+        covariance=square(covariance, model.random_names),
+        random_effects=modes,
+        coef=group_coefficients(names, found.beta, modes),
+        vcov=square(found.vcov, names),
+        status=found.status.label,
+        converged=found.converged,
+        singular=found.singular,
+        n_rows=len(model.y),
+        n_groups=len(model.labels),
+        messages=model.messages + ((found.message,) if found.message else ()),
+        formula=model.formula.text,
+        method=f"Linear mixed model fit by {kind}; t tests use {_DF_TITLES[df]}",
+        conf_level=conf_level,
+    )
+
+
+def theta_names(group: str, names: tuple[str, ...], entries: np.ndarray) -> tuple[str, ...]:
+    """As lme4 names them: ``g.x`` on the diagonal, ``g.x.(Intercept)`` below it."""
+    return tuple(f"{group}.{names[i]}" if i == j else f"{group}.{names[i]}.{names[j]}" for i, j in entries)
+
+
+def variance_table(group: str, model: MixedModel, covariance: np.ndarray, sigma: float) -> pd.DataFrame:
+    """Variances, standard deviations and, within a block, correlations with the terms before; the residual last."""
+    names, variances = model.random_names, np.diagonal(covariance)
+    deviations = np.sqrt(variances)
+    table = pd.DataFrame(
+        {
+            "group": [group] * len(names) + ["Residual"],
+            "term": [*names, ""],
+            "variance": [*variances, sigma**2],
+            "std_dev": [*deviations, sigma],
+        }
+    )
+    with np.errstate(invalid="ignore"):
+        correlations = covariance / np.outer(deviations, deviations)
+    below = [(i, j) for i, j in model.structure.entries if i != j]
+    for earlier in sorted({j for _, j in below}):
+        column = np.full(len(names) + 1, np.nan)
+        for i, j in below:
+            if j == earlier:
+                column[i] = correlations[i, j]
+        table[f"corr_{names[earlier]}"] = column
+    return table
+
+
+def group_coefficients(names: tuple[str, ...], beta: np.ndarray, modes: pd.DataFrame) -> pd.DataFrame:
+    """Fixed plus random effects of every group; a column without one of the two counts it as zero."""
+    every = list(dict.fromkeys((*names, *modes.columns)))
+    fixed = pd.Series(beta, index=list(names)).reindex(every, fill_value=0.0)
+    return modes.reindex(columns=every, fill_value=0.0) + fixed

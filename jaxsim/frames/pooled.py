@@ -1,0 +1,235 @@
+"""``ols`` and ``lm``: pooled regressions of a DataFrame, with classical or cluster-robust standard errors."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from jaxsim.bridges.result import FitResult, announce
+from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators import ClusterRobust, Fit, PooledOLS, Resampling
+from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
+from jaxsim.estimators.sandwich import CONVENTIONS
+from jaxsim.frames.regression import Answer, Regression, column_argument, nothing, prepare, report, seeded
+from jaxsim.frames.two_way import check_two_way, two_way, ways_argument
+from jaxsim.inference import InferenceTable
+from jaxsim.numerics.row_basis import Basis, orthonormal, residual, verdict
+from jaxsim.status import Status
+from jaxsim.sweep.plan import padded_groups
+
+# A single dataset can afford more draws than each of a study's.
+LM_DRAWS = 9999
+
+
+def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult:
+    """Ordinary least squares that ignores any grouping: classical standard errors, t with N - P degrees of freedom.
+
+    Args:
+        formula: such as ``"y ~ x + f + I(x^2)"``; terms, order and names as in R, text columns in treatment coding.
+        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        conf_level: of the confidence limits.
+
+    Raises:
+        InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
+    """
+    regression = prepare(formula, data, None, conf_level)
+    return announce(report(regression, pooled(regression), "Ordinary least squares", conf_level))
+
+
+def lm(
+    formula: str,
+    data: pd.DataFrame,
+    cluster: str | Sequence[str] = "Group",
+    vcov: str = "CR1S",
+    conf_level: float = 0.95,
+    *,
+    df: str | None = None,
+    inference: str = "t",
+    weights: str | None = None,
+    draws: int | None = None,
+    seed: int = 0,
+) -> FitResult:
+    """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
+
+    Args:
+        formula, data, conf_level: as for :func:`ols`.
+        cluster: column of the groups within which errors may depend on each other; not needed for ``vcov="iid"``. Two columns
+            allow dependence within the groups of either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the
+            smaller number.
+        vcov: ``CR0``, ``CR1``, ``CR1p``, ``CR1S`` (Stata's, fixest's), ``pymer4`` (its version 0.8), ``CR2``, ``CR3``
+            (clubSandwich's scale), or ``iid`` for classical errors.
+        df: of the t statistics: ``satterthwaite``, ``G-1``, ``G-P`` or ``normal``. None: ``satterthwaite`` for CR2 and CR3, ``G-P``
+            for pymer4, else ``G-1``.
+        inference: ``t``, or ``wild`` for p values and confidence limits by the wild cluster restricted bootstrap-t.
+        weights, draws: of the bootstrap, by default ``rademacher`` and 9999; see :class:`jaxsim.ClusterRobust`.
+        seed: of the bootstrap; the same seed and data give the same numbers.
+
+    A coefficient may have no cluster-robust variance, such as those of columns that tell the clusters apart. Its standard error is
+    then missing, the status ``zero_variance``, and the numbers of the other coefficients are right all the same.
+
+    Raises:
+        InputError: as :func:`ols`; also for fewer than two clusters, or options that are unknown or do not go together.
+        NotSupportedError: for more than two cluster columns, or two with CR2, CR3, Satterthwaite df or the bootstrap.
+    """
+    if choose("vcov", vcov, (*CONVENTIONS, "iid")) == "iid":
+        if df is not None or inference != "t":
+            raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
+        refuse_unused(weights, draws)
+        return ols(formula, data, conf_level)
+    estimator = strategy(vcov, df, inference, weights, draws)
+    resampling = seeded(seed, conf_level) if estimator.resamples else None
+    columns = ways_argument(cluster)
+    method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
+    if len(columns) > 1:
+        check_two_way(estimator)
+        regression = prepare(formula, data, columns, conf_level, "cluster")
+        both = " and ".join(f"{labels.name} ({len(labels)})" for _, labels in regression.ways)
+        return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
+    regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster")
+    if estimator.resamples:
+        method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
+    return announce(report(regression, clustered(regression, estimator, resampling), method, conf_level))
+
+
+def strategy(vcov: str, df: str | None, inference: str, weights: str | None, draws: int | None) -> ClusterRobust:
+    """What the options of :func:`lm` describe; None is the default of an option of the bootstrap."""
+    given = {"weights": weights, "draws": draws}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    estimator = ClusterRobust(vcov, df=df, inference=inference, **options)  # says which options are unknown or do not go together
+    if not estimator.resamples:
+        refuse_unused(weights, draws)
+        return estimator
+    return dataclasses.replace(estimator, draws=LM_DRAWS) if draws is None else estimator
+
+
+def refuse_unused(weights: str | None, draws: int | None) -> None:
+    """Raise :class:`InputError` for an option of the bootstrap where there is none."""
+    for name, value in (("weights", weights), ("draws", draws)):
+        if value is not None:
+            raise InputError(bootstrap_only(f"{name}={value!r}"))
+
+
+def bootstrap_title(regression: Regression, estimator: ClusterRobust) -> str:
+    """Weights and number of draws."""
+    assert regression.labels is not None
+    patterns = 2 ** len(regression.labels)
+    if estimator.weights == "rademacher" and patterns < estimator.draws:
+        return f"all {patterns} patterns of signs"
+    return f"{estimator.weights} weights, {estimator.draws} draws"
+
+
+def on_basis(regression: Regression) -> tuple[Basis, np.ndarray, CrossProducts] | Answer:
+    """An orthonormal basis, the estimates ``[P]`` and the cross-products of basis and residual; or why there is no fit."""
+    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    if status is not Status.OK:
+        return nothing(regression, status, message)
+    basis = orthonormal(regression.x.values)
+    beta, rest = residual(basis, regression.y)
+    return basis, beta, cross_products(basis, rest, regression.codes)
+
+
+def pooled(regression: Regression) -> Answer:
+    """Fit on an orthonormal basis of the model matrix and carry the answer back to its columns."""
+    posed = on_basis(regression)
+    if isinstance(posed, Answer):
+        return posed
+    basis, beta, data = posed
+    found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), PooledOLS().fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
+    status, back = Status(int(found.status)), basis.inverse
+    return Answer(
+        status,
+        "" if status is Status.OK else status.message,
+        beta + back @ found.estimate,
+        back @ found.vcov @ back.T,
+        found.df,
+        float(found.criterion),
+        float(found.sigma),
+    )
+
+
+def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resampling | None = None) -> Answer:
+    """As :func:`pooled`; df and p values belong to the user's coefficients, which are contrasts of those of the basis.
+
+    The response is the residual, so the coefficients of the fit are zero, and a user's coefficient is zero where its contrast is
+    minus the estimate.
+    """
+    posed = on_basis(regression)
+    if isinstance(posed, Answer):
+        return posed
+    basis, beta, data = posed
+
+    def about(which: np.ndarray) -> Fit:
+        rows = np.resize(which, len(beta))  # repeated, so that one compiled program serves any selection
+        contrasts = Contrasts(jnp.asarray(basis.inverse[rows]), jnp.asarray(-beta[rows]))
+        return jax.device_get(fit_contrasts(estimator, data, contrasts, resampling))
+
+    every = np.arange(len(beta))
+    found = about(every)
+    status = Status(int(found.status))
+    if status is not Status.ZERO_VARIANCE:
+        return answer(
+            beta, every, found, status, explain(status, regression, estimator), too_coarse(regression, estimator, resampling)
+        )
+    # A column for each group, say, has coefficients without a variance; they should not take the others with them.
+    have = np.array([j for j in every if int(about(every[[j]]).status) == Status.OK], int)
+    if not len(have):
+        return nothing(regression, status, status.message)
+    lacking = ", ".join(name for j, name in enumerate(regression.x.names) if j not in have)
+    return answer(beta, have, about(have), status, f"{lacking}: the groups say nothing about the variance of such a coefficient")
+
+
+def too_coarse(regression: Regression, estimator: ClusterRobust, resampling: Resampling | None) -> str:
+    """Why sign patterns are too few for the level that is asked for; empty if they are not."""
+    assert regression.labels is not None
+    n = len(regression.labels)
+    if resampling is None or estimator.weights != "rademacher" or 2.0 ** (1 - n) <= 1 - float(resampling.conf_level) + 1e-12:
+        return ""
+    return f"{n} clusters have only {2 ** (n - 1)} sign patterns that differ"
+
+
+def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, message: str, coarse: str = "") -> Answer:
+    """The fit of the coefficients ``which`` (NaN for the others) in the user's coordinates; ``beta`` ``[P]`` are the estimates."""
+    size, count = len(beta), len(which)
+
+    def spread(values: jax.Array) -> np.ndarray:
+        full = np.full(size, np.nan)
+        full[which] = values[:count]
+        return full
+
+    # The basis was fitted to the residual: what it adds to an estimate is rounding, or NaN where there is no fit.
+    estimate = beta + spread(found.estimate) if status is not Status.ZERO_VARIANCE else beta
+    vcov = np.full((size, size), np.nan)
+    vcov[np.ix_(which, which)] = found.vcov[:count, :count]
+    own = None
+    if found.p_value.size and np.isfinite(found.p_value).all():
+        limits = (beta + spread(limit) for limit in (found.conf_low, found.conf_high))
+        own = InferenceTable(estimate / spread(found.std_error), spread(found.p_value), *limits)
+    if np.isinf([found.conf_low, found.conf_high]).any():
+        message = "some confidence limits are infinite: the bootstrap rejects no value on that side, however far from the estimate"
+    elif coarse:
+        message = f"{coarse}: the smallest p value stands for every level below it; use weights='webb' or CR2"
+    return Answer(status, message, estimate, vcov, spread(found.df), float(found.criterion), float(found.sigma), own)
+
+
+def explain(status: Status, regression: Regression, estimator: ClusterRobust) -> str:
+    """What to tell the user about a fit that the estimator refused."""
+    if status is Status.OK:
+        return ""
+    if status is Status.TOO_FEW_GROUPS and regression.labels is not None:
+        what = f"{estimator.vcov!r} with {estimator.degrees} degrees of freedom" if estimator.df else repr(estimator.vcov)
+        return f"{len(regression.labels)} clusters leave {what} no degrees of freedom; use another convention, such as CR1S"
+    return status.message
+
+
+def cross_products(basis: Basis, rest: np.ndarray, codes: np.ndarray | None) -> CrossProducts:
+    """Cross-products of ``[Q e]``, padded so that data of a similar size share a compiled program."""
+    columns = tuple(f"q{i}" for i in range(basis.q.shape[1]))
+    data = from_rows(basis.q, rest, np.zeros(len(rest), int) if codes is None else codes, columns)
+    return data if codes is None else pad_groups(data, padded_groups(data.sizes.shape[0]))

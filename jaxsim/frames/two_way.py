@@ -1,0 +1,93 @@
+"""Standard errors that allow dependence within the groups of either of two factors, such as firms and years."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.estimators import ClusterRobust
+from jaxsim.estimators.sandwich import scale
+from jaxsim.frames.regression import Answer, Regression, column_argument, nothing
+from jaxsim.numerics.row_basis import orthonormal, residual, verdict
+from jaxsim.status import Status
+
+CONVENTIONS: tuple[str, ...] = ("CR0", "CR1", "CR1S")
+# A difference of sandwiches carries 16 digits of its terms: a variance or an eigenvalue below this fraction of theirs is nothing.
+ROUNDING = 1e-12
+
+
+def ways_argument(cluster: str | Sequence[str]) -> tuple[str, ...]:
+    """The column or the two different columns that ``cluster`` names."""
+    if isinstance(cluster, str) or not isinstance(cluster, (list, tuple)):
+        return (column_argument("cluster", cluster),)  # type: ignore[arg-type]
+    columns = tuple(column_argument("cluster", name) for name in cluster)
+    if not columns or len(set(columns)) < len(columns):
+        raise InputError(f"cluster={list(columns)!r} must name one column, or two different ones.")
+    if len(columns) > 2:
+        raise NotSupportedError(f"cluster={list(columns)!r} names {len(columns)} columns; at most two are supported.")
+    return columns
+
+
+def check_two_way(estimator: ClusterRobust) -> None:
+    """Raise :class:`NotSupportedError` for options that exist for one grouping factor only."""
+    if estimator.vcov not in CONVENTIONS:
+        raise NotSupportedError(f"vcov={estimator.vcov!r} is not defined for two cluster columns; use one of CR0, CR1, CR1S.")
+    if estimator.resamples:
+        raise NotSupportedError("inference='wild' is supported for one cluster column only; use inference='t'.")
+    if estimator.df == "satterthwaite":
+        raise NotSupportedError("df='satterthwaite' is supported for one cluster column only; use 'G-1', 'G-P' or 'normal'.")
+
+
+def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
+    """Two-way clustering (Cameron, Gelbach & Miller 2011): ``V_a + V_b - V_ab``, t with ``min(G_a, G_b) - 1`` df.
+
+    Every term has the factor of its own number of groups (CR1 ``G_x / (G_x - 1)``, CR1S that times ``(N - 1) / (N - P)``), as in
+    R's ``sandwich::vcovCL`` (types HC0 and HC1). The difference need not be positive semi-definite: negative eigenvalues are then
+    set to zero, with a message (``fix = TRUE`` of sandwich). A result reports the smaller of the two numbers of groups.
+    """
+    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    if status is not Status.OK:
+        return nothing(regression, status, message)
+    n, p = regression.x.values.shape
+    groups = min(len(labels) for _, labels in regression.ways)
+    df = {"G-1": groups - 1.0, "G-P": groups - float(p), "normal": np.inf}[estimator.degrees]
+    if df <= 0:
+        return nothing(regression, Status.TOO_FEW_GROUPS, f"{groups} clusters leave no degrees of freedom; use df='G-1'")
+    basis = orthonormal(regression.x.values)
+    beta, rest = residual(basis, regression.y)
+    scores = basis.q * rest[:, None] @ basis.inverse.T
+    terms = [sandwich(scores, codes, estimator.vcov) for codes in three_groupings(regression)]
+    vcov, repaired = semidefinite(terms[0] + terms[1] - terms[2])
+    if (np.diagonal(vcov) <= ROUNDING * np.diagonal(sum(terms))).any():
+        return nothing(regression, Status.ZERO_VARIANCE, Status.ZERO_VARIANCE.message)
+    message = "the two-way variance was not positive semi-definite; its negative eigenvalues were set to zero" if repaired else ""
+    rss = float(rest @ rest)
+    criterion = n * (1 + np.log(2 * np.pi * rss / n))
+    return Answer(Status.OK, message, beta, vcov, np.full(p, df), float(criterion), float(np.sqrt(rss / (n - p))))
+
+
+def three_groupings(regression: Regression) -> list[np.ndarray]:
+    """Codes of both factors and of their intersection, ``[N]`` each."""
+    first, second = (codes for codes, _ in regression.ways)
+    _, both = np.unique(np.column_stack([first, second]), axis=0, return_inverse=True)
+    return [first, second, both.reshape(-1)]
+
+
+def sandwich(scores: np.ndarray, codes: np.ndarray, vcov: str) -> np.ndarray:
+    """The sandwich of one grouping, ``[P, P]``; ``scores`` ``[N, P]`` are ``(X'X)^-1 x_i e_i``."""
+    n, p = scores.shape
+    sums = np.zeros((codes.max() + 1, p))
+    np.add.at(sums, codes, scores)
+    return float(scale(vcov, jnp.asarray(len(sums)), jnp.asarray(n), p)) * sums.T @ sums
+
+
+def semidefinite(matrix: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The matrix without its negative eigenvalues, and whether it had any beyond rounding."""
+    values, vectors = np.linalg.eigh(matrix)
+    if values.min() >= 0:
+        return matrix, False
+    half = vectors * np.sqrt(np.maximum(values, 0.0))
+    return half @ half.T, bool(values.min() < -ROUNDING * np.abs(values).max())

@@ -1,0 +1,204 @@
+"""Trust-region Newton on the deviance, as a state machine that takes one evaluation per step.
+
+The deviance is even in every column of a factor of ``T``, so nothing needs bounds: a singular fit is an interior stationary
+point, at which Newton's quadratic convergence reaches exact zeros. The price is that a zero column is always stationary,
+so a stationary point counts only if the Hessian has no negative curvature; otherwise the step goes along it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.lmm.chart import Chart, chart_of, directions, moved
+from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
+from jaxsim.lmm.problem import Problem
+from jaxsim.lmm.start import Starts
+from jaxsim.numerics import small
+
+Array = jax.Array
+
+# Once a step promises less than this many deviance units it is the last: Newton being quadratic there, it leaves an error
+# far below the 1e-6 at which criteria are compared.
+PROMISE = 1e-9
+# Shifts of the Hessian relative to its largest diagonal entry. The second is the saddle test: curvature that a shift of
+# 1e-7 does not lift is negative, the rest is rounding error of the sums over groups.
+LADDER = (0.0, 1e-7, 1e-3, 1e-2, 6e-2, 0.3, 2.0, 100.0)
+SADDLE_TEST = 1
+# A Cholesky pivot below this (relative) has no correct digit.
+PIVOT = 1e-12
+# Rounding error of a deviance of size 1e4 is about 1e-11; an increase below this is not a worse point.
+NOISE = 1e-10
+FIRST_RADIUS, LARGEST_RADIUS, SMALLEST_RADIUS = 1.0, 100.0, 1e-9
+MAX_EVALUATIONS = 150
+
+
+class Proposal(NamedTuple):
+    """``move`` ``[T]``, the decrease it promises, what a full step would gain, and whether the curvature is somewhere negative."""
+
+    move: Array
+    promise: Array
+    decrement: Array
+    saddle: Array
+
+
+def propose(gradient: Array, hessian: Array, radius: Array) -> Proposal:
+    """Trust-region step: the least damped of a ladder of shifted Newton steps that is defined and fits into the radius.
+
+    All shifts are solved at once. Where the Hessian has negative curvature and the step leaves room within the radius
+    (the "hard case": a saddle), the rest of the radius goes along that curvature.
+    """
+    t = gradient.shape[0]
+    size = jnp.maximum(jnp.abs(jnp.diagonal(hessian)).max(), 1e-8)
+    shifts = size * jnp.array(LADDER)
+    shifted = hessian[:, :, None] + jnp.eye(t)[:, :, None] * shifts
+    right = jnp.broadcast_to(-gradient[:, None], (t, len(LADDER)))
+    moves, pivots, bends = small.solve_definite(shifted, right)
+    definite = (pivots > PIVOT * size).all(0)
+    lengths = jnp.sqrt((moves**2).sum(0))
+    fits = definite & (lengths <= radius)
+    chosen = jnp.where(fits.any(), jnp.argmax(fits), len(LADDER) - 1)
+    move = moves[:, chosen] * jnp.minimum(1.0, radius / jnp.maximum(lengths[chosen], 1e-300))
+    decrement = -0.5 * gradient @ moves[:, jnp.argmax(definite)]
+
+    bend = bends[:, SADDLE_TEST]
+    saddle = ~definite[SADDLE_TEST]
+    bend = bend / jnp.maximum(jnp.sqrt((bend**2).sum()), 1e-300)
+    bend = jnp.where(gradient @ bend > 0, -bend, bend)
+    room = jnp.maximum(radius - jnp.sqrt((move**2).sum()), 0.0)
+    move = move + jnp.where(saddle, room, 0.0) * bend
+    promise = -(gradient @ move + 0.5 * move @ hessian @ move)
+    return Proposal(move, promise, decrement, saddle)
+
+
+class Point(NamedTuple):
+    """What is kept of one evaluation: enough to move on from there, and to report the fit if it is the last.
+
+    ``chart`` around ``T``; ``deviance`` ``[]``; ``gradient`` ``[T]`` and ``hessian`` ``[T, T]`` in the chart; ``beta``, ``root``,
+    ``pw``, ``gamma`` as in :class:`Profile`; ``m``, ``c`` as in :class:`Curvature`; ``stiffness`` = diagonal of sum U_g ``[Q]``;
+    ``decrement`` and ``saddle`` as in :class:`Proposal`.
+    """
+
+    chart: Chart
+    deviance: Array
+    gradient: Array
+    hessian: Array
+    beta: Array
+    root: Array
+    pw: Array
+    gamma: Array
+    m: Array
+    c: Array
+    stiffness: Array
+    decrement: Array
+    saddle: Array
+
+
+def evaluate(problem: Problem, relative: Array, spec: Spec) -> Point:
+    """The deviance with gradient and Hessian in the chart around ``T``; ``decrement`` and ``saddle`` are not judged yet."""
+    chart = chart_of(relative, spec.structure)
+    along = directions(chart, spec.structure)
+    at = profile(problem.products, problem.n_rows, chart.factor, spec)
+    second = curvature(at, along, chart.order, spec)
+    return Point(
+        chart=chart,
+        deviance=at.deviance,
+        gradient=gradient(at, along),
+        hessian=second.hessian,
+        beta=at.beta,
+        root=at.root,
+        pw=at.pw,
+        gamma=at.gamma,
+        m=second.m,
+        c=second.c,
+        stiffness=jnp.diagonal(at.u.sum(-1)),
+        decrement=jnp.asarray(jnp.inf),
+        saddle=jnp.asarray(True),
+    )
+
+
+class State(NamedTuple):
+    """Search state of one dataset. ``at`` is the best point of the current start, ``best`` that of the starts before it.
+
+    ``trial`` ``[Q, Q]`` is the ``T`` that the next step evaluates, expecting to gain ``promise``; ``closing`` says that it is
+    the last one of its start.
+    """
+
+    trial: Array
+    promise: Array
+    radius: Array
+    closing: Array
+    at: Point
+    best: Point
+    start: Array
+    evaluations: Array
+    total_evaluations: Array
+    done: Array
+
+
+def initial(problem: Problem, starts: Starts, spec: Spec) -> State:
+    """State that will evaluate the first of ``starts``."""
+    shapes = jax.eval_shape(lambda trial: evaluate(problem, trial, spec), starts.values[0])
+    blank: Point = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    nowhere = blank._replace(deviance=jnp.asarray(jnp.inf))
+    count = jnp.asarray(0, jnp.int32)
+    return State(
+        trial=starts.values[0],
+        promise=jnp.zeros(()),
+        radius=jnp.asarray(FIRST_RADIUS),
+        closing=jnp.asarray(False),
+        at=nowhere,
+        best=nowhere,
+        start=count,
+        evaluations=count,
+        total_evaluations=count,
+        done=jnp.asarray(False),
+    )
+
+
+def _choose(condition: Array, a: Point, b: Point) -> Point:
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
+
+
+def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
+    """Evaluate the trial point, keep it if it is better, and choose the next trial."""
+    point = evaluate(problem, state.trial, spec)
+    gain = state.at.deviance - point.deviance
+    first = jnp.isinf(state.at.deviance)
+    better = jnp.isfinite(point.deviance) & (first | (gain > -NOISE))
+    ratio = jnp.where(first | (state.promise < NOISE), 1.0, gain / jnp.maximum(state.promise, 1e-300))
+    at = _choose(better, point, state.at)
+
+    radius = jnp.where(better & (ratio > 0.75), jnp.minimum(2 * state.radius, LARGEST_RADIUS), state.radius)
+    radius = jnp.where(~better | (ratio < 0.25), state.radius / 4, radius)
+    proposal = propose(at.gradient, at.hessian, radius)
+    at = at._replace(decrement=proposal.decrement, saddle=proposal.saddle)
+    stationary = (proposal.decrement < PROMISE) & ~proposal.saddle
+    evaluations = state.evaluations + 1
+    stuck = (radius < SMALLEST_RADIUS) | (evaluations >= MAX_EVALUATIONS)
+    finished = state.closing | stuck
+
+    best = _choose(finished & (at.deviance < state.best.deviance), at, state.best)
+    start = state.start + finished
+    fresh = starts.values[jnp.minimum(start, len(starts.values) - 1)]
+    return State(
+        trial=jnp.where(finished, fresh, moved(at.chart, proposal.move, spec.structure)),
+        promise=jnp.where(finished, 0.0, proposal.promise),
+        radius=jnp.where(finished, FIRST_RADIUS, radius),
+        closing=stationary & ~finished,
+        at=at._replace(deviance=jnp.where(finished, jnp.inf, at.deviance)),
+        best=best,
+        start=start.astype(jnp.int32),
+        evaluations=jnp.where(finished, 0, evaluations).astype(jnp.int32),
+        total_evaluations=state.total_evaluations + 1,
+        done=start >= starts.needed,
+    )
+
+
+def search(problem: Problem, starts: Starts, spec: Spec) -> State:
+    """The final state of one dataset's search, unbatched; its ``best`` is the optimum."""
+    return jax.lax.while_loop(
+        lambda state: ~state.done, lambda state: step(problem, starts, state, spec), initial(problem, starts, spec)
+    )

@@ -1,0 +1,68 @@
+"""One mixed-model problem in the units and the layout the kernels work in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.crossproduct import CrossProducts
+from jaxsim.numerics.least_squares import solve
+
+Array = jax.Array
+
+
+class Problem(NamedTuple):
+    """Cross-products with every predictor scaled to unit mean square and the response replaced by its scaled OLS residual.
+
+    Mixed-model estimates are equivariant under these changes, and a badly scaled predictor then costs neither digits nor
+    iterations. ``restore`` formulas are in :mod:`jaxsim.lmm.solution`.
+
+    Attributes:
+        products: ``[M, M, G]``, groups last.
+        present: 1 for a group, 0 for padding, ``[G]``.
+        sizes: rows of each group, ``[G]`` float.
+        column_scale: root mean square of each predictor, ``[M - 1]``.
+        response_scale: residual SD of the OLS fit, ``[]``.
+        shift: OLS coefficients that were subtracted, ``[P]``, original units.
+        full_rank, exact: verdicts of the OLS fit.
+    """
+
+    products: Array
+    present: Array
+    sizes: Array
+    column_scale: Array
+    response_scale: Array
+    shift: Array
+    full_rank: Array
+    exact: Array
+
+    @property
+    def n_rows(self) -> Array:
+        return self.sizes.sum()
+
+    @property
+    def n_groups(self) -> Array:
+        return self.present.sum()
+
+
+def pose(data: CrossProducts) -> Problem:
+    """Standardise one dataset."""
+    fixed = data.fixed_index
+    ls = solve(data.regression().sum(0))
+    n_rows = data.n_rows.astype(float)
+    total = jnp.diagonal(data.products.sum(0))
+    column_scale = jnp.sqrt(total[:-1] / n_rows)
+    column_scale = jnp.where(column_scale > 0, column_scale, 1.0)
+    usable = ls.full_rank & ~ls.exact
+    response_scale = jnp.where(usable, jnp.sqrt(ls.rss / n_rows), 1.0)
+    size = len(data.columns) + 1
+    change = jnp.zeros((size, size))
+    change = change.at[np.arange(size - 1), np.arange(size - 1)].set(1 / column_scale)
+    change = change.at[fixed, -1].set(-ls.beta / response_scale).at[-1, -1].set(1 / response_scale)
+    products = jnp.einsum("ai,gab,bj->ijg", change, data.products, change)
+    sizes = data.sizes.astype(float)
+    present = (sizes > 0).astype(float)
+    return Problem(products, present, sizes, column_scale, response_scale, ls.beta, ls.full_rank, ls.exact)

@@ -1,0 +1,82 @@
+"""Where the optimiser starts: a moment estimate of ``T``, the identity as lme4 does, and two more where optima may be several.
+
+With hardly more rows a group than random effects the surface has local optima. Of 4,500 datasets with 5 or 10 groups of 5 rows and
+4 random effects, one start misses the best of some 20 random ones in 2% to 4%, the first two in 0.5%, all four in 0.1%; with 12
+rows a group or more the first two missed none of 4,700. EM steps before Newton (three) were tried: they saved one evaluation of
+eighteen and cost as much as two.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.problem import Problem
+from jaxsim.numerics import small
+from jaxsim.numerics.least_squares import solve
+
+Array = jax.Array
+
+# Variances of the start relative to the residual variance (columns have unit mean square): positive, because a zero is
+# a stationary point in theta, and bounded, because groups with hardly more rows than columns give wild moments.
+SMALLEST, LARGEST = 1e-2, 1e4
+# Groups are small when they have fewer rows than this, on average and for each random effect.
+SMALL_GROUP = 3
+
+
+def bounded(matrix: Array) -> Array:
+    """A positive definite matrix near a symmetric one: variances clipped, correlations shrunk until it is well conditioned."""
+    variances = jnp.clip(jnp.diagonal(matrix), SMALLEST, LARGEST)
+    scale = jnp.sqrt(jnp.outer(variances, variances))
+    correlation = jnp.clip(matrix / scale, -0.95, 0.95)
+    size = matrix.shape[0]
+    keep = jnp.linspace(1.0, 0.0, 11)  # fractions of the correlations to keep; 0 is always positive definite
+    shrunk = correlation[:, :, None] * keep + jnp.eye(size)[:, :, None] * (1 - correlation[:, :, None] * keep)
+    _, pivots = small.cholesky(shrunk)
+    first = jnp.argmax((pivots > 0.05).all(0))
+    return shrunk[:, :, first] * scale
+
+
+def moments(problem: Problem, spec: Spec) -> Array:
+    """Moment estimate of ``T``: covariance of per-group OLS coefficients of Z, less its sampling part; ``[Q, Q]``.
+
+    Only groups that can be fitted alone with a row to spare are used; the identity where there are fewer than two.
+    """
+    z = jnp.array(spec.random)
+    q = len(spec.random)
+    index = jnp.append(z, problem.products.shape[0] - 1)
+    products = problem.products[index][:, index]
+    groups = solve(products)
+    # Groups hardly larger than their number of coefficients have wild estimates; their residuals still count.
+    own = (problem.sizes > q) & groups.full_rank
+    b = jnp.where(own, groups.beta, 0.0)
+    s2 = jnp.where(own, groups.rss, 0.0).sum() / jnp.maximum(jnp.where(own, problem.sizes - q, 0.0).sum(), 1.0)
+    s2 = jnp.maximum(s2, 1e-4)  # the response has unit variance around its OLS fit
+    sampling = s2 * jnp.where(own, groups.bread, 0.0).sum(-1)
+    between = (b @ b.T - sampling) / jnp.maximum(own.sum(), 1) / s2
+    usable = (own.sum() >= 2) & jnp.isfinite(between).all()
+    return jnp.where(usable, between, jnp.eye(q))
+
+
+class Starts(NamedTuple):
+    """Starting values of ``T``, ``[S, Q, Q]``, and how many of them this dataset needs, ``[]``."""
+
+    values: Array
+    needed: Array
+
+
+def starts(problem: Problem, spec: Spec) -> Starts:
+    """The moment estimate, the identity; for small groups also a complement of the first (variances inverted), and 10 I.
+
+    A dataset that cannot be fitted, such as the empty ones that fill a batch, needs none: its search ends with its first step.
+    """
+    mask, size = spec.structure.mask, spec.structure.size
+    moment = bounded(moments(problem, spec) * mask) * mask
+    complement = jnp.diag(1 / jnp.diagonal(moment))
+    values = jnp.stack([moment, jnp.eye(size), complement, 10 * jnp.eye(size)])
+    small_groups = problem.n_rows < SMALL_GROUP * size * problem.n_groups
+    needed = jnp.where(small_groups, 4, 2)
+    return Starts(values, jnp.where(problem.n_groups < 2, 0, needed))
