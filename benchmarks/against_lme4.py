@@ -28,9 +28,10 @@ import table
 from stopwatch import run_seconds
 from tiles import Bench, wanted
 
-from jaxsim.design import Grid, Study
 from jaxsim.estimators import Fit
-from jaxsim.sweep.compile import Tile
+from jaxsim.study.grid import Grid
+from jaxsim.study.study import Study
+from jaxsim.sweep.shape import Tile
 
 HERE = Path(__file__).parent
 SEED_GRID = HERE.parent / "experiments" / "seed_grid.py"

@@ -31,10 +31,10 @@ from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, Resampling, Stud
 from jaxsim.bayesian.engine import ENOUGH
 from jaxsim.bayesian.model import on_rows
 from jaxsim.bayesian.problem import scales
-from jaxsim.crossproduct import CrossProducts
+from jaxsim.data.cross_products import CrossProducts
 from jaxsim.seeding import group_keys
-from jaxsim.sweep.compile import Programs, Shape, Tile
-from jaxsim.sweep.shape import padded_groups
+from jaxsim.sweep.programs import Programs
+from jaxsim.sweep.shape import Shape, Tile
 
 SDS = (0.1, 1.0, 4.0)
 PREDICTORS = ("IV1", "IV2", "IV3")
@@ -99,9 +99,9 @@ def process(options: argparse.Namespace, sd: float) -> GaussianMultilevel:
 
 def batch(simulator: GaussianMultilevel, keys: jax.Array) -> CrossProducts:
     """Cross-products of one dataset for each key."""
-    padded = padded_groups(simulator.n_groups)
-    values = jax.tree.map(jnp.asarray, simulator.parameters(padded))
-    return jax.vmap(lambda key: simulator.draw(key, values, padded).data)(keys)
+    bounds = simulator.bounds.padded()
+    values = jax.tree.map(jnp.asarray, simulator.parameters(bounds))
+    return jax.vmap(lambda key: simulator.draw(key, values, bounds).data)(keys)
 
 
 def measure(options: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -251,8 +251,8 @@ def seed_grid(replicates: int) -> pd.DataFrame:
         every = np.repeat(cells, replicates), np.tile(np.arange(replicates), len(cells))
         tiles = [Tile(shape, *(part[i : i + shape.tile] for part in every)) for i in range(0, len(every[0]), shape.tile)]
         drawn = [programs.simulate(tile) for tile in tiles]
-        programs.fits[shape, 0].result()
-        fits, cpu, wall = timed(lambda: [programs.fit(tile, 0, draw.data) for tile, draw in zip(tiles, drawn, strict=True)])  # noqa: B023 - called at once
+        programs.wait(shape, (0,))
+        fits, cpu, wall = timed(lambda: [programs.fit(tile, 0, draw) for tile, draw in zip(tiles, drawn, strict=True)])  # noqa: B023 - called at once
         ok = np.concatenate([fit.status[: len(tile)] == 0 for fit, tile in zip(fits, tiles, strict=True)])
         rows.append({"padded groups": shape.groups, "datasets": len(ok), "ok": int(ok.sum()), "CPU s": cpu, "clock s": wall})
     programs.close()

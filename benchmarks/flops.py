@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.random_effects import Structure
 from jaxsim.lmm.newton import LADDER
 
 

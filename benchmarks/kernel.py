@@ -27,16 +27,17 @@ from machine import attainable
 from stopwatch import run_seconds, timed_compile
 from tiles import Bench
 
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.design import Grid, Study
+from jaxsim.data.cross_products import CrossProducts
 from jaxsim.estimators import LinearMixed, PooledOLS
-from jaxsim.estimators.lmm.estimator import LANE_GROUPS
+from jaxsim.estimators.linear_mixed import LANE_GROUPS
 from jaxsim.lmm import newton
 from jaxsim.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.lmm.deviance import Curvature, Profile, Spec, curvature, profile
 from jaxsim.lmm.problem import Problem, pose
 from jaxsim.lmm.start import starts
 from jaxsim.processes import GaussianMultilevel
+from jaxsim.study.grid import Grid
+from jaxsim.study.study import Study
 
 Array = jax.Array
 

@@ -15,10 +15,11 @@ import pandas as pd
 from stopwatch import run_seconds, timed_compile
 from tiles import in_threads
 
-from jaxsim.crossproduct import CrossProducts
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.padding import padded_groups
 from jaxsim.estimators import Fit, LinearMixed
-from jaxsim.sweep.shape import padded_groups, tile_datasets
-from jaxsim.sweep.worker import usable_cores
+from jaxsim.sweep.shape import tile_datasets
+from jaxsim.workers.cores import usable_cores
 
 SCRIPT = Path(__file__).parent / "refit_lme4.R"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")

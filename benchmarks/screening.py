@@ -25,10 +25,11 @@ from throughput import STRATEGIES
 from tiles import Bench, wanted
 
 from jaxsim import GaussianMultilevel, Grid, Study
-from jaxsim.crossproduct import CrossProducts
+from jaxsim.data.cross_products import CrossProducts
 from jaxsim.estimators import Estimator, Fit
 from jaxsim.status import USABLE
-from jaxsim.sweep.compile import Tile, compile_program, precision
+from jaxsim.sweep.compile import compile_program, precision
+from jaxsim.sweep.shape import Tile
 
 CLOSED = tuple(s for s in STRATEGIES if s.closed_form)
 SINGLE = "float32"
@@ -79,9 +80,10 @@ def measure(groups: int, options: argparse.Namespace) -> tuple[list[dict[str, An
 
     def both(tile: Tile) -> list[np.ndarray]:
         """Numbers of each strategy in float64 and in float32, ``[2, n, 3, P]``; the data are not kept."""
-        data = bench.programs.simulate(tile).data
+        simulated = bench.programs.simulate(tile)
+        data = simulated.data
         single = rounded(data)
-        fits = [(bench.programs.fit(tile, i, data), program(single)) for i, program in enumerate(programs)]
+        fits = [(bench.programs.fit(tile, i, simulated), program(single)) for i, program in enumerate(programs)]
         return [np.stack([_numbers(tile, fit) for fit in pair]) for pair in fits]
 
     found = [np.concatenate(parts, axis=1) for parts in zip(*bench.beside(both, tiles), strict=True)]

@@ -24,11 +24,12 @@ import table
 from stopwatch import Seconds, megabytes, run_seconds
 from tiles import Bench
 
-from jaxsim.design import Cell, Grid, Study
 from jaxsim.estimators import ClusterRobust, Estimator, LinearMixed, PooledOLS, TwoStage
 from jaxsim.processes import GaussianMultilevel
-from jaxsim.sweep.compile import Tile
-from jaxsim.sweep.worker import usable_cores
+from jaxsim.study.grid import Grid
+from jaxsim.study.study import Cell, Study
+from jaxsim.sweep.shape import Tile
+from jaxsim.workers.cores import usable_cores
 
 N_OBS = 25
 STRATEGIES: tuple[Estimator, ...] = (
@@ -97,9 +98,9 @@ def strategies_by_size(options: argparse.Namespace) -> pd.DataFrame:
 def _measure(bench: Bench, cell: Cell, tiles: list[Tile], runs: int) -> list[dict[str, object]]:
     """The simulator's row, then one per strategy."""
     shape, programs, draws = tiles[0].shape, bench.programs, bench.simulate(tiles)
-    jobs = [("simulate", programs.simulators[shape].result()[0], lambda: bench.simulate(tiles))]
+    jobs = [("simulate", programs.simulator_program(shape), lambda: bench.simulate(tiles))]
     for i, estimator in enumerate(bench.study.estimators):
-        jobs.append((estimator.name, programs.fits[shape, i].result()[0], lambda i=i: bench.fit(i, tiles, draws)))
+        jobs.append((estimator.name, programs.fit_program(shape, i), lambda i=i: bench.fit(i, tiles, draws)))
     rows: list[dict[str, object]] = []
     datasets = len(tiles) * shape.tile
     for name, program, call in jobs:

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from jaxsim.design import Cell, Study
 from jaxsim.estimators import Fit
-from jaxsim.processes import Draw
-from jaxsim.sweep.compile import Programs, Shape, Tile
+from jaxsim.study.study import Cell, Study
 from jaxsim.sweep.plan import plan
-from jaxsim.sweep.worker import usable_cores
+from jaxsim.sweep.programs import Programs, Simulated
+from jaxsim.sweep.shape import Shape, Tile
+from jaxsim.workers.cores import usable_cores
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -36,7 +36,7 @@ class Bench:
             for number, name in enumerate(names):
                 wall, cpu = time.perf_counter(), time.process_time()
                 self.programs.prepare(shape, cell, (number - 1,) if number else ())
-                (self.programs.fits[shape, number - 1] if number else self.programs.simulators[shape]).result()
+                self.programs.wait(shape, (number - 1,) if number else ())
                 found[name] = time.perf_counter() - wall, time.process_time() - cpu
         return self.compiled[shape]
 
@@ -61,13 +61,13 @@ class Bench:
         """Results of a call for each of some items, computed beside each other; waits for them."""
         return in_threads(call, items, self.threads)
 
-    def simulate(self, tiles: Iterable[Tile]) -> list[Draw]:
+    def simulate(self, tiles: Iterable[Tile]) -> list[Simulated]:
         """The datasets of each tile."""
         return self.beside(self.programs.simulate, tiles)
 
-    def fit(self, model: int, tiles: Iterable[Tile], draws: Iterable[Draw]) -> list[Fit]:
+    def fit(self, model: int, tiles: Iterable[Tile], draws: Iterable[Simulated]) -> list[Fit]:
         """One strategy's fits of each tile."""
-        return self.beside(lambda pair: self.programs.fit(pair[0], model, pair[1].data), zip(tiles, draws, strict=True))
+        return self.beside(lambda pair: self.programs.fit(pair[0], model, pair[1]), zip(tiles, draws, strict=True))
 
 
 def in_threads(call: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None) -> list[Result]:

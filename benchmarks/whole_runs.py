@@ -25,12 +25,13 @@ import numpy as np
 from stopwatch import peak_bytes
 from throughput import STRATEGIES
 
-from jaxsim.design import Grid, Study
 from jaxsim.processes import GaussianMultilevel
+from jaxsim.results import Results
 from jaxsim.store.folder import Folder
 from jaxsim.store.place import LocalPlace
-from jaxsim.store.results import Results
-from jaxsim.sweep.executors import Dask, Finished, Job, Local, Session
+from jaxsim.study.grid import Grid
+from jaxsim.study.study import Study
+from jaxsim.sweep.executors import Dask, Execution, Finished, Job, Local
 from jaxsim.sweep.executors.task import Task, compute
 from jaxsim.sweep.plan import Chunk, plan
 from jaxsim.sweep.worker import Listener
@@ -86,13 +87,13 @@ class Clocked(Local):
     clock: Clock = field(default_factory=Clock)
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Session]:
+    def open(self, job: Job) -> Iterator[Execution]:
         with super().open(job) as session:
-            yield _ClockedSession(session, self.clock)
+            yield _ClockedExecution(session, self.clock)
 
 
 @dataclass(frozen=True)
-class _ClockedSession(Session):
+class _ClockedExecution(Execution):
     session: Any
     clock: Clock
 
@@ -100,7 +101,7 @@ class _ClockedSession(Session):
         begin, worker = _now(), self.session.worker
         for chunk in chunks:
             worker.prepare(chunk)
-        for program in (*worker.programs.simulators.values(), *worker.programs.fits.values()):
+        for program in worker.programs.made.values():
             program.result()
         self.clock.compiling = _since(begin)
         for finished in self.session.map(chunks, listen, stop):

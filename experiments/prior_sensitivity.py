@@ -49,9 +49,9 @@ def table(results: Results) -> pd.DataFrame:
     estimates = results.estimates[[*key, "truth", "conf_low", "conf_high"]]
     every = fits.merge(estimates, on=key, validate="one_to_one")
     usable = every[every["status"].isin(["ok", "singular"])]
-    variance = usable["sd_Intercept"] ** 2
+    variance = usable["sd_Group_Intercept"] ** 2
     values = {
-        "group SD / truth": usable["sd_Intercept"],
+        "group SD / truth": usable["sd_Group_Intercept"],
         "weight of a group's mean": variance / (variance + usable["sigma"] ** 2 / ROWS),
         "coverage": usable["truth"].between(usable["conf_low"], usable["conf_high"]).astype(float),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jaxsim import cache
 
@@ -20,22 +20,94 @@ else:
 
 cache.enable()
 
+# What editors and type checkers see; `_HOMES` is what happens. A test holds the two together.
+if TYPE_CHECKING:
+    from jaxsim.bayesian.prior import Prior as Prior
+    from jaxsim.bayesian.prior import prior as prior
+    from jaxsim.bayesian.priors import Decov as Decov
+    from jaxsim.bayesian.priors import Priors as Priors
+    from jaxsim.calibration import sbc as sbc
+    from jaxsim.data.cross_products import CrossProducts as CrossProducts
+    from jaxsim.data.names import Names as Names
+    from jaxsim.data.rows import Rows as Rows
+    from jaxsim.errors import InputError as InputError
+    from jaxsim.errors import NotSupportedError as NotSupportedError
+    from jaxsim.estimators import ClusterRobust as ClusterRobust
+    from jaxsim.estimators import Context as Context
+    from jaxsim.estimators import Estimator as Estimator
+    from jaxsim.estimators import Fit as Fit
+    from jaxsim.estimators import FrameStrategy as FrameStrategy
+    from jaxsim.estimators import FunctionEstimator as FunctionEstimator
+    from jaxsim.estimators import LinearMixed as LinearMixed
+    from jaxsim.estimators import Lme4 as Lme4
+    from jaxsim.estimators import PooledOLS as PooledOLS
+    from jaxsim.estimators import Resampling as Resampling
+    from jaxsim.estimators import RStrategy as RStrategy
+    from jaxsim.estimators import Strategy as Strategy
+    from jaxsim.estimators import TwoStage as TwoStage
+    from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes as HierarchicalBayes
+    from jaxsim.frames.by_group import lm2 as lm2
+    from jaxsim.frames.hierarchical import bayes as bayes
+    from jaxsim.frames.mixed import lmer as lmer
+    from jaxsim.frames.pooled import lm as lm
+    from jaxsim.frames.pooled import ols as ols
+    from jaxsim.measures.addition import Addition as Addition
+    from jaxsim.measures.own import OwnMeasure as OwnMeasure
+    from jaxsim.processes import Draw as Draw
+    from jaxsim.processes import FrameProcess as FrameProcess
+    from jaxsim.processes import FunctionProcess as FunctionProcess
+    from jaxsim.processes import GaussianMultilevel as GaussianMultilevel
+    from jaxsim.processes import Normal as Normal
+    from jaxsim.processes import PoissonSizes as PoissonSizes
+    from jaxsim.processes import Process as Process
+    from jaxsim.processes import RowProcess as RowProcess
+    from jaxsim.processes import Truth as Truth
+    from jaxsim.processes import Uniform as Uniform
+    from jaxsim.processes import UniformSizes as UniformSizes
+    from jaxsim.results import Results as Results
+    from jaxsim.results import load as load
+    from jaxsim.scores import GroupRecovery as GroupRecovery
+    from jaxsim.scores import Score as Score
+    from jaxsim.status import Status as Status
+    from jaxsim.study.cell import Cell as Cell
+    from jaxsim.study.grid import Grid as Grid
+    from jaxsim.study.study import Study as Study
+    from jaxsim.study.until import Until as Until
+    from jaxsim.sweep.executors import Dask as Dask
+    from jaxsim.sweep.executors import Local as Local
+
 _HOMES = {
-    "jaxsim.design": ("Cell", "Grid", "Study"),
-    "jaxsim.until": ("Until",),
-    "jaxsim.processes": ("GaussianMultilevel", "Normal", "PoissonSizes", "Process", "Uniform", "UniformSizes"),
-    "jaxsim.estimators": ("ClusterRobust", "Estimator", "Fit", "LinearMixed", "Lme4", "PooledOLS", "Resampling", "TwoStage"),
-    "jaxsim.estimators.bayes.estimator": ("HierarchicalBayes",),
+    "jaxsim.study.study": ("Study",),
+    "jaxsim.study.cell": ("Cell",),
+    "jaxsim.study.grid": ("Grid",),
+    "jaxsim.study.until": ("Until",),
+    "jaxsim.processes": (
+        "Draw", "FrameProcess", "FunctionProcess", "GaussianMultilevel", "Normal", "PoissonSizes", "Process", "RowProcess", "Truth",
+        "Uniform", "UniformSizes",
+    ),
+    "jaxsim.estimators": (
+        "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed", "Lme4", "PooledOLS",
+        "RStrategy", "Resampling", "Strategy", "TwoStage",
+    ),
+    "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
+    "jaxsim.scores": ("GroupRecovery", "Score"),
+    "jaxsim.measures.addition": ("Addition",),
+    "jaxsim.measures.own": ("OwnMeasure",),
     "jaxsim.bayesian.prior": ("Prior", "prior"),
     "jaxsim.bayesian.priors": ("Decov", "Priors"),
     "jaxsim.calibration": ("sbc",),
-    "jaxsim.crossproduct": ("CrossProducts",),
+    "jaxsim.data.cross_products": ("CrossProducts",),
+    "jaxsim.data.rows": ("Rows",),
+    "jaxsim.data.names": ("Names",),
     "jaxsim.status": ("Status",),
     "jaxsim.errors": ("InputError", "NotSupportedError"),
-    "jaxsim.store.results": ("Results", "load"),
+    "jaxsim.results": ("Results", "load"),
     "jaxsim.sweep.executors": ("Dask", "Local"),
-    "jaxsim.bridges": ("bayes", "lm", "lm2", "lmer", "ols"),
-}
+    "jaxsim.frames.hierarchical": ("bayes",),
+    "jaxsim.frames.pooled": ("lm", "ols"),
+    "jaxsim.frames.by_group": ("lm2",),
+    "jaxsim.frames.mixed": ("lmer",),
+}  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME)  # noqa: PLE0605

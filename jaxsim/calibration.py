@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import stats
 
 from jaxsim.bayesian import engine, parameters
+from jaxsim.bayesian.attempts import explore_part
 from jaxsim.bayesian.density import conditional, log_likelihood
 from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.parameters import Hyper
@@ -26,11 +27,11 @@ from jaxsim.bayesian.prior import distributions
 from jaxsim.bayesian.priors import Decov, Priors, named
 from jaxsim.bayesian.problem import Model, Problem
 from jaxsim.bayesian.queue import PART
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.errors import InputError
-from jaxsim.estimators.bayes.estimator import HierarchicalBayes, pending
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.names import Names
+from jaxsim.errors import InputError, whole_number
+from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.numerics import small
-from jaxsim.processes.checks import whole_number
 from jaxsim.status import Status
 
 Array = jax.Array
@@ -38,6 +39,8 @@ Array = jax.Array
 # Draws that a truth is ranked among: of 400 or more independent ones, so that it hardly matters which sample they come from.
 RANKED = 99
 LIKELIHOOD = "log_likelihood"
+# Of intervals, which a calibration does not look at.
+LEVEL = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +115,10 @@ def sbc(
         InputError: for priors that nothing can be drawn from.
     """
     terms = ("Intercept", *(f"IV{j}" for j in range(1, whole_number("n_predictors", n_predictors, 0) + 1)))
-    strategy.check(terms)
+    names = Names(terms)
+    strategy.check(names)
+    if strategy.method == "auto":
+        raise InputError("sbc calibrates one path at a time: give a strategy with method='fast' or method='nuts'.")
     truth_from, sizes = simulator or named(strategy.priors), (n_groups, n_obs, terms)
     for priors in (truth_from, named(strategy.priors)):
         check_generative(priors)
@@ -124,13 +130,13 @@ def sbc(
     streams = jax.vmap(lambda key: jax.random.split(key, 4))(keys).reshape(parts, PART, 4)
     made = [jax.device_get(_part(model, strategy.method, own, _drawn(model, truth_from, sizes, own))) for own in streams]
     truth, rank, mean, sd, status = (np.concatenate([part[i] for part in made])[:n_datasets] for i in range(5))
-    random = strategy.random_columns(terms)
-    names = [*terms, *parameters.names(model.structure, random), LIKELIHOOD]
-    some = names[:-1]
+    random = strategy.random_effects(names)[0].columns
+    every = [*terms, *parameters.names(model.structure, random), LIKELIHOOD]
+    some = every[:-1]
     return Calibration(
-        ranks=pd.DataFrame(rank, columns=names),
-        z=pd.DataFrame((mean - truth) / sd, columns=names)[some],
-        contraction=pd.DataFrame(1 - sd**2 / truth.var(0), columns=names)[some],
+        ranks=pd.DataFrame(rank, columns=every),
+        z=pd.DataFrame((mean - truth) / sd, columns=every)[some],
+        contraction=pd.DataFrame(1 - sd**2 / truth.var(0), columns=every)[some],
         status=pd.Series([Status(int(code)).label for code in status], name="status"),
     )
 
@@ -186,7 +192,7 @@ def _part(model: Model, kind: str, streams: Array, drawn: tuple[Array, Hyper, Cr
     """Truths, ranks, posterior means and SDs ``[PART, K]`` and status of one part."""
     beta, hyper, data = drawn
     method = engine.Method(model, "equal-tailed")
-    found, explored = sampled(kind, method, data, streams[:, 2])
+    found, explored = explore_part(kind, method, data, streams[:, 2], LEVEL)
     problem = engine.lanes(data, model)[0]
     truth = jax.vmap(lambda p, b, h: of_truth(p, b, h, model))(problem, beta, hyper)
     compare = partial(compared, model=model)
@@ -195,35 +201,6 @@ def _part(model: Model, kind: str, streams: Array, drawn: tuple[Array, Hyper, Cr
     rank, mean, sd = jax.vmap(compare, in_axes=(0, 0, axes, 0))(*inputs)
     status = jnp.where((found.status == Status.OK) & ~found.reliable, Status.NOT_CONVERGED, found.status)
     return truth, rank, mean, sd, status
-
-
-def sampled(kind: str, method: engine.Method, data: CrossProducts, keys: Array) -> tuple[engine.Found, engine.Explored]:
-    """Attempts for one part, keeping the draws; the engine's rules (:func:`jaxsim.estimators.bayes.estimator.explore`)."""
-    if kind == "auto":
-        raise InputError("sbc calibrates one path at a time: give a strategy with method='fast' or method='nuts'.")
-    level, attempts = 0.95, engine.FAST_ATTEMPTS if kind == "fast" else 1
-
-    def attempt(number: Array, now: engine.Found) -> tuple[engine.Found, engine.Explored]:
-        if kind == "fast":
-            return engine.fast(number, data, keys, now, level, method)
-        return engine.chains(number, data, keys, jnp.ones(PART, bool), now, level, method)
-
-    def again(state: tuple[Array, engine.Found, engine.Explored]) -> tuple[Array, engine.Found, engine.Explored]:
-        number, now, draws = state
-        new, fresh = attempt(number, now)
-        taken = pending(now) | (number == 0)
-        found = jax.tree.map(lambda a, b: jnp.where(taken.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, now)
-        weight = jnp.where(taken[:, None], fresh.weight, 0.0)
-        earlier = draws._replace(weight=draws.weight * engine.rest(weight))
-        every = jax.tree.map(lambda all_, own: all_.at[number].set(own), earlier, fresh._replace(weight=weight))
-        return number + 1, found, every
-
-    found = engine.prepare(data, level, method)
-    shapes = jax.eval_shape(attempt, jnp.int32(0), found)[1]
-    nothing = jax.tree.map(lambda leaf: jnp.zeros((attempts, *leaf.shape), leaf.dtype), shapes)
-    state = (jnp.int32(0), found, nothing)
-    _, found, every = jax.lax.while_loop(lambda now: (now[0] < attempts) & pending(now[1]).any(), again, state)
-    return found, jax.tree.map(lambda leaf: jnp.concatenate(list(leaf), axis=-1), every)
 
 
 def of_truth(problem: Problem, beta: Array, hyper: Hyper, model: Model) -> Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from numbers import Integral
 
 
 class InputError(ValueError):
@@ -24,6 +26,13 @@ def choose(what: str, given: object, allowed: Iterable[str]) -> str:
     raise InputError(f"{what}={given!r} is not known; use one of {', '.join(map(repr, options))}.{hint}")
 
 
+def whole_number(name: str, value: object, minimum: int) -> int:
+    """A whole number of at least ``minimum``, Python's or NumPy's."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise InputError(f"{name}={value!r}: give a whole number of at least {minimum}.")
+    return int(value)
+
+
 def meant(given: object, options: Iterable[str]) -> str | None:
     """The option that ``given`` resembles most, whatever its case; None if it resembles none or is no text."""
     if not isinstance(given, str):
@@ -31,3 +40,9 @@ def meant(given: object, options: Iterable[str]) -> str | None:
     lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(given.lower(), lower, n=1)
     return lower[close[0]] if close else None
+
+
+def first_line(documentation: str | None) -> str:
+    """The first line of a docstring; empty for none, and for the signature that a dataclass without one gets."""
+    line = (documentation or "").strip().partition("\n")[0].replace("``", "").rstrip(".")
+    return "" if re.match(r"\w+\(", line) else line

@@ -23,6 +23,7 @@ class Stream(enum.IntEnum):
     COMPLETION = 3
     SIZES = 4
     ANALYSIS = 5
+    SCORES = 6
 
 
 def content_words(content: str) -> np.ndarray:

@@ -52,7 +52,7 @@ _MESSAGES = {
     Status.ZERO_VARIANCE: "a standard error is zero: the groups say nothing about the variance of that coefficient",
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
     Status.REFUSED: "the software refused the data or stopped with an error; its words are in the message",
-    Status.CRASHED: "the process that was fitting died; the reason is in the message",
+    Status.CRASHED: "the process that was fitting died, or code of the user's raised an error; the reason is in the message",
 }
 
 LABELS: tuple[str, ...] = tuple(status.label for status in Status)

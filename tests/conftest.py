@@ -23,10 +23,10 @@ def _programs_of_one_module():
 @pytest.fixture(scope="session")
 def pymer4_ready():
     """lme4 through pymer4 works on this machine."""
-    from jaxsim.bridges import pymer4  # noqa: PLC0415 - only where it is asked for
+    from jaxsim.r.pool import check  # noqa: PLC0415 - only where it is asked for
 
     try:
-        pymer4.check()
+        check()
     except InputError as error:
         absent(str(error))
 
@@ -34,7 +34,7 @@ def pymer4_ready():
 @pytest.fixture(scope="module")
 def pool():
     """Two workers; without R the tests are skipped, or fail where R is required."""
-    from jaxsim.bridges.pymer4 import Pool  # noqa: PLC0415 - as above
+    from jaxsim.r.pool import Pool  # noqa: PLC0415 - as above
 
     try:
         made = Pool(2)
@@ -47,6 +47,6 @@ def pool():
 @pytest.fixture
 def shared(pool, monkeypatch):
     """The functions for DataFrames use the workers that are there."""
-    from jaxsim.bridges.pymer4 import frame  # noqa: PLC0415 - as above
+    from jaxsim.frames import pymer4 as frame  # noqa: PLC0415 - as above
 
     monkeypatch.setattr(frame, "_shared", [pool])

@@ -7,10 +7,11 @@ import pandas as pd
 import pyarrow as pa
 from scipy import stats
 
-from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load, measures, spec
+from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load, measures
 from jaxsim.status import LABELS, USABLE_LABELS
 from jaxsim.store.chunk import DIGITS, About, Span
 from jaxsim.store.folder import Folder
+from jaxsim.study import registry
 
 MODELS = (PooledOLS(label="ols"), TwoStage(label="lm2"), LinearMixed(label="lmer"))
 # Figures of coefficients of groups, which a study must ask for.
@@ -85,7 +86,7 @@ def store(folder, study, estimates, fits, stop=None):
     keys = [cell.key for cell in study.cells]
     both.insert(0, "cell_key", pd.Categorical.from_codes(both.pop("cell"), keys))
     both["term"] = pd.Categorical(both["term"], study.process.terms)
-    models = {estimator.name: spec.canonical(estimator) for estimator in study.estimators}
+    models = {estimator.name: registry.canonical(estimator) for estimator in study.estimators}
     spans = tuple(Span(key, 0, stop or study.replicates) for key in keys)
     about = About("0" * DIGITS, 2 ** study.replicates.bit_length(), models, spans, study.settings)
     place.write_chunk(pa.Table.from_pandas(both, preserve_index=False), about)

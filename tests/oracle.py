@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import optimize
 
-from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
+from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 
 COMPLEX_STEP = 1e-30  # any step far below the rounding of a float: its square vanishes exactly
 
@@ -38,6 +38,12 @@ class Rows:
 
     def but(self, **changes: Any) -> Rows:
         return replace(self, **changes)
+
+
+def covariance_of(fit: Any) -> np.ndarray:
+    """Random-effects covariance of a fit by its one grouping factor, ``[Q, Q]``; of size 0 where there are no random effects."""
+    (covariance,) = fit.covariance.values() if fit.covariance else (np.zeros((0, 0)),)
+    return np.asarray(covariance)
 
 
 def make_rows(seed: int, sizes: Any, n_fixed: int = 3, group_sd: Any = 1.0, location: Any = 0.0) -> Rows:

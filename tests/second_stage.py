@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim import Status
-from jaxsim.estimators import Resampling
+from jaxsim.data.context import Context
 from jaxsim.estimators.second_stage import OwnRegressions
 from jaxsim.sweep.compile import CPU_OPTIONS
 
@@ -50,7 +50,7 @@ def _compiled(strategy, own, resampling):
 
 def second_stage(strategy, own, key=KEY, conf_level=0.95):
     """The fit of a strategy."""
-    return jax.device_get(_compiled(strategy, own, Resampling(key, conf_level)))
+    return jax.device_get(_compiled(strategy, own, Context(key, conf_level)))
 
 
 def coefficients(n_groups, seed, location=0.4):

@@ -101,8 +101,8 @@ def state() -> dict:
     import jax  # noqa: PLC0415 - in the worker
 
     from jaxsim import cache  # noqa: PLC0415 - in the worker
-    from jaxsim.sweep.compile import Programs  # noqa: PLC0415 - in the worker
     from jaxsim.sweep.executors.task import _DESKS  # noqa: PLC0415 - in the worker
+    from jaxsim.sweep.programs import Programs  # noqa: PLC0415 - in the worker
 
     gc.collect()
     names = [thread.name for thread in threading.enumerate()]

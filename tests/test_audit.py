@@ -15,8 +15,8 @@ from jaxsim.audit import audit, run
 from jaxsim.audit import table as summary
 from jaxsim.audit.compare import CRITERION, Verdict
 from jaxsim.audit.sample import draw
-from jaxsim.bridges.pymer4 import Outcome, RandomEffects
-from jaxsim.cli import main
+from jaxsim.cli.main import main
+from jaxsim.r.outcome import Outcome, RandomEffects
 from jaxsim.status import Status
 from jaxsim.store.folder import AUDIT
 

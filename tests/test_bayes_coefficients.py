@@ -23,7 +23,8 @@ from jaxsim.bayesian.density import conditional, log_posterior, value_and_gradie
 from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.model import collapsed
 from jaxsim.bayesian.problem import Model, pose, scales
-from jaxsim.estimators.lmm.structure import consecutive
+from jaxsim.data.names import Names
+from jaxsim.data.random_effects import consecutive
 from jaxsim.seeding import group_keys
 from jaxsim.status import Status
 
@@ -228,7 +229,7 @@ def test_a_normal_prior_by_another_name_gives_the_same_posterior_and_evidence():
     [
         (lambda: Priors(coefficients=prior("Poisson", rate=1.0)).check(), "continuous distribution of one number"),
         (lambda: Priors(coefficients=prior("Cauchy", loc=0.0, scale=-1.0)).check(), "scale"),
-        (lambda: HierarchicalBayes(priors=UNUSUAL["each"]).check(("Intercept", "IV1")), "3 priors for 1 fixed effects"),
+        (lambda: HierarchicalBayes(priors=UNUSUAL["each"]).check(Names(("Intercept", "IV1"))), "3 priors for 1 fixed effects"),
     ],
 )
 def test_absurd_priors_are_refused(make, words):

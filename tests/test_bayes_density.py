@@ -18,8 +18,8 @@ from jaxsim.bayesian.model import collapsed, on_rows
 from jaxsim.bayesian.prior import Prior, prior
 from jaxsim.bayesian.priors import NAMED, Decov, Priors, named
 from jaxsim.bayesian.problem import Model, Problem, pose, scales
+from jaxsim.data.random_effects import consecutive
 from jaxsim.errors import InputError
-from jaxsim.estimators.lmm.structure import consecutive
 
 OWN = Priors(
     intercept=prior("Normal", autoscale=False, loc=1.0, scale=2.0),

@@ -10,7 +10,7 @@ from oracle import deficient_datasets, make_rows
 
 import jaxsim
 from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, InputError, NotSupportedError, Study
-from jaxsim.estimators.bayes.posterior import systematic
+from jaxsim.bayesian.posterior import systematic
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
 

@@ -8,10 +8,10 @@ from oracle import batch, cross_products, make_rows
 
 from jaxsim import HierarchicalBayes
 from jaxsim.bayesian import engine, importance, laplace, mixture, parameters
+from jaxsim.bayesian.attempts import explore_one
 from jaxsim.bayesian.importance import STREAMS, dealt, others, pooled
 from jaxsim.bayesian.marginals import Summary, pool
 from jaxsim.bayesian.queue import PART
-from jaxsim.estimators.bayes.posterior import explore
 from jaxsim.seeding import group_keys
 
 # Six groups of six rows, four correlated random effects: eleven dimensions.
@@ -102,7 +102,7 @@ def test_attempts_are_pooled(monkeypatch):
     strategy = HierarchicalBayes(random=("Intercept",), method="fast", interval="hpd", priors="informative")
     data = cross_products(rows, 8)
     method = engine.Method(strategy.model(data), strategy.interval)
-    found, draws, are_chains = explore(data, group_keys(jax.random.key(8, impl="threefry2x32"), 1)[0], "fast", method, 0.9)
+    found, draws, are_chains = explore_one(data, group_keys(jax.random.key(8, impl="threefry2x32"), 1)[0], "fast", method, 0.9)
     attempts = int(found.attempts[0])
     assert not are_chains
     assert attempts > 1

@@ -10,7 +10,7 @@ from scipy import optimize, stats
 from jaxsim.bayesian import diagnostics, mixture, pareto, proposal, tree
 from jaxsim.bayesian.nuts import _randoms
 from jaxsim.bayesian.queue import PART, in_parts, retry
-from jaxsim.estimators.lmm.structure import consecutive
+from jaxsim.data.random_effects import consecutive
 from jaxsim.seeding import group_keys
 
 

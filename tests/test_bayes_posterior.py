@@ -15,6 +15,7 @@ from unusual_priors import UNUSUAL, UNUSUAL_DATA
 import jaxsim
 from jaxsim import HierarchicalBayes, InputError, Priors, Resampling, prior
 from jaxsim.bayesian import engine
+from jaxsim.data.names import Names
 from jaxsim.seeding import group_keys
 from jaxsim.status import Status
 
@@ -162,6 +163,6 @@ def test_keys_are_needed_and_options_checked():
     with pytest.raises(InputError, match="hpd"):
         HierarchicalBayes(interval="wide")
     with pytest.raises(InputError, match="not a term"):
-        HierarchicalBayes(random=("IV9",)).check(("Intercept", "IV1"))
+        HierarchicalBayes(random=("IV9",)).check(Names(("Intercept", "IV1")))
     with pytest.raises(InputError, match="priors for 2"):
-        HierarchicalBayes(priors=Priors(sd=(prior("Flat"),) * 3)).check(("Intercept", "IV1"))
+        HierarchicalBayes(priors=Priors(sd=(prior("Flat"),) * 3)).check(Names(("Intercept", "IV1")))

@@ -9,7 +9,7 @@ from test_invariance import fit
 from unusual_priors import UNUSUAL
 
 from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, Study
-from jaxsim.sweep.compile import Programs
+from jaxsim.sweep.programs import Programs
 from jaxsim.sweep.worker import Worker
 
 # More than a part of 16, so that some datasets share a part with others; group SDs that are hard and easy, 6 groups padded to 8.

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
-from jaxsim.estimators.lmm.structure import consecutive
+from jaxsim.data.random_effects import consecutive
 from jaxsim.lmm.deviance import Spec, curvature, profile
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import jaxsim
-from jaxsim.bridges import FitResult
+from jaxsim.frames.result import FitResult
 
 FOLDER = Path(__file__).parent / "reference"
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())

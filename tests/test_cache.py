@@ -52,9 +52,9 @@ def test_off_has_many_names(monkeypatch, word):
 
 def test_help_imports_no_jax():
     code = (
-        "import sys; sys.argv = ['jaxsim', '--help']\nfrom jaxsim.cli import main\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+        "import sys; sys.argv = ['jaxsim', '--help']\nfrom jaxsim.cli import main\ntry:\n    main()\nexcept SystemExit:\n    ...\n"
     )
     done = subprocess.run([sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True, timeout=120)
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
-    assert "jaxsim.cli" in imported
+    assert "jaxsim.cli.main" in imported
     assert not imported & {"jax", "numpy", "pandas", "pyarrow", "matplotlib", "scipy"}

@@ -6,7 +6,7 @@ import sys
 import pandas as pd
 import pytest
 
-from jaxsim.cli import main
+from jaxsim.cli.main import main
 
 SCRIPT = """
 from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study, TwoStage
@@ -50,8 +50,14 @@ def test_measures_as_a_file(script, capsys):
     few = pd.read_csv("models.csv")
     assert "n_groups" not in few.columns
     assert set(few["measure"]) == {"bias", "coverage"}
-    assert main(["summary", "there", "--by", "model"]) == 2
-    assert "--csv" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main(["summary", "there", "--by", "n_groups", "--terms", "IV1", "--alpha", "0.1", "--measures", "power"]) == 0
+    told = capsys.readouterr().out
+    assert "By n_groups, averaged over the rest of 2 cells and 1 coefficient (IV1)" in told
+    assert "tests at alpha = 0.1" in told
+    assert "bias" not in told.splitlines()[2]
+    assert main(["summary", "there", "--terms", "IV7"]) == 2
+    assert "'IV7' is not known" in capsys.readouterr().err
     assert main(["summary", "there", "--csv", "no/such/folder.csv"]) == 2
 
 
@@ -149,6 +155,6 @@ def test_an_interrupt_is_no_traceback(script, capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jaxsim.design.Study.run", interrupted)
+    monkeypatch.setattr("jaxsim.study.study.Study.run", interrupted)
     assert main(["run", str(script), "--quiet"]) == 130
     assert "goes on from there" in capsys.readouterr().err

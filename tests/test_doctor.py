@@ -13,9 +13,9 @@ import time
 import numpy as np
 import pytest
 
-from jaxsim import doctor
-from jaxsim.cli import main
-from jaxsim.doctor import BROKEN, CORE, LME4, MISSING, OK, OPTIONAL, UNTRIED, Diagnosis, Finding
+from jaxsim.cli import doctor
+from jaxsim.cli.doctor import BROKEN, CORE, LME4, MISSING, OK, OPTIONAL, UNTRIED, Diagnosis, Finding
+from jaxsim.cli.main import main
 from jaxsim.r import proof, requirements
 from jaxsim.r.outcome import Outcome
 from jaxsim.status import Status
@@ -54,7 +54,7 @@ def test_with_everything(r_and_pymer4):
 @pytest.mark.lme4
 def test_with_a_broken_pymer4(r_and_pymer4, tmp_path):
     (tmp_path / "pymer4.py").write_text('raise RuntimeError("broken on purpose")')
-    status, content = ask(PYTHONPATH=str(tmp_path))
+    status, content = ask(PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     fit = by_name(content)["a fit by lme4 through pymer4"]
     assert (status, content["core"], content["lme4"]) == (1, True, False)
     assert fit["state"] == BROKEN

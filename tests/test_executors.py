@@ -17,9 +17,9 @@ from subprocesses import PATIENCE, beside, environment, process, scheduler, stat
 
 import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, Local, PooledOLS, Study, TwoStage
+from jaxsim.cli import options
 from jaxsim.store.folder import Folder
 from jaxsim.sweep import memory as memories
-from jaxsim.sweep import options
 from jaxsim.sweep.executors import clusters, dask, jobs, task
 from jaxsim.sweep.plan import plan
 
@@ -208,7 +208,7 @@ def test_a_chunk_that_ends_its_workers_and_a_scheduler_that_goes(tmp_path, long)
 def test_an_answer_that_dies_with_its_worker(tmp_path, monkeypatch, expected):
     """The chunk is done, and its worker killed before it could say so; there is no other until later."""
     monkeypatch.setattr(dask, "ANSWER", 5)
-    stored, answers = dask._DaskSession._stored, []
+    stored, answers = dask._DaskExecution._stored, []
     with scheduler(tmp_path / "scheduler") as (_, address), contextlib.ExitStack() as stack:
         first = stack.enter_context(workers(address, 1, tmp_path / "first", "--no-nanny"))
 
@@ -221,7 +221,7 @@ def test_an_answer_that_dies_with_its_worker(tmp_path, monkeypatch, expected):
                 stack.enter_context(workers(address, 1, tmp_path / "second", "--no-nanny"))
             return answers[-1]
 
-        monkeypatch.setattr(dask._DaskSession, "_stored", ask)
+        monkeypatch.setattr(dask._DaskExecution, "_stored", ask)
         assert same(STUDY.run(tmp_path / "r", progress=False, executor=Dask(address)), expected)
     assert answers[0] is None
 
@@ -234,7 +234,7 @@ def run_command(folder, *more):
     """``jaxsim run`` with a worker of its own, as a person starts it: a process and its children."""
     (folder / "study.py").write_text(SCRIPT)
     arguments = ["run", "study.py", "--executor", "dask", "--batch", "2", "--out", "r", "--no-report", *more]
-    return process(["-c", "import sys; from jaxsim.cli import main; sys.exit(main())", *arguments], folder)
+    return process(["-c", "import sys; from jaxsim.cli.main import main; sys.exit(main())", *arguments], folder)
 
 
 @pytest.mark.parametrize("ending", ["Ctrl-C", "SIGKILL"])
@@ -288,7 +288,7 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path):
 
 
 def test_a_worker_with_other_versions(tmp_path):
-    given = task.Task(STUDY.to_json(), Folder(tmp_path).place, 2**30, ("0.0.1", "0.0.2"))
+    given = task.Task(STUDY.to_json(), Folder(tmp_path).place, 2**30, versions=("0.0.1", "0.0.2"))
     with pytest.raises(InputError, match=r"other versions: jaxsim-studies .* there, 0\.0\.1 here, jax .* there, 0\.0\.2 here"):
         task.compute(given, plan(STUDY)[0])
 

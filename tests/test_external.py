@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-import jaxsim.design
 from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study
 from jaxsim.errors import InputError
 from jaxsim.estimators import Fit
@@ -25,10 +24,11 @@ class NumpySession:
 
     versions = {"numpy-session": "1.2"}  # noqa: RUF012
 
-    def fit(self, datasets, terms, conf_level):
+    def fit(self, datasets):
+        terms = datasets[0].names.fixed
         estimate = np.full((len(datasets), len(terms)), np.nan)
         status = np.full(len(datasets), Status.CRASHED)
-        for k, rows in enumerate(datasets):
+        for k, rows in enumerate(data.rows for data in datasets):
             x = np.column_stack([np.ones(len(rows)), rows[list(terms[1:])]])
             if rows["DV"].mean() > 0:
                 estimate[k], status[k] = np.linalg.lstsq(x, rows["DV"])[0], Status.OK
@@ -37,7 +37,7 @@ class NumpySession:
         fit = Fit(
             estimate=estimate, std_error=0 * estimate + 1, df=0 * estimate + 9, vcov=np.tile(np.eye(p), (n, 1, 1)), status=status,
             converged=status == Status.OK, singular=np.zeros(n, bool), criterion=blank, sigma=blank, theta=empty,
-            covariance=np.zeros((n, 0, 0)), iterations=np.ones(n), p_value=empty, conf_low=empty, conf_high=empty,
+            iterations=np.ones(n), p_value=empty, conf_low=empty, conf_high=empty,
         )  # fmt: skip
         return fit, ["" if s == Status.OK else "killed by signal 9" for s in status]
 
@@ -67,12 +67,6 @@ class Absent(Numpy):
 
     def session(self):
         raise InputError("R is missing; install it.")
-
-
-@pytest.fixture(autouse=True)
-def catalogue(monkeypatch):
-    for kind in (Numpy, Absent):
-        monkeypatch.setitem(jaxsim.design.CATALOGUE, kind.__name__, kind)
 
 
 def study(*strategies):

@@ -14,8 +14,9 @@ from exactly import same
 
 import jaxsim
 from jaxsim import ClusterRobust, GaussianMultilevel, Grid, LinearMixed, Local, PooledOLS, Study, TwoStage
-from jaxsim.sweep.compile import Programs, Shape, Tile
-from jaxsim.sweep.shape import FEWEST, MOST, PADDED_GROUPS, padded_groups, tile_datasets
+from jaxsim.data.padding import PADDED_GROUPS, padded_groups
+from jaxsim.sweep.programs import Programs
+from jaxsim.sweep.shape import FEWEST, MOST, Shape, Tile, tile_datasets
 
 # A strategy of every kind of arithmetic; few columns, so that programs compile fast.
 STRATEGIES = (
@@ -43,9 +44,9 @@ def fit(programs, cells, replicates, device=0):
     tile = Tile(shape, cells, replicates, device)
     programs.prepare(shape, programs.study.cells[0], tuple(range(len(programs.study.estimators))))
     drawn = programs.simulate(tile)
-    found = [np.asarray(drawn.truth)[: len(tile)]]
+    found = [np.asarray(drawn.truth.fixed)[: len(tile)]]
     for i in range(len(programs.study.estimators)):
-        fitted = jax.device_get(programs.fit(tile, i, drawn.data))
+        fitted = jax.device_get(programs.fit(tile, i, drawn))
         found += [np.asarray(leaf)[: len(tile)] for leaf in jax.tree.leaves(fitted)]
     return found
 
@@ -108,7 +109,7 @@ def test_eight_devices_have_the_same_bits(reference, tmp_path):
 def test_several_devices_share_a_chunk_of_several_tiles(tmp_path, monkeypatch):
     """Tiles of eight datasets, so that there are many; dealt to one device they must give what one tile gives."""
     whole = CHEAP.run(tmp_path / "whole", progress=False)
-    monkeypatch.setattr("jaxsim.sweep.compile.tile_datasets", lambda groups, columns: 8)
+    monkeypatch.setattr("jaxsim.sweep.shape.tile_datasets", lambda groups, columns, rows: 8)
     parts = CHEAP.run(tmp_path / "parts", progress=False)
     # Another size of tile is another program: the same numbers up to rounding.
     for column in ("truth", "estimate", "std_error", "df", "p_value"):

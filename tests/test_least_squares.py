@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxsim import PooledOLS, Status
-from jaxsim.crossproduct import from_rows
+from jaxsim.data.cross_products import from_rows
 
 ROWS, GROUPS = 60, 6
 

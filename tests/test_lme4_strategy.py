@@ -5,26 +5,32 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-import jaxsim.design
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
-from jaxsim.bridges.pymer4 import Outcome, RandomEffects, Request, shared, shared_pool
+from jaxsim.data.names import Names
+from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError
 from jaxsim.estimators import Lme4
 from jaxsim.estimators.external import guarded
 from jaxsim.estimators.lme4 import fit_of
+from jaxsim.r import outcome as r
+from jaxsim.r import shared
+from jaxsim.r.outcome import Outcome
+from jaxsim.r.request import Request
+from jaxsim.r.shared import shared_pool
 from jaxsim.status import Status
 
 TERMS = ("Intercept", "IV1")
-BLOCKS = (("Intercept",),)
+EFFECTS = RandomEffects("Group", (("Intercept",),))
 RANDOM_INTERCEPT = "DV ~ IV1 + (1 | Group)"
 
 
 def outcome(**changes):
     """A fit by lme4 of a random intercept."""
-    effects = RandomEffects("Group", ("1",), ("(Intercept)",), np.eye(1), np.zeros((1, 1)), np.ones((1, 1, 1)))
+    effects = r.RandomEffects("Group", ("1",), ("(Intercept)",), np.eye(1), np.zeros((1, 1)), np.ones((1, 1, 1)))
     made = Outcome(
         Status.OK, converged=True, criterion=10.0, sigma=1.0, terms=("(Intercept)", "IV1"), estimate=np.array([1.0, 2.0]),
         std_error=np.array([0.1, 0.2]), df=np.array([5.0, 6.0]), vcov=np.diag([0.01, 0.04]), theta=np.ones(1), random=(effects,),
@@ -39,7 +45,7 @@ class TestRows:
     def test_a_fit(self):
         swapped = dict(terms=("IV1", "(Intercept)"), estimate=np.array([2.0, 1.0]), vcov=np.diag([0.04, 0.01]))
         swapped |= dict(std_error=np.array([0.2, 0.1]), df=np.array([6.0, 5.0]))
-        fit = fit_of([outcome(), outcome(**swapped)], TERMS, BLOCKS)
+        fit = fit_of([outcome(), outcome(**swapped)], TERMS, EFFECTS)
         for k in range(2):
             np.testing.assert_array_equal(fit.estimate[k], [1, 2])
             np.testing.assert_array_equal(fit.std_error[k], [0.1, 0.2])
@@ -55,16 +61,17 @@ class TestRows:
     )
     def test_a_number_that_is_none_is_never_called_usable(self, bad):
         """The guard of our own strategies; the other fits of the batch keep their numbers."""
-        fit = fit_of([outcome(), outcome(**bad)], TERMS, BLOCKS)
+        fit = fit_of([outcome(), outcome(**bad)], TERMS, EFFECTS)
         np.testing.assert_array_equal(fit.status, [Status.OK, Status.NON_FINITE])
         np.testing.assert_array_equal(fit.converged, [True, False])
-        for name in ("estimate", "std_error", "df", "vcov", "theta", "covariance", "criterion", "sigma"):
-            assert np.isnan(getattr(fit, name)[1]).all(), name
-            assert np.isfinite(getattr(fit, name)[0]).all(), name
+        numbers = {name: getattr(fit, name) for name in ("estimate", "std_error", "df", "vcov", "theta", "criterion", "sigma")}
+        for name, values in {**numbers, "covariance": fit.covariance["Group"]}.items():
+            assert np.isnan(values[1]).all(), name
+            assert np.isfinite(values[0]).all(), name
 
     def test_what_has_no_numbers_shows_none(self):
         """lme4 dropped a column, say: what it did estimate is another model."""
-        fit = fit_of([outcome(status=Status.RANK_DEFICIENT, singular=True), Outcome(Status.CRASHED)], TERMS, BLOCKS)
+        fit = fit_of([outcome(status=Status.RANK_DEFICIENT, singular=True), Outcome(Status.CRASHED)], TERMS, EFFECTS)
         np.testing.assert_array_equal(fit.status, [Status.RANK_DEFICIENT, Status.CRASHED])
         assert np.isnan([fit.criterion, fit.sigma]).all()
         assert np.isnan(fit.estimate).all()
@@ -72,10 +79,9 @@ class TestRows:
         assert not fit.converged.any()
 
     def test_the_guard_changes_nothing_else(self):
-        fit = fit_of([outcome(), outcome(status=Status.NOT_CONVERGED, converged=False)], TERMS, BLOCKS)
+        fit = fit_of([outcome(), outcome(status=Status.NOT_CONVERGED, converged=False)], TERMS, EFFECTS)
         again = guarded(fit)
-        for field in dataclasses.fields(fit):
-            np.testing.assert_array_equal(getattr(again, field.name), getattr(fit, field.name))
+        jax.tree.map(np.testing.assert_array_equal, again, fit)
         assert np.isfinite(fit.estimate[1]).all(), "an optimiser that stopped early has numbers to show"
 
 
@@ -120,12 +126,11 @@ class TestSharedPool:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (dict(formula="y ~ IV1 + (1 | Group)"), "must be DV"),
-        (dict(formula="DV ~ IV1"), "needs random effects by Group"),
-        (dict(formula="DV ~ IV1 + (1 | School)"), "needs random effects by Group"),
-        (dict(formula="DV ~ I(IV1^2) + (1 | Group)"), "plain predictors"),
-        (dict(formula="DV ~ 1 + (1 | Group)"), "are not the terms of the process"),
-        (dict(formula="DV ~ IV1 + (IV9 | Group)"), "'IV9' is not a term"),
+        (dict(formula="y ~ IV1 + (1 | Group)"), "the response 'y' is not a column of the process; it has Intercept, IV1"),
+        (dict(formula="DV ~ IV1"), "needs random effects, such as"),
+        (dict(formula="DV ~ IV1 + (1 | School)"), "'School' is not a grouping factor of the process; use Group"),
+        (dict(formula="DV ~ I(IV1^2) + (1 | Group)"), "the terms of a strategy's formula are columns of the process"),
+        (dict(formula="DV ~ IV1 + (IV9 | Group)"), "the random effect 'IV9' is not a column of the process"),
         (dict(formula="DV ~ IV1 + (1 | Group) + (IV1 | Group)"), "two random effects"),
         (dict(df="residual"), "'satterthwaite', 'kenward-roger'"),
         (dict(df="kenward-roger", reml=False), "needs REML"),
@@ -135,7 +140,7 @@ class TestSharedPool:
 )
 def test_what_lme4_cannot_be_asked(options, words):
     with pytest.raises(InputError, match=words):
-        Lme4(**options).check(TERMS)
+        Lme4(**options).check(Names(TERMS))
 
 
 # --- with R
@@ -144,9 +149,9 @@ def test_what_lme4_cannot_be_asked(options, words):
 class Sabotaged(Lme4):
     """The formula ends R on datasets whose mean response is negative. (A call in a formula is evaluated by R.)"""
 
-    def request(self, rows, terms, conf_level):
-        bad = rows["DV"].mean() < 0
-        return Request("DV ~ I(IV1 + quit(status = 7)) + (1 | Group)" if bad else RANDOM_INTERCEPT, rows)
+    def request(self, data):
+        bad = data.rows["DV"].mean() < 0
+        return Request("DV ~ I(IV1 + quit(status = 7)) + (1 | Group)" if bad else RANDOM_INTERCEPT, data.rows)
 
 
 def study(*strategies, **conditions):
@@ -176,9 +181,8 @@ class TestStudy:
         assert set(tables["lme4_ri"].index.get_level_values("replicate")) == {0, 1}
         assert "lme4" in results.provenance[0]["versions"]
 
-    def test_r_that_dies_and_a_dataset_that_lme4_refuses(self, tmp_path, monkeypatch):
+    def test_r_that_dies_and_a_dataset_that_lme4_refuses(self, tmp_path):
         """Each is a row with its reason, and the study goes on; the maximal model has as many random effects as rows here."""
-        monkeypatch.setitem(jaxsim.design.CATALOGUE, "Sabotaged", Sabotaged)
         results = study(Lme4(), Sabotaged(RANDOM_INTERCEPT, label="sabotaged"), n_obs=2).run(tmp_path / "out", progress=False)
         assert results.progress == (6, 6)
         fits = results.fits.set_index(["model", "replicate"])

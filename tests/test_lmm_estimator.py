@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from oracle import Mixed, Rows, batch, cross_products, lower_factor, make_rows
+from oracle import Mixed, Rows, batch, covariance_of, cross_products, lower_factor, make_rows
 from scipy import optimize
 
 from jaxsim import InputError, LinearMixed
-from jaxsim.crossproduct import from_rows
-from jaxsim.estimators.lmm.structure import Structure, consecutive
+from jaxsim.data.cross_products import from_rows
+from jaxsim.data.random_effects import Structure, consecutive
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec, profile
 from jaxsim.lmm.problem import pose
@@ -56,7 +56,7 @@ def fits(data):
 
 
 def relative_covariance(fit):
-    return fit.covariance / fit.sigma**2
+    return covariance_of(fit) / fit.sigma**2
 
 
 def dense_model(strategy, rows):
@@ -100,7 +100,7 @@ def test_balanced_one_way_layout_is_the_analysis_of_variance(one_way):
         close = partial(pytest.approx, rel=1e-8, abs=1e-10)
         assert fit.estimate[0] == close(rows.y.mean())
         assert fit.sigma**2 == close(within)
-        assert fit.covariance[0, 0] == close((between - within) / 5)
+        assert covariance_of(fit)[0, 0] == close((between - within) / 5)
         assert fit.std_error[0] ** 2 == close(between / 40)
         assert fit.criterion == close(32 * np.log(within) + 7 * np.log(between) + np.log(40) + 39 * (1 + np.log(2 * np.pi)))
         assert fit.df[0] == close(df)  # a zero variance gives N - P exactly
@@ -300,13 +300,13 @@ def test_satterthwaite_is_the_numerical_derivative(fits, strategy):
 def test_conditional_modes_are_the_dense_ones(fits, strategy):
     """``T Z'V^-1 (y - X beta)`` and lme4's conditional covariance ``sigma^2 (T - T Z'V^-1 Z T)``, padding included."""
     spec = spec_of(strategy)
-    blups = jax.jit(strategy.random_effects)
+    blups = jax.jit(strategy.modes)
     for k in (0, 40, 60, 63, 70):
         rows, fit = DATASETS[k], fits(strategy)[k]
         modes, spread = jax.device_get(blups(cross_products(rows, GROUPS), jnp.asarray(fit.theta)))
         dense, t = dense_model(strategy, rows), relative_covariance(fit)
         count = len(rows.members())
-        size = np.sqrt(np.trace(fit.covariance)) + 1e-6
+        size = np.sqrt(np.trace(covariance_of(fit))) + 1e-6
         # T has entries up to 50 and is nearly singular at some fits: eleven digits of the largest entry.
         np.testing.assert_allclose(modes[:count], dense.blups(t), atol=1e-9 * size)
         np.testing.assert_array_equal(modes[count:], 0.0)

@@ -9,7 +9,7 @@ import pytest
 from oracle import Mixed, batch, eliminated_deviance, make_rows
 from scipy import stats
 
-from jaxsim.estimators.lmm.structure import Structure, consecutive
+from jaxsim.data.random_effects import Structure, consecutive
 from jaxsim.inference import t_table
 from jaxsim.lmm import newton
 from jaxsim.lmm.chart import chart_of, directions, moved

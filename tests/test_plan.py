@@ -12,8 +12,8 @@ import pytest
 from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage
 from jaxsim.store.coverage import Coverage, common, less, union
 from jaxsim.sweep import memory
-from jaxsim.sweep.compile import Shape
 from jaxsim.sweep.plan import plan
+from jaxsim.sweep.shape import Shape
 
 STUDY = Study(
     GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 7, 30], group_sd=[0.2, 2]), (PooledOLS(), TwoStage()), 50, seed=1

@@ -1,12 +1,13 @@
 """The Gaussian multilevel process: two samplers with one law, closed-form moments, rows that are the data that were fitted."""
 
+import drawn
 import jax
 import numpy as np
 import pytest
 from scipy import stats
 
 from jaxsim import GaussianMultilevel, Grid, InputError, Normal, PoissonSizes, PooledOLS, Study, Uniform, UniformSizes
-from jaxsim.crossproduct import from_rows
+from jaxsim.data.cross_products import from_rows
 from jaxsim.seeding import content_words, replicate_key
 
 WORDS = content_words("test")
@@ -14,12 +15,7 @@ WORDS = content_words("test")
 
 def draws(process, count, padded=8):
     """``count`` datasets of a process: truths and cross-products with a leading batch axis."""
-    parameters = process.parameters(padded)
-
-    def one(replicate):
-        return process.draw(replicate_key(5, WORDS, replicate), parameters, padded)
-
-    return jax.device_get(jax.jit(jax.vmap(one))(np.arange(count)))
+    return drawn.draws(process, jax.vmap(lambda replicate: replicate_key(5, WORDS, replicate))(np.arange(count)), padded)
 
 
 CONDITIONS = {
@@ -99,13 +95,13 @@ def test_rows_have_the_cross_products_that_were_fitted(n_obs, sampler):
     study = Study(process, Grid(), PooledOLS(), 1, seed=2)
     frame = study.dataset(0, 4)
     key = replicate_key(2, study.cells[0].words, 4)
-    truth, data = process.draw(key, process.parameters(8), 8)
+    truth, data = drawn.draw(process, key)
     x = np.column_stack([np.ones(len(frame)), frame[["IV1", "IV2", "IV3"]]])
     made = from_rows(x, frame["DV"].to_numpy(), frame["Group"].to_numpy() - 1, process.terms)
     # Rounding of sums of at most 40 products of numbers of size 10.
     np.testing.assert_allclose(np.asarray(data.products)[:3], np.asarray(made.products), atol=1e-11)
     assert np.asarray(data.sizes).tolist() == [*np.asarray(made.sizes), 0, 0, 0, 0, 0]
-    assert list(frame.attrs["truth"]["fixed_effects"].values()) == pytest.approx(np.asarray(truth).tolist(), abs=0)
+    assert list(frame.attrs["truth"]["fixed_effects"].values()) == pytest.approx(np.asarray(truth.fixed).tolist(), abs=0)
 
 
 def test_completed_rows_are_independent_standard_normal():
@@ -140,11 +136,11 @@ def test_sizes_follow_their_distribution():
 
 
 def test_fixed_effects_are_drawn_as_asked():
-    assert np.ptp(draws(GaussianMultilevel(fixed_effects=(1.0, 2.0, 3.0, 4.0), n_groups=2), 20).truth, axis=0).max() == 0
-    uniform = draws(GaussianMultilevel(fixed_effects=Uniform(2, 3), n_groups=2), 500).truth
+    assert np.ptp(draws(GaussianMultilevel(fixed_effects=(1.0, 2.0, 3.0, 4.0), n_groups=2), 20).truth.fixed, axis=0).max() == 0
+    uniform = draws(GaussianMultilevel(fixed_effects=Uniform(2, 3), n_groups=2), 500).truth.fixed
     assert uniform.min() >= 2
     assert uniform.max() <= 3
-    normal = draws(GaussianMultilevel(fixed_effects=Normal(5.0, 2.0), n_groups=2), 2000).truth
+    normal = draws(GaussianMultilevel(fixed_effects=Normal(5.0, 2.0), n_groups=2), 2000).truth.fixed
     assert abs(normal.std() - 2.0) < 5 * 2 / np.sqrt(2 * normal.size)
 
 
@@ -193,8 +189,7 @@ def test_a_between_group_predictor_is_one_number_a_group(sampler):
     coefficients = np.array(rows.attrs["truth"]["group_coefficients"])
     assert np.ptp(coefficients[:, 2]) == 0  # the same for all groups, whatever the group SD
     assert (np.ptp(coefficients[:, :2], axis=0) > 0).all()
-    parameters = process.parameters(8)
-    drawn = process.draw(replicate_key(1, study.cells[0].words, 0), parameters, 8)
+    data = drawn.draw(process, replicate_key(1, study.cells[0].words, 0)).data
     again = from_rows(
         rows[["IV1", "IV2"]].assign(one=1.0)[["one", "IV1", "IV2"]].to_numpy(),
         rows["DV"].to_numpy(),
@@ -202,7 +197,7 @@ def test_a_between_group_predictor_is_one_number_a_group(sampler):
         process.terms,
     )
     # Rows completed from a triangular factor: orthonormal frames to a few units of the last digit, squares of size 100.
-    np.testing.assert_allclose(drawn.data.products[:5], again.products, atol=1e-11)
+    np.testing.assert_allclose(data.products[:5], again.products, atol=1e-11)
 
 
 def test_between_group_predictors_are_counted():

@@ -10,8 +10,9 @@ import pytest
 from r_workers import REFERENCE, generation_installed, old_generation, rows, simulated
 
 import jaxsim
-from jaxsim.bridges.pymer4 import Request, frame
 from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.frames import pymer4 as frame
+from jaxsim.r.request import Request
 from jaxsim.status import Status
 
 

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from r_workers import REFERENCE, SLEEP, rows, simulated
 
-from jaxsim.bridges.pymer4 import Request
-from jaxsim.r.request import encode
+from jaxsim.r.request import Request, encode
 from jaxsim.status import Status
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import io
 import os
 import signal
 import subprocess
@@ -16,11 +15,10 @@ import numpy as np
 import pytest
 from r_workers import ASLEEP, ENDED, FOLDER, NOISY, SLEEP, generation_installed, rows, simulated
 
-from jaxsim.bridges.pymer4 import Pool, Request, check
-from jaxsim.bridges.pymer4.protocol import receive, send
 from jaxsim.errors import InputError
 from jaxsim.r import generation, requirements
-from jaxsim.r.request import encode
+from jaxsim.r.pool import Pool, check
+from jaxsim.r.request import Request, encode
 from jaxsim.r.verdict import cleaned, stopped
 from jaxsim.status import Status
 
@@ -152,7 +150,8 @@ class TestWorkers:
         program = f"""
 import signal
 import pandas as pd
-from jaxsim.bridges.pymer4 import Pool, Request
+from jaxsim.r.pool import Pool
+from jaxsim.r.request import Request
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with Ctrl-C ignored
 with Pool(1) as pool:
     print(*pool.pids, flush=True)
@@ -212,20 +211,6 @@ class TestWithoutR:
         np.testing.assert_array_equal(task.frame["x3"], (data["x"] > 0) * data["z"])
         np.testing.assert_allclose(task.frame["y"], np.log(data["y"] ** 2), rtol=1e-15)  # one operation, two orders
 
-    def test_messages_survive_the_pipe(self):
-        pipe = io.BytesIO()
-        send(pipe, {"a": np.arange(3.0)})
-        send(pipe, "second")
-        pipe.seek(0)
-        np.testing.assert_array_equal(receive(pipe)["a"], [0, 1, 2])
-        assert receive(pipe) == "second"
-        with pytest.raises(EOFError):
-            receive(pipe)
-        half = io.BytesIO(pipe.getvalue()[:-3])
-        receive(half)
-        with pytest.raises(EOFError):
-            receive(half)
-
     def test_words_of_r(self):
         assert cleaned("Error in initializePtr() : \n  Downdated VtV") == "Downdated VtV"
         assert cleaned("Error: grouping\n") == "grouping"
@@ -276,8 +261,8 @@ class TestWithoutR:
                 Pool(**arguments)
 
     def test_the_parts_of_a_worker_do_not_import_jax(self):
-        homes = {"bridges.pymer4": ("worker", "protocol", "pool"), "r": ("outcome", "verdict", "request")}
-        lines = [f"import jaxsim.{home}.{name}" for home, names in homes.items() for name in names]
-        program = "\n".join([*lines, "import sys; assert 'jax' not in sys.modules"])
+        modules = ("outcome", "verdict", "request", "pool", "shared", "code", "generation", "requirements", "proof")
+        program = "".join(f"import jaxsim.r.{name}\n" for name in modules)
+        program += "import sys; assert not {'jax', 'rpy2', 'pymer4'} & sys.modules.keys()"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)
         assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from subprocesses import beside, s3_server
 
 import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, PooledOLS, Study, TwoStage
-from jaxsim.cli import main
+from jaxsim.cli.main import main
 from jaxsim.store.errors import StorageError
 from jaxsim.store.folder import CHUNKS, Folder
 from jaxsim.store.place import RemotePlace

@@ -223,9 +223,9 @@ class TestEveryResampling:
 
     def test_a_key_is_needed(self, inference):
         data = batch([make_rows(3, [4, 9, 6])], PADDED)
-        with pytest.raises(InputError, match="lm2 resamples: give fit_batch a Resampling"):
+        with pytest.raises(InputError, match="lm2 resamples: give fit_batch a Context"):
             TwoStage(inference).fit_batch(data)
-        with pytest.raises(InputError, match="lm2 resamples: give it a Resampling"):
+        with pytest.raises(InputError, match="lm2 resamples: give it a Context"):
             jax.eval_shape(TwoStage(inference).fit, cross_products(make_rows(3, [4, 9, 6])))
 
 

@@ -12,9 +12,9 @@ from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMi
 from jaxsim.measures.overview import overview
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
-from jaxsim.sweep.compile import Programs
 from jaxsim.sweep.forecast import forecast
 from jaxsim.sweep.plan import plan
+from jaxsim.sweep.programs import Programs
 from jaxsim.sweep.worker import Worker
 
 # One random slope, so that every part of the engine runs, and few columns, so that it compiles fast.
@@ -58,9 +58,9 @@ def test_fits_have_a_row_each(results):
     assert tuple(fits.columns[: len(FIT_COLUMNS)]) == FIT_COLUMNS
     assert len(fits) == 4 * 5 * 5
     mixed = fits[fits["model"] == "lmer"]
-    assert mixed[["criterion", "sigma", "sd_Intercept", "sd_IV1"]].notna().all(axis=None)
-    assert (mixed["cor_Intercept_IV1"].dropna().abs() <= 1 + 1e-12).all()  # rounding of a correlation of one
-    assert fits[fits["model"] == "lmer_mis"]["sd_IV1"].isna().all()
+    assert mixed[["criterion", "sigma", "sd_Group_Intercept", "sd_Group_IV1"]].notna().all(axis=None)
+    assert (mixed["cor_Group_Intercept_IV1"].dropna().abs() <= 1 + 1e-12).all()  # rounding of a correlation of one
+    assert fits[fits["model"] == "lmer_mis"]["sd_Group_IV1"].isna().all()
     assert (mixed["singular"] == (mixed["status"] == "singular")).all()
 
 

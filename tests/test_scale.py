@@ -13,6 +13,7 @@ import pytest
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage
 from jaxsim.audit.sample import draw
+from jaxsim.results import Results
 from jaxsim.store import chunk
 from jaxsim.store import entries as stored_entries
 from jaxsim.store.coverage import union
@@ -20,7 +21,6 @@ from jaxsim.store.entries import covered, entries_of
 from jaxsim.store.errors import DamagedError, StorageError
 from jaxsim.store.folder import CHUNKS, Folder
 from jaxsim.store.place import LocalPlace, RemotePlace
-from jaxsim.store.results import Results
 
 STUDY = Study(GaussianMultilevel(n_obs=4, n_predictors=2), Grid(n_groups=[5, 6]), (PooledOLS(), TwoStage()), 6000, seed=3)
 
@@ -180,7 +180,7 @@ def drawn_from_tables(results, per_cell, seed):
                     row.status,
                     row.criterion,
                     row.sigma,
-                    row.sd_IV1 * row.sd_IV1,
+                    row.sd_Group_IV1 * row.sd_Group_IV1,
                     *table["std_error"],
                     *table["df"],
                 )

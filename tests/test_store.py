@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from exactly import same
-from test_external import Numpy, catalogue  # noqa: F401 - a fixture
+from test_external import Numpy
 
 import jaxsim
 from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage, Until
@@ -137,10 +137,10 @@ def test_columns_that_only_some_chunks_have(tmp_path, monkeypatch):
     monkeypatch.setattr(Worker, "compute", once)
     with pytest.raises(KeyboardInterrupt):
         dataclasses.replace(STUDY, estimators=(*STUDY.estimators, LinearMixed())).run(out, progress=False)
-    fits = jaxsim.load(out).read("fits", ["cell", "model", "sd_Intercept"])
-    assert fits["sd_Intercept"].notna().sum() == 12
-    with pytest.raises(InputError, match="'sd_IV9' is not a column of the fits table"):
-        jaxsim.load(out).read("fits", ["sd_IV9"])
+    fits = jaxsim.load(out).read("fits", ["cell", "model", "sd_Group_Intercept"])
+    assert fits["sd_Group_Intercept"].notna().sum() == 12
+    with pytest.raises(InputError, match="'sd_Group_IV9' is not a column of the fits table"):
+        jaxsim.load(out).read("fits", ["sd_Group_IV9"])
     for wrong in (-1, 7):
         with pytest.raises(InputError, match=f"cell={wrong}"):
             list(jaxsim.load(out).frames("fits", cells=[wrong]))
@@ -174,7 +174,6 @@ def test_what_was_reached_belongs_to_cells_not_to_their_numbers(tmp_path):
     assert "bias to 50" in json.loads((tmp_path / "out" / "reached.json").read_text())["rule"]
 
 
-@pytest.mark.usefixtures("catalogue")
 def test_strategies_that_fit_only_the_first_few(tmp_path):
     """They do not keep a rule from ending, nor a study from being finished, nor a plan from being made."""
     study = dataclasses.replace(STUDY, estimators=(PooledOLS(), Numpy(few=3)), until=Until(bias=0.1, minimum=5))

@@ -130,7 +130,7 @@ def test_power_and_type_one_error_are_about_their_own_coefficients(tmp_path):
     ("make", "message"),
     [
         (Until, "needs a target"),
-        (lambda: Until(beauty=0.1), "measure of Until='beauty' is not known"),
+        (lambda: dataclasses.replace(STUDY, until=Until(beauty=0.1)), "measure of Until='beauty' is not known"),
         (lambda: Until(power=0), "give a positive Monte Carlo error"),
         (lambda: Until(power=0.1, minimum=1), "minimum"),
         (lambda: Until.parse("power:0.1,power:0.2"), "names a measure twice"),

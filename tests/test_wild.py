@@ -13,7 +13,7 @@ from second_stage import QUICKLY
 
 import jaxsim
 from jaxsim import ClusterRobust
-from jaxsim.estimators import Resampling
+from jaxsim.data.context import Context
 from jaxsim.estimators.cluster_robust import Contrasts, fit_contrasts
 from jaxsim.estimators.wild import TIE, draw
 from jaxsim.seeding import analysis_key, group_keys
@@ -55,7 +55,7 @@ def fit_batch(strategy, data, resampling):
 
 def fit_all(strategy, rows, keys=KEYS, conf_level=float(1 - ALPHA)):
     """Fits of the datasets, all batches of one shape."""
-    fits = jax.device_get(fit_batch(strategy, batch(rows, GROUPS, BATCH), Resampling(keys, conf_level)))
+    fits = jax.device_get(fit_batch(strategy, batch(rows, GROUPS, BATCH), Context(keys, conf_level)))
     return [jax.tree.map(lambda leaf, k=k: leaf[k], fits) for k in range(len(rows))]
 
 
@@ -181,7 +181,7 @@ def test_contrasts_and_hypotheses():
     """A contrast and the value that is tested; the interval does not depend on the latter."""
     rows = DATASETS["unbalanced"]
     contrasts, null = np.array([[0.0, 1.0, -1.0], [1.0, 0.5, 0.5]]), np.array([0.4, 1.1])
-    strategy, resampling = ClusterRobust(inference="wild"), Resampling(KEYS[0], float(1 - ALPHA))
+    strategy, resampling = ClusterRobust(inference="wild"), Context(KEYS[0], float(1 - ALPHA))
     fit = fit_contrasts(strategy, cross_products(rows, GROUPS), Contrasts(contrasts, null), resampling)
     again = fit_contrasts(strategy, cross_products(rows, GROUPS), Contrasts(contrasts, null + 1), resampling)
     np.testing.assert_allclose(again.conf_low, fit.conf_low, rtol=1e-12)

@@ -22,6 +22,10 @@ def of_stratum(rows: pd.DataFrame) -> dict[str, tuple[float, float, np.ndarray]]
     c = max(int(np.round((n + 1) / 2 - Z * np.sqrt(n / 4))), 1)
     median_error = (size[n - c] - size[c - 1]) / (2 * Z) if n > 1 else np.nan
     accuracy = 100 * mod / emp
+    # What an interval costs that misses: 2 / 0.05 for every unit.
+    score = np.array([b - a + 40 * max(a - t, 0) + 40 * max(t - b, 0) for a, b, t in zip(low, high, truth, strict=True)])
+    found = np.array([q <= 0.05 and t != 0 for q, t in zip(p, truth, strict=True)], float)
+    wrong = found * (estimate * truth < 0)
     relative = np.sqrt((mean_error(variance) / (2 * mod**2)) ** 2 + 1 / (2 * (n - 1))) if n > 1 else np.nan
     return {
         "bias": (e.mean(), mean_error(e), centred(e)),
@@ -35,9 +39,12 @@ def of_stratum(rows: pd.DataFrame) -> dict[str, tuple[float, float, np.ndarray]]
         "model_se": (mod, mean_error(variance) / (2 * mod), mod_influence),
         "model_se_error": (accuracy - 100, accuracy * relative, accuracy * (mod_influence / mod - emp_influence / emp)),
         "mean_width": ((high - low).mean(), mean_error(high - low), centred(high - low)),
+        "interval_score": (score.mean(), mean_error(score), centred(score)),
         "coverage": proportion((low <= truth) & (truth <= high)),
         "bias_eliminated_coverage": proportion((low <= truth + e.mean()) & (truth + e.mean() <= high)),
         "rejection": proportion(p <= 0.05),
+        "type_s": ratio_of(wrong, found),
+        "exaggeration": ratio_of(found * abs(estimate), found * abs(truth), unknown=found.sum() == 1),
     }  # fmt: skip
 
 
@@ -69,3 +76,10 @@ def mean_error(x: np.ndarray) -> float:
 def proportion(event: np.ndarray) -> tuple[float, float, np.ndarray]:
     rate = event.mean()
     return rate, np.sqrt(rate * (1 - rate) / len(event)), centred(event.astype(float))
+
+
+def ratio_of(a: np.ndarray, b: np.ndarray, unknown: bool = False) -> tuple[float, float, np.ndarray]:
+    """Ratio of two sums; its error is that of the mean of ``a - r b``, in units of the mean of ``b``, or ``unknown``."""
+    ratio = a.sum() / (b.sum() or np.nan)
+    rest = (a - ratio * b) / b.mean() * (np.nan if unknown else 1)
+    return ratio, mean_error(rest), centred(rest)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.audit.definition import evaluate
+from jaxsim.audit.definition import Columns, evaluate
 from jaxsim.audit.sample import Finished
 from jaxsim.estimators.lme4 import fit_of
 from jaxsim.r.outcome import Outcome
@@ -94,11 +94,13 @@ class Difference:
         return not self.singular and all(found is None or found <= allowed + slack for found, allowed in pairs)
 
 
-def difference(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> Difference:
+def difference(ours: Finished, theirs: Outcome) -> Difference:
     """Compare two fits that both have an answer."""
     strategy = ours.strategy
-    fit = fit_of([theirs], terms, strategy.blocks(terms))
-    estimate, error, df, covariance = (np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df, fit.covariance))
+    fit = fit_of([theirs], ours.terms, ours.effects)
+    estimate, error, df, covariance = (
+        np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df, fit.covariance[ours.effects.factor])
+    )
     spread = np.diagonal(covariance) + theirs.sigma**2
     same_error = lme4_df(strategy.df) is not None or plain(strategy.df)
     return Difference(
@@ -112,10 +114,11 @@ def difference(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> Diffe
     )
 
 
-def is_its_own(ours: Finished, rows: pd.DataFrame, terms: tuple[str, ...]) -> bool:
+def is_its_own(ours: Finished, rows: pd.DataFrame) -> bool:
     """Whether our criterion, estimates and standard errors are those of the model's definition at our own variances."""
     strategy = ours.strategy
-    own = evaluate(rows, terms, strategy.random_columns(terms), ours.covariance, ours.sigma, strategy.reml)
+    model = Columns(ours.response, ours.terms, ours.effects.columns, ours.effects.factor)
+    own = evaluate(rows, model, ours.covariance, ours.sigma, strategy.reml)
     apart = [abs(ours.criterion - own.criterion), *(np.abs(ours.estimate - own.estimate) / own.std_error)]
     if plain(strategy.df) or strategy.df == "satterthwaite":
         apart += list(np.abs(ours.std_error / own.std_error - 1))
@@ -132,31 +135,31 @@ def plain(method: str) -> bool:
     return method in ("residual", "normal")
 
 
-def first_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...]) -> tuple[Verdict | None, Difference | None]:
+def first_look(ours: Finished, theirs: Outcome) -> tuple[Verdict | None, Difference | None]:
     """Judge lme4 as it comes; no verdict means that it must try harder."""
     usable = ours.status in USABLE_LABELS
     if theirs.status in _BAD_DATA:
         return (Verdict.ONLY_OURS if usable else Verdict.NEITHER), None
     if not usable or not theirs.status.usable:
         return None, None
-    apart = difference(ours, theirs, terms)
+    apart = difference(ours, theirs)
     agrees = abs(apart.criterion) <= CRITERION and apart.within(AS_IT_COMES)
     return (Verdict.AGREES if agrees else None), apart
 
 
-def final_look(ours: Finished, theirs: Outcome, terms: tuple[str, ...], rows: pd.DataFrame) -> tuple[Verdict, Difference | None]:
+def final_look(ours: Finished, theirs: Outcome, rows: pd.DataFrame) -> tuple[Verdict, Difference | None]:
     """Judge lme4 at its best; ``rows`` are the dataset."""
     usable = ours.status in USABLE_LABELS
     if not theirs.status.has_numbers:
         return (Verdict.NO_LME4 if usable else Verdict.NEITHER), None
     if not usable:
         return (Verdict.NO_OURS if theirs.status.usable else Verdict.NEITHER), None
-    apart = difference(ours, theirs, terms)
+    apart = difference(ours, theirs)
     if not np.isfinite(apart.criterion):
         return Verdict.NUMBERS_DIFFER, apart
     if apart.criterion > CRITERION:
         return Verdict.OURS_HIGHER, apart
     if apart.criterion < -CRITERION:
-        return (Verdict.LME4_HIGHER if is_its_own(ours, rows, terms) else Verdict.NOT_ITS_OWN), apart
+        return (Verdict.LME4_HIGHER if is_its_own(ours, rows) else Verdict.NOT_ITS_OWN), apart
     slack = math.sqrt(min(max(-apart.criterion, 0.0), UNPOLISHED)) if theirs.singular else 0.0
     return (Verdict.STOPPED_SHORT if apart.within(TIGHT, slack) else Verdict.NUMBERS_DIFFER), apart

@@ -8,6 +8,15 @@ import numpy as np
 import pandas as pd
 
 
+class Columns(NamedTuple):
+    """Names of a model's columns: the response, X (``Intercept`` among them), Z, and the groups."""
+
+    response: str
+    fixed: tuple[str, ...]
+    random: tuple[str, ...]
+    group: str
+
+
 class Evaluated(NamedTuple):
     """Criterion (minus twice the log-likelihood), generalised least squares ``[P]`` and its standard errors ``[P]``."""
 
@@ -16,24 +25,25 @@ class Evaluated(NamedTuple):
     std_error: np.ndarray
 
 
-def evaluate(
-    rows: pd.DataFrame, terms: tuple[str, ...], random: tuple[str, ...], covariance: np.ndarray, sigma: float, reml: bool
-) -> Evaluated:
+def evaluate(rows: pd.DataFrame, model: Columns, covariance: np.ndarray, sigma: float, reml: bool) -> Evaluated:
     """The Gaussian likelihood of ``y ~ N(X beta, Z Sigma Z' + sigma^2 I)`` group by group, beta at its optimum.
 
     Args:
-        rows: a simulated dataset: ``Group, DV`` and the predictors.
-        terms: columns of X, ``Intercept`` among them.
-        random: columns of Z.
+        rows: a simulated dataset.
+        model: names of its columns.
         covariance: Sigma, ``[Q, Q]``.
         sigma: residual standard deviation.
         reml: the restricted likelihood, as lme4 defines it, else the likelihood.
     """
-    table = rows.assign(Intercept=1.0)
+    table, terms = rows.assign(Intercept=1.0), model.fixed
     information, right = np.zeros((len(terms), len(terms))), np.zeros(len(terms))
     square = determinant = 0.0
-    for _, group in table.groupby("Group"):
-        x, z, y = group[list(terms)].to_numpy(float), group[list(random)].to_numpy(float), group["DV"].to_numpy(float)
+    for _, group in table.groupby(model.group):
+        x, z, y = (
+            group[list(terms)].to_numpy(float),
+            group[list(model.random)].to_numpy(float),
+            group[model.response].to_numpy(float),
+        )
         variance = z @ covariance @ z.T + sigma**2 * np.eye(len(y))
         solved = np.linalg.solve(variance, np.column_stack([x, y]))
         information += x.T @ solved[:, :-1]

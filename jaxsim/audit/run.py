@@ -11,10 +11,14 @@ from tqdm import tqdm
 
 from jaxsim.audit.compare import Difference, Verdict, final_look, first_look, lme4_df
 from jaxsim.audit.sample import Finished, draw
-from jaxsim.bridges.pymer4 import Outcome, Pool, Request
-from jaxsim.estimators.lme4 import Lme4, formula_text
-from jaxsim.processes.checks import whole_number
-from jaxsim.store.results import Results
+from jaxsim.errors import whole_number
+from jaxsim.estimators.external import Handed
+from jaxsim.estimators.formulated import formula_text
+from jaxsim.estimators.lme4 import Lme4
+from jaxsim.r.outcome import Outcome
+from jaxsim.r.pool import Pool
+from jaxsim.r.request import Request
+from jaxsim.results import Results
 
 Looked = tuple[Verdict | None, Difference | None]
 
@@ -45,7 +49,7 @@ def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool 
     rows: list[dict[str, object]] = []
     with Pool() as pool, tqdm(total=len(fits), unit="fit", desc="lme4", disable=not progress) as bar:
         for fit, outcome in zip(fits, _refit(pool, results, fits, "default"), strict=True):
-            rows.append(_row(fit, outcome, first_look(fit, outcome, results.study.process.terms), "default"))
+            rows.append(_row(fit, outcome, first_look(fit, outcome), "default"))
             bar.update(rows[-1]["verdict"] is not None)
         for effort in ("tight", "best"):
             _look_again(pool, results, fits, rows, effort, bar)
@@ -64,7 +68,7 @@ def _look_again(pool: Pool, results: Results, fits: list[Finished], rows: list[d
     for k, outcome in zip(open_places, outcomes, strict=True):
         was_open = rows[k]["verdict"] is None
         rows_of = results.study.dataset(fits[k].cell, fits[k].replicate)
-        row = _row(fits[k], outcome, final_look(fits[k], outcome, results.study.process.terms, rows_of), effort)
+        row = _row(fits[k], outcome, final_look(fits[k], outcome, rows_of), effort)
         row["gap"] = rows[k]["lme4_criterion"] - outcome.criterion  # type: ignore[operator]
         row["lme4_criterion"], row["message"] = rows[k]["lme4_criterion"], rows[k]["message"]
         rows[k] = row
@@ -73,18 +77,13 @@ def _look_again(pool: Pool, results: Results, fits: list[Finished], rows: list[d
 
 def _refit(pool: Pool, results: Results, fits: Sequence[Finished], effort: str) -> Iterator[Outcome]:
     study = results.study
-    terms = study.process.terms
 
     def requests() -> Iterator[Request]:
         for fit in fits:
-            strategy = fit.strategy
-            lme4 = Lme4(
-                formula_text(terms, strategy.blocks(terms)),
-                reml=strategy.reml,
-                df=lme4_df(strategy.df) or "satterthwaite",
-                effort=effort,
-            )
-            yield lme4.request(study.dataset(fit.cell, fit.replicate), terms, study.conf_level)
+            text = formula_text(fit.response, fit.terms, fit.effects)
+            df = lme4_df(fit.strategy.df) or "satterthwaite"
+            lme4 = Lme4(text, reml=fit.strategy.reml, df=df, effort=effort)
+            yield lme4.request(Handed(study.dataset(fit.cell, fit.replicate), study.names, study.conf_level))
 
     return pool.map(requests())
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from jaxsim.data.names import Names
+from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError
 from jaxsim.estimators import LinearMixed
+from jaxsim.results import Results
 from jaxsim.store.coverage import nth
 from jaxsim.store.entries import covered
-from jaxsim.store.results import Results
 
 # What is read: of the fits and of the estimates.
 KEY = ("cell", "replicate", "model")
@@ -25,11 +27,14 @@ NUMBERS = ("estimate", "std_error", "df")
 class Finished:
     """One fit as it was stored.
 
-    ``estimate, std_error, df`` ``[P]`` in the order of the process's terms; ``covariance`` ``[Q, Q]`` of the random effects in
-    the order of ``strategy.random_columns``.
+    ``terms`` are the strategy's coefficients, and ``estimate, std_error, df`` ``[P]`` in their order; ``covariance`` ``[Q, Q]`` is
+    of the random ``effects``.
     """
 
     strategy: LinearMixed
+    terms: tuple[str, ...]
+    response: str
+    effects: RandomEffects
     cell: int
     replicate: int
     status: str
@@ -55,15 +60,16 @@ def draw(results: Results, per_cell: int, seed: int) -> list[Finished]:
     if not chosen:
         raise InputError(f"{results.folder.place.url} holds no finished mixed model yet; run the study again to complete it.")
     datasets = {(cell, replicate) for cell, replicate, _ in chosen}
-    terms = results.study.process.terms
-    components = dict.fromkeys(name for _, _, strategy in chosen for name in _components(strategy.random_columns(terms)))
+    names = results.study.names
+    there = {column for entry in results.reader.entries for column in entry.about.columns}
+    components = dict.fromkeys(name for _, _, s in chosen for name in _components(s.random_effects(names)[0], there).values())
     fits = _read(results, "fits", [*FIT_COLUMNS, *components], datasets)
     estimates = _read(results, "estimates", [*KEY, "term", *NUMBERS], datasets)
     fit_rows = dict(zip(_keys(fits), fits.to_dict("records"), strict=True))
     rows_of = estimates.groupby(list(KEY), observed=True).indices
     return [
         _finished(
-            strategy, fit_rows[cell, replicate, strategy.name], estimates.iloc[rows_of[cell, replicate, strategy.name]], terms
+            strategy, fit_rows[cell, replicate, strategy.name], estimates.iloc[rows_of[cell, replicate, strategy.name]], names
         )
         for cell, replicate, strategy in chosen
     ]
@@ -92,10 +98,15 @@ def _keys(table: pd.DataFrame) -> Iterator[tuple[int, int, str]]:
     return zip(table["cell"].tolist(), table["replicate"].tolist(), table["model"].astype(str), strict=True)
 
 
-def _finished(strategy: LinearMixed, row: Mapping[Hashable, Any], estimates: pd.DataFrame, terms: tuple[str, ...]) -> Finished:
+def _finished(strategy: LinearMixed, row: Mapping[Hashable, Any], estimates: pd.DataFrame, names: Names) -> Finished:
+    terms = strategy.coefficients(names)
+    (effects,) = strategy.random_effects(names)
     table = estimates.set_index("term").loc[list(terms)]
     return Finished(
         strategy=strategy,
+        terms=terms,
+        response=names.response if strategy.formula is None else strategy.plain.response,
+        effects=effects,
         cell=int(row["cell"]),
         replicate=int(row["replicate"]),
         status=str(row["status"]),
@@ -105,20 +116,31 @@ def _finished(strategy: LinearMixed, row: Mapping[Hashable, Any], estimates: pd.
         estimate=table["estimate"].to_numpy(float),
         std_error=table["std_error"].to_numpy(float),
         df=table["df"].to_numpy(float),
-        covariance=_covariance(row, strategy.random_columns(terms)),
+        covariance=_covariance(row, effects),
     )
 
 
-def _components(names: tuple[str, ...]) -> list[str]:
-    """Columns of the fits table with the standard deviations and correlations of these random effects."""
-    return [f"sd_{a}" for a in names] + [f"cor_{b}_{a}" for i, a in enumerate(names) for b in names[:i]]
+def _components(effects: RandomEffects, there: Collection[str]) -> dict[tuple[str, ...], str]:
+    """Columns of the fits table with the standard deviations ``(a,)`` and correlations ``(b, a)`` of these random effects.
+
+    Results of jaxsim 0.3 do not name the factor.
+    """
+    columns = effects.columns
+    pairs: list[tuple[str, ...]] = [(a,) for a in columns] + [(b, a) for i, a in enumerate(columns) for b in columns[:i]]
+    found = {}
+    for pair in pairs:
+        kind, names = ("sd", "cor")[len(pair) - 1], "_".join(pair)
+        new = f"{kind}_{effects.factor}_{names}"
+        found[pair] = new if new in there else f"{kind}_{names}"
+    return found
 
 
-def _covariance(row: Mapping[Hashable, Any], names: tuple[str, ...]) -> np.ndarray:
+def _covariance(row: Mapping[Hashable, Any], effects: RandomEffects) -> np.ndarray:
     """From the standard deviations and correlations of the fits table; a correlation with a zero variance is none."""
-    sd = np.array([row[f"sd_{name}"] for name in names], float)
-    correlation = np.eye(len(names))
-    for i, a in enumerate(names):
-        for j, b in enumerate(names[:i]):
-            correlation[i, j] = correlation[j, i] = np.nan_to_num(float(row[f"cor_{b}_{a}"]))
+    columns, stored = effects.columns, _components(effects, set(map(str, row)))
+    sd = np.array([row[stored[name,]] for name in columns], float)
+    correlation = np.eye(len(columns))
+    for i, a in enumerate(columns):
+        for j, b in enumerate(columns[:i]):
+            correlation[i, j] = correlation[j, i] = np.nan_to_num(float(row[stored[b, a]]))
     return correlation * np.outer(sd, sd)

@@ -30,7 +30,7 @@ def by_cell(audited: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         audited: what :func:`jaxsim.audit.audit` returns.
-        cells: the study's cells (:attr:`jaxsim.store.results.Results.cells`).
+        cells: the study's cells (:attr:`jaxsim.results.Results.cells`).
     """
     counts = pd.crosstab(audited["cell"], audited["verdict"])
     counts = counts.reindex(columns=[verdict.value for verdict in Verdict if verdict.value in counts])

@@ -13,9 +13,9 @@ from jaxsim.bayesian import diagnostics, importance, laplace, nuts, parameters, 
 from jaxsim.bayesian.density import Conditional
 from jaxsim.bayesian.marginals import Summary, Wanted, pool, summaries
 from jaxsim.bayesian.problem import Model, Problem, pose
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.base import first_status
-from jaxsim.status import Status
+from jaxsim.data import verdicts
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import first_status
 
 Array = jax.Array
 
@@ -88,18 +88,11 @@ def lanes(data: CrossProducts, model: Model) -> tuple[Problem, Problem]:
 def data_status(data: CrossProducts, problem: Problem, model: Model) -> Array:
     """Whether a posterior of this dataset is worth having; the same rules as for :class:`jaxsim.LinearMixed`."""
     p, widest = len(model.fixed), max(len(block) for block in model.structure.blocks)
-    n_rows, n_groups = data.n_rows, data.n_groups
     # A flat prior of a group SD has a proper posterior with three groups or more (Gelman 2006).
     few = 2 if model.priors.proper_sds else 3
     finite = jnp.isfinite(data.products).all() & jnp.isfinite(problem.products).all()
-    return first_status(
-        (~finite, Status.NON_FINITE),
-        (n_groups < 2, Status.TOO_FEW_GROUPS),
-        ((n_rows <= p) | (n_rows <= n_groups * widest), Status.TOO_FEW_ROWS),
-        (n_groups < few, Status.TOO_FEW_GROUPS),
-        (~problem.full_rank, Status.RANK_DEFICIENT),
-        (problem.exact | problem.saturated, Status.ZERO_RESIDUAL),
-    )
+    exact = problem.exact | problem.saturated
+    return first_status(*verdicts.mixed_model(data, p, widest, finite=finite, full_rank=problem.full_rank, exact=exact, fewest=few))
 
 
 def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.random_effects import Structure
 
 Array = jax.Array
 

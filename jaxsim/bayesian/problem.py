@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.random_effects import Structure
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array

@@ -30,7 +30,7 @@ import numpy as np
 from scipy import special
 
 from jaxsim.bayesian.parameters import pairs
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
 
 Array = jax.Array

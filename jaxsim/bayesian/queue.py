@@ -29,8 +29,7 @@ def retry(
 
     Args:
         attempt: ``(number of the attempt, places [PART], wanted [PART], results) -> new results`` of those places; what it gives
-        for a
-            place that is not wanted (a filler) is thrown away.
+            for a place that is not wanted (a filler) is thrown away.
         failed: ``results -> [B]``: which are to be tried (again).
         results: pytree with leading axis ``B``, before the first attempt.
         attempts: at most.

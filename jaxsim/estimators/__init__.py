@@ -1,15 +1,24 @@
-"""Analysis strategies on cross-products. To add one: a file, and a line in ``CATALOGUE``."""
+"""Analysis strategies. To add one: a file, and a line in ``CATALOGUE``."""
 
 from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
-from jaxsim.estimators.base import Estimator, Fit, Resampling, Strategy
-from jaxsim.estimators.bayes.estimator import HierarchicalBayes
+from jaxsim.data.context import Context
+from jaxsim.data.fit import Fit
 from jaxsim.estimators.cluster_robust import ClusterRobust
+from jaxsim.estimators.estimator import Estimator
 from jaxsim.estimators.external import External
+from jaxsim.estimators.frame_strategy import FrameStrategy
+from jaxsim.estimators.function_estimator import FunctionEstimator
+from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
+from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.estimators.lme4 import Lme4
-from jaxsim.estimators.lmm import LinearMixed
 from jaxsim.estimators.ols import PooledOLS
+from jaxsim.estimators.r_strategy import RStrategy
+from jaxsim.estimators.strategy import Strategy
 from jaxsim.estimators.two_stage import TwoStage
+
+# The name of a context in versions before 0.4.
+Resampling = Context
 
 CATALOGUE: dict[str, type] = {
     "PooledOLS": PooledOLS,
@@ -18,9 +27,12 @@ CATALOGUE: dict[str, type] = {
     "LinearMixed": LinearMixed,
     "HierarchicalBayes": HierarchicalBayes,
     "Lme4": Lme4,
+    "FunctionEstimator": FunctionEstimator,
+    "FrameStrategy": FrameStrategy,
+    "RStrategy": RStrategy,
 }
 
 __all__ = [
-    "CATALOGUE", "ClusterRobust", "Decov", "Estimator", "External", "Fit", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS",
-    "Prior", "Priors", "Resampling", "Strategy", "TwoStage",
+    "CATALOGUE", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit", "FrameStrategy", "FunctionEstimator",
+    "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling", "Strategy", "TwoStage",
 ]  # fmt: skip

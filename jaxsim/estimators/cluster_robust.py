@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.crossproduct import CrossProducts
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit, Inference, closed_form, first_status
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators.base import Estimator, Fit, Inference, Resampling, closed_form, first_status
+from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.sandwich import (
     CONVENTIONS,
     DEGREES,
@@ -20,8 +22,8 @@ from jaxsim.estimators.sandwich import (
     adjust,
     adjusted_scores,
     default_degrees,
+    sandwich,
     satterthwaite,
-    scale,
     standardise,
 )
 from jaxsim.estimators.wild import WEIGHTS, draw, wild_bootstrap
@@ -42,7 +44,7 @@ class Contrasts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClusterRobust(Estimator):
+class ClusterRobust(Formulated):
     """Pooled OLS whose standard errors allow any dependence within a group (Liang & Zeger 1986).
 
     ``V = m A [sum_g s_g s_g'] A`` with bread ``A = (X'X)^-1`` and scores ``s_g = X_g'e_g``, adjusted in CR2 and CR3.
@@ -60,6 +62,7 @@ class ClusterRobust(Estimator):
         weights: of the bootstrap: ``rademacher``, ``webb`` (for fewer than about ten groups) or ``mammen``.
         draws: of the bootstrap. Rademacher weights are enumerated where there are fewer patterns than that. With alpha times
             ``draws + 1`` a whole number the test has the level alpha exactly where t is pivotal (Davidson & MacKinnon 2000).
+        formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:
         InputError: for an unknown option, ``draws`` that is no positive integer, the bootstrap with CR2 or CR3, or options of the
@@ -73,7 +76,10 @@ class ClusterRobust(Estimator):
     weights: str = "rademacher"
     draws: int = DRAWS
 
+    guards_itself: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         choose("vcov", self.vcov, CONVENTIONS)
         if self.df is not None:
             choose("df", self.df, DEGREES)
@@ -89,10 +95,6 @@ class ClusterRobust(Estimator):
             raise InputError(f"inference='wild' studentises by unadjusted scores, so vcov={self.vcov!r} does not fit; use 'CR1S'.")
 
     @property
-    def name(self) -> str:
-        return self.label
-
-    @property
     def resamples(self) -> bool:
         return self.inference == "wild"
 
@@ -105,14 +107,15 @@ class ClusterRobust(Estimator):
     def closed_form(self) -> bool:
         return self.inference == "t" and self.vcov != "CR2"
 
-    def fit(self, data: CrossProducts, resampling: Resampling | None = None, contrasts: Contrasts | None = None) -> Fit:
+    def fit(self, data: CrossProducts, context: Context | None = None, contrasts: Contrasts | None = None) -> Fit:
         """Fit one dataset; with ``contrasts`` everything in the result is about these instead of the coefficients.
 
         Raises:
-            InputError: if the bootstrap gets no ``resampling``.
+            InputError: if the bootstrap gets no ``context``.
         """
-        if self.resamples and resampling is None:
-            raise InputError(f"{self.name} resamples: give it a Resampling with a key.")
+        if self.resamples and context is None:
+            raise InputError(f"{self.name} resamples: give it a Context with a key.")
+        data = self.view(data)
         products = data.regression()
         total = products.sum(0)
         ls = solve(total)
@@ -121,7 +124,7 @@ class ClusterRobust(Estimator):
         estimate = ls.beta if contrasts is None else contrasts.weights @ ls.beta
         n_rows, n_groups, n_fixed = data.n_rows, data.n_groups, len(data.fixed)
         half, df, expected = self._variance(groups, directions, n_groups, n_fixed)
-        vcov = scale(self.vcov, n_groups, n_rows, n_fixed) * half @ half.T
+        vcov = sandwich(self.vcov, half, n_groups, n_rows, n_fixed)
         unit = (directions**2).sum(1)
         variance = ls.rss / (n_rows - n_fixed)
         none = jnp.maximum(ZERO_VARIANCE, groups.rounding**2)
@@ -137,7 +140,7 @@ class ClusterRobust(Estimator):
             ((expected <= groups.rounding * unit).any(), Status.ZERO_VARIANCE),
         )
         null = jnp.zeros(len(directions)) if contrasts is None else contrasts.null
-        own = self._own_inference(groups, directions, estimate, null, data.sizes > 0, resampling)
+        own = self._own_inference(groups, directions, estimate, null, data.sizes > 0, context)
         return closed_form(estimate, vcov, df, status, gaussian_deviance(ls.rss, n_rows), jnp.sqrt(variance), own)
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
@@ -168,13 +171,13 @@ class ClusterRobust(Estimator):
         estimate: jax.Array,
         null: jax.Array,
         present: jax.Array,
-        resampling: Resampling | None,
+        context: Context | None,
     ) -> Inference | None:
         """The bootstrap's p values and limits; None for the t distribution's."""
-        if not self.resamples or resampling is None:
+        if not self.resamples or context is None:
             return None
-        draws = draw(self.weights, resampling.key, present, self.draws)
-        found = wild_bootstrap(groups, directions, estimate - null, draws, 1 - resampling.conf_level)
+        draws = draw(self.weights, context.key, present, self.draws)
+        found = wild_bootstrap(groups, directions, estimate - null, draws, 1 - context.conf_level)
         return Inference(found.p_value, estimate + found.conf_low, estimate + found.conf_high)
 
 
@@ -184,6 +187,6 @@ def bootstrap_only(given: str) -> str:
 
 
 @partial(jax.jit, static_argnums=0)
-def fit_contrasts(estimator: ClusterRobust, data: CrossProducts, contrasts: Contrasts, resampling: Resampling | None = None) -> Fit:
+def fit_contrasts(estimator: ClusterRobust, data: CrossProducts, contrasts: Contrasts, context: Context | None = None) -> Fit:
     """:meth:`ClusterRobust.fit` of one dataset, compiled."""
-    return estimator.fit(data, resampling, contrasts)
+    return estimator.fit(data, context, contrasts)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol
 
 import jax
 import numpy as np
 import pandas as pd
 
-from jaxsim.estimators.base import Fit, Strategy, withhold
+from jaxsim.data.fit import Fit, withhold
+from jaxsim.data.names import Names
+from jaxsim.estimators.strategy import Reads, Strategy
+from jaxsim.status import USABLE, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Handed:
+    """One dataset as other software gets it: complete rows, names of the columns, and numbers that decide its random draws."""
+
+    rows: pd.DataFrame
+    names: Names
+    conf_level: float
+    seed: tuple[int, ...] = ()
 
 
 class Session(Protocol):
@@ -22,12 +35,12 @@ class Session(Protocol):
     def versions(self) -> dict[str, str]:
         """Name and version of each part."""
 
-    def fit(self, datasets: Sequence[pd.DataFrame], terms: tuple[str, ...], conf_level: float) -> tuple[Fit, list[str]]:
-        """Fit each dataset (columns ``Group, DV`` and the predictors).
+    def fit(self, datasets: Sequence[Handed]) -> tuple[Fit, list[str]]:
+        """Fit each dataset.
 
         Returns:
-            A batch of fits on the host (coefficients in the order of ``terms``) that passed :func:`guarded`, and what the software
-            said of each, empty if nothing.
+            A batch of fits on the host (coefficients in the order of the strategy's) that passed :func:`guarded`, and what the
+            software said of each, empty if nothing.
         """
 
 
@@ -48,10 +61,7 @@ def guarded(fit: Fit) -> Fit:
 class External(Strategy):
     """A strategy that fits rows with other software. Every dataset gets a row with a status, whatever happens to the software."""
 
-    @property
-    @abc.abstractmethod
-    def limit(self) -> int | None:
-        """Only the first so many replicates of each cell are fitted; None for all."""
+    reads: ClassVar[Reads] = pd.DataFrame
 
     @abc.abstractmethod
     def session(self) -> AbstractContextManager[Session]:
@@ -61,10 +71,25 @@ class External(Strategy):
             InputError: if it is not there, saying what to install.
         """
 
-    def wanted(self, replicates: int) -> int:
-        """How many of a cell's first so many replicates are fitted."""
-        return replicates if self.limit is None else min(replicates, self.limit)
 
-    def chosen(self, replicates: np.ndarray) -> np.ndarray:
-        """Which of these replicates are fitted, bool."""
-        return np.ones(len(replicates), bool) if self.limit is None else replicates < self.limit
+def whole_fit(arrays: dict[str, np.ndarray], without: Mapping[str, np.ndarray] | None = None, **more: object) -> Fit:
+    """A batch of fits on the host, guarded, from arrays with a leading axis ``n``.
+
+    Args:
+        arrays: ``estimate`` and ``std_error`` ``[n, K]`` and ``status`` ``[n]`` at least, and any other field of :class:`Fit`.
+        without: for some of the arrays ``[n, K]``, which fits have no such number by design, bool ``[n]``: they stay NaN, and are
+            no reason not to use the fit.
+        more: fields that are no arrays, such as ``covariance``.
+    """
+    n, k = arrays["estimate"].shape
+    nan, empty = np.full(n, np.nan), np.zeros((n, 0))
+    none = {name: np.asarray(where) for name, where in (without or {}).items()}
+    stand_ins = {name: np.where(where[:, None], 1.0, arrays[name]) for name, where in none.items()}
+    fields: dict[str, Any] = {
+        "df": np.full((n, k), np.inf), "vcov": np.full((n, k, k), np.nan), "converged": np.isin(arrays["status"], USABLE),
+        "singular": arrays["status"] == Status.SINGULAR, "criterion": nan, "sigma": nan, "theta": empty,
+        "iterations": np.ones(n, np.int32), "p_value": empty, "conf_low": empty, "conf_high": empty, **arrays, **stand_ins, **more,
+    }  # fmt: skip
+    checked = guarded(Fit(**fields))
+    blank = {name: np.where(where[:, None], np.nan, getattr(checked, name)) for name, where in none.items()}
+    return replace(checked, **blank)  # type: ignore[arg-type]  # NumPy arrays on the host stand for jax's

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.estimators.base import Estimator, Fit, Resampling, closed_form, first_status
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit, closed_form, first_status
+from jaxsim.estimators.formulated import Formulated
 from jaxsim.numerics.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
 
 @dataclass(frozen=True)
-class PooledOLS(Estimator):
+class PooledOLS(Formulated):
     """Complete pooling: one regression over all rows, classical standard errors, t with ``N - P`` df.
 
     Args:
         label: name in the tables.
+        formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
     """
 
     label: str = "ols"
 
-    @property
-    def name(self) -> str:
-        return self.label
+    guards_itself: ClassVar[bool] = True
 
     @property
     def closed_form(self) -> bool:
@@ -35,8 +37,9 @@ class PooledOLS(Estimator):
         """The same for all groups."""
         return jnp.broadcast_to(fit.estimate, (len(data.sizes), len(data.fixed)))
 
-    def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+    def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset."""
+        data = self.view(data)
         products = data.regression().sum(0)
         ls = solve(products)
         n_rows, n_fixed = data.n_rows, len(data.fixed)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.estimators.base import Inference, Resampling
+from jaxsim.data.context import Context
+from jaxsim.data.fit import Inference
 from jaxsim.seeding import group_keys
 
 # Two statistics that differ by less than this, relative to what they are sums of, count as equal: a sum over G groups has a
@@ -51,7 +52,7 @@ def ordered_sample(mean: jax.Array, deviation: jax.Array, present: jax.Array) ->
     return Sample(mean, jnp.sqrt((ordered**2).sum(1) / (size - 1) / size), ordered, size)
 
 
-def bootstrap(sample: Sample, draws: int, resampling: Resampling, studentised: bool) -> Inference:
+def bootstrap(sample: Sample, draws: int, context: Context, studentised: bool) -> Inference:
     """Bootstrap of the groups: percentile interval, or bootstrap-t (Davison & Hinkley 1997, sections 5.2.1 and 5.3.1).
 
     With m the mean, s its standard error and ``k = floor((R + 1) alpha / 2)`` of R draws: the percentile interval goes from the
@@ -63,10 +64,10 @@ def bootstrap(sample: Sample, draws: int, resampling: Resampling, studentised: b
     Args:
         sample: coefficients of the groups.
         draws: R, resamples.
-        resampling: key and level.
+        context: key and level.
         studentised: bootstrap-t.
     """
-    shift, square = resample(sample, draws, resampling.key)
+    shift, square = resample(sample, draws, context.key)
     if studentised:
         variance = square - shift**2
         error = jnp.sqrt(jnp.where(variance > NO_SPREAD * square, variance, 0.0) / (sample.size - 1))
@@ -76,7 +77,7 @@ def bootstrap(sample: Sample, draws: int, resampling: Resampling, studentised: b
     zero = (-sample.mean / sample.std_error)[:, None]
     slack = TIE * (1 + jnp.abs(zero))
     tail = jnp.minimum((step <= zero + slack).sum(1), (step >= zero - slack).sum(1))
-    rank = floor((draws + 1) * (1 - resampling.conf_level) / 2)
+    rank = floor((draws + 1) * (1 - context.conf_level) / 2)
     return Inference(
         jnp.minimum(2 * (1 + tail) / (draws + 1), 1.0),
         sample.mean + sample.std_error * order_statistic(step, rank),
@@ -84,7 +85,7 @@ def bootstrap(sample: Sample, draws: int, resampling: Resampling, studentised: b
     )
 
 
-def sign_flip(sample: Sample, draws: int, resampling: Resampling) -> Inference:
+def sign_flip(sample: Sample, draws: int, context: Context) -> Inference:
     """Permutation test of a symmetric distribution about zero by flipping signs, and the interval of all values it does not reject.
 
     All ``2^(G-1)`` sign patterns that differ by more than a common sign are used where there are no more than ``draws``; the p
@@ -99,9 +100,9 @@ def sign_flip(sample: Sample, draws: int, resampling: Resampling) -> Inference:
     Args:
         sample: coefficients of the groups.
         draws: sign patterns at most.
-        resampling: key and level.
+        context: key and level.
     """
-    signs, counted, everything = sign_patterns(resampling.key, sample.size, sample.deviation.shape[1], draws)
+    signs, counted, everything = sign_patterns(context.key, sample.size, sample.deviation.shape[1], draws)
     balance = jnp.where(sample.present[:, None], signs, 0.0).sum(0)
     lower, upper = subset_means(sample.deviation @ signs, balance, sample.size)
     zero = -sample.mean[:, None]
@@ -109,7 +110,7 @@ def sign_flip(sample: Sample, draws: int, resampling: Resampling) -> Inference:
     extreme = (lower <= zero + slack) & (upper >= zero - slack)
     observed = jnp.where(everything, 0, 1)
     patterns = counted.sum() + observed
-    rank = floor(patterns * (1 - resampling.conf_level) - observed) + 1
+    rank = floor(patterns * (1 - context.conf_level) - observed) + 1
     return Inference(
         ((extreme & counted).sum(1) + observed) / patterns,
         sample.mean + order_statistic(jnp.where(counted, lower, jnp.inf), rank),

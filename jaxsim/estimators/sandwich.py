@@ -50,6 +50,11 @@ def scale(vcov: str, groups: jax.Array, rows: jax.Array, n_fixed: int) -> jax.Ar
             return jnp.ones_like(g)
 
 
+def sandwich(vcov: str, half: jax.Array, groups: jax.Array, rows: jax.Array, n_fixed: int) -> jax.Array:
+    """``m sum_g h_g h_g'`` ``[R, R]``, of what every group adds to the estimates: ``half`` h ``[R, G]``, zero for padding."""
+    return scale(vcov, groups, rows, n_fixed) * half @ half.T
+
+
 class Groups(NamedTuple):
     """The groups in coordinates in which they add up to the identity.
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.crossproduct import CrossProducts
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit, Inference, closed_form, first_status
+from jaxsim.data.names import Names
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators.base import Estimator, Fit, Inference, Resampling, closed_form, first_status
+from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
 from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
 from jaxsim.numerics.least_squares import solve
@@ -23,7 +27,7 @@ OWN_DIGITS, ORIGIN_DIGITS = 1e-10, 1e-13
 
 
 @dataclass(frozen=True)
-class TwoStage(Estimator):
+class TwoStage(Formulated):
     """No pooling, then a test of the mean coefficient (pymer4's ``Lm2``; not instrumental-variables two-stage least squares).
 
     ``b_g = (X_g'X_g)^-1 X_g'y_g``; estimate = mean, ``SE = sd / sqrt(G)``, t with ``G - 1`` df. A group that cannot be fitted
@@ -45,6 +49,7 @@ class TwoStage(Estimator):
             that fit well by chance. Needs more rows than groups times coefficients.
         draws: resamples or sign patterns.
         label: name in the tables.
+        formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:
         InputError: for an unknown option, ``draws`` that is no number of draws, or precision weights with resampling (each
@@ -56,17 +61,19 @@ class TwoStage(Estimator):
     draws: int = 999
     label: str = "lm2"
 
+    guards_itself: ClassVar[bool] = True
+
+    def alone(self, names: Names) -> int:
+        return len(self.coefficients(names))
+
     def __post_init__(self) -> None:
+        super().__post_init__()
         choose("inference", self.inference, INFERENCES)
         choose("weights", self.weights, WEIGHTS)
         if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
             raise InputError(f"draws={self.draws!r} must be an integer from 1 to 2**30 - 1, such as 999.")
         if self.weights == "precision" and self.resamples:
             raise InputError(f"weights='precision' goes with inference='t' only, not {self.inference!r}; use weights='equal'.")
-
-    @property
-    def name(self) -> str:
-        return self.label
 
     @property
     def resamples(self) -> bool:
@@ -76,12 +83,13 @@ class TwoStage(Estimator):
     def closed_form(self) -> bool:
         return self.inference == "t" and self.weights == "equal"
 
-    def fit(self, data: CrossProducts, resampling: Resampling | None = None) -> Fit:
+    def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset."""
+        data = self.view(data)
         own, status = first_stage(data)
-        return self.second_stage(own, status, resampling)
+        return self.second_stage(own, status, context)
 
-    def second_stage(self, own: OwnRegressions, status: jax.Array, resampling: Resampling | None = None) -> Fit:
+    def second_stage(self, own: OwnRegressions, status: jax.Array, context: Context | None = None) -> Fit:
         """The fit from every group's own regression; ``status`` says whether they could all be had."""
         mean = precision_weights(own) if self.weights == "precision" else equal_weights(own)
         floor = OWN_DIGITS**2 * jnp.where(own.present, own.beta**2 + own.sampling, 0.0).sum(1)
@@ -98,7 +106,7 @@ class TwoStage(Estimator):
             jnp.where(status == Status.OK, second, status),
             nothing,
             nothing,
-            self.own_inference(own, mean, resampling),
+            self.own_inference(own, mean, context),
         )
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
@@ -106,16 +114,16 @@ class TwoStage(Estimator):
         own, _ = first_stage(data)
         return own.beta.T
 
-    def own_inference(self, own: OwnRegressions, mean: Mean, resampling: Resampling | None) -> Inference | None:
+    def own_inference(self, own: OwnRegressions, mean: Mean, context: Context | None) -> Inference | None:
         """Resampled p values and limits; None for the t test."""
         if not self.resamples:
             return None
-        if resampling is None:
-            raise InputError(f"{self.name} resamples: give it a Resampling with a key.")
+        if context is None:
+            raise InputError(f"{self.name} resamples: give it a Context with a key.")
         groups = ordered_sample(own.origin + mean.estimate, mean.deviation, own.present)
         if self.inference == "sign-flip":
-            return sign_flip(groups, self.draws, resampling)
-        return bootstrap(groups, self.draws, resampling, studentised=self.inference == "bootstrap-t")
+            return sign_flip(groups, self.draws, context)
+        return bootstrap(groups, self.draws, context, studentised=self.inference == "bootstrap-t")
 
 
 def first_stage(data: CrossProducts) -> tuple[OwnRegressions, jax.Array]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.estimators.base import Inference
+from jaxsim.data.fit import Inference
 from jaxsim.estimators.sandwich import Groups
 from jaxsim.seeding import group_keys
 

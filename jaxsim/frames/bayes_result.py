@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.bayesian import diagnostics
+from jaxsim.bayesian.posterior import Posterior
 from jaxsim.bayesian.priors import Priors
-from jaxsim.bridges.mixed_model import MixedModel, blocks_of
 from jaxsim.errors import InputError, NotSupportedError
-from jaxsim.estimators.bayes.posterior import Posterior
 from jaxsim.formula.columns import WHOLE_COLUMN, require
 from jaxsim.formula.model_matrix import model_matrix
+from jaxsim.frames.mixed_model import MixedModel, blocks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,18 +24,17 @@ class BayesResult:
 
     Attributes:
         table: ``term, estimate`` (posterior mean), ``std_error`` (SD), ``median, conf_low, conf_high, prob_direction``: fixed
-        effects.
+            effects.
         parameters: ``parameter, mean, sd, median, conf_low, conf_high`` of group SDs, correlations and the residual SD
-        (equal-tailed).
+            (equal-tailed).
         diagnostics: ``parameter, rhat, ess_bulk, ess_tail, mcse`` (of the mean), from the draws; those of a resampled importance
-        sample
-            (``fast``) say nothing beyond ``status``.
+            sample (``fast``) say nothing beyond ``status``.
         status: label of a :class:`jaxsim.status.Status`.
         messages: what a user should know.
         priors: as used.
         conf_level: of the intervals.
         model: what was fitted to.
-        draws: :class:`jaxsim.estimators.bayes.posterior.Posterior`, None if there is none.
+        draws: :class:`jaxsim.bayesian.posterior.Posterior`, None if there is none.
     """
 
     table: pd.DataFrame

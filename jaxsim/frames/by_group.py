@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.result import FitResult, announce
-from jaxsim.estimators import Fit, Resampling, TwoStage
+from jaxsim.data.context import Context as Resampling
+from jaxsim.data.padding import padded_groups
+from jaxsim.estimators import Fit, TwoStage
 from jaxsim.estimators.second_stage import OwnRegressions
 from jaxsim.frames.regression import Answer, Regression, column_argument, nothing, prepare, report, seeded
+from jaxsim.frames.result import FitResult, announce
 from jaxsim.inference import InferenceTable
 from jaxsim.numerics.row_basis import dependent, orthonormal, residual, verdict
 from jaxsim.status import Status
-from jaxsim.sweep.plan import padded_groups
 
 SECOND_STAGE = {
     "t": "a t test",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.mixed_model import MixedModel, prepare
-from jaxsim.bridges.result import FitResult, announce, check_level, coefficient_table, square
 from jaxsim.errors import InputError
 from jaxsim.frames.mixed_fit import Estimates, estimate
+from jaxsim.frames.mixed_model import MixedModel, prepare
+from jaxsim.frames.result import FitResult, announce, check_level, coefficient_table, square
 from jaxsim.lmm.solution import check_df
 
 _DF_TITLES = {

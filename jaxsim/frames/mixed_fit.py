@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.bridges.mixed_model import MixedModel, check
-from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.padding import padded_groups
+from jaxsim.data.random_effects import Structure
+from jaxsim.frames.mixed_model import MixedModel, check
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem, pose
 from jaxsim.lmm.start import starts
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual
 from jaxsim.status import Status
-from jaxsim.sweep.plan import padded_groups
 
 BOUNDARY = "boundary (singular) fit: the random-effects covariance is singular"
 NO_ADJUSTMENT = (

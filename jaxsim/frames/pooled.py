@@ -11,18 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.result import FitResult, announce
-from jaxsim.crossproduct import CrossProducts, from_rows, pad_groups
+from jaxsim.data.context import Context as Resampling
+from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.padding import padded_groups
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators import ClusterRobust, Fit, PooledOLS, Resampling
+from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
 from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
 from jaxsim.frames.regression import Answer, Regression, column_argument, nothing, prepare, report, seeded
+from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.two_way import check_two_way, two_way, ways_argument
 from jaxsim.inference import InferenceTable
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual, verdict
 from jaxsim.status import Status
-from jaxsim.sweep.plan import padded_groups
 
 # A single dataset can afford more draws than each of a study's.
 LM_DRAWS = 9999

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.result import FitResult, check_level, coefficient_table, square
+from jaxsim.data.context import Context as Resampling
 from jaxsim.errors import InputError
-from jaxsim.estimators import Resampling
 from jaxsim.formula.columns import collect, grouping, require, two_groups
 from jaxsim.formula.expression import response
 from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
 from jaxsim.formula.parse import Formula, parse
+from jaxsim.frames.result import FitResult, check_level, coefficient_table, square
 from jaxsim.inference import InferenceTable
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.errors import InputError, NotSupportedError
 from jaxsim.estimators import ClusterRobust
-from jaxsim.estimators.sandwich import scale
+from jaxsim.estimators.sandwich import sandwich
 from jaxsim.frames.regression import Answer, Regression, column_argument, nothing
 from jaxsim.numerics.row_basis import orthonormal, residual, verdict
 from jaxsim.status import Status
@@ -59,7 +60,7 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
     basis = orthonormal(regression.x.values)
     beta, rest = residual(basis, regression.y)
     scores = basis.q * rest[:, None] @ basis.inverse.T
-    terms = [sandwich(scores, codes, estimator.vcov) for codes in three_groupings(regression)]
+    terms = [np.asarray(one_way(scores, codes, estimator.vcov)) for codes in three_groupings(regression)]
     vcov, repaired = semidefinite(terms[0] + terms[1] - terms[2])
     if (np.diagonal(vcov) <= ROUNDING * np.diagonal(sum(terms))).any():
         return nothing(regression, Status.ZERO_VARIANCE, Status.ZERO_VARIANCE.message)
@@ -76,12 +77,12 @@ def three_groupings(regression: Regression) -> list[np.ndarray]:
     return [first, second, both.reshape(-1)]
 
 
-def sandwich(scores: np.ndarray, codes: np.ndarray, vcov: str) -> np.ndarray:
+def one_way(scores: np.ndarray, codes: np.ndarray, vcov: str) -> jax.Array:
     """The sandwich of one grouping, ``[P, P]``; ``scores`` ``[N, P]`` are ``(X'X)^-1 x_i e_i``."""
     n, p = scores.shape
     sums = np.zeros((codes.max() + 1, p))
     np.add.at(sums, codes, scores)
-    return float(scale(vcov, jnp.asarray(len(sums)), jnp.asarray(n), p)) * sums.T @ sums
+    return sandwich(vcov, jnp.asarray(sums.T), jnp.asarray(len(sums)), jnp.asarray(n), p)
 
 
 def semidefinite(matrix: np.ndarray) -> tuple[np.ndarray, bool]:

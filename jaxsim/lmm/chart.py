@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.random_effects import Structure
 
 Array = jax.Array
 

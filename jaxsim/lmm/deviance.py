@@ -17,7 +17,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
 
 Array = jax.Array

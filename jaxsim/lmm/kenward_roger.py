@@ -31,7 +31,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxsim.estimators.lmm.structure import Structure
+from jaxsim.data.random_effects import Structure
 from jaxsim.lmm.deviance import Profile, Spec, pair_sums, profile, slope_sums
 from jaxsim.lmm.newton import Point
 from jaxsim.lmm.problem import Problem

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.crossproduct import CrossProducts
+from jaxsim.data.cross_products import CrossProducts
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array

@@ -4,10 +4,12 @@ These functions measure tables in memory; :mod:`jaxsim.measures.stream` does the
 """
 
 from jaxsim.measures.catalogue import CATALOGUE, GROUPS
+from jaxsim.measures.kit import Kit
+from jaxsim.measures.own import OwnMeasure
 from jaxsim.measures.paired import paired
 from jaxsim.measures.policy import POLICIES
 from jaxsim.measures.rates import rates, reasons
 from jaxsim.measures.seed_post import seed_post
 from jaxsim.measures.summarise import summarise
 
-__all__ = ["CATALOGUE", "GROUPS", "POLICIES", "paired", "rates", "reasons", "seed_post", "summarise"]
+__all__ = ["CATALOGUE", "GROUPS", "POLICIES", "Kit", "OwnMeasure", "paired", "rates", "reasons", "seed_post", "summarise"]

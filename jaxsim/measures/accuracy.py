@@ -7,47 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxsim.measures.interval import Z
-from jaxsim.measures.measure import Mean, Measure
+from jaxsim.measures.measure import Mean, Measure, Ratio
 from jaxsim.measures.middle import Middle
+from jaxsim.measures.needs import Needs
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.summary import Summary
 
 BIAS = Mean("error")
+# ``mean(e) / mean(truth)``: ``mean(e) / truth`` where the truth is constant, and finite in variance where it is drawn.
+RELATIVE_BIAS = Ratio("error", "truth")
 MSE = Mean("squared_error")
-
-
-class RelativeBias(Measure):
-    """``mean(e) / mean(truth)``: ``mean(e) / truth`` where the truth is constant, and finite in variance where it is drawn.
-
-    Error by the delta method, ``sd(e - r truth) / (sqrt(n) |mean(truth)|)``. NaN where the mean truth is zero.
-    """
-
-    def of(self, summary: Summary) -> tuple[Array, Array]:
-        """Value and error."""
-        ratio, divisor = self._ratio(summary)
-        spread = (
-            summary.covariance("error", "error")
-            - 2 * ratio * summary.covariance("error", "truth")
-            + ratio**2 * summary.covariance("truth", "truth")
-        )
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return ratio, np.sqrt(np.clip(spread, 0, None) / summary.size) / np.abs(divisor)
-
-    def influence(self, rows: Rows, summary: Summary) -> Array:
-        """``e - r truth``, centred, over the mean truth."""
-        ratio, divisor = self._ratio(summary)
-        rest = summary.centred("error", rows) - ratio[rows.code] * summary.centred("truth", rows)
-        return rest / divisor[rows.code]
-
-    @staticmethod
-    def _ratio(summary: Summary) -> tuple[Array, Array]:
-        truth = summary.mean("truth")
-        divisor = np.where(truth == 0, np.nan, truth)
-        return summary.mean("error") / divisor, divisor
 
 
 class EmpiricalSE(Measure):
     """``sd(e)``, the standard deviation of the estimates around their truths; error ``sd(e) / sqrt(2 (n - 1))``."""
+
+    @property
+    def needs(self) -> Needs:
+        """The spread of the errors."""
+        return Needs(products=(("error", "error"),))
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
@@ -72,6 +50,11 @@ class RootMSE(Measure):
 
     statistic: str = "squared_error"
 
+    @property
+    def needs(self) -> Needs:
+        """The mean and the spread of ``e^2``."""
+        return Needs((self.statistic,), ((self.statistic, self.statistic),))
+
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
         value = np.sqrt(summary.mean(self.statistic))
@@ -91,6 +74,11 @@ class MedianAbsoluteError(Measure):
     Error from the order statistics that bound a 95% interval of the median: ``(x_(n+1-c) - x_(c)) / (2 z)`` (see
     :func:`jaxsim.measures.middle.ranks`).
     """
+
+    @property
+    def needs(self) -> Needs:
+        """The median of ``|e|``."""
+        return Needs(middle="absolute_error")
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""

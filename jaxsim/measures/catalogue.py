@@ -1,15 +1,15 @@
-"""Every measure of a summary, in the order it is shown, and the statistics that they are made of."""
+"""Every built-in measure of a summary, in the order it is shown."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 from jaxsim.measures import accuracy, inference, precision, shrinkage
-from jaxsim.measures.measure import Measure, Recipe
+from jaxsim.measures.measure import Measure
 
 CATALOGUE: dict[str, Measure] = {
     "bias": accuracy.BIAS,
-    "relative_bias": accuracy.RelativeBias(),
+    "relative_bias": accuracy.RELATIVE_BIAS,
     "empirical_se": accuracy.EmpiricalSE(),
     "mse": accuracy.MSE,
     "rmse": accuracy.RootMSE(),
@@ -17,36 +17,25 @@ CATALOGUE: dict[str, Measure] = {
     "model_se": precision.ModelSE(),
     "model_se_error": precision.ModelSEError(),
     "mean_width": precision.MEAN_WIDTH,
+    "interval_score": inference.INTERVAL_SCORE,
     "coverage": inference.COVERAGE,
     "bias_eliminated_coverage": inference.BIAS_ELIMINATED_COVERAGE,
     "rejection": inference.REJECTION,
+    "type_s": inference.TYPE_S,
+    "exaggeration": inference.EXAGGERATION,
 }
 
 # Of the coefficients of groups: only in studies with ``group_coefficients=True``, and of strategies that have them.
 GROUPS: dict[str, Measure] = {
-    "group_rmse": accuracy.RootMSE("group_squared_error"),
+    "group_rmse": accuracy.RootMSE("group_mse"),
     "group_shrinkage": shrinkage.GroupShrinkage(),
 }
 
-RECIPE = Recipe(
-    measures=CATALOGUE,
-    means=("error", "truth", "squared_error", "variance", "width", "covers", "rejects", "null"),
-    products=(
-        ("error", "error"),
-        ("error", "truth"),
-        ("truth", "truth"),
-        ("squared_error", "squared_error"),
-        ("variance", "variance"),
-        ("width", "width"),
-    ),
-    around={"covers_shifted": inference.covers_shifted},
-    middle="absolute_error",
-    late=frozenset({"median_absolute_error", "bias_eliminated_coverage"}),
-)
+# Names for the rejection of coefficients whose truth is not zero, or is.
+REJECTIONS: Mapping[str, str] = {"power": "nonzero", "type_one_error": "zero"}
 
-GROUP_RECIPE = replace(
-    RECIPE,
-    measures=CATALOGUE | GROUPS,
-    means=(*RECIPE.means, "group_squared_error", shrinkage.ESTIMATED, shrinkage.TRUE),
-    products=(*RECIPE.products, ("group_squared_error", "group_squared_error"), *shrinkage.PRODUCTS),
-)
+# Those that need estimates and truths alone.
+OF_ESTIMATES = ("bias", "relative_bias", "empirical_se", "mse", "rmse", "median_absolute_error")
+
+# Few tables show these: what only they need is computed where they are asked for.
+RARE = ("interval_score", "type_s", "exaggeration")

@@ -7,15 +7,16 @@ mistaken for spread in another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.interval import normal, wilson
-from jaxsim.measures.measure import Measured
+from jaxsim.measures.part import Part, part_of
 from jaxsim.measures.policy import dataset_code
-from jaxsim.measures.sample import Array, Strata
+from jaxsim.measures.recipe import Measured
+from jaxsim.measures.sample import Strata
+from jaxsim.measures.summary import Units
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Lines:
     line: np.ndarray
     dataset: np.ndarray
     cell: np.ndarray
+    _pairings: dict[bytes, Pairing] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def count(self) -> int:
@@ -49,6 +51,46 @@ class Lines:
         """The same lines and strata with only some of the rows."""
         return Lines(self.table, Strata(self.strata.code[mask], self.strata.count), self.line, self.dataset[mask], self.cell[mask])
 
+    def of_units(self, units: Units) -> Lines:
+        """The same lines and strata with blocks of datasets in place of the rows."""
+        cell_of = np.zeros(self.strata.count, np.int64)
+        cell_of[self.strata.code] = self.cell
+        cell = cell_of[units.code]
+        dataset = cell * (int(units.number.max(initial=0)) + 1) + units.number
+        return Lines(self.table, Strata(units.code, self.strata.count), self.line, dataset, cell)
+
+    def pairing(self, has_value: np.ndarray) -> Pairing:
+        """Rows of the strata that have a value, bool ``[K]``, by dataset; kept, because most measures have one in all of them."""
+        key = has_value.tobytes()
+        if key not in self._pairings:
+            rows = has_value[self.strata.code]
+            code, dataset, cell = self.strata.code[rows], self.dataset[rows], self.cell[rows]
+            pair, first = _pairs(self.line[code], dataset)
+            line = self.line[code][first]
+            block, first_of_block = _pairs(line, cell[first])
+            self._pairings[key] = Pairing(rows, code, pair, line, block, first_of_block)
+        return self._pairings[key]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Some rows, and what they are pooled by: a pair is a dataset in a line, a block those of one cell.
+
+    Attributes:
+        rows: which these are, bool.
+        code: stratum of each of them.
+        pair: of each of them.
+        line, block: of each pair.
+        first: a pair of each block.
+    """
+
+    rows: np.ndarray
+    code: np.ndarray
+    pair: np.ndarray
+    line: np.ndarray
+    block: np.ndarray
+    first: np.ndarray
+
 
 def lines_of(table: pd.DataFrame, by: Sequence[str], within: Sequence[str]) -> Lines:
     """Lines by the columns ``by``, in sorted order; strata by those and ``within`` (what must not be mixed)."""
@@ -60,22 +102,9 @@ def lines_of(table: pd.DataFrame, by: Sequence[str], within: Sequence[str]) -> L
     return Lines(found, strata, line_of_row[first_of_stratum], dataset_code(table), table["cell"].to_numpy(np.int64))
 
 
-def tabulate(lines: Lines, name: str, measured: Measured) -> pd.DataFrame:
-    """One measure as rows of a table: the columns of ``by``, then ``measure, value, mcse, low, high, n_used``."""
-    return with_limits(lines.table, name, average(lines, measured), measured.is_rate).assign(n_used=lines.per_line())
-
-
-def with_limits(table: pd.DataFrame, name: str, averaged: tuple[Array, Array, Array], is_rate: bool) -> pd.DataFrame:
-    """Lines with ``measure, value, mcse, low, high``, of what :func:`average` gave; Wilson's limits for rates."""
-    value, mcse, trials = averaged
-    low, high = wilson(value, trials) if is_rate else normal(value, mcse)
-    return table.assign(measure=name, value=value, mcse=mcse, low=low, high=high)
-
-
-def by_line(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Tables of the same lines, one a measure, as one table ordered by line."""
-    numbered = [part.assign(_order=np.arange(len(part))) for part in parts]
-    return pd.concat(numbered, ignore_index=True).sort_values("_order", kind="stable", ignore_index=True).drop(columns="_order")
+def tabulate(lines: Lines, name: str, measured: Measured) -> Part:
+    """One measure in every line, with ``n_used``."""
+    return part_of(name, average(lines, measured), measured.is_rate).with_more(n_used=lines.per_line())
 
 
 def average(lines: Lines, measured: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -85,7 +114,7 @@ def average(lines: Lines, measured: Measured) -> tuple[np.ndarray, np.ndarray, n
     error adds up, over the rows of each dataset, their shares of the influence (datasets of a cell are independent, rows of a
     dataset are not) and then the cells (fixed by design).
     """
-    strata, has_value = lines.strata, ~np.isnan(measured.value)
+    has_value = ~np.isnan(measured.value)
     members = np.bincount(lines.line[has_value], minlength=lines.count)
     total = np.bincount(lines.line[has_value], measured.value[has_value], lines.count)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -93,30 +122,28 @@ def average(lines: Lines, measured: Measured) -> tuple[np.ndarray, np.ndarray, n
     plain = np.full(lines.count, np.nan)
     plain[lines.line[has_value]] = measured.mcse[has_value]
     trials = np.zeros(lines.count)
-    trials[lines.line[has_value]] = strata.size[has_value]
-    pooled, datasets = _pooled_error(lines, measured.influence, has_value, members)
+    trials[lines.line[has_value]] = measured.trials[has_value]
+    most = np.bincount(lines.line[has_value], measured.trials[has_value], lines.count)
+    if (members <= 1).all():
+        return value, plain, trials
+    units = lines if measured.units is None else lines.of_units(measured.units)
+    pooled, datasets = _pooled_error(units, measured.influence, has_value, members)
     mcse = np.where(members == 1, plain, pooled)
     with np.errstate(invalid="ignore", divide="ignore"):
-        effective = np.where(mcse > 0, value * (1 - value) / mcse**2, datasets)
+        effective = np.where(mcse > 0, value * (1 - value) / mcse**2, np.minimum(datasets, most))
     return value, mcse, np.where(members == 1, trials, effective)
 
 
 def _pooled_error(lines: Lines, influence: np.ndarray, has_value: np.ndarray, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Monte Carlo error of each line's average, and its number of datasets, ``[lines]`` each."""
-    strata = lines.strata
-    rows = has_value[strata.code]
-    code, dataset, cell = strata.code[rows], lines.dataset[rows], lines.cell[rows]
-    line = lines.line[code]
-    share = influence[rows] / strata.size[code] / members[line]
-    pair, first = _pairs(line, dataset)
-    per_dataset = np.bincount(pair, share)
-    line, cell = line[first], cell[first]
-    block, first = _pairs(line, cell)
-    n = np.bincount(block)
+    found = lines.pairing(has_value)
+    share = influence[found.rows] / lines.strata.size[found.code] / members[lines.line[found.code]]
+    per_dataset = np.bincount(found.pair, share)
+    n = np.bincount(found.block)
     with np.errstate(invalid="ignore", divide="ignore"):
-        variance = np.where(n > 1, np.bincount(block, per_dataset**2) * n / (n - 1), np.nan)
-    error = np.sqrt(np.bincount(line[first], variance, lines.count))
-    return np.where(members > 0, error, np.nan), np.bincount(line, minlength=lines.count).astype(float)
+        variance = np.where(n > 1, np.bincount(found.block, per_dataset**2) * n / (n - 1), np.nan)
+    error = np.sqrt(np.bincount(found.line[found.first], variance, lines.count))
+    return np.where(members > 0, error, np.nan), np.bincount(found.line, minlength=lines.count).astype(float)
 
 
 def codes_of(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:

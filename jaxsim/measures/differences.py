@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from jaxsim.measures import shrinkage
-from jaxsim.measures.measure import Mean, Measure, Recipe
+from jaxsim.measures.measure import Mean, Measure
+from jaxsim.measures.needs import Needs
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.summary import Summary
 
-DIFFERENT = ("error", "absolute_error", "squared_error", "std_error", "covers", "rejects")
-GROUPS = ("group_squared_error", shrinkage.ESTIMATED)
 
-
-def pair_rows(one: Rows, reference: Rows) -> Rows:
+def pair_rows(one: Rows, reference: Rows, names: Iterable[str]) -> Rows:
     """Statistics of pairs of rows of the same dataset and coefficient, in the strata of ``one``.
 
-    ``d_error`` and so on are the differences; ``error``, ``squared_error`` the strategy's own, ``r_error``, ``r_squared_error`` the
-    reference's; and so for the coefficients of groups, where there are any.
+    Args:
+        one, reference: rows of the strategy and of the reference.
+        names: statistics that are wanted: ``d_error`` is a difference, ``error`` the strategy's own, ``r_error`` the reference's.
     """
-    groups = "group_squared_error" in one.values
-    values = {f"d_{name}": one[name] - reference[name] for name in (*DIFFERENT, *(GROUPS[:1] if groups else ()))}
-    for name in ("error", "squared_error", *(GROUPS if groups else ())):
-        values |= {name: one[name], f"r_{name}": reference[name]}
-    if groups:
-        values[shrinkage.TRUE] = one[shrinkage.TRUE]
-    return Rows(one.code, values)
+    return Rows(one.code, {name: _of_pair(one, reference, name) for name in names})
+
+
+def _of_pair(one: Rows, reference: Rows, name: str) -> Array:
+    start, plain = name[:2], name[2:]
+    if start not in ("d_", "r_") or plain not in one:
+        return one[name]
+    return reference[plain] if start == "r_" else one[plain] - reference[plain]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class RootMSEDifference(Measure):
     """
 
     statistic: str = "squared_error"
+
+    @property
+    def needs(self) -> Needs:
+        """Means and spreads of the two, and of their difference."""
+        return Needs(products=tuple((name, name) for name in (f"{p}{self.statistic}" for p in ("", "r_", "d_"))))
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
@@ -68,6 +73,11 @@ class RelativePrecision(Measure):
 
     Error ``200 (ratio)^2 sqrt((1 - rho^2) / (n - 1))`` with ``rho`` the correlation of the two errors (White 2010).
     """
+
+    @property
+    def needs(self) -> Needs:
+        """Spreads and covariance of the two errors."""
+        return Needs(products=(("error", "error"), ("r_error", "r_error"), ("error", "r_error")))
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
@@ -102,23 +112,5 @@ CATALOGUE: dict[str, Measure] = {
     "rejection": Mean("d_rejects"),
 }
 
-OWN = ("error", "r_error", "squared_error", "r_squared_error")
-RECIPE = Recipe(
-    measures=CATALOGUE,
-    means=(*OWN, *(f"d_{name}" for name in DIFFERENT)),
-    products=(*((name, name) for name in (*OWN, *(f"d_{name}" for name in DIFFERENT))), ("error", "r_error")),
-    around={},
-)
-
-# With the coefficients of groups.
-_GROUP_ERRORS = ("group_squared_error", "r_group_squared_error", "d_group_squared_error")
-GROUP_RECIPE = replace(
-    RECIPE,
-    measures={
-        **CATALOGUE,
-        "group_rmse": RootMSEDifference("group_squared_error"),
-        "group_shrinkage": shrinkage.ShrinkageDifference(),
-    },
-    means=(*RECIPE.means, *_GROUP_ERRORS, shrinkage.ESTIMATED, shrinkage.REFERENCE, shrinkage.TRUE),
-    products=(*RECIPE.products, *((name, name) for name in _GROUP_ERRORS), *shrinkage.PAIRED_PRODUCTS),
-)
+# Those that need estimates and truths alone.
+OF_ESTIMATES = ("bias", "absolute_error", "mse", "rmse", "relative_precision")

@@ -26,7 +26,7 @@ def to_xarray(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Seque
 
     Returns:
         Variables ``value``, ``mcse``, ``low``, ``high`` with dimensions ``measure, *by``, and ``n_used``, ``n_failed`` with
-        ``by``. A combination that the table lacks has NaN, and counts of 0.
+        ``by``, those of the measure with most. A combination that the table lacks has NaN, and counts of 0.
 
     Raises:
         InputError: where xarray is not installed.
@@ -45,7 +45,7 @@ def to_xarray(table: pd.DataFrame, by: Sequence[str], levels: Mapping[str, Seque
     for name in (*NUMBERS, *COUNTS):
         array = np.zeros(shape, np.int64) if name in COUNTS else np.full(shape, np.nan)
         array[tuple(places)] = table[name].to_numpy()
-        variables[name] = (list(coordinates)[1:], array[0]) if name in COUNTS else (list(coordinates), array)
+        variables[name] = (list(coordinates)[1:], array.max(axis=0)) if name in COUNTS else (list(coordinates), array)
     return xarray.Dataset(variables, coordinates, {"policy": str(table["policy"].iloc[0])} if len(table) else {})
 
 

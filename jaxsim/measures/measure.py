@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from jaxsim.measures.middle import middle_of
+from jaxsim.measures.needs import Needs
 from jaxsim.measures.sample import Array, Rows
-from jaxsim.measures.summary import Pair, Summary, summary_of
+from jaxsim.measures.summary import Summary
+
+# What is left of a variance by rounding where everything in it cancels.
+ROUNDING = 1e-13
 
 
 class Measure(ABC):
-    """One measure. Its author says how it follows from a summary of the rows, and each row's influence on it."""
+    """One measure. Its author says what it needs, how it follows from a summary of the rows, and each row's influence on it."""
 
     is_rate: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def needs(self) -> Needs:
+        """The statistics that the summary must have."""
 
     @abstractmethod
     def of(self, summary: Summary) -> tuple[Array, Array]:
@@ -30,12 +37,21 @@ class Measure(ABC):
         Averages over strata need it, because their rows may come from the same datasets.
         """
 
+    def trials(self, summary: Summary) -> Array:
+        """Independent trials that a proportion is of, ``[K]``: Wilson's limits depend on them."""
+        return summary.size
+
 
 @dataclass(frozen=True)
 class Mean(Measure):
     """A measure that is a plain mean of a statistic; error ``sd / sqrt(n)``."""
 
     statistic: str
+
+    @property
+    def needs(self) -> Needs:
+        """The mean and the spread of the statistic."""
+        return Needs((self.statistic,), ((self.statistic, self.statistic),))
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Mean and error."""
@@ -52,6 +68,11 @@ class Rate(Mean):
 
     is_rate: ClassVar[bool] = True
 
+    @property
+    def needs(self) -> Needs:
+        """The mean of the statistic."""
+        return Needs((self.statistic,))
+
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Proportion and error."""
         rate = summary.mean(self.statistic)
@@ -61,57 +82,49 @@ class Rate(Mean):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Measures, and which statistics of the rows they are made of.
+class Ratio(Measure):
+    """A measure that is a ratio of two means, ``r = mean(a) / mean(b)``; NaN where ``mean(b)`` is zero.
 
-    Attributes:
-        measures: by name, in the order they are shown.
-        means: statistics whose mean is needed.
-        products: pairs of them whose centred products are needed.
-        around: statistics that are defined by the means of the others: a function of rows and summary.
-        middle: the statistic whose median is needed, or None.
-        late: measures that need ``around`` or ``middle``: a second look at the rows.
+    Error by the delta method, ``sqrt(var(a - r b) / n) / |mean(b)|``.
     """
 
-    measures: Mapping[str, Measure]
-    means: tuple[str, ...]
-    products: tuple[Pair, ...]
-    around: Mapping[str, Callable[[Rows, Summary], Array]]
-    middle: str | None = None
-    late: frozenset[str] = frozenset()
+    numerator: str
+    denominator: str
 
-    def first(self, rows: Rows, count: int) -> Summary:
-        """Summary of some rows in ``count`` strata, without what needs a second look."""
-        return summary_of(rows, count, self.means, self.products)
+    @property
+    def needs(self) -> Needs:
+        """Means, spreads and covariance of the two."""
+        a, b = self.numerator, self.denominator
+        return Needs((a, b), ((a, a), (a, b), (b, b)))
 
-    def second(self, rows: Rows, count: int, summary: Summary) -> Summary:
-        """Summary of the statistics in ``around``; ``summary`` is that of all rows."""
-        return summary_of(Rows(rows.code, {k: f(rows, summary) for k, f in self.around.items()}), count, tuple(self.around), ())
+    def of(self, summary: Summary) -> tuple[Array, Array]:
+        """Ratio and error."""
+        a, b = self.numerator, self.denominator
+        ratio, divisor = self._parts(summary)
+        above, below = summary.covariance(a, a), ratio**2 * summary.covariance(b, b)
+        spread = above - 2 * ratio * summary.covariance(a, b) + below
+        spread = np.where(spread < ROUNDING * (above + below), 0, spread)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return ratio, np.sqrt(np.clip(spread, 0, None) / summary.size) / np.abs(divisor)
 
-    def with_around(self, rows: Rows, summary: Summary) -> Rows:
-        """Rows with the statistics in ``around``."""
-        return Rows(rows.code, {**rows.values, **{name: f(rows, summary) for name, f in self.around.items()}})
+    def influence(self, rows: Rows, summary: Summary) -> Array:
+        """``a - r b``, centred, over ``mean(b)``."""
+        ratio, divisor = self._parts(summary)
+        rest = summary.centred(self.numerator, rows) - ratio[rows.code] * summary.centred(self.denominator, rows)
+        return rest / divisor[rows.code]
+
+    def _parts(self, summary: Summary) -> tuple[Array, Array]:
+        below = summary.mean(self.denominator)
+        divisor = np.where(below == 0, np.nan, below)
+        return summary.mean(self.numerator) / divisor, divisor
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measure in every stratum: ``value`` and ``mcse`` ``[K]``, ``influence`` ``[rows]``; rates have Wilson's limits."""
+class Proportion(Ratio):
+    """A ratio that is a proportion of some of the rows: both statistics are 0 or 1, the first only where the second is 1."""
 
-    value: Array
-    mcse: Array
-    influence: Array
-    is_rate: bool = False
+    is_rate: ClassVar[bool] = True
 
-
-def measure_all(recipe: Recipe, rows: Rows, count: int, names: Sequence[str]) -> dict[str, Measured]:
-    """Some measures of rows that are all in memory, in ``count`` strata."""
-    summary = recipe.first(rows, count)
-    summary = summary.with_more(recipe.second(rows, count, summary))
-    if recipe.middle is not None:
-        summary = replace(summary, middle=middle_of(rows[recipe.middle], rows.code, summary.size))
-    rows = recipe.with_around(rows, summary)
-    found = {}
-    for name in names:
-        measure = recipe.measures[name]
-        found[name] = Measured(*measure.of(summary), measure.influence(rows, summary), measure.is_rate)
-    return found
+    def trials(self, summary: Summary) -> Array:
+        """The rows that the second statistic chooses."""
+        return np.rint(np.where(summary.size > 0, summary.mean(self.denominator), 0) * summary.size)

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from jaxsim.measures.catalogue import GROUPS
+from jaxsim.measures.asked import measure_of
+from jaxsim.measures.catalogue import CATALOGUE, REJECTIONS
+from jaxsim.measures.rates import EVENTS
 from jaxsim.measures.stream import Performance
 
 SHOWN = {
@@ -23,7 +25,8 @@ SHOWN = {
     "group_shrinkage": "shrinkage",
 }
 RATES = {"singular": "singular", "failure": "failed"}
-PROPORTIONS = frozenset({*RATES, "convergence", "success", "coverage", "power", "type_one_error"})
+PROPORTIONS = frozenset({*EVENTS, *REJECTIONS, *(name for name, measure in CATALOGUE.items() if measure.is_rate)})
+INTERCEPTS = ("Intercept", "(Intercept)")
 # A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
 LARGEST_DECIMALS = 5
 
@@ -51,64 +54,112 @@ def rate_with_error(value: float, mcse: float, low: float, high: float) -> str:
     return with_error(value, mcse)
 
 
-def main_measures(performance: Performance, by: Sequence[str], policy: str = "available") -> pd.DataFrame:
-    """The measures of ``SHOWN``, long. Rejections of coefficients that are zero and of those that are not are never pooled.
+def main_measures(
+    performance: Performance, by: Sequence[str], policy: str = "available", measures: Sequence[str] | None = None, **options: Any
+) -> pd.DataFrame:
+    """Measures, long; rejections of coefficients that are zero and of those that are not are never pooled.
 
-    As :func:`jaxsim.measures.summarise`, with measures named ``power`` and ``type_one_error``, each where it exists.
+    Args:
+        performance: of a run.
+        by: columns that define the lines.
+        policy: which fits count where some have failed.
+        measures: their names; those of ``SHOWN`` that the results have, and the study's own, when None.
+        options: ``terms`` and ``alpha``, as for :meth:`jaxsim.measures.stream.Performance.measures`.
     """
-    left_out = ("power", "type_one_error") if performance.groups else ("power", "type_one_error", *GROUPS)
-    common = [name for name in SHOWN if name not in left_out]
-    parts = [performance.measures(by, policy=policy, measures=common)]
-    for name, truth in (("power", "nonzero"), ("type_one_error", "zero")):
-        found = performance.measures(by, policy=policy, measures=["rejection"], truth=truth)
-        if len(found):
-            parts.append(found.assign(measure=name))
-    return pd.concat(parts, ignore_index=True)
+    known = performance.kit.measures
+    if measures is None:
+        shown = [name for name in SHOWN if measure_of(name) in known]
+        measures = [*shown, *(name for name in known if name not in CATALOGUE and name not in shown)]
+    return performance.measures(by, policy=policy, measures=measures, **options)
 
 
-def headline(performance: Performance, policy: str = "available") -> pd.DataFrame:
-    """Strategies as rows, measures as columns, text with Monte Carlo errors: averages of the measures of all cells and terms."""
-    measured = main_measures(performance, ["model"], policy)
-    rated = performance.rates(["model"])
-    rated = rated[(rated["measure"] != "singular") | rated["model"].isin(performance.mixed)]
-    rated = rated[rated["measure"].isin(list(RATES))]
-    long = pd.concat([measured, rated], ignore_index=True)
-    long["shown"] = [in_words(row) for row in long.to_dict("records")]
-    wide = long.pivot(index="model", columns="measure", values="shown")
-    names = SHOWN | RATES
-    wide = wide.reindex(columns=[name for name in names if name in wide], index=measured["model"].drop_duplicates())
-    return wide.astype(object).fillna("–").rename(columns=names)
+def headline(performance: Performance, policy: str = "available", by: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """Strategies as rows, measures as columns, text with Monte Carlo errors: averages of the measures of all cells and terms.
+
+    Args:
+        performance, policy: as for :func:`main_measures`.
+        by: what lines are divided by beyond the model; there is a row for each combination. Of a coefficient there are no rates
+            of fits.
+        options: ``measures``, ``terms`` and ``alpha``, as there.
+    """
+    lines = ["model", *by]
+    measured = main_measures(performance, lines, policy, **options)
+    order = [name for name in SHOWN if name in set(measured["measure"])] if options.get("measures") is None else []
+    names = [*dict.fromkeys((*order, *measured["measure"]))]
+    found: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in measured.to_dict("records"):
+        found.setdefault(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
+    if "term" not in by:
+        rated = performance.rates(lines)
+        rated = rated[(rated["measure"] != "singular") | rated["model"].isin(performance.mixed)]
+        for row in rated[rated["measure"].isin(list(RATES))].to_dict("records"):
+            found.get(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
+        names += [name for name in RATES if any(name in texts for texts in found.values())]
+    index = pd.MultiIndex.from_tuples(list(found), names=lines) if by else pd.Index([model for (model,) in found], name="model")
+    cells = [[texts.get(name, "–") for name in names] for texts in found.values()]
+    return pd.DataFrame(cells, index, [(SHOWN | RATES).get(name, name) for name in names], dtype=object)
 
 
-def overview(performance: Performance, planned: int | None = None, notes: Sequence[str] = ()) -> str:
+def overview(
+    performance: Performance,
+    planned: int | None = None,
+    notes: Sequence[str] = (),
+    *,
+    by: Sequence[str] | None = None,
+    terms: Sequence[str] | None = None,
+    alpha: float | None = None,
+    measures: Sequence[str] | None = None,
+) -> str:
     """The headline as text for a terminal; under both policies if some fits failed.
 
     Args:
-        performance: of a run (see :attr:`jaxsim.store.results.Results.performance`).
+        performance: of a run (see :attr:`jaxsim.results.Results.performance`).
         planned: datasets of the whole study; fewer in the tables, and the text says first that the run is unfinished.
         notes: what a reader must know about these numbers, printed below them.
+        by: what lines are divided by beyond the model, such as ``["n_groups"]``: a row for each combination.
+        terms, alpha, measures: as for :meth:`jaxsim.measures.stream.Performance.measures`; some measures when None.
+
+    Raises:
+        InputError: as there.
     """
-    cells, terms, datasets = performance.counts
-    lines = []
+    by = tuple(name for name in by or () if name != "model")
+    options: dict[str, Any] = {"by": by, "terms": terms, "alpha": alpha, "measures": measures}
+    table = _text(headline(performance, **options))
+    datasets, lines = performance.counts[2], []
     if planned is not None and datasets < planned:
         lines += [
             f"UNFINISHED: {datasets:,} of {_count(planned, 'dataset')}. What follows averages over those alone; "
             "the command that began the run completes it.",
             "",
         ]
-    lines += [
-        f"Averaged over {_count(cells, 'cell')} and {_count(terms, 'coefficient')}, {_count(datasets, 'dataset')} "
-        "(± Monte Carlo standard error):",
-        "",
-        _text(headline(performance)),
-    ]
+    lines += [f"{_what(performance, by, terms)} ({_how(performance, alpha)}):", "", table]
     rated = performance.rates(["model"]).query("measure == 'failure'")
     if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
         lines += ["", "The same, only for datasets that every strategy could fit (listwise):", ""]
-        lines += [_text(headline(performance, "listwise"))]
+        lines += [_text(headline(performance, "listwise", **options))]
     for note in notes:
         lines += ["", note]
     return "\n".join(lines)
+
+
+def _what(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> str:
+    """What the numbers average over."""
+    cells, _, datasets = performance.counts
+    present = performance.present if terms is None else tuple(dict.fromkeys(terms))
+    named = "" if terms is None else f" ({', '.join(present)})"
+    pooled = len(present) > 1 and "term" not in by
+    intercept = ", the intercept among them" if pooled and set(INTERCEPTS) & set(present) else ""
+    start = f"By {' and '.join(by)}, averaged over the rest of" if by else "Averaged over"
+    averaged = f"{_count(cells, 'cell')} and {_count(len(present), 'coefficient')}{named}{intercept}"
+    return f"{start} {averaged}, {_count(datasets, 'dataset')}"
+
+
+def _how(performance: Performance, alpha: float | None) -> str:
+    """What the numbers depend on."""
+    kit, error = performance.kit, "± Monte Carlo standard error"
+    if not kit.has_inference:
+        return error
+    return f"{error}; {100 * kit.conf_level:g}% intervals, tests at alpha = {kit.level(alpha):g}"
 
 
 def in_words(row: Mapping[Hashable, Any]) -> str:
@@ -123,5 +174,6 @@ def _count(n: int, noun: str) -> str:
 
 
 def _text(table: pd.DataFrame) -> str:
-    table = table.rename_axis(index=None, columns=None)
-    return table.to_string(justify="right")
+    if table.index.nlevels > 1:
+        return table.reset_index().to_string(justify="right", index=False)
+    return table.rename_axis(index=None).to_string(justify="right")

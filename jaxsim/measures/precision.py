@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxsim.measures.accuracy import EmpiricalSE
 from jaxsim.measures.measure import Mean, Measure
+from jaxsim.measures.needs import Needs
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.summary import Summary
 
@@ -15,6 +16,11 @@ MEAN_WIDTH = Mean("width")
 
 class ModelSE(Measure):
     """``ModSE = sqrt(mean(SE^2))``; error ``sqrt(var(SE^2) / (4 n ModSE^2))``."""
+
+    @property
+    def needs(self) -> Needs:
+        """The mean and the spread of the squared standard errors."""
+        return Needs(("variance",), (("variance", "variance"),))
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
@@ -34,6 +40,11 @@ class ModelSEError(Measure):
 
     Error ``100 (ModSE / EmpSE) sqrt(var(SE^2) / (4 n ModSE^4) + 1 / (2 (n - 1)))``, with SE and estimate taken as independent.
     """
+
+    @property
+    def needs(self) -> Needs:
+        """What its two parts need."""
+        return Needs(("variance",), (("variance", "variance"), ("error", "error")))
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""

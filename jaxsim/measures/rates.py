@@ -7,15 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.combine import by_line, lines_of, tabulate
-from jaxsim.measures.measure import Measure, Rate, Recipe, measure_all
+from jaxsim.measures.combine import lines_of, tabulate
+from jaxsim.measures.measure import Measure, Rate
+from jaxsim.measures.part import by_line
 from jaxsim.measures.policy import is_usable, require
+from jaxsim.measures.recipe import measure_all, recipe_of
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.status import Status
 
 EVENTS = ("convergence", "singular", "failure", "success")
 MEASURES: dict[str, Measure] = {name: Rate(name) for name in EVENTS}
-RECIPE = Recipe(measures=MEASURES, means=EVENTS, products=(), around={})
+RECIPE = recipe_of(MEASURES)
 
 
 def is_success(fits: pd.DataFrame) -> np.ndarray:
@@ -33,7 +35,7 @@ def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Rates over all fits of each group (none is left out), with Wilson intervals.
 
     Args:
-        fits: one row a fit (see :attr:`jaxsim.store.results.Results.fits`).
+        fits: one row a fit (see :attr:`jaxsim.results.Results.fits`).
         by: columns that define the groups.
 
     Returns:
@@ -49,7 +51,7 @@ def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     rows = fit_rows(fits, lines.strata.code)
     failed = lines.per_line(rows["failure"] == 1)
     found = measure_all(RECIPE, rows, lines.strata.count, EVENTS)
-    return by_line([tabulate(lines, name, measured).assign(n_failed=failed) for name, measured in found.items()])
+    return by_line(lines.table, [tabulate(lines, name, m).with_more(n_failed=failed) for name, m in found.items()])
 
 
 def reasons(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -1,9 +1,9 @@
-"""What measures are computed from: rows in strata, one row per dataset in each, and the statistics of a row."""
+"""What measures are computed from: rows in strata, one row per dataset in each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,10 +11,6 @@ import pandas as pd
 
 Array = np.ndarray
 NUMBERS = ("estimate", "truth", "std_error", "p_value", "conf_low", "conf_high")
-# Of the coefficients of groups, in tables that have them.
-GROUP_NUMBERS = ("group_mse", "group_variance", "group_true_variance")
-# A p value that is alpha but for rounding is alpha.
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -40,45 +36,45 @@ class Rows:
 
     Attributes:
         code: stratum of each row, ``[rows]``.
-        values: statistics by name, ``[rows]`` each, such as ``error`` or ``covers`` (a proportion's are 0 and 1).
+        values: numbers by name, ``[rows]`` each.
+        functions: statistics of the rows, such as ``error`` or ``covers`` (a proportion's are 0 and 1), ``[rows]`` each: computed
+            when they are first asked for, and kept.
     """
 
     code: Array
     values: Mapping[str, Array]
+    functions: Mapping[str, Callable[[Rows], Array]] = field(default_factory=dict)
+    _found: dict[str, Array] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Array:
-        return self.values[name]
+        if name in self.values:
+            return self.values[name]
+        if name not in self._found:
+            self._found[name] = self.functions[name](self)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.values or name in self.functions
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the numbers and statistics."""
+        yield from dict.fromkeys((*self.values, *self.functions))
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def with_more(self, values: Mapping[str, Array]) -> Rows:
+        """The same rows with further numbers."""
+        return Rows(self.code, {**self.values, **self._found, **values}, self.functions)
 
 
-def numbers_of(table: pd.DataFrame) -> dict[str, Array]:
-    """The columns ``NUMBERS`` of an estimates table, and those of ``GROUP_NUMBERS`` if it has them, ``[rows]`` each."""
-    names = (*NUMBERS, *GROUP_NUMBERS) if has_groups(table) else NUMBERS
-    return {name: table[name].to_numpy(float) for name in names}
+def numbers_of(table: pd.DataFrame, columns: Sequence[str] = (), suffix: str = "") -> dict[str, Array]:
+    """The columns ``NUMBERS`` of an estimates table, further ones and the replicates, ``[rows]`` each.
 
-
-def has_groups(table: pd.DataFrame) -> bool:
-    """Whether an estimates table tells of the coefficients of groups."""
-    return set(GROUP_NUMBERS) <= set(table.columns)
-
-
-def estimate_rows(numbers: Mapping[str, Array], code: Array, alpha: float) -> Rows:
-    """Statistics of rows of an estimates table, of what :func:`numbers_of` gives; tests are at level ``alpha``.
-
-    The truth may differ from dataset to dataset. ``covers`` says whether the interval contains it; ``rejects`` whether
-    ``p <= alpha`` (resampled p values may be equal to it, and their intervals then exclude zero).
+    Args:
+        table: the rows.
+        columns: that are read besides.
+        suffix: of all of these columns but the replicate's.
     """
-    error, truth = numbers["estimate"] - numbers["truth"], numbers["truth"]
-    low, high = numbers["conf_low"], numbers["conf_high"]
-    found = {
-        "error": error,
-        "absolute_error": np.abs(error),
-        "squared_error": error**2,
-        "variance": numbers["std_error"] ** 2,
-        "width": high - low,
-        "covers": ((low <= truth) & (truth <= high)).astype(float),
-        "rejects": (numbers["p_value"] <= alpha + ROUNDING).astype(float),
-        "null": (truth == 0).astype(float),
-    }
-    if "group_mse" in numbers:
-        found["group_squared_error"] = numbers["group_mse"]
-    return Rows(code, {**numbers, **found})
+    found = {name: table[name + suffix].to_numpy(np.float64) for name in (*NUMBERS, *columns)}
+    return found | {"replicate": table["replicate"].to_numpy(np.int64)}

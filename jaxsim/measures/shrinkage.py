@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from jaxsim.measures.measure import Measure
+from jaxsim.measures.needs import Needs
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.summary import Summary
 
@@ -32,6 +33,11 @@ def _slope(summary: Summary, root: Array) -> Array:
 
 class GroupShrinkage(Measure):
     """``1 - r`` with ``r = sqrt(mean(v) / mean(t))``; error ``sd(v - r^2 t) / (2 r mean(t) sqrt(n))``."""
+
+    @property
+    def needs(self) -> Needs:
+        """Means, spreads and covariance of the two variances."""
+        return Needs(products=PRODUCTS)
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""
@@ -56,6 +62,11 @@ class ShrinkageDifference(Measure):
     Error: that of the mean of ``b w - a v + c t`` with ``v, w`` the variances of the strategy and of the reference, ``a, b`` the
     slopes of the roots in them and ``c = (r - r_reference) / (2 mean(t))``.
     """
+
+    @property
+    def needs(self) -> Needs:
+        """Means, spreads and covariances of the three variances."""
+        return Needs(products=PAIRED_PRODUCTS)
 
     def of(self, summary: Summary) -> tuple[Array, Array]:
         """Value and error."""

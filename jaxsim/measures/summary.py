@@ -7,7 +7,7 @@ does not depend on the order of the rows but for rounding.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,35 @@ from jaxsim.measures.middle import Middle
 from jaxsim.measures.sample import Array, Rows
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the influences on a measure belong to, where it is not the rows: blocks of datasets.
+
+    Attributes:
+        code: stratum of each unit, ``[units]``.
+        number: of each unit in its cell, ``[units]``: the same datasets have the same number in every stratum.
+    """
+
+    code: Array
+    number: Array
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A function of all rows of each of K strata.
+
+    Attributes:
+        value, mcse: ``[K]`` each.
+        influence: of each row, ``[rows]``, or of each unit, ``[units]``; None once it has been summed up.
+        units: that the influences belong to; the rows when None.
+    """
+
+    value: Array
+    mcse: Array
+    influence: Array | None = None
+    units: Units | None = None
 
 
 @dataclass(frozen=True)
@@ -26,12 +55,14 @@ class Summary:
         means: by name of the statistic, ``[K]`` each; NaN in an empty stratum.
         products: ``sum((a - mean(a)) (b - mean(b)))`` by pair of names, ``[K]`` each; NaN where a mean is not finite.
         middle: of the absolute errors, if measures need it.
+        whole: functions of all rows, by name of the measure.
     """
 
     size: Array
     means: Mapping[str, Array]
     products: Mapping[Pair, Array]
     middle: Middle | None = None
+    whole: Mapping[str, Whole] = field(default_factory=dict)
 
     def mean(self, name: str) -> Array:
         """Mean of a statistic, ``[K]``."""

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, whole_number
 from jaxsim.processes.distributions import GroupSizes
 
 # A correlation matrix typed to a few digits may miss semi-definiteness by its rounding; beyond this it is a mistake.
 SEMIDEFINITE_TOLERANCE = 1e-8
-
-
-def whole_number(name: str, value: object, minimum: int) -> int:
-    """A whole number of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise InputError(f"{name}={value!r}: give a whole number of at least {minimum}.")
-    return int(value)
 
 
 def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSizes:

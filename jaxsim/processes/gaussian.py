@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,27 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.errors import InputError, choose
-from jaxsim.processes.base import Draw, Process
-from jaxsim.processes.checks import correlation_matrix, group_sizes, standard_deviations, whole_number
-from jaxsim.processes.direct import complete, normals_needed, triangular_factor
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.draw import Draw, Truth
+from jaxsim.data.names import GROUP, Names
+from jaxsim.data.padding import Bounds
+from jaxsim.data.rows import Rows
+from jaxsim.errors import InputError, choose, whole_number
+from jaxsim.processes.checks import correlation_matrix, group_sizes, standard_deviations
+from jaxsim.processes.completion import completed
+from jaxsim.processes.direct import normals_needed, triangular_factor
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
+from jaxsim.processes.process import Process
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
+# What to say to somebody who wants to vary what is no field.
+_ICC = (
+    "An ICC sets two SDs: Grid(icc=[..]).linked(lambda icc: {'group_sd': (icc**.5, 0.), 'residual_sd': (1 - icc)**.5}), one SD a "
+    "term that varies."
+)
+_EFFECT = "An effect sets the fixed effects: Grid(effect=[..]).linked(lambda effect: {'fixed_effects': (0., effect)}), one a term."
+HINTS = {"icc": _ICC, "effect": _EFFECT, "effect_size": _EFFECT, "d": _EFFECT, "beta": _EFFECT}
 # Folded into a group's key for the predictors that are constant in it; smaller numbers are taken by the diagonals.
 BETWEEN = 2**32 - 1
 
@@ -123,14 +135,31 @@ class GaussianMultilevel(Process):
         correlation = np.eye(size) if self.correlation is None else np.asarray(self.correlation, float)
         return np.pad(correlation * np.outer(sd, sd), (0, self.n_between))
 
-    def program(self, padded_groups: int) -> Hashable:
+    @property
+    def names(self) -> Names:
+        """Its terms; every group's own coefficients are told."""
+        terms = self.terms
+        return Names(terms, constant=terms[self.n_varying :], random=((GROUP, terms),), components=((GROUP, terms),))
+
+    @property
+    def draws(self) -> type[CrossProducts] | type[Rows]:
+        return Rows if self.sampler == "rows" else CrossProducts
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds.of_groups(self.n_groups, self.max_rows * self.n_groups if self.sampler == "rows" else 0)
+
+    def hint(self, field: str) -> str:
+        return HINTS.get(field, "")
+
+    def program(self, bounds: Bounds) -> Hashable:
         """Code and shapes: groups, predictors, kinds of distribution; the row length only if rows are drawn."""
         sizes = type(self.n_obs) if isinstance(self.n_obs, GroupSizes) else None
         effects = type(self.fixed_effects)
         rows = self.max_rows if self.sampler == "rows" else None
-        return (type(self), padded_groups, self.n_predictors, self.n_between, sizes, effects, rows)
+        return (type(self), bounds.groups, self.n_predictors, self.n_between, sizes, effects, rows)
 
-    def parameters(self, padded_groups: int) -> dict[str, np.ndarray]:
+    def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
         """Fixed effects (or the two numbers of their distribution), square root of Sigma, residual SD, group sizes."""
         match self.fixed_effects:
             case Uniform(low, high):
@@ -144,11 +173,12 @@ class GaussianMultilevel(Process):
         if isinstance(self.n_obs, GroupSizes):
             sizes = self.n_obs.parameters()
         else:
-            sizes = np.zeros(padded_groups)
+            sizes = np.zeros(bounds.groups)
             sizes[: self.n_groups] = self.n_obs
         return {
             "effects": effects,
             "root": root,
+            "covariance": self.covariance(),
             "residual_sd": np.asarray(self.residual_sd, float),
             "n_groups": np.asarray(self.n_groups),
             "sizes": sizes,
@@ -196,66 +226,36 @@ class GaussianMultilevel(Process):
         values = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, jnp.uint32(BETWEEN)), (self.n_between,)))(keys)
         return jnp.concatenate([block[..., :-1], block[..., :1] * values[:, None], block[..., -1:]], axis=-1)
 
-    def draw(self, key: jax.Array, parameters: Any, padded_groups: int) -> Draw:
-        """One dataset's cross-products, by the chosen sampler."""
+    def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
+        """One dataset's cross-products, or its rows, by the chosen sampler.
+
+        In the truth ``b_g`` of every group ``[G, P]`` is the same for all groups where a coefficient does not vary, and its
+        covariance is zero.
+        """
         beta = self._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
-        sizes = self._sizes(key, parameters, padded_groups)
+        sizes = self._sizes(key, parameters, bounds.groups)
         effects, standard = self._standard(key, sizes)
         coefficients = beta + effects @ parameters["root"]
         response = jnp.einsum("gnp,gp->gn", standard[..., :-1], coefficients) + parameters["residual_sd"] * standard[..., -1]
+        truth = Truth(
+            beta, {GROUP: coefficients}, {GROUP: parameters["covariance"]}, parameters["residual_sd"], random=self.names.random
+        )
+        if self.sampler == "rows":
+            return Draw(truth, self._as_rows(standard[..., :-1], response, sizes))
         columns = jnp.concatenate([standard[..., :-1], response[..., None]], axis=-1)
         products = jnp.einsum("gni,gnj->gij", columns, columns)
-        return Draw(beta, CrossProducts(products, sizes, self.terms, self.terms))
+        return Draw(truth, CrossProducts(products, sizes, self.terms, self.terms, constant=self.names.constant))
 
-    def group_coefficients(self, key: jax.Array, parameters: Any, padded_groups: int) -> jax.Array:
-        """``b_g`` of every group, ``[G, P]``; the same for all groups where a coefficient does not vary."""
-        beta = self._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
-        effects, _ = self._standard(key, self._sizes(key, parameters, padded_groups))
-        return beta + effects @ parameters["root"]
+    def _as_rows(self, x: jax.Array, y: jax.Array, sizes: jax.Array) -> Rows:
+        """Rows in a block for each group, of predictors ``[G, N, P]`` and response ``[G, N]``."""
+        groups, block = y.shape
+        present = jnp.arange(block) < sizes[:, None]
+        levels = jnp.repeat(jnp.arange(groups, dtype=jnp.int32), block)[:, None]
+        return Rows(
+            x.reshape(groups * block, -1), y.reshape(-1), levels, present.reshape(-1).astype(y.dtype), self.terms, self.terms,
+            (groups,), constant=self.names.constant, block=block,
+        )  # fmt: skip
 
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
-        parameters = self.parameters(self.n_groups)
-        program = _Program((self.program(self.n_groups), self.max_rows), self)
-        beta, sizes, effects, standard, gaussian = jax.device_get(_pieces(program, key, parameters))
-        coefficients = beta + effects @ parameters["root"]
-        if self.sampler == "rows":
-            groups = [block[:n] for block, n in zip(standard, sizes, strict=True)]
-        else:
-            groups = [complete(r, z[:n]) for r, z, n in zip(standard, gaussian, sizes, strict=True)]
-        block = np.concatenate(groups)
-        code = np.repeat(np.arange(self.n_groups), sizes)
-        first = np.cumsum(sizes) - sizes
-        between = slice(self.n_varying, len(self.terms))
-        block[:, between] = block[first[code], between]  # constant in a group to the last digit
-        response = (block[:, :-1] * coefficients[code]).sum(1) + self.residual_sd * block[:, -1]
-        frame = pd.DataFrame({"Group": code + 1, "DV": response})
-        for j, term in enumerate(self.terms[1:], start=1):
-            frame[term] = block[:, j]
-        frame.attrs["truth"] = {
-            "fixed_effects": dict(zip(self.terms, map(float, beta), strict=True)),
-            "group_coefficients": coefficients.tolist(),
-        }
-        return frame
-
-
-@dataclass(frozen=True)
-class _Program:
-    """A process as far as the compiled code depends on it: equal keys share the code made for either example."""
-
-    key: Hashable
-    example: GaussianMultilevel = field(compare=False)
-
-
-@partial(jax.jit, static_argnums=0)
-def _pieces(program: _Program, key: jax.Array, parameters: Any) -> tuple[jax.Array, ...]:
-    """What rows are made of: fixed effects, group sizes, standard group effects, ``[1 x e]``, and numbers to complete rows with."""
-    process = program.example
-    beta = process._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
-    sizes = process._sizes(key, parameters, process.n_groups)
-    effects, standard = process._standard(key, sizes)
-    if process.sampler == "rows":
-        return beta, sizes, effects, standard, jnp.zeros(0)
-    fill = group_keys(stream_key(key, Stream.COMPLETION), process.n_groups)
-    gaussian = jax.vmap(lambda k: jax.random.normal(k, (process.max_rows, process.n_varying)))(fill)
-    return beta, sizes, effects, standard, gaussian
+        return completed(self, key)

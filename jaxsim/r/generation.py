@@ -8,8 +8,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from jaxsim.bridges.pymer4.protocol import Task
 from jaxsim.errors import InputError
+from jaxsim.r.task import Task
 
 GENERATIONS = {"0.8": "generation08", "0.9": "generation09"}
 

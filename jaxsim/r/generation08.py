@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.pymer4.protocol import Task
+from jaxsim.r.task import Task
 
 if not hasattr(pd.DataFrame, "applymap"):
     # pandas 3 dropped the old name of DataFrame.map, which pymer4 0.8 still calls.

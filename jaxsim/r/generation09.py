@@ -10,8 +10,8 @@ import pandas as pd
 import polars as pl
 from pymer4.models import lmer
 
-from jaxsim.bridges.pymer4.protocol import Task
 from jaxsim.errors import InputError
+from jaxsim.r.task import Task
 
 
 def fit_lmer(task: Task) -> tuple[Any, str]:

@@ -11,9 +11,9 @@ import sys
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.pymer4.pool import Pool
 from jaxsim.errors import InputError
 from jaxsim.r.outcome import Outcome
+from jaxsim.r.pool import Pool
 from jaxsim.r.request import Request
 
 REACTION = np.array([

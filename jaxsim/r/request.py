@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.bridges.pymer4.protocol import Task
 from jaxsim.errors import InputError, choose
 from jaxsim.formula.columns import as_column, collect, level_name, require, sorted_codes
 from jaxsim.formula.expression import response
 from jaxsim.formula.model_matrix import model_matrix
 from jaxsim.formula.parse import parse
+from jaxsim.r.task import Task
 
 KINDS = ("lmer", "lm", "lm2")
 DF_METHODS = ("satterthwaite", "kenward-roger")

@@ -23,7 +23,7 @@ from jaxsim.measures import POLICIES
 from jaxsim.report import tables
 from jaxsim.report.figures import FIGURES, style
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.store.results import Results
+from jaxsim.results import Results
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "strategies": tables.strategies(results.study),
         "headlines": tables.headlines(numbers),
         "by_term": tables.by_term(numbers),
+        "components": tables.variance_components(numbers),
         "rates": tables.rates(results),
         "reasons": tables.reasons(results),
         "stopping": tables.stopping(results),

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from jaxsim import measures, spec
+from jaxsim import measures
 from jaxsim.audit import table as audit_summary
-from jaxsim.design import Study
-from jaxsim.grid import shown
+from jaxsim.levels import shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, in_a_row, level_label
-from jaxsim.store.results import Results
+from jaxsim.results import Results
+from jaxsim.study import registry
+from jaxsim.study.study import Study
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
+COMPONENTS = {"bias": "bias", "rmse": "RMSE", "empirical_se": "empirical SE", "median_absolute_error": "median |error|"}
 FEW = 4  # values of a field that follows from the factors
 LONGEST = 200  # characters of a level; lists of group sizes can be very long
 POLICY_TEXT = {
@@ -49,6 +50,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("fits", f"{results.rates([])['n_used'].iloc[0]:,}"),
         ("seed", str(study.seed)),
         ("confidence level", f"{study.conf_level:g}"),
+        ("level of tests", f"{study.kit.alpha:g}"),
     ]
 
 
@@ -65,11 +67,11 @@ def factors(results: Results) -> list[tuple[str, str]]:
 
 def process(study: Study) -> list[tuple[str, str]]:
     """The data-generating process: its kind, and its fields that no factor sets; of one that follows from them, its values."""
-    kind = f"{type(study.process).__name__}: {_first_line(study.process)}"
+    kind = f"{study.process.kind}: {study.process.about}" if study.process.about else study.process.kind
     facts = [("process", kind)]
-    for field in (f.name for f in dataclasses.fields(study.process) if f.init and f.name not in study.grid.names):
-        found = dict.fromkeys(getattr(cell.process, field) for cell in study.cells)
-        values = [value if value is None else shown(value) for value in found]
+    for field in (name for name in study.process.values if name not in study.grid.names):
+        found = {repr(value): value for value in (cell.process.values[field] for cell in study.cells)}
+        values = [value if value is None else shown(value) for value in found.values()]
         ends = values if len(values) <= FEW else [*values[:2], "…", values[-1]]
         facts.append((field, " | ".join(map(_value, ends)) + (f" ({len(values)} values, by cell)" if len(values) > 1 else "")))
     return facts
@@ -79,9 +81,9 @@ def strategies(study: Study) -> Table:
     """Label, kind and options of each strategy."""
     rows = []
     for estimator in study.estimators:
-        given = {k: v for k, v in spec.encode(estimator).items() if k not in ("type", "label")}
-        options = ", ".join(f"{k}={v}" for k, v in given.items()) or "defaults"
-        rows.append((estimator.name, type(estimator).__name__, _first_line(estimator), options))
+        given = registry.without_code(registry.encode(estimator))
+        options = ", ".join(f"{k}={_option(v)}" for k, v in given.items() if k not in ("type", "label")) or "defaults"
+        rows.append((estimator.name, estimator.kind, estimator.about, options))
     return Table("", ("strategy", "kind", "what it is", "options"), rows, labels=4)
 
 
@@ -102,16 +104,27 @@ def by_term(numbers: Numbers) -> Table:
     """The same for each coefficient."""
     results = numbers.results
     long = main_measures(results.performance, ["term", "model"], numbers.policy)
-    shown = [name for name in SHOWN if name in set(long["measure"])]
+    measured = set(long["measure"])
+    shown = [*(name for name in SHOWN if name in measured), *(name for name in results.study.kit.own_names if name in measured)]
     rows = _wide(long, ["term", "model"], shown)
-    order = {term: i for i, term in enumerate(results.study.process.terms)}
+    order = {term: i for i, term in enumerate(results.study.terms)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))
-    return Table("", ["coefficient", "strategy", *(SHOWN[name] for name in shown), "estimates used"], rows, labels=2)
+    return Table("", ["coefficient", "strategy", *(SHOWN.get(name, name) for name in shown), "estimates used"], rows, labels=2)
+
+
+def variance_components(numbers: Numbers) -> Table | None:
+    """How well standard deviations, correlations and the residual SD were estimated; None where their true values are not told."""
+    results = numbers.results
+    if not results.components_told:
+        return None
+    long = results.components(["term", "model"], policy=numbers.policy, measures=list(COMPONENTS))
+    rows = _wide(long, ["term", "model"], list(COMPONENTS))
+    return Table("", ["component", "strategy", *COMPONENTS.values(), "estimates used"], rows, labels=2)
 
 
 def rates(results: Results) -> Table:
     """How often fits of each strategy converged, were singular (mixed models only) or failed."""
-    mixed = [e.name for e in results.study.estimators if e.random_columns(results.study.process.terms)]
+    mixed = results.study.mixed
     long = results.rates(["model"])
     rows = _wide(long[(long["measure"] != "singular") | long["model"].isin(mixed)], ["model"], list(RATES))
     return Table("", ["strategy", *RATES.values(), "fits"], rows)
@@ -182,8 +195,9 @@ def _wide(long: pd.DataFrame, by: list[str], shown: list[str]) -> list[list[str]
     return rows
 
 
-def _first_line(described: object) -> str:
-    return (type(described).__doc__ or "").strip().split("\n")[0].replace("``", "").rstrip(".")
+def _option(value: Any) -> str:
+    """An option as a study's description has it: a function by its name."""
+    return str(value["name"]) if isinstance(value, dict) and value.get("type") == registry.FUNCTION else str(value)
 
 
 def _value(value: Any) -> str:

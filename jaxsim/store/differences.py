@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from jaxsim import spec
-from jaxsim.design import Study
 from jaxsim.errors import InputError
+from jaxsim.study import registry
+from jaxsim.study.study import Study
 
 # How much of the difference between two studies an error shows.
 SHOWN_DIFFERENCES, LONGEST_VALUE = 3, 80
@@ -19,9 +19,45 @@ def refuse_other(url: str, held: Study, wanted: Study) -> None:
 
     What is finished is then a part of it, number for number.
     """
+    edited = [*_edited(held, wanted)]
+    if edited:
+        raise InputError(
+            f"{url} was computed with other code: {'; '.join(edited)}. Give another --out, or go back to that code. (A class "
+            "or function with an attribute version = '1' decides itself what counts as a change; comments and layout never do.)"
+        )
     reasons = [*_lost(held, wanted)]
     if reasons:
         raise InputError(f"{url} holds another study ({_brief_list(reasons)}); give another --out, or remove it.")
+
+
+def _edited(held: Study, wanted: Study) -> Iterator[str]:
+    """Parts that are the same but for their code: what has changed in each, and what that concerns."""
+    old, new = registry.encode(held.process), registry.encode(wanted.process)
+    if registry.without_code(old) == registry.without_code(new) and old != new:
+        yield f"{_name(wanted.process)} has changed ({_code_changes(old, new)}), so that all datasets here are of the old one"
+    now = {strategy.name: strategy for strategy in wanted.estimators}
+    for strategy in held.estimators:
+        if strategy.name in now:
+            old, new = registry.encode(strategy), registry.encode(now[strategy.name])
+            if registry.without_code(old) == registry.without_code(new) and old != new:
+                how = _code_changes(old, new)
+                yield f"the strategy {strategy.name!r} has changed ({how}), so that its fits here are of the old one"
+
+
+def _code_changes(old: Any, new: Any) -> str:
+    """What differs in the code of two descriptions that are alike otherwise."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        own = registry.changed(old[registry.CODE], new[registry.CODE]) if old.get(registry.CODE) != new.get(registry.CODE) else ""
+        inner = [_code_changes(old[k], new[k]) for k in old if k != registry.CODE and old[k] != new.get(k)]
+        return ", ".join(filter(None, [own, *inner]))
+    if isinstance(old, list) and isinstance(new, list):
+        return ", ".join(filter(None, (_code_changes(a, b) for a, b in zip(old, new, strict=True) if a != b)))
+    return ""
+
+
+def _name(process: Any) -> str:
+    function = getattr(process, "function", None)
+    return f"the process {getattr(function, '__name__', type(process).__name__)}"
 
 
 def _lost(held: Study, wanted: Study) -> Iterator[str]:
@@ -37,8 +73,8 @@ def _lost(held: Study, wanted: Study) -> Iterator[str]:
         now = fits.get(estimator.name)
         if now is None:
             yield f"estimators: {estimator.name} there, not here"
-        elif now != estimator:
-            yield from differences(spec.encode(estimator), spec.encode(now), f"estimators[{i}]")
+        elif registry.encode(now) != registry.encode(estimator):
+            yield from differences(registry.encode(estimator), registry.encode(now), f"estimators[{i}]")
     if not {cell.key for cell in held.cells} <= {cell.key for cell in wanted.cells}:
         one, other = (json.loads(study.to_json()) for study in (held, wanted))
         names = ("process", "grid", "links")

@@ -13,8 +13,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxsim import spec
-from jaxsim.design import Study
 from jaxsim.errors import InputError
 from jaxsim.store import chunk as chunks
 from jaxsim.store.chunk import About
@@ -24,6 +22,8 @@ from jaxsim.store.entries import Entry, covered, entries_of
 from jaxsim.store.errors import DamagedError, StorageError
 from jaxsim.store.place import LOCK, LocalPlace, Place, as_json, place_of
 from jaxsim.store.provenance import version
+from jaxsim.study import registry
+from jaxsim.study.study import Study
 
 STUDY, PLAN, PROVENANCE, REACHED = "study.json", "plan.json", "provenance.json", "reached.json"
 AUDIT, LOG, CELLS, CHUNKS = "audit.parquet", "log.txt", "cells.csv", "chunks"
@@ -50,8 +50,8 @@ class Folder:
         self._stored: tuple[bytes, Study] | None = None
 
     def reopened(self) -> Folder:
-        """The folder as others find it, without looking again at the chunks that are known here."""
-        folder = Folder(self.place)
+        """The folder without what a run holds, without looking again at the chunks that are known here."""
+        folder = Folder(self.place, self._wanted)
         folder._abouts = self._abouts
         return folder
 
@@ -72,7 +72,7 @@ class Folder:
             self.place.check_new(BEGUN)
             return
         held = self.stored_study()
-        if held != study:
+        if held.to_json() != study.to_json():
             refuse_other(self.place.url, held, study)
         made = self.plan().get("jaxsim", version("jaxsim-studies"))
         if made != version("jaxsim-studies"):
@@ -84,7 +84,7 @@ class Folder:
     def claim(self, study: Study) -> None:
         """Make the folder this study's, after :meth:`check_study`; call it while holding the place's lock."""
         self.check_study(study)
-        if self.place.exists(STUDY) and self.stored_study() == study:
+        if self.place.exists(STUDY) and self.stored_study().to_json() == study.to_json():
             return
         cells = study.cell_table().assign(cell_key=[cell.key for cell in study.cells])
         self.place.write(CELLS, cells.to_csv(index=False).encode())
@@ -188,7 +188,7 @@ class Folder:
 
     def _mine(self, names: list[str], study: Study) -> Iterator[tuple[str, About]]:
         """Chunks of this study's strategies and settings."""
-        known = {(e.name, spec.canonical(e)) for e in study.estimators}
+        known = {(e.name, registry.canonical(e)) for e in study.estimators}
         self._describe(names)
         for name in names:
             about = self._abouts[name]

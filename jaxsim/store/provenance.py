@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax
 
-from jaxsim.design import Study
+from jaxsim.study.study import Study
 
 PACKAGES = ("jaxsim-studies", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
 

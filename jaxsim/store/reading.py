@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jaxsim.design import Study
 from jaxsim.errors import InputError, choose
 from jaxsim.store import chunk as chunks
 from jaxsim.store.coverage import Interval, Intervals
 from jaxsim.store.entries import Entry
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS, KEY, term_level
+from jaxsim.study.study import Study
 
 TABLES: tuple[str, ...] = ("estimates", "fits")
 # What rows are put in order by, and told apart.
@@ -141,11 +142,27 @@ class Reader:
         if not {span.key for span in entry.about.spans} <= window.cells.keys():
             keep = pc.and_(keep, pc.is_in(rows[KEY], pa.array(list(window.cells))))
         if table == "fits":
-            keep = pc.and_(keep, pc.equal(rows["term"], self.study.process.terms[0]))
+            keep = pc.and_(keep, self._first_terms(rows))
         for (model, key), twice in entry.again.items():
             if key in window.cells:
                 keep = pc.and_(keep, pc.invert(_among(rows, model, key, twice)))
         return rows.filter(keep)
+
+    def _first_terms(self, rows: pa.Table) -> pa.Array:
+        """Which rows are of the first coefficient of their strategy: one a fit."""
+        found = pa.array(np.zeros(len(rows), bool))
+        for term, models in self._leading.items():
+            own = pc.is_in(rows["model"].cast(pa.string()), pa.array(models))
+            found = pc.or_(found, pc.and_(pc.equal(rows["term"], term), own))
+        return found
+
+    @functools.cached_property
+    def _leading(self) -> dict[str, list[str]]:
+        """Labels of the strategies by their first coefficient."""
+        found: dict[str, list[str]] = {}
+        for strategy in self.study.estimators:
+            found.setdefault(strategy.coefficients(self.study.names)[0], []).append(strategy.name)
+        return found
 
     def _named(self, frame: pd.DataFrame, window: Window, table: str, own: set[str]) -> pd.DataFrame:
         """Numbers of cells for their keys, columns and rows in order; ``own`` are columns of a method for each coefficient."""
@@ -154,7 +171,7 @@ class Reader:
         frame = frame.drop(columns=KEY).assign(cell=numbers[keys.codes.to_numpy()])
         labels = [estimator.name for estimator in self.study.estimators]
         frame["model"] = frame["model"].cat.set_categories(labels)
-        frame["term"] = frame["term"].cat.set_categories(list(self.study.process.terms))
+        frame["term"] = frame["term"].cat.set_categories(list(self.study.terms))
         frame = frame.sort_values(list(ORDER), kind="stable", ignore_index=True)
         if table == "estimates":
             return frame[[c for c in (*ESTIMATE_COLUMNS, *sorted(own)) if c in frame.columns]]

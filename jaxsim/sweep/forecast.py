@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.design import Study
-from jaxsim.estimators import Estimator
-from jaxsim.estimators.external import External
 from jaxsim.store.chunk import pack
+from jaxsim.study.study import Study
 from jaxsim.sweep import memory as memories
-from jaxsim.sweep.compile import Shape, Tile
 from jaxsim.sweep.executors import Local
 from jaxsim.sweep.plan import Chunk
 from jaxsim.sweep.progress import duration
+from jaxsim.sweep.shape import Shape, Tile
 from jaxsim.sweep.worker import Computed, Fitted, Worker, finish
 
 # Rates whose Monte Carlo error is asked for, at the value they have in theory; the worst one where theory says nothing.
@@ -78,7 +76,7 @@ def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool 
     found, spread = [], 0.0
     with Worker(_ours(study), Local().chosen, threads=1) as worker:
         for shape, some in shapes.items():
-            ours = any(isinstance(e, Estimator) for e in study.estimators)
+            ours = any(e.batched for e in study.estimators) and study.process.batched
             tried = _try(worker, shape, max(some, key=len)) if trial and ours else None
             found.append(_shape(study, shape, some, tried))
             spread = max(spread, tried.spread if tried else 0.0)
@@ -97,18 +95,16 @@ class _Trial:
 
 def _ours(study: Study) -> Study:
     """The study without strategies that other software fits, which are not tried (a second or so each)."""
-    kept = tuple(e for e in study.estimators if isinstance(e, Estimator))
+    kept = tuple(e for e in study.estimators if e.batched)
     return dataclasses.replace(study, estimators=kept or study.estimators, until=None)
 
 
 def _try(worker: Worker, shape: Shape, chunk: Chunk) -> _Trial:
     study = worker.study
     begin = time.perf_counter()
-    models = tuple(i for i, e in enumerate(study.estimators) if isinstance(e, Estimator))
+    models = tuple(i for i, e in enumerate(study.estimators) if e.batched)
     worker.programs.prepare(shape, study.cells[chunk.spans[0][0]], models)
-    worker.programs.simulators[shape].result()
-    for i in models:
-        worker.programs.fits[shape, i].result()
+    worker.programs.wait(shape, models)
     compiled = time.perf_counter()
     count = min(shape.tile, len(chunk))
     pick = np.linspace(0, len(chunk) - 1, count).astype(int)
@@ -131,9 +127,9 @@ def _spread(fits: Iterable[Fitted]) -> float:
 
 def _shape(study: Study, shape: Shape, chunks: list[Chunk], tried: _Trial | None) -> ShapeForecast:
     datasets = sum(map(len, chunks))
-    models = {i for chunk in chunks for i in chunk.models if not isinstance(study.estimators[i], External)}
+    models = {i for chunk in chunks for i in chunk.models if study.estimators[i].batched}
     fits = sum(len(chunk) * len(models & set(chunk.models)) for chunk in chunks)
-    share = fits / (datasets * max(1, sum(isinstance(e, Estimator) for e in study.estimators)))
+    share = fits / (datasets * max(1, sum(e.batched for e in study.estimators)))
     return ShapeForecast(
         groups=shape.groups,
         tile=shape.tile,
@@ -165,7 +161,7 @@ def replicates_needed(targets: Mapping[str, float], spread: float, conf_level: f
 
 def as_text(study: Study, found: Forecast, targets: Mapping[str, float]) -> str:
     """The forecast for a terminal."""
-    external = [e.name for e in study.estimators if isinstance(e, External)]
+    external = [e.name for e in study.estimators if not e.batched]
     if not found.shapes:
         return "Nothing is left to compute."
     rows = [

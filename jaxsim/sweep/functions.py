@@ -3,46 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxsim.crossproduct import CrossProducts
-from jaxsim.design import Cell
-from jaxsim.estimators import Estimator, Fit, Resampling
-from jaxsim.processes import Draw
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.draw import Draw, Truth
+from jaxsim.data.fit import Fit
+from jaxsim.data.padding import Bounds
+from jaxsim.data.rows import Rows
+from jaxsim.estimators.estimator import Estimator
+from jaxsim.processes.process import Process
+from jaxsim.scores.score import Score
 from jaxsim.seeding import Stream, replicate_key, stream_key
 
 
-def simulator(cell: Cell, groups: int) -> Callable[..., Draw]:
-    """Draws the datasets of a batch; those that are not wanted have no groups."""
-    process = cell.process
+def simulator(process: Process, bounds: Bounds, reads: type[CrossProducts] | type[Rows]) -> Callable[..., Draw]:
+    """Draws the datasets of a batch, as strategies read them; those that are not wanted have no rows. Groups' own coefficients are
+    left out.
+
+    Rows are reduced to cross-products where they are drawn: they need not be kept, and a dataset's cross-products are the same to
+    the last bit whether or not other strategies read its rows.
+    """
 
     def simulate(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> Draw:
         def one(word: jax.Array, replicate: jax.Array, values: Any, wanted: jax.Array) -> Draw:
-            truth, data = process.draw(replicate_key(seed, word, replicate), values, groups)
-            return Draw(truth, jax.tree.map(lambda leaf: jnp.where(wanted, leaf, jnp.zeros_like(leaf)), data))
+            truth, data = process.draw(replicate_key(seed, word, replicate), values, bounds)
+            if isinstance(data, Rows) and reads is CrossProducts:
+                data = data.reduce(bounds.cells)
+            return Draw(replace(truth, groups={}), jax.tree.map(lambda leaf: jnp.where(wanted, leaf, jnp.zeros_like(leaf)), data))
 
         return jax.vmap(one)(words, replicates, *conditions)
 
     return simulate
 
 
-def group_truths(cell: Cell, groups: int) -> Callable[..., jax.Array]:
-    """True coefficients of the groups of the same datasets, ``[B, G, P]``."""
-    process = cell.process
+def truths(process: Process, bounds: Bounds) -> Callable[..., Truth]:
+    """Everything that the same datasets were made with, their groups' own coefficients too.
 
-    def coefficients(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> jax.Array:
-        def one(word: jax.Array, replicate: jax.Array, values: Any) -> jax.Array:
-            found = process.group_coefficients(replicate_key(seed, word, replicate), values, groups)
-            assert found is not None
-            return found
+    A program of its own: what is not asked for is not computed, and no other number changes by a bit.
+    """
+
+    def of_batch(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> Truth:
+        def one(word: jax.Array, replicate: jax.Array, values: Any) -> Truth:
+            return process.draw(replicate_key(seed, word, replicate), values, bounds).truth
 
         return jax.vmap(one)(words, replicates, conditions[0])
 
-    return coefficients
+    return of_batch
 
 
 def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Callable[..., Fit]:
@@ -50,14 +62,30 @@ def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Cal
     if not estimator.resamples:
         return partial(estimator.fit_batch, groups=True) if groups else estimator.fit_batch
 
-    def fit(data: CrossProducts, seed: jax.Array, words: jax.Array, replicates: jax.Array) -> Fit:
-        def key(word: jax.Array, replicate: jax.Array) -> jax.Array:
-            return stream_key(replicate_key(seed, word, replicate), Stream.ANALYSIS)
-
-        resampling = Resampling(jax.vmap(key)(words, replicates), conf_level)
-        return estimator.fit_batch(data, resampling, groups=True) if groups else estimator.fit_batch(data, resampling)
+    def fit(data: Any, seed: jax.Array, words: jax.Array, replicates: jax.Array) -> Fit:
+        context = Context(analysis_keys(seed, words, replicates), conf_level)
+        return estimator.fit_batch(data, context, groups=True) if groups else estimator.fit_batch(data, context)
 
     return fit
+
+
+def scorer(score: Score, estimator: Estimator) -> Callable[..., dict[str, jax.Array]]:
+    """A score of a strategy's fits of a batch of datasets."""
+
+    def of_batch(
+        data: Any, fit: Fit, truth: Truth, seed: jax.Array, words: jax.Array, replicates: jax.Array
+    ) -> dict[str, jax.Array]:
+        def one(data: Any, fit: Fit, truth: Truth, key: jax.Array) -> dict[str, jax.Array]:
+            return score.of(Draw(truth, estimator.view(data)), estimator, fit, key)
+
+        return jax.vmap(one)(data, fit, truth, analysis_keys(seed, words, replicates, Stream.SCORES))
+
+    return of_batch
+
+
+def analysis_keys(seed: jax.Array, words: jax.Array, replicates: jax.Array, stream: Stream = Stream.ANALYSIS) -> jax.Array:
+    """Keys of a stream of some datasets, ``[B]``."""
+    return jax.vmap(lambda word, replicate: stream_key(replicate_key(seed, word, replicate), stream))(words, replicates)
 
 
 def key_arguments(arguments: tuple[Any, ...]) -> tuple[Any, ...]:

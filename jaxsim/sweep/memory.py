@@ -7,10 +7,10 @@ import re
 import jax
 import psutil
 
-from jaxsim.design import Study
 from jaxsim.errors import InputError
-from jaxsim.sweep.compile import Shape
+from jaxsim.study.study import Study
 from jaxsim.sweep.plan import CHUNK_DATASETS
+from jaxsim.sweep.shape import Shape
 
 # Of the memory that is free (of the device, if that has less): the rest is for JAX itself, for others, and for wrong estimates.
 SHARE = 0.25
@@ -38,7 +38,8 @@ def available() -> int:
 
 def tile_bytes(study: Study, shape: Shape) -> int:
     """Bytes of one tile in the making."""
-    return COPIES * 8 * shape.tile * shape.groups * (len(study.process.terms) + 1) ** 2
+    columns = len(study.names.columns) + 1
+    return COPIES * 8 * shape.tile * max(shape.bounds.cells * columns**2, shape.bounds.rows * columns)
 
 
 def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, most: int | None = None) -> int:
@@ -55,7 +56,7 @@ def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, mos
         InputError: if not even one tile fits.
     """
     tiles = beside * tile_bytes(study, shape)
-    dataset = ROW_BYTES * len(study.estimators) * len(study.process.terms)
+    dataset = ROW_BYTES * len(study.estimators) * len(study.terms)
     if tiles + dataset > memory:
         raise InputError(
             f"memory: {in_words(memory)} is too little for datasets of {shape.groups} groups (padded), which are computed "

@@ -11,20 +11,18 @@ from functools import cached_property
 
 import numpy as np
 
-from jaxsim import spec
-from jaxsim.design import Cell, Study
-from jaxsim.estimators.external import External
 from jaxsim.store.chunk import DIGITS, Span
 from jaxsim.store.coverage import Coverage
-from jaxsim.sweep.compile import Shape
-from jaxsim.sweep.shape import padded_groups
-
-__all__ = ["CHUNK_DATASETS", "Chunk", "padded_groups", "plan"]
+from jaxsim.study import registry
+from jaxsim.study.study import Cell, Study
+from jaxsim.sweep.shape import Shape
 
 # Datasets of a chunk at most: some seconds of work, which is what an interruption can cost.
 CHUNK_DATASETS = 4096
 # Fits by other software in a chunk: at a second each, a minute's work is lost if a run is interrupted.
 CHUNK_EXTERNAL = 64
+# Datasets in a chunk that Python code draws one after the other: milliseconds each.
+CHUNK_FRAMES = 1024
 
 
 @dataclass(frozen=True)
@@ -62,14 +60,13 @@ class Chunk:
 
     def fits(self, study: Study) -> int:
         """Fits that the chunk needs."""
-        chosen = (study.estimators[i] for i in self.models)
-        return sum(int(e.chosen(self.replicates).sum()) if isinstance(e, External) else len(self) for e in chosen)
+        return sum(int(study.estimators[i].chosen(self.replicates).sum()) for i in self.models)
 
     def identity(self, study: Study) -> str:
         """A digest of the work: datasets and strategies, ``DIGITS`` hexadecimal digits."""
         body = {
             **study.settings,
-            "models": [spec.canonical(study.estimators[i]) for i in self.models],
+            "models": [registry.canonical(study.estimators[i]) for i in self.models],
             "spans": [[span.key, span.start, span.stop] for span in self.keyed(study)],
         }
         return hashlib.blake2b(json.dumps(body).encode(), digest_size=DIGITS // 2).hexdigest()
@@ -153,6 +150,8 @@ def _by_block(works: Iterable[_Work], block: int) -> Iterable[list[tuple[int, in
 
 
 def _external_limit(study: Study, models: tuple[int, ...]) -> int:
-    """Datasets that together need ``CHUNK_EXTERNAL`` fits by other software."""
-    external = sum(isinstance(study.estimators[i], External) for i in models)
-    return CHUNK_EXTERNAL // external if external else CHUNK_DATASETS
+    """Datasets that together need ``CHUNK_EXTERNAL`` fits by other software, or that Python code draws in some seconds."""
+    external = sum(not study.estimators[i].batched for i in models)
+    if external:
+        return CHUNK_EXTERNAL // external
+    return CHUNK_DATASETS if study.process.batched else CHUNK_FRAMES

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.design import Study
 from jaxsim.measures.catalogue import GROUPS
 from jaxsim.measures.interval import Z
+from jaxsim.study.study import Study
 
 # How a rule's names are asked for: the measure, and which true values it is about.
 MEASURES = {
     "power": ("rejection", "nonzero"),
     "type_one_error": ("rejection", "zero"),
     "relative_bias": ("relative_bias", "nonzero"),
+    "type_s": ("type_s", "nonzero"),
+    "exaggeration": ("exaggeration", "nonzero"),
 }
 # ``(measure, truth, replicates, cells) -> lines by cell, model and term`` from what is finished.
 Measure = Callable[[str, str | None, int, tuple[int, ...]], pd.DataFrame]
@@ -75,7 +77,7 @@ def precision(study: Study, measure: Measure, count: int, cells: tuple[int, ...]
         if asked in GROUPS:
             lines = lines[lines["value"].notna() | (lines["n_used"] == 0)]
         error = lines["mcse"].to_numpy(float)
-        if asked in ("rejection", "coverage", "bias_eliminated_coverage"):
+        if asked in ("rejection", "coverage", "bias_eliminated_coverage", "type_s"):
             error = (lines["high"] - lines["low"]).to_numpy(float) / (2 * Z)
         worst = pd.Series(np.where(np.isnan(error), np.inf, error)).groupby(lines["cell"].to_numpy()).max()
         for cell in cells:

@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from jaxsim.design import Study
+from jaxsim.results import Results
 from jaxsim.store.folder import REACHED, Folder
 from jaxsim.store.place import Place, place_of
 from jaxsim.store.provenance import Provenance
-from jaxsim.store.results import Results
+from jaxsim.study.study import Study
 from jaxsim.sweep import memory as memories
-from jaxsim.sweep.compile import Shape
-from jaxsim.sweep.executors import Executor, Finished, Job, Local, Session
+from jaxsim.sweep.executors import Execution, Executor, Finished, Job, Local
 from jaxsim.sweep.interrupt import Stop, watched
 from jaxsim.sweep.plan import Chunk, plan
 from jaxsim.sweep.progress import Log, Progress, duration
+from jaxsim.sweep.rehearsal import rehearse
 from jaxsim.sweep.rounds import Reached, rounds
+from jaxsim.sweep.shape import Shape
 
 
 class Interrupted(KeyboardInterrupt):
@@ -101,7 +102,7 @@ class _Work:
         bar = Progress(done + known, done, self.log, self.shown)
         stack.callback(bar.close)
         stop = stack.enter_context(watched(bar.say))
-        session: Session | None = None
+        execution: Execution | None = None
         provenance, number = Provenance.begin(self.study), len(self.folder.provenance())
         provenance.record["executor"] = self.executor.describe()
         reached = Reached({})
@@ -112,19 +113,20 @@ class _Work:
                     continue
                 bar.grow(sum(c.fits(self.study) for c in chunks) - known)
                 known = 0
-                if session is None:
-                    session = stack.enter_context(self.executor.open(self.job))
-                    session.prepare(chunks)
+                if execution is None:
+                    rehearse(self.study)
+                    execution = stack.enter_context(self.executor.open(self.job))
+                    execution.prepare(chunks)
                     self._claim()
                     self.folder.write_provenance(number, provenance.unfinished())
                 self._write_plan(chunks)
-                self._work_off(session, chunks, bar, provenance, stop)
+                self._work_off(execution, chunks, bar, provenance, stop)
             self._claim()
             if self.study.until is not None:
                 provenance.record["until"] = reached.record(self.study)
                 self.folder.write_reached(reached.record(self.study))
         finally:
-            if session is not None:
+            if execution is not None:
                 self.folder.write_provenance(number, provenance.finish())
             self.log.write(f"ended: {bar.in_words()}")
 
@@ -134,9 +136,9 @@ class _Work:
         if self.study.until is not None:
             self.folder.place.remove(REACHED)
 
-    def _work_off(self, session: Session, chunks: Sequence[Chunk], bar: Progress, provenance: Provenance, stop: Stop) -> None:
+    def _work_off(self, execution: Execution, chunks: Sequence[Chunk], bar: Progress, provenance: Provenance, stop: Stop) -> None:
         done = 0
-        for finished in session.map(chunks, bar, stop):
+        for finished in execution.map(chunks, bar, stop):
             done += 1
             self._note(finished, done, len(chunks), provenance)
         if done < len(chunks):

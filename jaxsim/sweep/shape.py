@@ -6,32 +6,68 @@ goes through the same compiled arithmetic whatever is computed beside it, so its
 
 from __future__ import annotations
 
-import jax
+from collections.abc import Hashable
+from dataclasses import dataclass
 
-# Powers of two: at most half of the groups that are computed are padding.
-PADDED_GROUPS = tuple(2**k for k in range(3, 16))
-# Numbers in the cross-products of a tile at most (8 MB in float64 on CPU, where a tile should stay near the caches).
+import jax
+import numpy as np
+
+from jaxsim.data.padding import Bounds
+from jaxsim.study.cell import Cell
+
+# Numbers in the cross-products of a tile at most (8 MB in float64 on CPU, where a tile should stay near the caches), and in rows
+# that are drawn to be reduced at once (128 MB): what these take is bounded, whatever the size of a dataset.
 TILE_NUMBERS = {"cpu": 2**20, "gpu": 2**25}
+ROW_NUMBERS = {"cpu": 2**24, "gpu": 2**29}
 # Datasets of a tile: a multiple of what a vector register holds, and not more than fill the lanes of the slowest estimator.
 FEWEST, MOST = 8, {"cpu": 2048, "gpu": 65536}
 
 
-def padded_groups(n_groups: int) -> int:
-    """The smallest padded size that holds ``n_groups``."""
-    for size in PADDED_GROUPS:
-        if n_groups <= size:
-            return size
-    return -(-n_groups // PADDED_GROUPS[-1]) * PADDED_GROUPS[-1]
-
-
-def tile_datasets(groups: int, columns: int, backend: str | None = None) -> int:
+def tile_datasets(groups: int, columns: int, backend: str | None = None, rows: int = 0) -> int:
     """Datasets that one call of a compiled program works on, a power of two.
 
     Args:
-        groups: padded number of groups, G.
+        groups: padded number of groups, G (of cells, where several factors group the rows).
         columns: of a cross-product, M (predictors and response).
         backend: JAX's name of the kind of device; the present one when None.
+        rows: of a dataset; 0 where cross-products are drawn.
     """
     kind = "cpu" if (backend or jax.default_backend()) == "cpu" else "gpu"
     fit = max(1, TILE_NUMBERS[kind] // (groups * columns**2))
-    return min(MOST[kind], max(FEWEST, 2 ** (fit.bit_length() - 1)))
+    most = max(1, ROW_NUMBERS[kind] // max(1, rows * columns))
+    return min(MOST[kind], max(FEWEST, 2 ** (fit.bit_length() - 1)), 2 ** (most.bit_length() - 1))
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a compiled simulator serves: all cells of one program, padded to ``bounds``; it draws ``tile`` datasets at a time."""
+
+    program: Hashable
+    bounds: Bounds
+    tile: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> Shape:
+        """The shape that serves a cell."""
+        process = cell.process
+        bounds = process.bounds.padded()
+        columns = len(process.names.columns) + 1
+        return cls(process.program(bounds), bounds, tile_datasets(bounds.cells, columns, rows=bounds.rows))
+
+    @property
+    def groups(self) -> int:
+        """Padded number of groups."""
+        return self.bounds.groups
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Datasets that one call computes: cell and replicate numbers, ``[n]`` each, ``n <= shape.tile``; and the device's number."""
+
+    shape: Shape
+    cells: np.ndarray
+    replicates: np.ndarray
+    device: int = 0
+
+    def __len__(self) -> int:
+        return len(self.cells)

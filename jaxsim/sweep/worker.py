@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,16 +16,21 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from jaxsim import spec
-from jaxsim.design import Study
+from jaxsim.data.draw import Truth
 from jaxsim.estimators import Fit
-from jaxsim.estimators.external import External, Session
-from jaxsim.status import USABLE
+from jaxsim.estimators.external import Handed, Session
+from jaxsim.seeding import Stream, stream_key
+from jaxsim.status import USABLE, Status
 from jaxsim.store.chunk import About
 from jaxsim.store.provenance import version
 from jaxsim.store.schema import chunk_table
-from jaxsim.sweep.compile import Programs, Shape, Tile
+from jaxsim.study import registry
+from jaxsim.study.study import Study
+from jaxsim.sweep.frame_source import FrameSource, frame_source
 from jaxsim.sweep.plan import Chunk
+from jaxsim.sweep.programs import Programs
+from jaxsim.sweep.shape import Shape, Tile
+from jaxsim.workers.cores import usable_cores
 
 # Datasets handed to other software at a time: they cost a second or so each, and a progress bar should move.
 EXTERNAL_TOGETHER = 16
@@ -53,7 +56,7 @@ class Fitted:
     model: int
     places: np.ndarray
     fit: Fit
-    messages: tuple[str, ...] | None = None
+    messages: tuple[str | None, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Computed:
     """A chunk's numbers on the host, not yet a table."""
 
     chunk: Chunk
-    truth: np.ndarray
+    truth: Truth
     fits: tuple[Fitted, ...]
     seconds: dict[str, float]
 
@@ -81,6 +84,7 @@ class Worker:
     threads: int | None = None
     programs: Programs = field(init=False)
     sessions: dict[int, Session] = field(default_factory=dict)
+    frames: FrameSource | None = None
     versions: dict[str, str] = field(default_factory=dict)
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -106,8 +110,10 @@ class Worker:
 
     def open_sessions(self, chunks: tuple[Chunk, ...]) -> None:
         """Start the software of every strategy that has something to fit; :class:`InputError` if it is not there."""
+        if not self.study.process.batched and self.frames is None:
+            self.frames = self.stack.enter_context(frame_source(self.study))
         for i, strategy in enumerate(self.study.estimators):
-            if i in self.sessions or not isinstance(strategy, External):
+            if i in self.sessions or strategy.batched:
                 continue
             if any(i in chunk.models and strategy.chosen(chunk.replicates).any() for chunk in chunks):
                 self.sessions[i] = self.stack.enter_context(strategy.session())
@@ -127,16 +133,18 @@ class Worker:
             with lock:
                 seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - since
 
-        truth, fits = [], []
+        truth: list[Truth] = []
+        fits: list[Fitted] = []
         for tile_truth, tile_fits in self._tiles(chunk, partial(self._tile, spend=spend, listen=listen)):
             truth.append(tile_truth)
             fits += tile_fits
         for i in chunk.models:
-            if isinstance(self.study.estimators[i], External):
+            if not self.study.estimators[i].batched:
                 since = time.perf_counter()
                 fits += self._external(chunk, i, listen)
                 spend(f"fit {self.study.estimators[i].name}", since)
-        return Computed(chunk, np.concatenate(truth), tuple(fits), seconds)
+        whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *truth)
+        return Computed(chunk, whole, tuple(fits), seconds)
 
     def _tiles(self, chunk: Chunk, work: Callable[[Tile, int, tuple[int, ...]], Any]) -> Iterator[Any]:
         """The work on every tile, in order; no more tiles are begun than threads can soon take up, so that an error stops all."""
@@ -157,23 +165,22 @@ class Worker:
 
     def _tile(
         self, tile: Tile, begin: int, models: tuple[int, ...], *, spend: Callable[[str, float], None], listen: Listener
-    ) -> tuple[np.ndarray, list[Fitted]]:
+    ) -> tuple[Truth, list[Fitted]]:
         """One tile simulated and fitted."""
         listen(Step(0, 0, self._doing(tile.shape, None)))
         since = time.perf_counter()
-        drawn = self.programs.simulate(tile)
-        truth = np.asarray(drawn.truth)[: len(tile)]
+        simulated = self.programs.simulate(tile) if self.frames is None else self.frames.simulate(tile)
+        truth = _first(jax.device_get(simulated.truth), len(tile))
         spend("simulate", since)
-        true = self.programs.true_groups(tile)
         places, fits = np.arange(begin, begin + len(tile)), []
         for i in models:
-            if isinstance(self.study.estimators[i], External):
+            if not self.study.estimators[i].batched:
                 continue
             listen(Step(0, 0, self._doing(tile.shape, i)))
             since = time.perf_counter()
-            fit = jax.device_get(self.programs.fit(tile, i, drawn.data, true))
+            fit = _first(jax.device_get(self.programs.fit(tile, i, simulated)), len(tile))
             spend(f"fit {self.study.estimators[i].name}", since)
-            fits.append(Fitted(i, places, _first(fit, len(tile))))
+            fits.append(lose(Fitted(i, places, fit), simulated.lost))
             listen(Step(len(tile), _failures(fits[-1].fit), self._doing(tile.shape, i)))
         return truth, fits
 
@@ -186,14 +193,26 @@ class Worker:
     def _external(self, chunk: Chunk, model: int, listen: Listener) -> Iterator[Fitted]:
         """A strategy's fits by other software, some at a time."""
         strategy = self.study.estimators[model]
-        assert isinstance(strategy, External)
         places = np.flatnonzero(strategy.chosen(chunk.replicates))
         for begin in range(0, len(places), EXTERNAL_TOGETHER):
             rows = places[begin : begin + EXTERNAL_TOGETHER]
-            datasets = [self.study.dataset(int(chunk.cells[k]), int(chunk.replicates[k])) for k in rows]
-            fit, messages = self.sessions[model].fit(datasets, self.study.process.terms, self.study.conf_level)
+            datasets, lost = self._handed(chunk, rows)
+            fit, messages = self.sessions[model].fit(datasets)
             listen(Step(len(rows), _failures(fit), f"fitting {strategy.name}"))
-            yield Fitted(model, rows, fit, tuple(messages))
+            yield lose(Fitted(model, rows, fit, tuple(messages)), lost)
+
+    def _handed(self, chunk: Chunk, rows: np.ndarray) -> tuple[list[Handed], dict[int, str]]:
+        """Some datasets as other software gets them, and which of them the process did not draw (they are empty)."""
+        study, lost = self.study, dict[int, str]()
+        pairs = [(study.cells[int(chunk.cells[k])], int(chunk.replicates[k])) for k in rows]
+        if self.frames is None:
+            frames = [cell.process.rows(study.key(cell, replicate)) for cell, replicate in pairs]
+        else:
+            frames, lost = self.frames.frames(pairs)
+        keys = [study.key(cell, replicate) for cell, replicate in pairs]
+        seeds = [tuple(int(w) for w in jax.random.key_data(stream_key(key, Stream.ANALYSIS))) for key in keys]
+        handed = [Handed(f, study.names, study.conf_level, seed) for f, seed in zip(frames, seeds, strict=True)]
+        return handed, lost
 
 
 def finish(study: Study, computed: Computed, made: dict[str, Any]) -> tuple[pa.Table, About]:
@@ -202,25 +221,37 @@ def finish(study: Study, computed: Computed, made: dict[str, Any]) -> tuple[pa.T
     tables = [
         chunk_table(
             study, study.estimators[part.model], chunk.cells[part.places], chunk.replicates[part.places],
-            computed.truth[part.places], part.fit, part.messages,
+            jax.tree.map(lambda leaf, places=part.places: leaf[places], computed.truth), part.fit, part.messages,
         )
         for part in sorted(computed.fits, key=lambda part: (part.model, part.places[:1].tolist()))
     ]  # fmt: skip
     table = pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
-    models = {study.estimators[i].name: spec.canonical(study.estimators[i]) for i in chunk.models}
+    models = {study.estimators[i].name: registry.canonical(study.estimators[i]) for i in chunk.models}
     failures = sum(_failures(part.fit) for part in computed.fits)
     return table, About(
         chunk.identity(study), chunk.block, models, chunk.keyed(study), study.settings, failures=failures, made=made
     )
 
 
-def usable_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if platform.system() == "Linux" else os.cpu_count() or 1
+def lose(fitted: Fitted, lost: Mapping[int, str]) -> Fitted:
+    """The same fits, those of datasets that the process did not draw crashed for its reason; ``lost`` by place in the fits."""
+    if not lost:
+        return fitted
+    n = len(fitted.places)
+    gone = np.isin(np.arange(n), list(lost))
+
+    def without(leaf: np.ndarray) -> np.ndarray:
+        away = gone.reshape(-1, *[1] * (np.ndim(leaf) - 1))
+        return np.where(away, np.nan if np.issubdtype(leaf.dtype, np.floating) else np.zeros((), leaf.dtype), leaf)
+
+    fit = jax.tree.map(lambda leaf: without(np.asarray(leaf)), fitted.fit)
+    fit = replace(fit, status=np.where(gone, np.int32(Status.CRASHED), fit.status))
+    messages = fitted.messages or (None,) * n
+    return Fitted(fitted.model, fitted.places, fit, tuple(lost.get(k, messages[k]) for k in range(n)))
 
 
-def _first(fit: Fit, count: int) -> Fit:
-    return jax.tree.map(lambda leaf: leaf[:count], fit)
+def _first(tree: Any, count: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:count], tree)
 
 
 def _failures(fit: Fit) -> int:

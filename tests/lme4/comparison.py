@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from conditions import CONDITIONS, MAIN, Condition
-from oracle import Rows, cross_products
+from oracle import Rows, covariance_of, cross_products
 from scipy import stats
 
 import jaxsim
 from jaxsim import LinearMixed
-from jaxsim.bridges import FitResult
+from jaxsim.data.padding import padded_groups
+from jaxsim.frames.result import FitResult
 from jaxsim.inference import t_table
-from jaxsim.sweep.plan import padded_groups
 
 Results = dict[str, Any]
 Differences = dict[str, float]
@@ -100,7 +100,7 @@ def engine(df: str = "satterthwaite") -> dict[str, Ours]:
     data = [cross_products(rows_of(CONDITIONS[name]), padded_groups(20)) for name in ENGINE]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *data)
     fits = jax.device_get(strategy.fit_batch(stacked))
-    modes = np.asarray(jax.jit(jax.vmap(strategy.random_effects))(stacked, fits.theta)[0])
+    modes = np.asarray(jax.jit(jax.vmap(strategy.modes))(stacked, fits.theta)[0])
     found = {}
     for k, name in enumerate(ENGINE):
         fit = jax.tree.map(lambda leaf, k=k: leaf[k], fits)
@@ -108,7 +108,7 @@ def engine(df: str = "satterthwaite") -> dict[str, Ours]:
         p_value = t_table(fit.estimate, fit.std_error, fit.df).p_value
         table = Table(fit.estimate, fit.std_error, fit.df, np.asarray(p_value))
         own = modes[k][: CONDITIONS[name].frame()["Group"].nunique()]
-        found[name] = Ours(table, float(fit.criterion), float(fit.sigma), fit.covariance, own, bool(fit.singular))
+        found[name] = Ours(table, float(fit.criterion), float(fit.sigma), covariance_of(fit), own, bool(fit.singular))
     return found
 
 

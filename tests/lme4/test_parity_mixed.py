@@ -22,7 +22,7 @@ from comparison import (
 from conditions import CONDITIONS, MIXED
 from oracle import Mixed
 
-from jaxsim.estimators.lmm.structure import consecutive
+from jaxsim.data.random_effects import consecutive
 
 # lmerTest's steps are a tenth of each theta, and one of these is 1e-4, where rounding of the criterion is 1% of the second
 # difference (test_degrees_of_freedom_where_lmertest_loses_digits has the exact ones).

@@ -26,8 +26,8 @@ from unusual_priors import UNUSUAL, UNUSUAL_DATA  # noqa: E402
 from jaxsim.bayesian.model import on_rows  # noqa: E402
 from jaxsim.bayesian.priors import named  # noqa: E402
 from jaxsim.bayesian.problem import scales  # noqa: E402
-from jaxsim.bridges.hierarchical import pose_rows  # noqa: E402
-from jaxsim.bridges.mixed_model import prepare  # noqa: E402
+from jaxsim.frames.hierarchical import pose_rows  # noqa: E402
+from jaxsim.frames.mixed_model import prepare  # noqa: E402
 
 SIMULATED = {
     "few": (21, [6] * 5, 2, 1.0),

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, choose
+from jaxsim.levels import freeze, shown
 
 
 def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ...]:
     """Numbers of the cells that have the wanted levels.
 
     Args:
-        cells: one row a cell: ``cell`` and its conditions.
-        where: a level, or a list of levels, by factor; a level that is neither number nor text may be given as text.
+        cells: one row a cell: ``cell`` and its conditions, as tables show them.
+        where: a level, or a list of levels, by factor: ``{"n_groups": [10, 30], "fixed_effects": (0, 0.3)}``. Numbers compare as
+            numbers; what is neither number nor text is compared as tables show it, and may be given as that text.
 
     Raises:
         InputError: for a factor or a level that no cell has, or levels that no cell has together.
@@ -24,19 +26,13 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
     kept = pd.Series(True, index=cells.index)
     for name, given in where.items():
         choose("factor", name, map(str, cells.columns))
-        present = list(pd.unique(cells[name]))
-        wanted = [_shown(level) for level in (given if isinstance(given, list) else [given])]
+        levels = [shown(freeze(level)) for level in cells[name]]
+        wanted = [shown(freeze(level)) for level in (given if isinstance(given, list) else [given])]
         for level in wanted:
-            if level not in present:
-                raise InputError(
-                    f"where={{{name!r}: {level!r}}}: no cell has that; the levels are {', '.join(map(repr, present))}."
-                )
-        kept &= cells[name].isin(wanted)
+            if level not in levels:
+                present = ", ".join(map(repr, dict.fromkeys(levels)))
+                raise InputError(f"where={{{name!r}: {level!r}}}: no cell has that; the levels are {present}.")
+        kept &= np.array([level in wanted for level in levels], bool)
     if not kept.any():
         raise InputError(f"where={dict(where)}: no cell has these levels together.")
     return tuple(map(int, cells.loc[kept, "cell"]))
-
-
-def _shown(level: Any) -> Any:
-    level = level.item() if isinstance(level, np.generic) else level
-    return level if isinstance(level, int | float | str) else str(level)

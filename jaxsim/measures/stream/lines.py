@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.combine import codes_of, with_limits
+from jaxsim.measures.combine import codes_of
 from jaxsim.measures.measure import Measure
+from jaxsim.measures.part import Part, part_of
 from jaxsim.measures.sample import Array
 from jaxsim.measures.stream.layout import Layout
-from jaxsim.measures.stream.moments import Moments
+from jaxsim.measures.stream.moments import Moments, Spread
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Strata:
         inside = self.groups.T[None] > 0
         return np.where(inside, self.line[:, None, :], -1).max(axis=2)
 
+    def only(self, shown: Array) -> Strata:
+        """The same lines with some of the strata, bool ``[C, S]``."""
+        return Strata(self.table, np.where(shown, self.line, -1), self.groups)
+
     def sum(self, values: Array) -> Array:
         """Sum over the strata of each line, ``[lines]``."""
         return np.bincount(self.line[self.here], values[self.here], self.count)
@@ -86,41 +91,39 @@ def labelled(codes: Array, names: Sequence[str]) -> pd.Categorical[str]:
     return pd.Categorical.from_codes(codes.astype(np.int64), pd.Index(list(names)))
 
 
-def measure_lines(name: str, measure: Measure, moments: Moments, strata: Strata) -> pd.DataFrame:
-    """One measure: the columns of ``by``, then ``measure, value, mcse, low, high``."""
-    value, mcse = (a.reshape(strata.line.shape) for a in measure.of(moments.summary))
-    return with_limits(strata.table, name, _average(name, value, mcse, moments, strata), measure.is_rate)
+def measure_lines(name: str, measure: Measure, moments: Moments, strata: Strata) -> Part:
+    """One measure in every line."""
+    return part_of(name, _average(name, measure, moments, strata), measure.is_rate)
 
 
-def _average(name: str, value: Array, mcse: Array, moments: Moments, strata: Strata) -> tuple[Array, Array, Array]:
+def _average(name: str, measure: Measure, moments: Moments, strata: Strata) -> tuple[Array, Array, Array]:
     """Value, Monte Carlo error and number of independent trials of each line, ``[lines]`` each."""
+    found = (*measure.of(moments.summary), measure.trials(moments.summary))
+    value, mcse, trials = (a.reshape(strata.line.shape) for a in found)
     has_value = ~np.isnan(value) & strata.here
-    size = moments.summary.size.reshape(value.shape)
     members = strata.sum(has_value)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = strata.sum(np.where(has_value, value, 0)) / members
-    plain, trials = (strata.sum(np.where(has_value, a, 0)) for a in (mcse, size))
+    plain, trials = (strata.sum(np.where(has_value, a, 0)) for a in (mcse, trials))
     if not strata.is_pooled:
         return mean, np.where(members == 1, plain, np.nan), trials
-    datasets = moments.patterns.datasets_with_any(has_value, strata.groups)
-    pooled = np.sqrt(strata.sum_groups(_variances(name, moments, strata, has_value, members, datasets)))
+    spread = moments.spread(name)
+    datasets = spread.patterns.datasets_with_any(has_value, strata.groups)
+    pooled = np.sqrt(strata.sum_groups(_variances(spread, strata, has_value, members, datasets)))
     error = np.select([members == 1, members > 0], [plain, pooled], np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        effective = np.where(error > 0, mean * (1 - mean) / error**2, strata.sum_groups(datasets))
+        effective = np.where(error > 0, mean * (1 - mean) / error**2, np.minimum(strata.sum_groups(datasets), trials))
     return mean, error, np.where(members == 1, trials, effective)
 
 
-def _variances(name: str, moments: Moments, strata: Strata, has_value: Array, members: Array, datasets: Array) -> Array:
+def _variances(spread: Spread, strata: Strata, has_value: Array, members: Array, datasets: Array) -> Array:
     """What each group of strata of each cell adds to the variance of its line, ``[C, groups]``.
 
     The influence of a dataset on the line is the sum of its rows' influences, each over the size of its stratum and the number of
     strata; its variance over ``n`` datasets is the sum of squares times ``n / (n - 1)``.
     """
-    if moments.products is None:
-        raise ValueError("the moments lack the products of influences; they take a third look at the rows.")
-    products, size = moments.products[name], moments.summary.size.reshape(has_value.shape)
-    spread = np.diagonal(products, axis1=1, axis2=2)
-    unknown = has_value & ~np.isfinite(spread)
+    products, size = spread.products, spread.size
+    unknown = has_value & ~np.isfinite(np.diagonal(products, axis1=1, axis2=2))
     usable = has_value & ~unknown
     clean = np.where(usable[:, :, None] & usable[:, None, :], products, 0)
     share = np.where(usable, 1 / np.maximum(size, 1) / np.maximum(members, 1)[strata.line], 0)

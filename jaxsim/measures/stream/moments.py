@@ -13,12 +13,12 @@ Influences are centred when they are summed, so the third look needs no merging 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from jaxsim.measures.measure import Recipe
+from jaxsim.measures.recipe import Recipe, recipe_of
 from jaxsim.measures.sample import Array, Rows
 from jaxsim.measures.stream.layout import Layout, Place
 from jaxsim.measures.stream.order import Bins, Bracket, Collector
@@ -52,28 +52,47 @@ Batches = Callable[[], Iterable[Batch]]
 
 
 @dataclass(frozen=True)
+class Spread:
+    """What the Monte Carlo error of an average of a measure follows from.
+
+    Attributes:
+        products: of the influences of every two strata of a cell, summed over the units that they belong to, ``[C, S, S]``.
+        size: units of each stratum, ``[C, S]``: rows, or blocks of datasets.
+        patterns: which strata of a unit there are, with how often.
+    """
+
+    products: Array
+    size: Array
+    patterns: Patterns
+
+
+@dataclass(frozen=True)
 class Moments:
     """What was accumulated for one policy and level; never changed, only replaced by one with more in it.
 
-    A cell of S strata takes ``8 S (25 + J S)`` bytes, J the number of measures (12), however many datasets it has: 42 kB for
-    five strategies and four coefficients. The first look takes 2 kB a stratum more while it lasts, the second some thousand
-    values around each median.
+    A cell of S strata takes ``8 S (25 + J S)`` bytes, J the number of measures (12, and the rare ones that were asked for), however
+    many datasets it has: 42 kB for five strategies and four coefficients. The first look takes 2 kB a stratum more while it lasts,
+    the second some thousand values around each median.
 
     Attributes:
         layout: of the strata.
+        recipe: the measures that it is of.
         patterns: which strata of its datasets count, with how often.
         summary: of the ``C * S`` strata.
         bracket: where the medians are, until they are known.
         is_late: whether the summary has what the second look gives.
         products: of influences, by measure, ``[C, S, S]`` each; None before the third look.
+        spreads: of functions of whole strata, by measure; their values are in the summary.
     """
 
     layout: Layout
+    recipe: Recipe
     patterns: Patterns
     summary: Summary
     bracket: Bracket | None = None
     is_late: bool = False
     products: dict[str, Array] | None = None
+    spreads: Mapping[str, Spread] = field(default_factory=dict)
 
     @property
     def size(self) -> Array:
@@ -85,6 +104,26 @@ class Moments:
         mean = np.where(self.summary.size > 0, self.summary.mean(event), 0).reshape(self.size.shape)
         return np.rint(mean * self.size)
 
+    def spread(self, name: str) -> Spread:
+        """Of one measure."""
+        if name in self.spreads:
+            return self.spreads[name]
+        if self.products is None:
+            raise ValueError("the moments lack the products of influences; they take a third look at the rows.")
+        return Spread(self.products[name], self.size, self.patterns)
+
+    def with_measures(self, other: Moments) -> Moments:
+        """The same rows with other measures, which have been looked at as often."""
+        products = None if self.products is None or other.products is None else self.products | other.products
+        middle = self.summary.middle or other.summary.middle
+        return replace(
+            self,
+            recipe=recipe_of({**self.recipe.measures, **other.recipe.measures}, (*self.recipe.means, *other.recipe.means)),
+            summary=replace(self.summary.with_more(other.summary), middle=middle),
+            bracket=self.bracket or other.bracket,
+            products=products,
+        )
+
 
 def first_look(batches: Batches, layout: Layout, recipe: Recipe) -> Moments:
     """Summaries of all strata, the patterns of what counts, and about where the medians are."""
@@ -95,12 +134,14 @@ def first_look(batches: Batches, layout: Layout, recipe: Recipe) -> Moments:
         tally.add(place, batch.counted)
         if bins is not None:
             bins.add(place.strata[batch.rows.code], batch.rows[str(recipe.middle)])
-    return Moments(layout, tally.patterns(), total, None if bins is None else bins.narrowed(total.size))
+    return Moments(layout, recipe, tally.patterns(), total, None if bins is None else bins.narrowed(total.size))
 
 
-def second_look(moments: Moments, batches: Batches, recipe: Recipe) -> Moments:
+def second_look(moments: Moments, batches: Batches) -> Moments:
     """The same with the statistics that the means define, and the median."""
-    layout, summary = moments.layout, moments.summary
+    layout, recipe, summary = moments.layout, moments.recipe, moments.summary
+    if not recipe.late:
+        return replace(moments, is_late=True)
     total = empty(layout.count, tuple(recipe.around), ())
     kept = None if moments.bracket is None else Collector(_narrow(moments.bracket, batches, summary.size, str(recipe.middle)))
     for batch in batches():
@@ -113,9 +154,9 @@ def second_look(moments: Moments, batches: Batches, recipe: Recipe) -> Moments:
     return replace(moments, summary=replace(summary.with_more(total), middle=middle), bracket=None, is_late=True)
 
 
-def third_look(moments: Moments, batches: Batches, recipe: Recipe) -> Moments:
+def third_look(moments: Moments, batches: Batches) -> Moments:
     """The same with the products of influences."""
-    layout, names = moments.layout, list(recipe.measures)
+    layout, recipe, names = moments.layout, moments.recipe, list(moments.recipe.measures)
     total = np.zeros((len(layout.cells), len(names), layout.columns, layout.columns))
     for batch in batches():
         place, summary = batch.place, _local(moments.summary, batch.place.strata)
@@ -123,13 +164,13 @@ def third_look(moments: Moments, batches: Batches, recipe: Recipe) -> Moments:
         wide = np.zeros((len(names), place.datasets, layout.columns))
         for number, name in enumerate(names):
             wide[number].reshape(-1)[batch.flat] = recipe.measures[name].influence(rows, summary)
-        for cell, part in _by_cell(place, wide):
+        for cell, part in by_cell(place, wide):
             with np.errstate(invalid="ignore", over="ignore"):  # influences on the width of unbounded intervals are NaN
                 total[cell] += np.matmul(part.transpose(0, 2, 1), part)
     return replace(moments, products={name: total[:, number] for number, name in enumerate(names)})
 
 
-def _by_cell(place: Place, wide: Array) -> Iterator[tuple[int, Array]]:
+def by_cell(place: Place, wide: Array) -> Iterator[tuple[int, Array]]:
     """For each cell of a frame its place in the layout and its datasets' part of ``[.., D, S]``."""
     cuts = np.searchsorted(place.dataset_cell, np.arange(len(place.cells) + 1))
     for cell, begin, end in zip(place.cells, cuts[:-1], cuts[1:], strict=True):

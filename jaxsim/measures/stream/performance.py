@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, choose
-from jaxsim.measures.combine import by_line
+from jaxsim.measures.asked import ask
+from jaxsim.measures.groups import kit_of
+from jaxsim.measures.kit import Kit
+from jaxsim.measures.own import OwnMeasure
 from jaxsim.measures.paired import COLUMNS as PAIRED_COLUMNS
 from jaxsim.measures.paired import check_comparison
-from jaxsim.measures.rates import EVENTS, MEASURES
-from jaxsim.measures.sample import Array, has_groups
+from jaxsim.measures.part import Part, by_line
+from jaxsim.measures.sample import Array
+from jaxsim.measures.stream import tables
 from jaxsim.measures.stream.cells import chosen_cells
 from jaxsim.measures.stream.layout import Layout, slices
-from jaxsim.measures.stream.lines import Strata, labelled, measure_lines, strata_of
+from jaxsim.measures.stream.lines import strata_of
 from jaxsim.measures.stream.scan import Choice, Frames, Scan
 from jaxsim.measures.stream.selection import select
-from jaxsim.measures.summarise import COLUMNS, check_options, kinds
-from jaxsim.status import LABELS, Status
+from jaxsim.measures.summarise import COLUMNS
 
 if TYPE_CHECKING:
     import xarray
@@ -31,7 +33,9 @@ class Performance:
     """Measures of a study's results: the numbers of :func:`jaxsim.measures.summarise`, ``paired``, ``rates`` and ``reasons``.
 
     The frames are read three times (seldom four) for all tables of one policy and level, and what was accumulated is kept: see
-    :mod:`jaxsim.measures.stream.moments`. Memory depends on the number of cells, strategies and coefficients, not of datasets.
+    :mod:`jaxsim.measures.stream.moments`. Measures that few tables show are looked at when they are asked for. Memory depends on
+    the number of cells, strategies and coefficients, not of datasets, but for own measures of whole strata (see
+    :class:`jaxsim.measures.OwnMeasure`).
 
     Args:
         frames: called as ``frames(table, columns=[..], where={..} or None)`` with ``estimates`` or ``fits``, gives an iterator of
@@ -39,7 +43,8 @@ class Performance:
         cells: one row a cell: ``cell`` and its conditions.
         models, terms: labels of the strategies and coefficients, in the order they are shown.
         mixed: those of the strategies that are mixed models, and may be singular.
-        groups: whether the estimates tell of the coefficients of groups.
+        kit: how the estimates are measured.
+        factors: columns of ``cells`` that lines are made of by default; all but ``cell`` when None. The others may be asked for.
     """
 
     def __init__(
@@ -49,39 +54,46 @@ class Performance:
         models: Sequence[str],
         terms: Sequence[str],
         mixed: Sequence[str] = (),
-        groups: bool = False,
+        kit: Kit | None = None,
+        factors: Sequence[str] | None = None,
     ) -> None:
         self.frames = frames
         self.cells = cells.sort_values("cell", ignore_index=True)
-        self.models, self.terms, self.mixed, self.groups = tuple(models), tuple(terms), tuple(mixed), groups
+        self.models, self.terms, self.mixed = tuple(models), tuple(terms), tuple(mixed)
+        self.kit = Kit() if kit is None else kit
+        self.columns = tuple(str(name) for name in self.cells.columns if name != "cell")
+        self.factors = self.columns if factors is None else tuple(choose("factor", name, self.columns) for name in factors)
         self._scans: dict[tuple[int, ...] | None, Scan] = {}
 
     @classmethod
     def of_tables(
-        cls, estimates: pd.DataFrame, fits: pd.DataFrame, factors: Sequence[str] = (), datasets: int = 4096
+        cls,
+        estimates: pd.DataFrame,
+        fits: pd.DataFrame,
+        factors: Sequence[str] = (),
+        datasets: int = 4096,
+        own: Sequence[OwnMeasure] = (),
+        conf_level: float = 0.95,
     ) -> Performance:
-        """Of tables in memory, read in frames of so many datasets."""
-        tables = {"estimates": estimates, "fits": fits}
+        """Of tables in memory, read in frames of so many datasets; ``own`` and ``conf_level`` as for
+        :func:`jaxsim.measures.summarise`."""
+        given = {"estimates": estimates, "fits": fits}
 
         def frames(table: str, columns: Sequence[str], where: object = None) -> Iterable[pd.DataFrame]:
-            return slices(tables[table][list(columns)], datasets)
+            return slices(given[table][list(columns)], datasets)
 
         cells = fits[["cell", *factors]].drop_duplicates("cell")
         models, terms = (_labels(table[name]) for table, name in ((fits, "model"), (estimates, "term")))
         components = fits.filter(regex="^sd_").notna().any(axis=1)
-        return cls(frames, cells, models, terms, sorted(set(fits.loc[components, "model"].astype(str))), has_groups(estimates))
-
-    @cached_property
-    def factors(self) -> tuple[str, ...]:
-        """Columns of ``cells`` other than its number."""
-        return tuple(str(name) for name in self.cells.columns if name != "cell")
+        mixed = sorted(set(fits.loc[components, "model"].astype(str)))
+        return cls(frames, cells, models, terms, mixed, kit_of(estimates, own, conf_level))
 
     def measures(
         self,
         by: Sequence[str] | None = None,
         *,
         policy: str = "available",
-        alpha: float = 0.05,
+        alpha: float | None = None,
         measures: Sequence[str] | None = None,
         terms: Sequence[str] | None = None,
         truth: str | None = None,
@@ -98,22 +110,18 @@ class Performance:
         Raises:
             InputError: for an option that is not known, or where there are no estimates.
         """
-        groups = self._groups(by, ("model", "cell", *self.factors, "term"), ("model", *self.factors, "term"))
-        names = check_options(alpha, measures, self.groups)
+        groups = self._groups(by, ("model", "cell", *self.columns, "term"), ("model", *self.factors, "term"))
+        level, asked = self.kit.level(alpha), ask(self.kit, measures, truth)
         scan = self._scan(where)
-        selection = select(scan, Choice(policy, alpha), terms, truth).of_cells(self._wanted(scan, where))
-        strata = strata_of(scan.layout, self._cells_of(scan), selection.shown, groups)
-        recipe = scan.recipe(selection.choice)
-        moments = scan.moments(selection.choice, bool(recipe.late & set(names)), strata.is_pooled)
-        used, failed = _whole(strata.sum(moments.size)), _whole(strata.sum(selection.failed))
-        kind = kinds(used, _whole(strata.sum(moments.total("null"))))
-        parts = [
-            measure_lines(name, recipe.measures[name], moments, strata).assign(
-                kind=kind if name == "rejection" else "", n_used=used, n_failed=failed, policy=policy
-            )
-            for name in names
-        ]
-        return by_line(parts)[[*groups, *COLUMNS]]
+        scan.counted(asked.measures, level)
+        wanted = self._wanted(scan, where)
+        every = select(scan, Choice(policy, level), terms, truth).of_cells(wanted)
+        strata = strata_of(scan.layout, self._cells_of(scan), every.shown, groups)
+        parts: dict[str, Part] = {}
+        for kind, names in asked.by_truth():
+            chosen = every if kind is None else select(scan, Choice(policy, level), terms, kind).of_cells(wanted)
+            parts |= tables.measured(scan, chosen, strata.only(chosen.shown), names)
+        return by_line(strata.table, [parts[name] for name in asked.names]).assign(policy=policy)[[*groups, *COLUMNS]]
 
     def paired(
         self,
@@ -121,7 +129,7 @@ class Performance:
         by: Sequence[str] | None = None,
         *,
         policy: str = "listwise",
-        alpha: float = 0.05,
+        alpha: float | None = None,
         terms: Sequence[str] | None = None,
         truth: str | None = None,
         where: Mapping[str, Any] | None = None,
@@ -136,21 +144,19 @@ class Performance:
         Raises:
             InputError: as there; and for ``model`` in ``by`` or an unknown reference.
         """
-        check_options(alpha, None)
+        level = self.kit.level(alpha)
         check_comparison(by or (), reference, self.models)
-        groups = self._groups(by, ("cell", *self.factors, "term"), (*self.factors, "term"))
+        groups = self._groups(by, ("cell", *self.columns, "term"), (*self.factors, "term"))
         scan = self._scan(where)
-        selection = select(scan, Choice(policy, alpha, reference=reference), terms, truth).of_cells(self._wanted(scan, where))
-        parts, catalogue = [], scan.recipe(selection.choice).measures
+        chosen = select(scan, Choice(policy, level, reference=reference), terms, truth).of_cells(self._wanted(scan, where))
+        shown = chosen.shown.reshape(len(chosen.shown), len(self.models), len(self.terms))
+        parts = []
         for number, model in enumerate(self.models):
-            own = selection.shown & (np.arange(scan.layout.columns) // len(self.terms) == number)
-            if model == reference or not own.any():
-                continue
-            strata = strata_of(scan.layout, self._cells_of(scan), own, groups)
-            moments = scan.moments(selection.choice, False, strata.is_pooled)
-            counts = {"n_used": _whole(strata.sum(moments.size)), "n_failed": _whole(strata.sum(selection.rows - moments.size))}
-            lines = [measure_lines(name, m, moments, strata).assign(**counts) for name, m in catalogue.items()]
-            parts.append(by_line(lines).assign(model=model))
+            common = np.zeros_like(shown)
+            common[:, number] = shown[:, number] & shown[:, self.models.index(reference)]
+            if model != reference and common.any():
+                strata = strata_of(scan.layout, self._cells_of(scan), common.reshape(chosen.shown.shape), groups)
+                parts.append(by_line(strata.table, tables.compared(scan, chosen, strata)).assign(model=model))
         columns = ["model", "reference", *groups, *PAIRED_COLUMNS]
         if not parts:
             return pd.DataFrame(columns=columns)
@@ -189,38 +195,36 @@ class Performance:
 
     def rates(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Convergence, singular, failure and success rates, as :func:`jaxsim.measures.rates`; by model and factors when None."""
-        groups = self._groups(by, ("model", "cell", *self.factors), ("model", *self.factors))
+        groups = self._groups(by, ("model", "cell", *self.columns), ("model", *self.factors))
         scan = self._scan(where)
-        strata = self._fit_strata(scan, scan.rates(False).size, groups, where)
-        moments = scan.rates(strata.is_pooled)
-        counts = {"n_used": _whole(strata.sum(moments.size)), "n_failed": _whole(strata.sum(moments.total("failure")))}
-        return by_line([measure_lines(name, MEASURES[name], moments, strata).assign(**counts) for name in EVENTS])
+        return tables.rates(scan, self._cells_of(scan), self._wanted(scan, where), groups)
 
     def reasons(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """How many fits ended with each status, as :func:`jaxsim.measures.reasons`; by model and factors when None."""
-        groups = self._groups(by, ("model", "cell", *self.factors), ("model", *self.factors))
+        groups = self._groups(by, ("model", "cell", *self.columns), ("model", *self.factors))
         scan = self._scan(where)
-        strata = self._fit_strata(scan, scan.statuses.sum(axis=2), groups, where)
-        n = np.stack([strata.sum(scan.statuses[:, :, code]) for code in range(len(LABELS))], axis=1)
-        line, code = np.nonzero(n)
-        table = strata.table.iloc[line].reset_index(drop=True)
-        status = labelled(code, LABELS)
-        return table.assign(status=status, n=_whole(n[line, code]), message=[Status(int(c)).message for c in code])
+        return tables.reasons(scan, self._cells_of(scan), self._wanted(scan, where), groups)
 
     def to_xarray(self, by: Sequence[str] | None = None, **options: Any) -> xarray.Dataset:
         """Measures as labelled arrays; see :func:`jaxsim.measures.labelled.to_xarray`."""
         from jaxsim.measures.labelled import to_xarray  # noqa: PLC0415 - xarray is an extra
 
-        groups = self._groups(by, ("model", "cell", *self.factors, "term"), ("model", *self.factors, "term"))
-        levels = {name: list(pd.unique(self.cells[name])) for name in ("cell", *self.factors)}
+        groups = self._groups(by, ("model", "cell", *self.columns, "term"), ("model", *self.factors, "term"))
+        levels = {name: list(pd.unique(self.cells[name])) for name in ("cell", *self.columns)}
         return to_xarray(self.measures(groups, **options), groups, levels | {"model": self.models, "term": self.terms})
 
     @property
     def counts(self) -> tuple[int, int, int]:
         """Cells, coefficients and datasets that there are estimates of."""
         census = self._scan(None).census
-        rows = census.rows.sum(axis=2).reshape(len(census.rows), len(self.models), len(self.terms))
-        return int((census.datasets > 0).sum()), int(rows.any(axis=(0, 1)).sum()), int(census.datasets.sum())
+        return int((census.datasets > 0).sum()), len(self.present), int(census.datasets.sum())
+
+    @property
+    def present(self) -> tuple[str, ...]:
+        """The coefficients that there are estimates of."""
+        rows = self._scan(None).census.rows.sum(axis=2)
+        there = rows.reshape(len(rows), len(self.models), len(self.terms)).any(axis=(0, 1))
+        return tuple(term for term, is_there in zip(self.terms, there, strict=True) if is_there)
 
     def _scan(self, where: Mapping[str, Any] | None) -> Scan:
         """Of all cells if that has begun or is meant, else of these cells only, so that no others are read."""
@@ -229,7 +233,7 @@ class Performance:
             cells, where = None, None
         if cells not in self._scans:
             numbers = self.cells["cell"].to_numpy(np.int64) if cells is None else np.array(cells, np.int64)
-            self._scans[cells] = Scan(self.frames, Layout(numbers, self.models, self.terms), where or None, self.groups)
+            self._scans[cells] = Scan(self.frames, Layout(numbers, self.models, self.terms), self.kit, where or None)
         return self._scans[cells]
 
     def _cells_of(self, scan: Scan) -> pd.DataFrame:
@@ -237,12 +241,7 @@ class Performance:
 
     def _wanted(self, scan: Scan, where: Mapping[str, Any] | None) -> Array:
         """Which cells of a scan count, bool ``[C]``."""
-        return np.isin(scan.layout.cells, chosen_cells(self.cells, where or {}))
-
-    def _fit_strata(self, scan: Scan, size: Array, groups: list[str], where: Mapping[str, Any] | None) -> Strata:
-        if not size.any():
-            raise InputError("the fits table is empty: there is nothing to measure.")
-        return strata_of(scan.fits_layout, self._cells_of(scan), (size > 0) & self._wanted(scan, where)[:, None], groups)
+        return np.isin(scan.layout.cells, chosen_cells(self.cells, where)) if where else np.ones(len(scan.layout.cells), bool)
 
     def _groups(self, by: Sequence[str] | None, allowed: Sequence[str], default: Sequence[str]) -> list[str]:
         for name in by or ():
@@ -252,10 +251,6 @@ class Performance:
                     "jaxsim.measures.summarise(results.estimates, by), in memory."
                 )
         return list(default if by is None else by)
-
-
-def _whole(values: Array) -> Array:
-    return np.rint(values).astype(np.int64)
 
 
 def _labels(column: pd.Series) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -10,21 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures import differences
-from jaxsim.measures.catalogue import GROUP_RECIPE, RECIPE
-from jaxsim.measures.measure import Recipe
+from jaxsim.measures.differences import pair_rows
+from jaxsim.measures.kit import Kit
 from jaxsim.measures.policy import is_usable
 from jaxsim.measures.rates import RECIPE as RATES
 from jaxsim.measures.rates import fit_rows
-from jaxsim.measures.sample import GROUP_NUMBERS, NUMBERS, Array, estimate_rows, numbers_of
+from jaxsim.measures.recipe import Recipe, recipe_of
+from jaxsim.measures.sample import NUMBERS, Array, numbers_of
 from jaxsim.measures.stream.census import Census, Counter, complete_rows
 from jaxsim.measures.stream.layout import Layout, Place, locate
 from jaxsim.measures.stream.moments import Batch, Moments, first_look, second_look, third_look
+from jaxsim.measures.stream.whole import whole_look
 from jaxsim.status import LABELS
 
 ESTIMATES = ("cell", "replicate", "model", "term", "status", *NUMBERS)
-# The level of tests that is asked for most.
-ALPHA = 0.05
 FITS = ("cell", "replicate", "model", "status", "converged", "singular")
 Frames = Callable[..., Iterable[pd.DataFrame]]
 
@@ -44,35 +43,44 @@ class Scan:
     """Some cells of a source.
 
     Attributes:
-        frames: as :meth:`jaxsim.store.results.Results.frames`.
+        frames: as :meth:`jaxsim.results.Results.frames`.
         layout: strata of its estimates.
+        kit: how they are measured.
         where: levels of the factors that choose the cells; None for all.
-        groups: whether there are coefficients of groups to measure.
     """
 
     frames: Frames
     layout: Layout
+    kit: Kit = field(default_factory=Kit)
     where: Mapping[str, Any] | None = None
-    groups: bool = False
     _kept: dict[Choice, Moments] = field(default_factory=dict)
+    _census: Census | None = None
 
     @property
     def has_begun(self) -> bool:
         """Whether anything has been read."""
         return bool(self._kept)
 
-    @cached_property
+    @property
     def census(self) -> Census:
-        """How many rows there are of what; the first look at all usable fits is taken on the way."""
-        counter, choice = Counter(self.layout), Choice("available", ALPHA)
-        self._kept[choice] = first_look(lambda: self._batches(choice, counter), self.layout, self.recipe(choice))
-        return counter.census
+        """How many rows there are of what."""
+        return self.counted()
 
-    def recipe(self, choice: Choice) -> Recipe:
-        """What is made of the estimates."""
-        if choice.reference is None:
-            return GROUP_RECIPE if self.groups else RECIPE
-        return differences.GROUP_RECIPE if self.groups else differences.RECIPE
+    def counted(self, names: Iterable[str] = (), alpha: float | None = None) -> Census:
+        """The census. When it is taken, so is the first look at all usable fits, with what these measures need at this level."""
+        if self._census is None:
+            counter, choice = Counter(self.layout), Choice("available", self.kit.level(alpha))
+            recipe = self.recipe(choice, names)
+            self._kept[choice] = first_look(lambda: self._batches(choice, counter), self.layout, recipe)
+            self._census = counter.census
+        return self._census
+
+    def recipe(self, choice: Choice, names: Iterable[str]) -> Recipe:
+        """What is made of the estimates where these measures are asked for."""
+        if choice.reference is not None:
+            return self.kit.paired
+        measures, usual = self.kit.measures, self.kit.usual if choice.truth is None else ()
+        return self.kit.recipe(name for name in (*usual, *names) if not measures[name].needs.whole)
 
     @cached_property
     def fits_layout(self) -> Layout:
@@ -89,36 +97,53 @@ class Scan:
             np.add.at(total, (place.cells[place.dataset_cell[place.dataset]], place.column, status), 1)
         return total
 
-    def moments(self, choice: Choice, late: bool, pooled: bool) -> Moments:
+    def moments(self, choice: Choice, names: Collection[str], pooled: bool) -> Moments:
         """Moments of the estimates.
 
         Args:
             choice: of the rows.
-            late: with the measures that need a second look.
+            names: measures that are wanted; of differences there are always all.
             pooled: with the products that lines need which span several strata.
         """
         if choice.policy == "listwise" and self.census.is_complete:
-            choice = Choice("available", choice.alpha, choice.truth, choice.reference)
-        return self._looked(choice, self.recipe(choice), self.layout, partial(self._batches, choice), late, pooled)
+            choice = replace(choice, policy="available")
+        batches = partial(self._batches, choice)
+        found = self._looked(choice, self.recipe(choice, names), self.layout, batches, names, pooled)
+        functions = {n: f for n, f in self.kit.functions(names).items() if n not in found.spreads}
+        if functions:
+            self._kept[choice] = found = whole_look(found, batches, functions)
+        return found
 
     def rates(self, pooled: bool) -> Moments:
         """Moments of the fits."""
-        return self._looked(Choice("fits", 0.0), RATES, self.fits_layout, self._fit_batches, False, pooled)
+        return self._looked(Choice("fits", 0.0), RATES, self.fits_layout, self._fit_batches, (), pooled)
 
     def _looked(
-        self, choice: Choice, recipe: Recipe, layout: Layout, batches: Callable[[], Iterable[Batch]], late: bool, pooled: bool
+        self,
+        choice: Choice,
+        recipe: Recipe,
+        layout: Layout,
+        batches: Callable[[], Iterable[Batch]],
+        names: Collection[str],
+        pooled: bool,
     ) -> Moments:
         """What is kept, with what is missing added."""
         found = self._kept.get(choice) or first_look(batches, layout, recipe)
-        if (late or pooled) and not found.is_late:
-            found = second_look(found, batches, recipe) if recipe.late else found
+        missing = recipe.measures.keys() - found.recipe.measures.keys()
+        if missing:
+            further = first_look(batches, layout, recipe_of({name: recipe.measures[name] for name in missing}))
+            further = second_look(further, batches) if found.is_late else further
+            further = third_look(further, batches) if found.products is not None else further
+            found = found.with_measures(further)
+        if (pooled or recipe.late & set(names)) and not found.is_late:
+            found = second_look(found, batches)
         if pooled and found.products is None:
-            found = third_look(found, batches, recipe)
+            found = third_look(found, batches)
         self._kept[choice] = found
         return found
 
     def _batches(self, choice: Choice, counter: Counter | None = None) -> Iterable[Batch]:
-        for frame in self._read("estimates", (*ESTIMATES, *GROUP_NUMBERS) if self.groups else ESTIMATES):
+        for frame in self._read("estimates", (*ESTIMATES, *self.kit.columns)):
             place, usable, null = locate(frame, self.layout), is_usable(frame), (frame["truth"] == 0).to_numpy()
             if counter is not None:
                 counter.add(place, usable, null)
@@ -126,9 +151,27 @@ class Scan:
             if choice.truth is not None:
                 counted = counted & (null == (choice.truth == "zero"))
             if choice.reference is None:
-                yield _batch(frame, place, np.flatnonzero(counted), choice.alpha)
+                yield self._batch(frame, place, np.flatnonzero(counted), choice.alpha)
             else:
-                yield _pairs(frame, place, counted, choice)
+                yield self._pairs(frame, place, counted, choice)
+
+    def _batch(self, frame: pd.DataFrame, place: Place, rows: Array, alpha: float) -> Batch:
+        """Some rows of a frame."""
+        numbers, every = numbers_of(frame, self.kit.columns), len(rows) == len(frame)
+        found = self.kit.rows(numbers if every else {k: v[rows] for k, v in numbers.items()}, place.code[rows], alpha)
+        return Batch(place, found, place.dataset[rows], place.column[rows])
+
+    def _pairs(self, frame: pd.DataFrame, place: Place, counted: Array, choice: Choice) -> Batch:
+        """Rows of every strategy that count, each with the reference's of the same dataset and coefficient."""
+        layout = place.layout
+        shape = (place.datasets, len(layout.models), len(layout.terms))
+        row = place.spread(np.flatnonzero(counted), counted, fill=-1).reshape(shape)
+        reference = layout.models.index(str(choice.reference))
+        both = (row >= 0) & (row[:, [reference]] >= 0)
+        both[:, reference] = False
+        places = (row[both], np.broadcast_to(row[:, [reference]], shape)[both])
+        own, other = (self._batch(frame, place, rows, choice.alpha) for rows in places)
+        return replace(own, rows=pair_rows(own.rows, other.rows, self.kit.paired.means))
 
     def _fit_batches(self) -> Iterable[Batch]:
         for frame in self._read("fits", FITS):
@@ -141,22 +184,3 @@ class Scan:
             found = frame if self.where is None else frame[frame["cell"].isin(self.layout.cells)]
             if len(found):
                 yield found
-
-
-def _batch(frame: pd.DataFrame, place: Place, rows: Array, alpha: float) -> Batch:
-    """Some rows of a frame."""
-    numbers, every = numbers_of(frame), len(rows) == len(frame)
-    found = estimate_rows(numbers if every else {k: v[rows] for k, v in numbers.items()}, place.code[rows], alpha)
-    return Batch(place, found, place.dataset[rows], place.column[rows])
-
-
-def _pairs(frame: pd.DataFrame, place: Place, counted: Array, choice: Choice) -> Batch:
-    """Rows of every strategy that count, each with the reference's of the same dataset and coefficient."""
-    layout = place.layout
-    shape = (place.datasets, len(layout.models), len(layout.terms))
-    row = place.spread(np.flatnonzero(counted), counted, fill=-1).reshape(shape)
-    reference = layout.models.index(str(choice.reference))
-    both = (row >= 0) & (row[:, [reference]] >= 0)
-    both[:, reference] = False
-    own, other = (_batch(frame, place, r, choice.alpha) for r in (row[both], np.broadcast_to(row[:, [reference]], shape)[both]))
-    return replace(own, rows=differences.pair_rows(own.rows, other.rows))

@@ -29,7 +29,7 @@ from jaxsim.report.figures import (
     type_one_error_map,
 )
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.store.results import Results
+from jaxsim.results import Results
 
 
 @dataclass(frozen=True)

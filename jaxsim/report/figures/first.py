@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas as pd
 
 from jaxsim import measures
-from jaxsim.store.results import Results
+from jaxsim.results import Results
 
 MOST_FITS = 200_000  # that a figure of single fits shows
 
@@ -26,5 +24,5 @@ def shown_replicates(results: Results) -> int:
 def post_table(results: Results) -> pd.DataFrame:
     """One row for each of those fits, with the columns of the 2019 study; see :func:`jaxsim.measures.seed_post`."""
     count = shown_replicates(results)
-    constants = {k: v for k, v in dataclasses.asdict(results.study.process).items() if k not in results.factors}
+    constants = {k: v for k, v in results.study.process.values.items() if k not in results.factors}
     return measures.seed_post(first(results, "estimates", count), first(results, "fits", count), constants)

@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxsim.design import Cell, Study
+from jaxsim.data.padding import Bounds
 from jaxsim.processes import GaussianMultilevel, Process
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import REFERENCE
 from jaxsim.seeding import replicate_key
+from jaxsim.study.study import Cell, Study
 
 GROUP_COLOR, FIXED_COLOR = "#0072B2", "#D55E00"
 HALF_WIDTH = 0.3
@@ -74,18 +75,17 @@ def first_datasets(study: Study, cells: Sequence[Cell]) -> tuple[np.ndarray, np.
     programs: dict[Hashable, Callable[..., tuple[jax.Array, jax.Array]]] = {}
     found = []
     for cell in cells:
-        process, groups = cell.process, cell.process.max_groups
-        program = programs.setdefault(process.program(groups), jax.jit(partial(_truths, process, groups)))
-        found.append(jax.device_get(program(replicate_key(study.seed, cell.words, 0), process.parameters(groups))))
+        process, bounds = cell.process, cell.process.bounds
+        program = programs.setdefault(process.program(bounds), jax.jit(partial(_truths, process, bounds)))
+        found.append(jax.device_get(program(replicate_key(study.seed, cell.words, 0), process.parameters(bounds))))
     fixed, coefficients = zip(*found, strict=True)
     return np.stack(fixed), np.stack(coefficients)
 
 
-def _truths(process: Process, groups: int, key: jax.Array, parameters: Any) -> tuple[jax.Array, jax.Array]:
+def _truths(process: Process, bounds: Bounds, key: jax.Array, parameters: Any) -> tuple[jax.Array, jax.Array]:
     """Of one dataset; what else its draw computes is left out by the compiler."""
-    coefficients = process.group_coefficients(key, parameters, groups)
-    assert coefficients is not None
-    return process.draw(key, parameters, groups).truth, coefficients
+    truth = process.draw(key, parameters, bounds).truth
+    return truth.fixed, truth.groups[process.names.factors[0]]
 
 
 def _draw_groups(ax: Axes, at: int, coefficients: np.ndarray, fixed: float, sd: float) -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 
 from jaxsim import measures
+from jaxsim.data.names import INTERCEPT
 from jaxsim.errors import choose
 from jaxsim.estimators import LinearMixed
 from jaxsim.report.figures.first import post_table
 from jaxsim.report.figures.layout import Layout, choose_layout
 from jaxsim.report.figures.style import Look, looks
-from jaxsim.store.results import Results
+from jaxsim.results import Results
 
 SHOWN = ("bias", "coverage", "model_se_error")
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,17 @@ class Numbers:
     def __post_init__(self) -> None:
         choose("policy", self.policy, measures.POLICIES)
         for term in self.terms or ():
-            choose("term", term, self.results.study.process.terms)
+            choose("term", term, self.results.study.terms)
 
     @property
     def models(self) -> tuple[str, ...]:
         """Labels of the strategies, in the study's order."""
         return tuple(estimator.name for estimator in self.results.study.estimators)
+
+    @property
+    def alpha(self) -> float:
+        """The level of tests: that of the study's intervals."""
+        return self.results.study.kit.alpha
 
     @property
     def looks(self) -> dict[str, Look]:
@@ -55,8 +60,8 @@ class Numbers:
     @functools.cached_property
     def shown(self) -> tuple[str, ...]:
         """Terms that figures show."""
-        terms = self.results.study.process.terms
-        return self.terms or terms[1:] or terms
+        terms = self.results.study.terms
+        return self.terms or tuple(term for term in terms if term != INTERCEPT) or terms
 
     @functools.cached_property
     def shown_truths(self) -> pd.DataFrame:
@@ -84,9 +89,9 @@ class Numbers:
         return self.performance[self.performance["measure"] == name]
 
     def rejection(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Rejection rates where the truth is zero, or is not, as in ``table``; at level ``ALPHA``, by strategy and factors."""
+        """Rejection rates where the truth is zero, or is not, as in ``table``; at level :attr:`alpha`, by strategy and factors."""
         truth = "zero" if (table["truth"] == 0).all() else "nonzero"
-        options: dict[str, Any] = {"policy": self.policy, "alpha": ALPHA, "terms": self.shown, "truth": truth}
+        options: dict[str, Any] = {"policy": self.policy, "alpha": self.alpha, "terms": self.shown, "truth": truth}
         return self.results.measures(["model", *self.layout.by], measures=["rejection"], **options)
 
     @functools.cached_property

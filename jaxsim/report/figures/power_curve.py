@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.curves import draw_curves
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import POWER, TARGET_POWER
 
 
@@ -15,7 +15,7 @@ def draw(numbers: Numbers) -> Figure | None:
     drawn = draw_curves(
         numbers,
         POWER,
-        title=f"Power of tests at level {ALPHA:g}",
+        title=f"Power of tests at level {numbers.alpha:g}",
         line=TARGET_POWER,
         along=("n_groups", *rates.effect_factors(numbers)),
         note=f"Black line: {TARGET_POWER:g}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from jaxsim.report.figures.loops import draw_loops
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import POWER, TARGET_POWER
 
 
@@ -14,7 +14,7 @@ def draw(numbers: Numbers) -> Figure | None:
     drawn = draw_loops(
         numbers,
         POWER,
-        title=f"Power of tests at level {ALPHA:g} in every combination",
+        title=f"Power of tests at level {numbers.alpha:g} in every combination",
         line=TARGET_POWER,
         note=f"Black line: {TARGET_POWER:g}.",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import POWER, TARGET_POWER
 from jaxsim.report.figures.tiles import Scale, draw_map
 
@@ -19,7 +19,7 @@ def draw(numbers: Numbers) -> Figure | None:
         numbers,
         POWER,
         SCALE,
-        title=f"Power: how often tests at level {ALPHA:g} find effects that are there",
+        title=f"Power: how often tests at level {numbers.alpha:g} find effects that are there",
         mark=f"power at least {TARGET_POWER:g}, beyond Monte Carlo error",
         crossed=True,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.design import Cell
 from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.study.study import Cell
 
 TARGET_POWER = 0.8
 MOST_TOGETHER = 8  # strategies over each other in one panel; of more, lines and ribbons cannot be told apart
@@ -28,7 +27,7 @@ class Rate:
 
     def nominal(self, numbers: Numbers) -> float:
         """What an exact method has: the confidence level, or the level of the tests."""
-        return numbers.results.study.conf_level if self.measure == "coverage" else ALPHA
+        return numbers.results.study.conf_level if self.measure == "coverage" else numbers.alpha
 
 
 COVERAGE = Rate("coverage", "coverage", None)
@@ -44,7 +43,7 @@ def measure(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame | N
     zero = rate.truth_is_zero
     if zero is not None and numbers.estimates_where(truth_is_zero=zero).empty:
         return None
-    options: dict[str, Any] = {"policy": numbers.policy, "alpha": ALPHA, "terms": numbers.shown}
+    options: dict[str, Any] = {"policy": numbers.policy, "alpha": numbers.alpha, "terms": numbers.shown}
     truth = {None: None, True: "zero", False: "nonzero"}[zero]
     return numbers.results.measures(["model", *by], measures=[rate.measure], truth=truth, **options)
 
@@ -52,7 +51,7 @@ def measure(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame | N
 def cells_with(numbers: Numbers, rate: Rate) -> pd.DataFrame:
     """The cells that have the rate, one row each with a column per factor; all of them where truths are drawn anew."""
     results = numbers.results
-    kept = [_has(cell, numbers.shown, results.study.process.terms, rate) for cell in results.study.cells]
+    kept = [_has(cell, numbers.shown, results.study.names.fixed, rate) for cell in results.study.cells]
     return results.cells[np.array(kept, bool)]
 
 
@@ -60,7 +59,7 @@ def _has(cell: Cell, shown: Sequence[str], terms: Sequence[str], rate: Rate) -> 
     effects = getattr(cell.process, "fixed_effects", None)
     if rate.truth_is_zero is None or not isinstance(effects, tuple):
         return True
-    return any((effects[terms.index(term)] == 0) == rate.truth_is_zero for term in shown)
+    return any((effects[terms.index(term)] == 0) == rate.truth_is_zero for term in shown if term in terms)
 
 
 def effect_factors(numbers: Numbers) -> tuple[str, ...]:
@@ -69,7 +68,7 @@ def effect_factors(numbers: Numbers) -> tuple[str, ...]:
     The fixed effects themselves, and factors that are no field of the process (a linked grid makes fixed effects of them).
     """
     study = numbers.results.study
-    fields = {field.name for field in dataclasses.fields(study.process)}
+    fields = study.process.values
     varied = [name for name, levels in study.grid.factors if len(levels) > 1]
     return tuple(name for name in varied if name == "fixed_effects" or name not in fields)
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.coverage import band_note, draw_band
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import interval_figure
 from jaxsim.report.figures.rates import POWER, TYPE_ONE_ERROR
 
@@ -22,11 +22,11 @@ def draw_power(numbers: Numbers) -> Figure | None:
     figure, axes = interval_figure(
         numbers,
         table,
-        line=ALPHA,
+        line=numbers.alpha,
         layout=layout,
-        title=f"Power: rejection of a zero coefficient at level {ALPHA:g} where it is not zero",
+        title=f"Power: rejection of a zero coefficient at level {numbers.alpha:g} where it is not zero",
         y_label="rejection rate",
-        note=f"{rates.note(numbers, POWER, table, layout.pooled, 'a point')} {_truths(numbers)} Black line: {ALPHA:g}.",
+        note=f"{rates.note(numbers, POWER, table, layout.pooled, 'a point')} {_truths(numbers)} Black line: {numbers.alpha:g}.",
     )
     axes[0, 0].set_ylim(-0.02, 1.02)
     return figure
@@ -41,13 +41,13 @@ def draw_type_one_error(numbers: Numbers) -> Figure | None:
     figure, axes = interval_figure(
         numbers,
         table,
-        line=ALPHA,
+        line=numbers.alpha,
         layout=layout,
-        title=f"Type I error: rejection of a zero coefficient at level {ALPHA:g} where it is zero",
+        title=f"Type I error: rejection of a zero coefficient at level {numbers.alpha:g} where it is zero",
         y_label="rejection rate",
         note=f"{rates.note(numbers, TYPE_ONE_ERROR, table, layout.pooled, 'a point')} {band_note(table, 'tests')}",
     )
-    draw_band(axes, table, ALPHA)
+    draw_band(axes, table, numbers.alpha)
     axes[0, 0].set_ylim(bottom=-0.005)
     return figure
 
@@ -57,10 +57,12 @@ def _truths(numbers: Numbers) -> str:
     study, shown = numbers.results.study, numbers.shown
     given = dict.fromkeys(getattr(cell.process, "fixed_effects", None) for cell in study.cells)
     effects = [values for values in given if isinstance(values, tuple)]
+    if None in given:
+        return "True values are those of the tables."
     if len(effects) < len(given):
         return f"True values are drawn: {' or '.join(map(str, given))}."
-    places = [study.process.terms.index(term) for term in shown]
-    values = {term: sorted({found[k] for found in effects if found[k] != 0}) for term, k in zip(shown, places, strict=True)}
+    places = {term: study.names.fixed.index(term) for term in shown if term in study.names.fixed}
+    values = {term: sorted({found[k] for found in effects if found[k] != 0}) for term, k in places.items()}
     return f"True values: {', '.join(f'{term} {_span(found)}' for term, found in values.items() if found)}."
 
 

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.canvas import CHARACTER, LEFT, Frame, frame, headings, label_levels, panel_width
 from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import LONGEST_TICK, factor_label, level_label
 
@@ -137,7 +137,7 @@ def _crosses(numbers: Numbers, layout: Layout) -> tuple[str, list[np.ndarray]]:
     own = dataclasses.replace(layout, columns=None if layout.columns in effects else layout.columns)
     table = None if {layout.x, layout.rows} & set(effects) else rates.measure(numbers, rates.TYPE_ONE_ERROR, own.by)
     if table is not None:
-        limit = LIBERAL * ALPHA
+        limit = LIBERAL * numbers.alpha
         panels = _panels(numbers.models, own, _within(own, table))
         found = [tile_values(own, lines, "low") > limit for lines in panels]
         return f"type I error above {limit:g} there", [mask for mask in found for _ in range(1 if own == layout else len(columns))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from jaxsim.report.figures.error_scale import error_scale
-from jaxsim.report.figures.numbers import ALPHA, Numbers
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import TYPE_ONE_ERROR
 from jaxsim.report.figures.tiles import draw_map
 
@@ -15,7 +15,7 @@ def draw(numbers: Numbers) -> Figure | None:
     return draw_map(
         numbers,
         TYPE_ONE_ERROR,
-        error_scale(ALPHA),
-        title=f"Where tests at level {ALPHA:g} find effects that are not there",
-        mark=f"95% Monte Carlo interval excludes {ALPHA:g}",
+        error_scale(numbers.alpha),
+        title=f"Where tests at level {numbers.alpha:g} find effects that are not there",
+        mark=f"95% Monte Carlo interval excludes {numbers.alpha:g}",
     )

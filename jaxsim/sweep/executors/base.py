@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from jaxsim.design import Study
 from jaxsim.store.place import Place
+from jaxsim.study.study import Study
 from jaxsim.sweep.plan import Chunk
 from jaxsim.sweep.worker import Listener
 
@@ -33,7 +33,7 @@ class Finished:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-class Session(abc.ABC):
+class Execution(abc.ABC):
     """An executor at work on one job."""
 
     def prepare(self, chunks: Sequence[Chunk]) -> None:  # noqa: B027 - most need nothing
@@ -62,5 +62,5 @@ class Executor(abc.ABC):
         """A few words for the log and the provenance."""
 
     @abc.abstractmethod
-    def open(self, job: Job) -> AbstractContextManager[Session]:
+    def open(self, job: Job) -> AbstractContextManager[Execution]:
         """Get ready for a job; raises :class:`jaxsim.InputError` if something that it needs is missing."""

@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxsim.errors import InputError, choose
 from jaxsim.store.folder import CHUNKS
-from jaxsim.sweep.executors.base import Executor, Finished, Job, Session
+from jaxsim.sweep.executors.base import Execution, Executor, Finished, Job
 from jaxsim.sweep.executors.clusters import CLUSTERS, import_distributed, start
 from jaxsim.sweep.executors.jobs import COMMANDS, Jobs
 from jaxsim.sweep.executors.task import Call, Task
@@ -82,7 +82,7 @@ class Dask(Executor):
         return f"dask, {type(self.cluster).__name__}"
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Session]:
+    def open(self, job: Job) -> Iterator[Execution]:
         distributed = import_distributed()
         with ExitStack() as stack:
             cluster = self.cluster
@@ -97,11 +97,11 @@ class Dask(Executor):
                 ) from error
             stack.enter_context(client)
             queued = self.scheduler is None and self.cluster in COMMANDS
-            yield _DaskSession(job, client, Jobs(cluster, self.workers if queued else 0))
+            yield _DaskExecution(job, client, Jobs(cluster, self.workers if queued else 0))
 
 
 @dataclass
-class _DaskSession(Session):
+class _DaskExecution(Execution):
     """Hands chunks to the workers that there are, and more as more come.
 
     Attributes:
@@ -109,7 +109,7 @@ class _DaskSession(Session):
         client: of the scheduler.
         jobs: of a queueing system, if the run submitted any.
         crew: addresses of the workers, when last looked.
-        token: tells this session's tasks from those of other runs at the same scheduler.
+        token: tells this execution's tasks from those of other runs at the same scheduler.
     """
 
     job: Job
@@ -149,7 +149,8 @@ class _DaskSession(Session):
 
     def _hand_out(self, task: Task, chunk: Chunk) -> tuple[Any, Chunk]:
         key = f"jaxsim-{chunk.identity(self.job.study)}-{self.token}"
-        return self.client.submit(pickle.loads, pickle.dumps(Call(task, chunk)), key=key), chunk
+        sent = replace(chunk, shape=replace(chunk.shape, program=None))  # a worker makes its own, whose classes may be the user's
+        return self.client.submit(pickle.loads, pickle.dumps(Call(task, sent)), key=key), chunk
 
     def _look(self, listen: Listener) -> None:
         """See which workers there are; say so if some are gone, or none has come yet."""

@@ -11,9 +11,10 @@ import jax
 
 from jaxsim.errors import InputError
 from jaxsim.store.folder import Folder
-from jaxsim.sweep.executors.base import Executor, Finished, Job, Session
+from jaxsim.sweep.executors.base import Execution, Executor, Finished, Job
 from jaxsim.sweep.plan import Chunk
-from jaxsim.sweep.worker import Computed, Listener, Worker, finish, usable_cores
+from jaxsim.sweep.worker import Computed, Listener, Worker, finish
+from jaxsim.workers.cores import usable_cores
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class Local(Executor):
         return f"local, {len(devices)} x {devices[0].platform}, {self.beside} tiles at a time"
 
     @contextmanager
-    def open(self, job: Job) -> Iterator[Session]:
+    def open(self, job: Job) -> Iterator[Execution]:
         with Worker(job.study, self.chosen, self.beside) as worker, ThreadPoolExecutor(1, "write") as writer:
-            yield _LocalSession(job, Folder(job.place), worker, writer)
+            yield _LocalExecution(job, Folder(job.place), worker, writer)
 
 
 @dataclass(frozen=True)
-class _LocalSession(Session):
+class _LocalExecution(Execution):
     job: Job
     folder: Folder
     worker: Worker

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jaxsim.design import Study
 from jaxsim.errors import InputError
 from jaxsim.store.folder import STUDY, Folder
 from jaxsim.store.place import LocalPlace, Place
 from jaxsim.store.provenance import version
-from jaxsim.sweep.compile import Shape
+from jaxsim.study.shipping import own_parts, pack, unpack
+from jaxsim.study.study import Study
 from jaxsim.sweep.executors.base import Job
 from jaxsim.sweep.executors.local import write
 from jaxsim.sweep.plan import Chunk
+from jaxsim.sweep.shape import Shape
 from jaxsim.sweep.worker import Worker
 
 # What must be the same everywhere for the numbers to be.
@@ -27,18 +28,27 @@ PACKAGES = ("jaxsim-studies", "jax")
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker process needs to know of a job: the study as JSON, the store, memory, and versions of ``PACKAGES``."""
+    """What a worker process needs to know of a job: the study as JSON, the store, memory, and versions of ``PACKAGES``.
+
+    ``content`` is the study with the code of a user's own parts, if it has any (see :mod:`jaxsim.study.shipping`).
+    """
 
     study: str
     place: Place
     memory: int
+    content: bytes | None = None
     versions: tuple[str, ...] = tuple(map(version, PACKAGES))
 
     @classmethod
     def of(cls, job: Job) -> Task:
         """A job's; a folder gets its whole path, since workers stand elsewhere."""
         place = LocalPlace(Path(job.place.url).absolute()) if isinstance(job.place, LocalPlace) else job.place
-        return cls(job.study.to_json(), place, job.memory)
+        own = next(own_parts([getattr(job.study, field.name) for field in dataclasses.fields(job.study)]), None)
+        return cls(job.study.to_json(), place, job.memory, None if own is None else pack(job.study))
+
+    def load(self) -> Study:
+        """The study, in a worker process."""
+        return Study.from_json(self.study) if self.content is None else unpack(self.content)
 
 
 @dataclass
@@ -57,7 +67,7 @@ class _Desk:
         folder = Folder(place)
         if place.url not in self.seen:
             try:
-                same = folder.study() == self.study
+                same = folder.study().to_json() == self.study.to_json()
             except InputError:
                 same = False
             if not same:
@@ -113,5 +123,5 @@ def _desk(task: Task) -> _Desk:
     if task.study not in _DESKS:
         while _DESKS:
             _DESKS.popitem()[1].worker.stack.close()
-        _DESKS[task.study] = _Desk(Worker(Study.from_json(task.study), threads=1))
+        _DESKS[task.study] = _Desk(Worker(task.load(), threads=1))
     return _DESKS[task.study]

@@ -1,0 +1,243 @@
+"""The command line: run an experiment script, report on its results, summarise them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jaxsim.cli.options import add_run_options, add_study_options, batch_of, changed, run_options
+from jaxsim.cli.script import study_of
+from jaxsim.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxsim.results import Results
+    from jaxsim.study.study import Study
+
+EPILOG = """examples:
+  jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
+  jaxsim plan experiments/massive_grid.py
+  jaxsim summary results/seed_grid
+  jaxsim report results/seed_grid
+  jaxsim audit results/seed_grid --per-cell 3 --seed 0
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of ``jaxsim``; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    return _told("jaxsim", lambda: options.action(options))
+
+
+def _told(program: str, action: Callable[[], int | None]) -> int:
+    """The exit status of an action; what a user did, or asked for, is said in one line."""
+    try:
+        return int(action() or 0)
+    except InputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{program}: interrupted; what was finished is kept, and the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def run_script(study: Study, default_out: str) -> None:
+    """What an experiment script does when it is run itself: the same as ``jaxsim run`` on it, with the same options.
+
+    Args:
+        study: the script's study.
+        default_out: where the results go without ``--out``.
+    """
+    parser = argparse.ArgumentParser(description=f"Simulate, fit, measure and report: {len(study.cells)} cells.")
+    _run_options(parser, default_out)
+    options = parser.parse_args()
+    status = _told(parser.prog, lambda: _run_study(changed(study, options), options.out, options))
+    if status:
+        sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jaxsim",
+        description="Simulation studies of clustered data: every analysis strategy fitted to the same datasets.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run an experiment script and report on it")
+    run.add_argument("script", type=Path, help="a Python file that defines `study`, such as experiments/seed_grid.py")
+    _run_options(run, None)
+    run.set_defaults(action=_run)
+    plan = commands.add_parser("plan", help="say what a run will take: chunks, programs, time, disk, replicates for a wanted error")
+    plan.add_argument("script", type=Path, help="a Python file that defines `study`")
+    plan.add_argument("--out", help="a results folder: only what it lacks is planned")
+    add_study_options(plan)
+    plan.add_argument("--memory", help="memory for the chunks in the making, such as 2G (default: a quarter of what is free)")
+    plan.add_argument("--batch", type=int, default=None, help="datasets of a chunk at most (default: 4096)")
+    plan.add_argument(
+        "--mcse", metavar="MEASURE:ERROR,..", default="power:0.005,coverage:0.002", help="say how many replicates these need"
+    )
+    plan.add_argument("--no-trial", action="store_true", help="do not compile and time one tile of each shape")
+    plan.set_defaults(action=_plan)
+    report = commands.add_parser("report", help="write the HTML report and its figures")
+    report.add_argument("results", help="a folder that a run wrote, or its address")
+    report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
+    _add_script(report, "so that its own measures are in the report")
+    report.set_defaults(action=_report)
+    audit = commands.add_parser("audit", help="fit a random sample of a run again with lme4 and compare")
+    audit.add_argument("results", help="a folder that a run wrote, or its address")
+    audit.add_argument("--per-cell", type=int, default=3, help="fits of each mixed model drawn from each cell (default: 3)")
+    audit.add_argument("--seed", type=int, default=0, help="of the sample (default: 0)")
+    _add_script(audit, "needed for a process of your own: datasets are made again")
+    audit.add_argument("--no-report", action="store_true", help="do not write the report again")
+    audit.add_argument("--quiet", action="store_true", help="no progress bar and no table, one line and the exit status only")
+    audit.set_defaults(action=_audit)
+    doctor = commands.add_parser("doctor", help="say what is installed and what is missing, for jaxsim and for comparing with lme4")
+    doctor.add_argument("--json", action="store_true", help="print it for a program")
+    doctor.add_argument(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="RESULTS",
+        help="print what a report of a wrong number needs, about the study in that folder if there is one: fill it in, and send it",
+    )
+    doctor.set_defaults(action=_doctor)
+    summary = commands.add_parser("summary", help="print the summary table of a run, or write its measures to a file")
+    summary.add_argument("results", help="a folder that a run wrote, or its address")
+    summary.add_argument("--by", nargs="+", help="columns whose levels have lines of their own, such as n_groups term")
+    summary.add_argument("--terms", nargs="+", help="coefficients that count (default: all)")
+    summary.add_argument("--alpha", type=float, help="level of the tests (default: 1 less the study's confidence level)")
+    summary.add_argument("--measures", nargs="+", help="measures to show (default: the main ones; with --csv all)")
+    summary.add_argument("--csv", type=Path, help="write the measures with their Monte Carlo errors there instead")
+    _add_script(summary, "so that its own measures are in the table")
+    summary.set_defaults(action=_summary)
+    return parser
+
+
+def _add_script(parser: argparse.ArgumentParser, why: str) -> None:
+    parser.add_argument("--script", type=Path, help=f"the script of the run, {why}")
+
+
+def _loaded(options: argparse.Namespace) -> Results:
+    """The results, with the code of the script if there is one."""
+    from jaxsim.results import load  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    if options.script is not None:
+        study_of(options.script)
+    return load(options.results)
+
+
+def _version() -> str:
+    import importlib.metadata  # noqa: PLC0415 - only needed here
+
+    return f"jaxsim {importlib.metadata.version('jaxsim-studies')}"
+
+
+def _run_options(parser: argparse.ArgumentParser, out: str | None) -> None:
+    default = out or "results/NAME-OF-SCRIPT"
+    parser.add_argument(
+        "--out", default=out, help=f"folder of the results, or an address such as s3://bucket/study (default: {default})"
+    )
+    add_study_options(parser)
+    add_run_options(parser)
+    parser.add_argument("--no-report", action="store_true", help="skip the pictures and the HTML page")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+
+
+def _run(options: argparse.Namespace) -> None:
+    study = study_of(options.script)
+    _run_study(changed(study, options), options.out or str(Path("results") / options.script.stem), options)
+
+
+def _run_study(study: Study, out: str, options: argparse.Namespace) -> None:
+    datasets = len(study.cells) * study.replicates
+    if not options.quiet:
+        names = ", ".join(estimator.name for estimator in study.estimators)
+        cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
+        print(f"{cells} x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
+    results = study.run(out, progress=not options.quiet, **run_options(options))
+    if not options.quiet:
+        _print_summary(results)
+    print(f"results: {out}")
+    if not options.no_report and "://" in out:
+        print(f"report:  jaxsim report {out} --out FOLDER writes it here")
+    elif not options.no_report:
+        _write_report(results, None)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from jaxsim.store.folder import Folder  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.study.until import Until  # noqa: PLC0415 - as above
+    from jaxsim.sweep import memory as memories  # noqa: PLC0415 - as above
+    from jaxsim.sweep.executors import Local  # noqa: PLC0415 - as above
+    from jaxsim.sweep.forecast import as_text, forecast  # noqa: PLC0415 - as above
+    from jaxsim.sweep.plan import plan  # noqa: PLC0415 - as above
+
+    study = changed(study_of(options.script), options)
+    targets = dict(Until.parse(options.mcse).targets)
+    memory = memories.available() if options.memory is None else memories.parse(options.memory)
+    folder = Folder(options.out) if options.out else None
+    done = folder.coverage() if folder is not None and folder.place.exists("study.json") else None
+    beside, batch = Local().beside, batch_of(options)
+    chunks = plan(study, done, limit=lambda shape: memories.chunk_datasets(study, shape, memory, beside, batch))
+    print(as_text(study, forecast(study, chunks, memory, trial=not options.no_trial), targets))
+
+
+def _report(options: argparse.Namespace) -> None:
+    _write_report(_loaded(options), options.out)
+
+
+def _write_report(results: Results, folder: Path | None) -> None:
+    from jaxsim import report  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    print(f"report:  {report.write(results, folder)}")
+
+
+def _summary(options: argparse.Namespace) -> None:
+    results = _loaded(options)
+    asked = {name: getattr(options, name) for name in ("by", "terms", "alpha", "measures")}
+    if options.csv is None:
+        _print_summary(results, **asked)
+        return
+    if not options.csv.parent.is_dir():
+        raise InputError(f"{options.csv.parent} is no folder; give --csv a file in a folder that exists.")
+    results.measures(**asked).to_csv(options.csv, index=False)
+    print(f"measures: {options.csv}")
+
+
+def _audit(options: argparse.Namespace) -> int:
+    """Exit status 1 if a disagreement is ours, 3 if lme4 had no answer for too many fits."""
+    from jaxsim.audit import audit  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.audit.table import LEGEND, as_text, by_cell, in_words, is_inconclusive  # noqa: PLC0415 - as above
+
+    results = _loaded(options)
+    found = audit(results, options.per_cell, options.seed, progress=not options.quiet)
+    if not options.quiet:
+        print(as_text(by_cell(found, results.cells)).to_string(index=False))
+        print(LEGEND)
+        for row in found[found["ours"]].to_dict("records"):
+            which = f"cell {row['cell']}, replicate {row['replicate']}, {row['model']}"
+            print(f"{which}: {row['verdict']}; lme4: {row['message'] or 'no message'}")
+    print(in_words(found))
+    if not options.no_report:
+        _write_report(results, None)
+    return 1 if found["ours"].any() else 3 if is_inconclusive(found) else 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    """Exit status 1 if something is missing that jaxsim, or its comparison with lme4, needs."""
+    from jaxsim.cli import doctor, wrong_number  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    if options.report is None:
+        return doctor.main(options.json)
+    print(wrong_number.as_markdown(doctor.diagnose(), options.report or None))
+    return 0
+
+
+def _print_summary(results: Results, **asked: Any) -> None:
+    from jaxsim.measures.overview import overview  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    print(overview(results.performance, results.progress[1], results.study.caveats(), **asked))

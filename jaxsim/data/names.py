@@ -1,0 +1,52 @@
+"""What the columns of a study's datasets are called: all that is known of them before anything is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxsim.errors import InputError, meant
+
+INTERCEPT = "Intercept"
+GROUP, RESPONSE = "Group", "DV"
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of a process's terms, columns and grouping factors.
+
+    Attributes:
+        fixed: terms that have a true fixed effect, in the order of the tables; ``Intercept`` is the column of ones.
+        columns: every predictor column, the terms among them; those when empty.
+        factors: the grouping factors, the first of which strategies with one factor use.
+        response: the column that strategies explain, unless their formula names another.
+        constant: columns that are one number a group: their effects cannot differ between groups.
+        random: for each factor whose groups' own coefficients are told, the terms that these are of.
+        components: for each factor whose true covariance of these is told, its terms.
+        estimands: names of other true values, which a strategy's coefficients may be compared with.
+    """
+
+    fixed: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    factors: tuple[str, ...] = (GROUP,)
+    response: str = RESPONSE
+    constant: tuple[str, ...] = ()
+    random: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    components: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    estimands: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            object.__setattr__(self, "columns", self.fixed)
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Fixed effects that can differ between groups: what a maximal model gives random effects."""
+        return tuple(name for name in self.fixed if name not in self.constant)
+
+    def require(self, name: str, what: str) -> str:
+        """The name of a column; :class:`InputError` says what is there if it is none."""
+        if name in self.columns:
+            return name
+        near = meant(name, self.columns)
+        hint = f" Did you mean {near!r}?" if near is not None else ""
+        raise InputError(f"{what} {name!r} is not a column of the process; it has {', '.join(self.columns)}.{hint}")

@@ -1,0 +1,128 @@
+"""Rows of one dataset as arrays: what strategies read that need more than cross-products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.names import GROUP, RESPONSE, Names
+from jaxsim.errors import InputError
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["x", "y", "levels", "weight"],
+    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block"],
+)
+@dataclass(frozen=True)
+class Rows:
+    """One dataset (or a batch of them, with a leading axis ``B`` on every array) row by row.
+
+    Attributes:
+        x: predictors, ``[N, M - 1]``, in the order of ``columns``.
+        y: response, ``[N]``.
+        levels: level of each grouping factor, from 0, ``[N, F]`` int32.
+        weight: 1 where there is a row, 0 for padding and for a row that is missing, ``[N]``.
+        columns: names of the predictor columns.
+        fixed: those that have a fixed effect.
+        counts: padded number of levels of each factor.
+        factors, response, constant: as of :class:`CrossProducts`.
+        block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
+    """
+
+    x: jax.Array
+    y: jax.Array
+    levels: jax.Array
+    weight: jax.Array
+    columns: tuple[str, ...]
+    fixed: tuple[str, ...]
+    counts: tuple[int, ...]
+    factors: tuple[str, ...] = (GROUP,)
+    response: str = RESPONSE
+    constant: tuple[str, ...] = ()
+    block: int = 0
+
+    @property
+    def names(self) -> Names:
+        """Of its columns and factors."""
+        return Names(self.fixed, self.columns, self.factors, self.response, self.constant)
+
+    @property
+    def present(self) -> jax.Array:
+        """Where there is a row, bool ``[N]``."""
+        return self.weight > 0
+
+    def index_of(self, names: tuple[str, ...]) -> np.ndarray:
+        """Positions of the named columns; raises :class:`InputError` for a name that is not a column."""
+        unknown = [name for name in names if name not in self.columns]
+        if unknown:
+            raise InputError(f"unknown column {unknown[0]!r}; this dataset has {', '.join(self.columns)}.")
+        return np.array([self.columns.index(name) for name in names], dtype=int)
+
+    def select(self, response: str, fixed: tuple[str, ...]) -> Rows:
+        """As :meth:`CrossProducts.select`."""
+        if response == self.response:
+            self.index_of(fixed)
+            return self if fixed == self.fixed else replace(self, fixed=fixed)
+        place = int(self.index_of((response,))[0])
+        columns = (*self.columns[:place], *self.columns[place + 1 :], self.response)
+        x = jnp.concatenate([self.x[..., :place], self.x[..., place + 1 :], self.y[..., None]], axis=-1)
+        moved = replace(self, x=x, y=self.x[..., place], columns=columns, fixed=(), response=response)
+        moved.index_of(fixed)
+        return replace(moved, fixed=fixed)
+
+    def reduce(self, cells: int) -> CrossProducts:
+        """Cross-products of the cells of the grouping, unbatched; of one factor its levels.
+
+        A level outside of ``0 .. count - 1``, or more combinations of levels than ``cells``, makes every number NaN: no row is
+        left out without a word.
+
+        Args:
+            cells: padded number of cells; of one factor ``counts[0]``.
+        """
+        block = jnp.where(self.present[:, None], jnp.column_stack([self.x, self.y]), 0.0)
+        names: Any = {"factors": self.factors, "response": self.response, "constant": self.constant}
+        if self.block:
+            own = block.reshape(-1, self.block, block.shape[1])
+            sizes = self.present.reshape(-1, self.block).sum(1).astype(jnp.int32)
+            return CrossProducts(jnp.einsum("gni,gnj->gij", own, own), sizes, self.columns, self.fixed, **names)
+        code, levels, right = self._cells(cells)
+        products = _by_cell(block, code, cells)
+        products = jnp.where(right, products, jnp.nan)
+        sizes = jax.ops.segment_sum(self.present.astype(jnp.int32), code, cells)
+        if levels is None:
+            return CrossProducts(products, sizes, self.columns, self.fixed, **names)
+        return CrossProducts(products, sizes, self.columns, self.fixed, levels, **names, counts=self.counts)
+
+    def _cells(self, cells: int) -> tuple[jax.Array, jax.Array | None, jax.Array]:
+        """Cell of each row ``[N]``, levels of the cells ``[C, F]`` (None of one factor), and whether every row has one."""
+        counts = jnp.array(self.counts)
+        inside = ((self.levels >= 0) & (self.levels < counts)).all(1) | ~self.present
+        if len(self.counts) == 1:
+            return jnp.clip(self.levels[:, 0], 0, cells - 1), None, inside.all() & (cells >= self.counts[0])
+        steps = np.cumprod([1, *self.counts[:0:-1]])[::-1].copy()
+        nowhere = int(np.prod(self.counts))
+        joint = jnp.where(self.present, (self.levels * steps).sum(1), nowhere)
+        found = jnp.unique(joint, size=cells + 1, fill_value=nowhere)[:cells]
+        code = jnp.searchsorted(found, joint)
+        complete = (found[jnp.clip(code, 0, cells - 1)] == joint) | ~self.present
+        levels = jnp.where(found[:, None] < nowhere, found[:, None] // steps % counts, 0).astype(jnp.int32)
+        return jnp.clip(code, 0, cells - 1), levels, (inside & complete).all()
+
+
+def _by_cell(rows: jax.Array, code: jax.Array, cells: int) -> jax.Array:
+    """Sums of the rows' outer products by cell, ``[C, M, M]``: the same whatever the order in which a device adds.
+
+    A GPU adds scattered numbers in any order, so there it is a product with indicators of the cells.
+    """
+    outer = rows[:, :, None] * rows[:, None, :]
+    if jax.default_backend() == "cpu":
+        return jax.ops.segment_sum(outer, code, cells)
+    indicator = (code[None] == jnp.arange(cells)[:, None]).astype(rows.dtype)
+    return jnp.einsum("cn,nij->cij", indicator, outer)

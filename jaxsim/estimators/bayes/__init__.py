@@ -1,1 +1,0 @@
-"""The Bayesian hierarchical model: readable in :mod:`model`, and an engine that fits many datasets at once."""

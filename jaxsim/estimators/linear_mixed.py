@@ -1,0 +1,205 @@
+"""The mixed-model strategy: what a user writes, and how one dataset or a batch of them is fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.data import verdicts
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit, first_status, withhold
+from jaxsim.data.names import Names
+from jaxsim.data.random_effects import RandomEffects
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.formulated import Formulated
+from jaxsim.lmm import newton, solution
+from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.start import starts
+from jaxsim.numerics.lanes import iterate
+from jaxsim.status import Status
+
+COVARIANCES: tuple[str, ...] = ("full", "diagonal")
+# Group-lanes worked on at a time: enough to amortise the loop's overhead, few enough to stay in cache.
+LANE_GROUPS = 2048
+
+
+@dataclass(frozen=True)
+class LinearMixed(Formulated):
+    """Linear mixed model with one grouping factor (lme4's ``lmer``).
+
+    Args:
+        formula: lme4's, such as ``"DV ~ IV1 + (IV1 | Group)"``, on the process's columns; None takes all fixed effects. Without
+            random effects in it they are those of ``random``.
+        random: names of the columns with a random effect, or a tuple of such tuples: one per block of correlated effects,
+            independent of the others. None means all fixed-effects columns that vary within groups (the maximal model).
+        covariance: ``full`` for ``(x | g)``, ``diagonal`` for ``(x || g)``; blocks given in ``random`` decide for themselves.
+        reml: REML if true, else maximum likelihood.
+        df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite),
+            ``kenward-roger`` (as pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS), which also adjust the
+            standard errors and need REML. The observed information need not be definite at a singular fit, and may leave less than
+            one degree of freedom where it hardly is: the status is then ``non_finite``.
+        label: name in the tables.
+        estimand: as :class:`jaxsim.estimators.strategy.Strategy`.
+
+    Raises:
+        InputError: for an unknown option, a formula that cannot be read, random effects given twice.
+        NotSupportedError: for random effects of several grouping factors.
+    """
+
+    formula: str | None = field(default=None, kw_only=False)
+    random: tuple[str, ...] | tuple[tuple[str, ...], ...] | None = None
+    covariance: str = "full"
+    reml: bool = True
+    df: str = "satterthwaite"
+    label: str = "lmer"
+
+    guards_itself: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choose("covariance", self.covariance, COVARIANCES)
+        solution.check_df(self.df, self.reml)
+        if self.random is not None:
+            if isinstance(self.random, str) or not self.random:
+                raise InputError(f"random={self.random!r} must be a tuple of column names, such as ('Intercept',).")
+            blocks = tuple(tuple(b) if not isinstance(b, str) else b for b in self.random)
+            object.__setattr__(self, "random", blocks)
+            names = self.random_names()
+            if len(set(names)) != len(names):
+                raise InputError(f"random={self.random!r} names a column twice; each may have one random effect.")
+        if self.formula is not None and self.plain.random and (self.random is not None or self.covariance != "full"):
+            raise InputError(f"the formula {self.formula!r} has random effects; leave out random= and covariance=.")
+
+    @property
+    def takes_random(self) -> bool:
+        return True
+
+    def random_names(self) -> tuple[str, ...]:
+        """Names in ``random``, flat; empty when it is None."""
+        return tuple(n for block in self.random or () for n in ((block,) if isinstance(block, str) else block))
+
+    def random_effects(self, names: Names) -> tuple[RandomEffects]:
+        """Those of one grouping factor."""
+        if self.formula is not None and self.plain.random:
+            (random,) = self.plain.random
+            return (random,)
+        factor = names.factors[0]
+        if self.random is not None and not isinstance(self.random[0], str):
+            return (RandomEffects(factor, tuple(tuple(block) for block in self.random)),)
+        own = self.coefficients(names)
+        columns = tuple(name for name in own if name not in names.constant) if self.random is None else self.random_names()
+        return (RandomEffects(factor, (columns,) if self.covariance == "full" else tuple((name,) for name in columns)),)
+
+    def check(self, names: Names) -> None:
+        super().check(names)
+        (random,) = self.random_effects(names)
+        unknown = [name for name in random.columns if name not in names.columns]
+        if unknown:
+            allowed = ", ".join(names.columns)
+            raise InputError(f"estimator {self.name!r}: random effect {unknown[0]!r} is not a term of the process; use {allowed}.")
+        fixed = [name for name in random.columns if name in names.constant]
+        if fixed:
+            raise InputError(
+                f"estimator {self.name!r}: {fixed[0]!r} is one number a group, so its effect cannot differ between groups: the "
+                f"data say nothing about a random effect of it. Leave it out: random={names.varying!r}."
+            )
+        if not random.columns:
+            raise InputError(f"estimator {self.name!r}: no column varies within groups; name the random effects, ('Intercept',).")
+
+    def spec(self, data: CrossProducts) -> Spec:
+        """Positions and structure for the kernels."""
+        fixed = tuple(int(i) for i in data.fixed_index)
+        (effects,) = self.random_effects(data.names)
+        random = tuple(int(i) for i in data.index_of(effects.columns))
+        return Spec(fixed, random, effects.structure, self.reml)
+
+    def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
+        """Fit one dataset."""
+        data = self.view(data)
+        spec = self.spec(data)
+        problem = pose(data)
+        final = newton.search(problem, starts(problem, spec), spec)
+        return self._report(data, problem, final.best, final.total_evaluations)
+
+    def _batch(self, data: CrossProducts, context: Context | None, groups: bool) -> Fit:
+        """In lanes that do not wait for the slowest."""
+        return _fit_batch(self, data)
+
+    def modes(self, data: CrossProducts, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Conditional modes of one dataset (best linear unbiased predictions) and their spread, traceable.
+
+        Args:
+            data: the dataset.
+            theta: of its fit, ``[T]``.
+
+        Returns:
+            Modes ``[G, Q]``, zero for padding, and lme4's conditional covariances ``[G, Q, Q]``; columns as in
+            :meth:`random_effects`.
+        """
+        data = self.view(data)
+        return solution.blups(pose(data), theta, self.spec(data))
+
+    def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
+        """Fixed effects plus conditional modes (lme4's ``coef``), ``[G, P]``."""
+        data = self.view(data)
+        modes, _ = self.modes(data, fit.theta)
+        (effects,) = self.random_effects(data.names)
+        own = [(k, name) for k, name in enumerate(effects.columns) if name in data.fixed]
+        places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
+        coefficients = jnp.broadcast_to(fit.estimate, (len(modes), len(data.fixed)))
+        return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
+
+    def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, evaluations: jax.Array) -> Fit:
+        """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
+        spec = self.spec(data)
+        found = solution.solve(problem, point, spec, self.df)
+        p, widest = len(spec.fixed), max(len(block) for block in spec.structure.blocks)
+        finite = jnp.isfinite(data.products).all()
+        status = first_status(
+            *verdicts.mixed_model(data, p, widest, finite=finite, full_rank=problem.full_rank, exact=problem.exact),
+            (~jnp.isfinite(found.criterion), Status.NON_FINITE),
+            (~found.optimal, Status.NOT_CONVERGED),
+            (found.singular, Status.SINGULAR),
+        )
+        fit = Fit(
+            estimate=found.beta,
+            std_error=jnp.sqrt(jnp.diagonal(found.vcov)),
+            df=found.df,
+            vcov=found.vcov,
+            status=status,
+            converged=found.optimal,
+            singular=found.singular,
+            criterion=found.criterion,
+            sigma=found.sigma,
+            theta=found.theta,
+            covariance={self.random_effects(data.names)[0].factor: found.covariance},
+            iterations=evaluations,
+            p_value=jnp.zeros((0,)),
+            conf_low=jnp.zeros((0,)),
+            conf_high=jnp.zeros((0,)),
+        )
+        return withhold(fit)
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
+    one = jax.tree.map(lambda leaf: leaf[0], data)
+    spec = estimator.spec(one)
+    problems = jax.vmap(pose)(data)
+    begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
+    lanes = max(8, LANE_GROUPS // data.sizes.shape[1])
+    points, evaluations = iterate(
+        step=lambda job, state: newton.step(job[0], job[1], state, spec),
+        is_done=lambda state: state.done,
+        extract=lambda state: (state.best, state.total_evaluations),
+        problems=(problems, begins),
+        states=jax.vmap(lambda problem, begin: newton.initial(problem, begin, spec))(problems, begins),
+        lanes=lanes,
+    )
+    return jax.vmap(estimator._report)(data, problems, points, evaluations)

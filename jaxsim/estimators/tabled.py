@@ -1,0 +1,134 @@
+"""Fits that somebody else's code returns as a table: what it may look like, and how it becomes a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.data.fit import Fit
+from jaxsim.data.names import INTERCEPT
+from jaxsim.estimators.external import whole_fit
+from jaxsim.inference import t_table
+from jaxsim.status import LABELS, Status
+
+# Names that other software has for the intercept.
+INTERCEPTS = ("(Intercept)", "const", "_cons", "intercept", "1")
+NUMBERS = ("estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high")
+OF_FIT = ("status", "message", "converged", "singular", "criterion", "sigma")
+ALLOWED = (
+    "a table with the columns term, estimate and any of std_error, df, p_value, conf_low, conf_high (the terms may be its index), "
+    "or a dictionary {term: estimate}"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """One fit as somebody else's code tells it.
+
+    Attributes:
+        numbers: by name of the column, ``[K]`` each, in the order of the strategy's coefficients.
+        status: of the fit.
+        message: what was said of it.
+        of_fit: numbers of the whole fit, ``criterion`` and ``sigma``.
+    """
+
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    status: Status = Status.OK
+    message: str = ""
+    of_fit: Mapping[str, float] = field(default_factory=dict)
+
+
+class WrongTableError(ValueError):
+    """What was returned is no table of coefficients; the text says what it is."""
+
+
+def told(returned: Any, terms: tuple[str, ...]) -> Told:
+    """One fit from what a function returned; one whose table is wrong has the status ``crashed`` and says why."""
+    try:
+        return _told(returned, terms)
+    except WrongTableError as error:
+        return Told(status=Status.CRASHED, message=str(error))
+
+
+def _told(returned: Any, terms: tuple[str, ...]) -> Told:
+    table, of_fit = _table(returned)
+    status = _status(of_fit)
+    labels = [INTERCEPT if str(label) in INTERCEPTS else str(label) for label in table.index]
+    missing = [term for term in terms if term not in labels]
+    if missing and status.has_numbers:
+        raise WrongTableError(f"no estimate of {missing[0]!r} was returned; there are {', '.join(labels) or 'none'}")
+    if len(set(labels)) < len(labels):
+        raise WrongTableError(f"a term is there twice: {', '.join(labels)}")
+    if not status.has_numbers:
+        return Told(status=status, message=str(of_fit.get("message") or status.message))
+    places = [labels.index(term) for term in terms]
+    try:
+        numbers = {name: table[name].to_numpy(float)[places] for name in NUMBERS if name in table}
+        whole = {name: float(of_fit[name]) for name in ("criterion", "sigma") if of_fit.get(name) is not None}
+    except (TypeError, ValueError) as error:
+        raise WrongTableError(f"a number was expected: {error}") from None
+    return Told(numbers, status, str(of_fit.get("message") or ""), whole)
+
+
+def _table(returned: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The coefficients, terms as index, and what was said of the whole fit."""
+    of_fit: dict[str, Any] = {}
+    if isinstance(returned, Mapping):
+        of_fit = {name: returned[name] for name in OF_FIT if name in returned and np.ndim(returned[name]) == 0}
+        rest = {str(name): value for name, value in returned.items() if name not in of_fit}
+        if set(rest) == {"table"}:
+            found, more = _table(rest["table"])
+            return found, more | of_fit
+        returned = pd.DataFrame(_columns(rest)) if "estimate" in rest else pd.Series(rest, dtype=object)
+    if isinstance(returned, pd.Series):
+        returned = returned.rename("estimate").to_frame()
+    if not isinstance(returned, pd.DataFrame) or "estimate" not in returned:
+        raise WrongTableError(f"a {type(returned).__name__} was returned; return {ALLOWED}")
+    of_fit = {name: value for name, value in returned.attrs.items() if name in OF_FIT} | of_fit
+    return (returned.set_index("term") if "term" in returned else returned), of_fit
+
+
+def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of one table: dictionaries by term, Series, or lists beside a list of terms."""
+    return {name: pd.Series(value) if isinstance(value, Mapping) else value for name, value in given.items()}
+
+
+def _status(of_fit: Mapping[str, Any]) -> Status:
+    label = of_fit.get("status")
+    if label is not None:
+        if str(label) not in LABELS:
+            raise WrongTableError(f"status={label!r} is not known; use one of {', '.join(LABELS)}")
+        return Status[str(label).upper()]
+    if of_fit.get("converged") is not None and not bool(of_fit["converged"]):
+        return Status.NOT_CONVERGED
+    return Status.SINGULAR if bool(of_fit.get("singular")) else Status.OK
+
+
+def fit_of(fits: Sequence[Told], terms: tuple[str, ...], conf_level: float) -> tuple[Fit, list[str]]:
+    """A batch of fits on the host, guarded as our own are, and what was said of each.
+
+    What a fit does not give follows from t with its ``df`` (infinite when not given); without a standard error there is no test and
+    no interval.
+    """
+    n, k = len(fits), len(terms)
+    arrays = {name: np.full((n, k), np.nan) for name in NUMBERS}
+    for row, fit in enumerate(fits):
+        for name, values in fit.numbers.items():
+            arrays[name][row] = values
+        if fit.status.has_numbers and "df" not in fit.numbers:
+            arrays["df"][row] = np.inf
+    by_t = t_table(arrays["estimate"], arrays["std_error"], arrays["df"], conf_level)
+    for name in ("p_value", "conf_low", "conf_high"):
+        arrays[name] = np.where(np.isnan(arrays[name]), getattr(by_t, name), arrays[name])
+    arrays["status"] = np.array([int(fit.status) for fit in fits], np.int32)
+    arrays |= {name: np.array([fit.of_fit.get(name, np.nan) for fit in fits]) for name in ("criterion", "sigma")}
+    del arrays["statistic"]
+    bare = np.array(["std_error" not in fit.numbers for fit in fits])
+    without = {"std_error": bare}
+    for name in ("p_value", "conf_low", "conf_high"):
+        without[name] = bare & np.array([name not in fit.numbers for fit in fits])
+    return whole_fit(arrays, without), [fit.message for fit in fits]

@@ -1,0 +1,151 @@
+"""``bayes``: a Bayesian hierarchical model of a DataFrame, with one grouping factor."""
+
+from __future__ import annotations
+
+import warnings
+
+import jax
+import numpy as np
+import pandas as pd
+
+from jaxsim.bayesian.engine import Method
+from jaxsim.bayesian.marginals import INTERVALS
+from jaxsim.bayesian.posterior import Posterior, posterior
+from jaxsim.bayesian.prior import distributions
+from jaxsim.bayesian.priors import Priors, named
+from jaxsim.bayesian.problem import INTERCEPTS, Model
+from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.padding import padded_groups
+from jaxsim.errors import InputError, choose, whole_number
+from jaxsim.estimators.hierarchical_bayes import METHODS
+from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
+from jaxsim.frames.mixed_model import MixedModel, check, prepare
+from jaxsim.frames.result import check_level
+from jaxsim.seeding import analysis_key
+from jaxsim.status import Status
+
+
+def bayes(
+    formula: str,
+    data: pd.DataFrame,
+    priors: str | Priors = "weak",
+    seed: int = 0,
+    method: str = "nuts",
+    interval: str = "equal-tailed",
+    conf_level: float = 0.95,
+) -> BayesResult:
+    """Sample the posterior of a hierarchical model with one grouping factor.
+
+    Args:
+        formula: as for :func:`jaxsim.lmer`, such as ``"y ~ x + (x | g)"``.
+        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        priors: a named set (``weak``, ``flat``, ``informative``, ``rstanarm``) or :class:`jaxsim.Priors`.
+        seed: of the random numbers, a non-negative whole number below 2**32.
+        method: ``nuts``: four Markov chains of 500 draws, longer ones where they do not mix; ``fast``: importance sampling,
+            resampled to as many draws; ``auto``: the second, and the first where it is not reliable.
+        interval: of the table, ``equal-tailed`` or ``hpd``.
+        conf_level: of the interval.
+
+    Raises:
+        InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
+            sampled reliably has a ``status`` instead.
+    """
+    check_level(conf_level)
+    choose("method", method, METHODS)
+    choose("interval", interval, INTERVALS)
+    number = whole_number("seed", seed, 0)
+    if number >= 2**32:
+        raise InputError(f"seed={seed}: give a whole number below 2**32.")
+    return sampled(prepare(formula, data), priors, analysis_key(number), method, interval, conf_level)
+
+
+def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float) -> BayesResult:
+    """The posterior of a model that is prepared already, with this key of the analysis."""
+    distributions()
+    given = named(priors)
+    given.check()
+    status, message = check(mixed)
+    data, model, centre = pose_rows(mixed, given)
+    if status is not Status.OK:
+        return finished(mixed, given, conf_level, status, message)
+    found, draws = posterior(data, key, kind, Method(model, interval), conf_level)
+    status = Status(int(found.status))
+    if draws is None:
+        return finished(mixed, given, conf_level, status, status.message)
+    if not bool(found.reliable):
+        status = Status.NOT_CONVERGED
+    at = [i for i, name in enumerate(mixed.x.names) if name in INTERCEPTS]
+    beta = draws.beta.copy()
+    summary = found.summary
+    shift = np.zeros(len(mixed.x.names))
+    shift[at] = centre
+    beta = beta + shift
+    draws = draws._replace(beta=beta, effects=draws.effects[:, :, : len(mixed.labels)])
+    table = pd.DataFrame(
+        {
+            "term": list(mixed.x.names),
+            "estimate": summary.estimate + shift,
+            "std_error": np.sqrt(np.diagonal(summary.vcov)),
+            "median": summary.median + shift,
+            "conf_low": summary.conf_low + shift,
+            "conf_high": summary.conf_high + shift,
+        }
+    )
+    positive = (beta > 0).mean((0, 1))
+    # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
+    exact = 1 - summary.p_value / 2
+    table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
+    message = "" if status.usable else status.message
+    return finished(mixed, given, conf_level, status, message, table, draws)
+
+
+def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, float]:
+    """Cross-products of the distinct columns, the model they are for, and what was subtracted from the response.
+
+    The response is centred where there is an intercept to take that up, unless its prior is about the response as it is:
+    cross-products of numbers far from zero lose digits.
+    """
+    columns = dict(zip(mixed.x.names, mixed.x.values.T, strict=True))
+    for block in mixed.blocks:
+        columns |= dict(zip(block.names, block.values.T, strict=True))
+    fixed = mixed.x.names
+    has_intercept = any(name in INTERCEPTS for name in fixed)
+    if not any(name in INTERCEPTS for name in columns):
+        columns[INTERCEPTS[1]] = np.ones(len(mixed.y))  # only to know the predictors' means and SDs
+    names = tuple(columns)
+    movable = has_intercept and (priors.intercept.autoscale or priors.intercept.flat)
+    centre = float(mixed.y.mean()) if movable else 0.0
+    rows = from_rows(np.column_stack(list(columns.values())), mixed.y - centre, mixed.codes, names, fixed)
+    data = pad_groups(rows, padded_groups(len(mixed.labels)))
+    random = tuple(names.index(name) for name in mixed.random_names)
+    intercept = next(i for i, name in enumerate(names) if name in INTERCEPTS)
+    return data, Model(tuple(names.index(name) for name in fixed), random, mixed.structure, priors, intercept), centre
+
+
+def finished(
+    mixed: MixedModel,
+    priors: Priors,
+    conf_level: float,
+    status: Status,
+    message: str,
+    table: pd.DataFrame | None = None,
+    draws: Posterior | None = None,
+) -> BayesResult:
+    """The result, with a warning for every message."""
+    columns = ["term", "estimate", "std_error", "median", "conf_low", "conf_high", "prob_direction"]
+    if table is None:
+        table = pd.DataFrame({"term": list(mixed.x.names)}).reindex(columns=columns)
+    messages = mixed.messages + ((message,) if message else ())
+    for text in messages:
+        warnings.warn(text, UserWarning, stacklevel=4)
+    return BayesResult(
+        table=table,
+        parameters=parameter_table(mixed, draws, conf_level),
+        diagnostics=diagnostics_table(mixed, draws),
+        status=status.label,
+        messages=messages,
+        priors=priors,
+        conf_level=conf_level,
+        model=mixed,
+        draws=draws,
+    )

@@ -1,0 +1,109 @@
+"""A mixed model of a DataFrame before it is fitted: matrices, blocks of random effects, groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.data.random_effects import Structure
+from jaxsim.data.verdicts import too_few_rows
+from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.formula.columns import collect, grouping, two_groups
+from jaxsim.formula.expression import response
+from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
+from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
+from jaxsim.numerics.row_basis import dependent, verdict
+from jaxsim.status import Status
+
+
+@dataclass(frozen=True)
+class Block:
+    """Random-effects columns that are correlated with each other and with no others: ``values`` ``[N, q]`` and names."""
+
+    values: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MixedModel:
+    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups; ``frame``: its
+    rows."""
+
+    formula: Formula
+    y: np.ndarray
+    x: ModelMatrix
+    blocks: tuple[Block, ...]
+    codes: np.ndarray
+    labels: pd.Index
+    messages: tuple[str, ...]
+    frame: pd.DataFrame
+
+    @property
+    def random_names(self) -> tuple[str, ...]:
+        """All random-effects columns, ``Q`` of them."""
+        return tuple(name for block in self.blocks for name in block.names)
+
+    @property
+    def structure(self) -> Structure:
+        """Which entries of the relative factor are free."""
+        ends = np.cumsum([len(block.names) for block in self.blocks])
+        return Structure(tuple(tuple(range(end - len(block.names), end)) for end, block in zip(ends, self.blocks, strict=True)))
+
+
+def prepare(text: str, data: pd.DataFrame) -> MixedModel:
+    """Check the input and build the matrices."""
+    formula = parse(text)
+    if not formula.random:
+        raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
+    rows = collect(data, formula.names, text)
+    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
+    if not x.names:
+        raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
+    codes, labels = grouping(rows.frame, formula.random[0].group)
+    two_groups(labels)
+    blocks = tuple(block for part in formula.random for block in blocks_of(part, rows.frame, text))
+    names = [name for block in blocks for name in block.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"the formula {text!r} gives {', '.join(twice)} two random effects; each column may have one. "
+            f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
+        )
+    return MixedModel(formula, y, x, blocks, codes, labels, rows.messages, rows.frame)
+
+
+def blocks_of(part: RandomTerm, frame: pd.DataFrame, text: str) -> list[Block]:
+    """One block for ``(x | g)``; for ``(x || g)`` a block per term."""
+    matrix = model_matrix(part.terms, frame)
+    if not matrix.names:
+        raise InputError(f"a random-effects term of {text!r} has no columns. Supported: {SUPPORTED_RANDOM}.")
+    if not part.independent:
+        return [Block(matrix.values, matrix.names)]
+    if matrix.categorical:
+        raise NotSupportedError(
+            f"{text!r} has '||' with a categorical column. lme4 does not make its effects independent either: it expands the term "
+            "to (1 | g) + (0 + f | g), with correlated levels. Write that, or (f | g), or make indicator columns and use those."
+        )
+    return [Block(matrix.values[:, [i]], (name,)) for i, name in enumerate(matrix.names)]
+
+
+def check(model: MixedModel) -> tuple[Status, str]:
+    """Whether the model can be estimated from these rows, and what to tell the user if not."""
+    widest = max(len(block.names) for block in model.blocks)  # lme4 too looks at each term alone
+    n_rows, n_groups, n_fixed = len(model.y), len(model.labels), len(model.x.names)
+    status, message = verdict(model.x.values, model.x.names, model.y)
+    if status is not Status.TOO_FEW_ROWS and too_few_rows(n_rows, n_groups, n_fixed, widest):
+        return Status.TOO_FEW_ROWS, (
+            f"{n_rows} rows cannot determine {n_groups * widest} random effects ({widest} in each of {n_groups} groups)"
+        )
+    if status is Status.OK:
+        for block in model.blocks:
+            collinear = ", ".join(block.names[i] for i in dependent(block.values))
+            if collinear:
+                return (
+                    Status.RANK_DEFICIENT,
+                    f"rank deficient: the random-effects columns {collinear} are combinations of those before",
+                )
+    return status, message

@@ -1,0 +1,66 @@
+"""Datasets of the Gaussian process as rows, whichever way they were drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from jaxsim.data.padding import Bounds
+from jaxsim.processes.direct import complete
+from jaxsim.seeding import Stream, group_keys, stream_key
+
+
+def completed(process: Any, key: jax.Array) -> pd.DataFrame:
+    """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
+    bounds = Bounds.of_groups(process.n_groups)
+    parameters = process.parameters(bounds)
+    program = _Program((process.program(bounds), process.max_rows), process)
+    beta, sizes, effects, standard, gaussian = jax.device_get(_pieces(program, key, parameters))
+    coefficients = beta + effects @ parameters["root"]
+    if process.sampler == "rows":
+        groups = [block[:n] for block, n in zip(standard, sizes, strict=True)]
+    else:
+        groups = [complete(r, z[:n]) for r, z, n in zip(standard, gaussian, sizes, strict=True)]
+    block = np.concatenate(groups)
+    code = np.repeat(np.arange(process.n_groups), sizes)
+    first = np.cumsum(sizes) - sizes
+    between = slice(process.n_varying, len(process.terms))
+    block[:, between] = block[first[code], between]  # constant in a group to the last digit
+    response = (block[:, :-1] * coefficients[code]).sum(1) + process.residual_sd * block[:, -1]
+    frame = pd.DataFrame({"Group": code + 1, "DV": response})
+    for j, term in enumerate(process.terms[1:], start=1):
+        frame[term] = block[:, j]
+    frame.attrs["truth"] = {
+        "fixed_effects": dict(zip(process.terms, map(float, beta), strict=True)),
+        "group_coefficients": coefficients.tolist(),
+    }
+    return frame
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A process as far as the compiled code depends on it: equal keys share the code made for either example."""
+
+    key: Hashable
+    example: Any = field(compare=False)
+
+
+@partial(jax.jit, static_argnums=0)
+def _pieces(program: _Program, key: jax.Array, parameters: Any) -> tuple[jax.Array, ...]:
+    """What rows are made of: fixed effects, group sizes, standard group effects, ``[1 x e]``, and numbers to complete rows with."""
+    process = program.example
+    beta = process._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
+    sizes = process._sizes(key, parameters, process.n_groups)
+    effects, standard = process._standard(key, sizes)
+    if process.sampler == "rows":
+        return beta, sizes, effects, standard, jnp.zeros(0)
+    fill = group_keys(stream_key(key, Stream.COMPLETION), process.n_groups)
+    gaussian = jax.vmap(lambda k: jax.random.normal(k, (process.max_rows, process.n_varying)))(fill)
+    return beta, sizes, effects, standard, gaussian

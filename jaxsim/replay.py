@@ -1,0 +1,36 @@
+"""One dataset of a study analysed again, with the random numbers that the study used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxsim.errors import InputError, whole_number
+from jaxsim.estimators.formulated import formula_text
+from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
+from jaxsim.frames.bayes_result import BayesResult
+from jaxsim.frames.hierarchical import sampled
+from jaxsim.frames.mixed_model import prepare
+from jaxsim.seeding import Stream, replicate_key, stream_key
+from jaxsim.study.study import Study
+
+
+def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label: str | None) -> BayesResult:
+    """The posterior of one dataset of a study, sampled again with the random numbers that the study used.
+
+    Raises:
+        InputError: if the study has no Bayesian strategy of that name, or several and no name was given.
+    """
+    known = {e.name: e for e in study.estimators if isinstance(e, HierarchicalBayes)}
+    if label not in known and not (label is None and len(known) == 1):
+        have = ", ".join(known) or "none"
+        raise InputError(f"model={label!r}: give the label of one of the study's Bayesian strategies; it has {have}.")
+    strategy = known[label] if label is not None else next(iter(known.values()))
+    found, names = study.find(cell), study.names
+    response = strategy.plain.response if strategy.formula is not None else names.response
+    (effects,) = strategy.random_effects(names)
+    text = formula_text(response, strategy.coefficients(names), effects)
+    mixed = prepare(text, study.dataset(cell, replicate))
+    number = whole_number("replicate", replicate, 0)
+    key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)
+    return sampled(mixed, strategy.priors, key, strategy.method, strategy.interval, study.conf_level)

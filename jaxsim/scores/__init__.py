@@ -1,0 +1,8 @@
+"""What is measured of every fit besides its coefficients. To add one: a file, and a line in ``CATALOGUE``."""
+
+from jaxsim.scores.group_recovery import GroupRecovery
+from jaxsim.scores.score import Score
+
+CATALOGUE: dict[str, type[Score]] = {"GroupRecovery": GroupRecovery}
+
+__all__ = ["CATALOGUE", "GroupRecovery", "Score"]

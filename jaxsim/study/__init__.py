@@ -1,0 +1,1 @@
+"""What is to be simulated, as pure data: processes and conditions, strategies, replicates."""

@@ -1,0 +1,148 @@
+"""What a study is refused for, before anything is simulated: every message says what was given, what is allowed and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.rows import Rows
+from jaxsim.errors import InputError, choose, meant
+from jaxsim.processes.process import Process
+from jaxsim.study import registry
+from jaxsim.study.cell import Cell
+from jaxsim.study.grid import Grid
+from jaxsim.study.outline import Outline
+from jaxsim.study.until import Until
+
+DTYPES: tuple[str, ...] = ("float64", "float32")
+# What people vary that is a function of fields.
+LINKED = "A factor that is no field goes with Grid(..).linked(function), which says the fields that follow from it."
+
+
+def instances(what: str, given: Any, kind: Any, example: str) -> tuple[Any, ...]:
+    """One instance, or several, as a tuple; :class:`InputError` for anything else among them."""
+    several = (given,) if isinstance(given, kind) or not isinstance(given, Iterable) or isinstance(given, str) else tuple(given)
+    for one in several:
+        if isinstance(one, kind):
+            _decorated(one)
+            continue
+        named = getattr(one, "__name__", repr(one))
+        if isinstance(one, type) and issubclass(one, kind):
+            raise InputError(f"{what} has the class {named}; give an instance: {named}(..).")
+        if inspect.isfunction(one):
+            own = f"FrameStrategy({named}, label='..') for a function of a DataFrame, FunctionEstimator({named}) for JAX"
+            raise InputError(f"{what} has the function {named}; wrap it: {own if what == 'estimators' else example}.")
+        raise InputError(f"{what} has {one!r}; give instances such as {example}.")
+    return several
+
+
+def _decorated(one: Any) -> None:
+    """Raise :class:`InputError` for a class whose fields are none, since it is no dataclass itself."""
+    kind = type(one)
+    if "__annotations__" in vars(kind) and "__dataclass_fields__" not in vars(kind):
+        raise InputError(f"{kind.__name__} has annotated fields but is no dataclass: put @dataclass(frozen=True) above it.")
+
+
+def settings(study: Outline) -> None:
+    """Numbers and options."""
+    if study.seed >= 2**32:
+        raise InputError(f"seed={study.seed}: give a whole number below 2**32.")
+    if isinstance(study.conf_level, bool | str) or not 0 < study.conf_level < 1:
+        raise InputError(f"conf_level={study.conf_level!r}: give a number between 0 and 1, such as 0.95.")
+    if not isinstance(study.grid, Grid):
+        raise InputError(f"grid={study.grid!r}: give a Grid, such as Grid(n_groups=[10, 30]).")
+    choose("dtype", study.dtype, DTYPES)
+    if not isinstance(study.group_coefficients, bool):
+        raise InputError(f"group_coefficients={study.group_coefficients!r}: give True or False.")
+
+
+def process(study: Outline) -> None:
+    """The process, and the factors that vary it."""
+    given = study.process
+    if not isinstance(given, Process):
+        name = getattr(given, "__name__", repr(given))
+        if inspect.isfunction(given):
+            raise InputError(
+                f"process is the function {name}; wrap it: FunctionProcess({name}, ..) for JAX, FrameProcess({name}, ..) for NumPy "
+                "and pandas, with its fields as arguments."
+            )
+        if isinstance(given, type) and issubclass(given, Process):
+            raise InputError(f"process is the class {name}; give an instance: {name}(..).")
+        raise InputError(f"process={given!r}: give a process such as GaussianMultilevel().")
+    if not dataclasses.is_dataclass(given):
+        raise InputError(f"{type(given).__name__} is no dataclass: put @dataclass(frozen=True) above it.")
+    _decorated(given)
+    for name in study.grid.must_be_fields:
+        if name not in given.values:
+            near = meant(name, given.values)
+            hint = f" Did you mean {near!r}?" if near is not None else f" {given.hint(name) or LINKED}"
+            raise InputError(
+                f"grid factor {name!r} is not a field of {given.kind}; use {', '.join(given.values) or 'no factor'}.{hint}"
+            )
+
+
+def strategies(study: Outline) -> None:
+    """The strategies, each by itself and with the others."""
+    if not study.estimators:
+        raise InputError("a study needs at least one estimator.")
+    labels = [strategy.name for strategy in study.estimators]
+    if len(set(labels)) != len(labels):
+        raise InputError(f"two estimators share a label in {labels}; give each its own with label=...")
+    for strategy in study.estimators:
+        strategy.check(study.names)
+        if strategy.reads is Rows and study.process.draws is CrossProducts:
+            raise InputError(
+                f"estimator {strategy.name!r} reads rows, and {study.process.kind} draws cross-products; take a process that draws "
+                "rows (GaussianMultilevel(sampler='rows'))."
+            )
+        if not strategy.coefficients(study.names):
+            raise InputError(f"estimator {strategy.name!r} estimates no coefficient.")
+    double = [e.name for e in study.estimators if not e.closed_form]
+    if study.dtype != "float64" and double:
+        raise InputError(
+            f"dtype={study.dtype!r} is too coarse for {', '.join(double)}, which iterate; leave them out, or take float64."
+        )
+    _estimands(study)
+
+
+def _estimands(study: Outline) -> None:
+    """That a true value which is no fixed effect, and which no strategy estimates, is not a column's name with a mistake in it."""
+    used = {name for strategy in study.estimators for name in strategy.compared.values()}
+    for name in study.names.estimands:
+        near = meant(name, study.names.columns)
+        if name not in used and near is not None:
+            raise InputError(
+                f"the truth of {study.process.kind} names {name!r}, which is no column ({', '.join(study.names.columns)}), and no "
+                f"strategy has it as its estimand. Did you mean {near!r}? Else call it something less like a column."
+            )
+
+
+def cells(study: Outline) -> None:
+    """That no two cells are the same process."""
+    first: dict[str, Cell] = {}
+    for cell in study.cells:
+        twin = first.setdefault(cell.key, cell)
+        if twin is not cell:
+            raise InputError(
+                f"cells {twin.index} {dict(twin.conditions)} and {cell.index} {dict(cell.conditions)} are the same process, "
+                "and would be the same datasets; leave one out."
+            )
+
+
+def measured(study: Outline) -> None:
+    """Scores, own measures and the rule that stops a cell."""
+    for score in study.every_score:
+        score.check(study.estimators, study.names, study.process.kind)
+    if study.until is not None:
+        if not isinstance(study.until, Until):
+            raise InputError(f"until={study.until!r}: give a rule such as Until(power=0.005).")
+        study.until.check(study.replicates, dict.fromkeys([*study.kit.measures, *(measure.name for measure in study.measures)]))
+
+
+def described(study: Outline) -> None:
+    """That every part can be stored with the results."""
+    for name in ("estimators", "scores", "measures"):
+        registry.encode(getattr(study, name), name)

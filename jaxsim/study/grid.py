@@ -1,0 +1,118 @@
+"""The conditions of a study: every combination of some factors, or those of them that a function keeps."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jaxsim.errors import InputError
+from jaxsim.levels import freeze
+
+Pairs = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, init=False)
+class Grid:
+    """Every combination of the levels of some factors, each factor a field of the process.
+
+    ``Grid(n_groups=[10, 30], n_obs=[5, 25])`` has four cells; the last factor varies fastest. :meth:`linked` is for factors that
+    are no fields, fields that depend on several factors, and combinations that are left out.
+
+    Attributes:
+        factors: names and levels.
+        links: of a linked grid, the number of each combination that is kept and the fields it sets; None for any other.
+
+    Raises:
+        InputError: for a factor without levels or with a level given twice.
+    """
+
+    factors: tuple[tuple[str, tuple[Any, ...]], ...]
+    links: tuple[tuple[int, Pairs], ...] | None = field(default=None)
+
+    def __init__(self, factors: Iterable[tuple[str, Iterable[Any]]] = (), **named: Iterable[Any]) -> None:
+        given = [*factors, *named.items()]
+        for name, levels in given:
+            if isinstance(levels, str | Mapping) or not isinstance(levels, Iterable):
+                raise InputError(f"grid factor {name}={levels!r}: give a list of levels, such as {name}=[{levels!r}].")
+        frozen = tuple((name, tuple(freeze(level) for level in levels)) for name, levels in given)
+        for name, levels in frozen:
+            if not levels:
+                raise InputError(f"grid factor {name!r} has no levels; give at least one.")
+            if any(level == other for i, level in enumerate(levels) for other in levels[:i]):
+                raise InputError(f"grid factor {name!r} names a level twice: {list(levels)}.")
+        object.__setattr__(self, "factors", frozen)
+        object.__setattr__(self, "links", None)
+
+    def linked(self, function: Callable[..., Mapping[str, Any] | None]) -> Grid:
+        """The same factors, with fields of the process that follow from all of them.
+
+        Factors that are fields of the process go on setting them; the others are only what ``function`` makes of them, such as
+        an effect in standard errors, from which the fixed effects follow.
+
+        Args:
+            function: called with the conditions of every combination by name, once, now. It gives the values of further fields
+                (``{}`` for none), or None to leave the combination out.
+
+        Raises:
+            InputError: if it keeps no combination, sets a factor, or sets other fields in one cell than in another.
+        """
+        kept = []
+        for number, conditions in enumerate(self._crossed()):
+            found = function(**dict(conditions))
+            if found is not None:
+                kept.append((number, tuple((name, freeze(value)) for name, value in found.items())))
+        return self.with_links(tuple(kept))
+
+    def with_links(self, links: tuple[tuple[int, Pairs], ...]) -> Grid:
+        """The same factors with these links; see :meth:`linked` for what is refused."""
+        if not links:
+            raise InputError("the function of a linked grid keeps no combination; give the fields of at least one.")
+        names = [sorted(name for name, _ in pairs) for _, pairs in links]
+        for given in names:
+            if given != names[0]:
+                raise InputError(f"a linked grid must set the same fields in every cell, not {given} here and {names[0]} there.")
+        for name in set(names[0]) & set(self.names):
+            raise InputError(f"a linked grid sets {name!r}, which is one of its factors; leave it to the factor.")
+        grid = Grid(self.factors)
+        object.__setattr__(grid, "links", tuple(links))
+        return grid
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors."""
+        return tuple(name for name, _ in self.factors)
+
+    @property
+    def linked_names(self) -> tuple[str, ...]:
+        """Fields that are set besides the factors; none unless the grid is linked."""
+        return tuple(name for name, _ in self.links[0][1]) if self.links else ()
+
+    @property
+    def must_be_fields(self) -> tuple[str, ...]:
+        """What the process must have: every factor, or of a linked grid the fields it sets."""
+        return self.names if self.links is None else self.linked_names
+
+    def __len__(self) -> int:
+        if self.links is not None:
+            return len(self.links)
+        return int(np.prod([len(levels) for _, levels in self.factors], dtype=int))
+
+    def conditions(self) -> Iterator[Pairs]:
+        """Every combination that is kept, in order."""
+        return (conditions for conditions, _ in self.cells())
+
+    def cells(self) -> Iterator[tuple[Pairs, Pairs]]:
+        """The same, with the fields that each sets besides."""
+        if self.links is None:
+            yield from ((conditions, ()) for conditions in self._crossed())
+            return
+        every = list(self._crossed())
+        yield from ((every[number], pairs) for number, pairs in self.links)
+
+    def _crossed(self) -> Iterator[Pairs]:
+        for levels in itertools.product(*(levels for _, levels in self.factors)):
+            yield tuple(zip(self.names, levels, strict=True))

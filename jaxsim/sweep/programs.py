@@ -1,0 +1,195 @@
+"""Compiled programs of a study: a simulator per shape, a fit per kind of data and strategy, compiled beside each other.
+
+A program works on one tile of datasets on one device. Chunks of any size are tiles put together, the last one filled with empty
+datasets, which cost next to nothing; tiles are dealt to the devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.draw import Draw, Truth
+from jaxsim.data.fit import Fit
+from jaxsim.data.rows import Rows
+from jaxsim.estimators.estimator import in_batches
+from jaxsim.estimators.strategy import Strategy
+from jaxsim.study.cell import Cell
+from jaxsim.study.study import Study
+from jaxsim.sweep.compile import Compiled, compile_program, on, precision
+from jaxsim.sweep.functions import fitter, key_arguments, scorer, simulator, truths
+from jaxsim.sweep.shape import Shape, Tile
+
+Copies = tuple[Compiled, ...]
+
+
+@partial(
+    jax.tree_util.register_dataclass, data_fields=["truth", "data", "rows", "whole"], meta_fields=["lost"]
+)  # fmt: skip
+@dataclass(frozen=True)
+class Simulated:
+    """A tile's datasets as each kind of strategy reads them, and what they were made with.
+
+    Attributes:
+        truth: of each dataset.
+        data, rows: the datasets as cross-products and row by row, each if some strategy reads it.
+        whole: the truth with the groups' own coefficients, if scores need it.
+        lost: places of datasets that the process did not draw, with its reason.
+    """
+
+    truth: Truth
+    data: CrossProducts | None = None
+    rows: Rows | None = None
+    whole: Truth | None = None
+    lost: dict[int, str] = field(default_factory=dict)
+
+    def read_by(self, strategy: Strategy) -> CrossProducts | Rows:
+        """What a strategy reads; made once for all that read the same."""
+        found = self.rows if strategy.reads is Rows else self.data
+        assert found is not None
+        return found
+
+
+@dataclass
+class Programs:
+    """Compiles on two threads ahead of use; ask for a program and wait for it if it is not ready.
+
+    Args:
+        study: whose programs these are.
+        devices: the local devices that share the datasets; JAX's default device when None.
+    """
+
+    study: Study
+    devices: tuple[jax.Device, ...] | None = None
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="compile"))
+    made: dict[Hashable, Future[Copies]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.devices = self.devices or (jax.local_devices()[0],)
+        self.ours = in_batches(self.study.estimators)
+        read = {strategy.reads for strategy in self.ours.values()}
+        # Truths come with the data, so something is drawn even if no strategy of ours fits it.
+        self.kinds = tuple(kind for kind in (CrossProducts, Rows) if kind in read) or (CrossProducts,)
+        self.scored = any(score.needs_groups for score in self.study.every_score)
+
+    def prepare(self, shape: Shape, cell: Cell, models: tuple[int, ...]) -> None:
+        """Start compiling what a shape needs, if nothing has yet.
+
+        Args:
+            shape: of the programs.
+            cell: any cell that the shape serves.
+            models: numbers of the strategies to fit; those that other software fits need no program.
+        """
+        with precision(self.study.dtype):
+            arguments = self.arguments(Tile(shape, np.array([cell.index]), np.array([0])))
+            drawn_here = cell.process.batched
+            if self.study.every_score and drawn_here:
+                self._start(("truth", shape), truths(cell.process, shape.bounds), arguments)
+            for reads in self.kinds:
+                simulate = simulator(cell.process, shape.bounds, reads)
+                if drawn_here:
+                    self._start((reads, shape), simulate, arguments)
+                ours = [i for i in models if i in self.ours and self.ours[i].reads is reads]
+                if any(self._key(shape, i) not in self.made for i in ours):
+                    data = jax.eval_shape(simulate, *arguments).data
+                    for i in ours:
+                        self._start_fit(shape, cell, i, data, arguments)
+
+    def _start_fit(self, shape: Shape, cell: Cell, model: int, data: Any, arguments: tuple[Any, ...]) -> None:
+        """The program of a strategy, which is the same whether or not groups are asked for if it can tell their coefficients
+        afterwards; then its scores, each a program of its own."""
+        estimator, study = self.ours[model], self.study
+        function = fitter(estimator, study.conf_level, self.scored)
+        keys = key_arguments(arguments)
+        given = (data, *(keys if estimator.resamples else ()))
+        if not self._start(self._key(shape, model), function, given):
+            return
+        scores = [score for score in study.every_score if score.applies(estimator, study.names)]
+        if scores:
+            fit = jax.eval_shape(function, *given)
+            truth = jax.eval_shape(truths(cell.process, shape.bounds), *arguments)
+            for score in scores:
+                self._start((score, *self._key(shape, model)), scorer(score, estimator), (data, fit, truth, *keys))
+
+    def _start(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+        """Have a program compiled, unless it is already; whether it was not."""
+        if key in self.made:
+            return False
+        self.made[key] = self.pool.submit(self._copies, function, arguments)
+        return True
+
+    def _key(self, shape: Shape, model: int) -> tuple[Hashable, ...]:
+        """A strategy's program serves all shapes whose data are alike."""
+        bounds = shape.bounds if self.study.estimators[model].reads is Rows else replace(shape.bounds, rows=0)
+        return ("fit", model, bounds, shape.tile)
+
+    def ready(self, shape: Shape, model: int | None = None) -> bool:
+        """Whether the simulator of a shape, or the program of one of its strategies, is compiled already."""
+        future = self.made.get((self.kinds[0], shape) if model is None else self._key(shape, model))
+        return future is None or future.done()
+
+    def wait(self, shape: Shape, models: tuple[int, ...]) -> None:
+        """Until everything that a shape needs is compiled."""
+        for key in [*((kind, shape) for kind in self.kinds), ("truth", shape), *(self._key(shape, i) for i in models)]:
+            if key in self.made:
+                self.made[key].result()
+
+    def simulate(self, tile: Tile) -> Simulated:
+        """Draw the datasets of a tile; what it lacks to a full one are datasets without a group. Does not wait for the device."""
+        arguments = self.arguments(tile)
+        with precision(self.study.dtype):
+            drawn: list[Draw] = [self._program((kind, tile.shape), tile)(*arguments) for kind in self.kinds]
+            whole = self._program(("truth", tile.shape), tile)(*arguments) if ("truth", tile.shape) in self.made else None
+        found: Any = {"data" if isinstance(one.data, CrossProducts) else "rows": one.data for one in drawn}
+        return Simulated(drawn[0].truth, **found, whole=whole)
+
+    def fit(self, tile: Tile, model: int, simulated: Simulated) -> Fit:
+        """Fit one strategy to a tile's datasets, and score the fits; does not wait for the device."""
+        strategy = self.study.estimators[model]
+        keys = key_arguments(self.arguments(tile)) if strategy.resamples or simulated.whole is not None else ()
+        data, key = simulated.read_by(strategy), self._key(tile.shape, model)
+        with precision(self.study.dtype):
+            fit = self._program(key, tile)(data, *(keys if strategy.resamples else ()))
+            for score in self.study.every_score:
+                if (score, *key) in self.made:
+                    found = self._program((score, *key), tile)(data, fit, simulated.whole, *keys)
+                    fit = replace(fit, extra={**fit.extra, **found})
+            return replace(fit, groups=None)
+
+    def simulator_program(self, shape: Shape) -> Compiled:
+        """The compiled simulator of a shape, on the first device; waits for it."""
+        return self.made[self.kinds[0], shape].result()[0]
+
+    def fit_program(self, shape: Shape, model: int) -> Compiled:
+        """The compiled program of a strategy, on the first device; waits for it."""
+        return self.made[self._key(shape, model)].result()[0]
+
+    def close(self) -> None:
+        """Compile nothing more."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def _program(self, key: Hashable, tile: Tile) -> Compiled:
+        return self.made[key].result()[tile.device]
+
+    def _copies(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Copies:
+        """The program, once for each device."""
+        with precision(self.study.dtype):
+            return tuple(compile_program(function, *on(device, arguments)) for device in self.devices or ())
+
+    def arguments(self, tile: Tile) -> tuple[Any, ...]:
+        """Seed, cell words, replicates, and the parameters with which of the datasets are wanted, of a full tile."""
+        size, n = tile.shape.tile, len(tile)
+        fill = np.minimum(np.arange(size), n - 1)
+        cells, replicates = tile.cells[fill], tile.replicates[fill]
+        distinct, place = np.unique(cells, return_inverse=True)
+        words = np.stack([self.study.cells[c].words for c in distinct])[place]
+        values = [self.study.cells[c].process.parameters(tile.shape.bounds) for c in distinct]
+        parameters = {name: np.stack([v[name] for v in values])[place] for name in values[0]}
+        return np.uint32(self.study.seed), words, replicates.astype(np.uint32), (parameters, np.arange(size) < n)

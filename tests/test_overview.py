@@ -1,0 +1,160 @@
+"""The text that a terminal shows: what is averaged, at which levels, and the lines and measures that are asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_components import fits as made_fits
+from test_components import source as of_components
+from test_measures import estimates, fits_of
+
+from jaxsim import measures
+from jaxsim.errors import InputError
+from jaxsim.measures import OwnMeasure
+from jaxsim.measures.overview import headline, in_words, overview
+from jaxsim.measures.stream import Performance
+
+component_fits = made_fits
+TERMS = ("Intercept", "x")
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(6)
+    made = estimates(rng, n=40, cells=4, models=("a", "b"), terms=TERMS, truth=0.4, failed={("b", 2)})
+    made["truth"] = made["truth"].where(made["term"] != "Intercept", 0.0)
+    return made.assign(size=10 * (1 + made["cell"] % 2), place=np.where(made["cell"] < 2, "near", "far"))
+
+
+def source(table, **options):
+    fits = fits_of(table).drop(columns=["n_groups", "n_obs", "group_sd"])
+    fits = fits.merge(table[["cell", "size", "place"]].drop_duplicates(), on="cell")
+    return Performance.of_tables(table, fits, ["size", "place"], **options)
+
+
+def lines(text):
+    """The rows of the first table of a text, split into words."""
+    body = text.split("\n\n")[1]
+    return [line.split("  ") for line in body.splitlines()]
+
+
+def shown(table, by, measure, **options):
+    """The text of each line that a measure of a table in memory has."""
+    found = measures.summarise(table, by, measures=[measure], **options)
+    return [in_words(row) for row in found.to_dict("records")]
+
+
+def test_the_first_line_says_what_is_averaged_and_at_which_levels(table):
+    first = overview(source(table)).splitlines()[0]
+    assert first == (
+        "Averaged over 4 cells and 2 coefficients, the intercept among them, 160 datasets "
+        "(± Monte Carlo standard error; 95% intervals, tests at alpha = 0.05):"
+    )
+    narrow = source(table, conf_level=0.8)
+    assert "; 80% intervals, tests at alpha = 0.2):" in overview(narrow)
+    assert "; 80% intervals, tests at alpha = 0.01):" in overview(narrow, alpha=0.01)
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        (("(Intercept)", "x"), "2 coefficients, the intercept among them, "),
+        (("y", "x"), "2 coefficients, 160"),
+        (("Intercept",), "1 coefficient, 160"),
+    ],
+    ids="-".join,
+)
+def test_the_intercept_is_named_where_it_is_averaged_with_others(table, terms, said):
+    named = dict(zip(TERMS, terms, strict=False))
+    some = table[table["term"].isin(list(named))].assign(term=lambda t: t["term"].astype(str).map(named))
+    assert said in overview(source(some.astype({"term": "category"})))
+
+
+def test_terms_can_be_chosen(table):
+    text = overview(source(table), terms=["x"])
+    assert "4 cells and 1 coefficient (x), 160 datasets" in text
+    assert "type I error" not in text
+    assert headline(source(table), terms=["x"])["bias"].tolist() == shown(table, ["model"], "bias", terms=["x"])
+
+
+def test_the_level_of_the_tests_can_be_chosen(table):
+    for alpha in (0.05, 0.3):
+        found = headline(source(table), alpha=alpha)
+        assert found["power"].tolist() == shown(table, ["model"], "power", alpha=alpha)
+        assert found["type I error"].tolist() == shown(table, ["model"], "type_one_error", alpha=alpha)
+    assert headline(source(table), alpha=0.3)["power"].tolist() != headline(source(table))["power"].tolist()
+
+
+def test_lines_can_be_divided(table):
+    made = source(table)
+    found = headline(made, by=["place", "size"])
+    assert list(found.index) == [(m, k, s) for m in ("a", "b") for k in ("far", "near") for s in (10, 20)]
+    for name, title in (("bias", "bias"), ("rmse", "RMSE"), ("power", "power")):
+        assert found[title].tolist() == shown(table, ["model", "place", "size"], name)
+    failed = made.rates(["model", "place", "size"])
+    assert found["failed"].tolist() == [in_words(row) for row in failed[failed["measure"] == "failure"].to_dict("records")]
+    text = overview(made, by=["place", "size"])
+    assert text.startswith("By place and size, averaged over the rest of 4 cells and 2 coefficients, the intercept among them, 160")
+    (head, *body) = text.split("\n\n")[1].splitlines()
+    assert head.split()[:4] == ["model", "place", "size", "bias"]
+    assert [row.split()[:3] for row in body] == [[m, k, str(s)] for m, k, s in found.index]
+    assert "(listwise)" in text
+    assert overview(made, by=["model"]) == overview(made)
+
+
+def test_lines_of_coefficients_have_no_rates_of_fits(table):
+    found = headline(source(table), by=["term"])
+    assert list(found.index) == [(m, t) for m in ("a", "b") for t in TERMS]
+    assert "failed" not in found
+    assert found.loc[("a", "Intercept"), "power"] == "–"
+    assert found.loc[("a", "x"), "type I error"] == "–"
+    assert "the intercept among them" not in overview(source(table), by=["term"])
+
+
+def test_measures_can_be_chosen(table):
+    found = headline(source(table), measures=["exaggeration", "power", "bias"])
+    assert list(found) == ["exaggeration", "power", "bias", "failed"]
+    assert found["exaggeration"].tolist() == shown(table, ["model"], "exaggeration")
+    text = overview(source(table), measures=["type_s"])
+    assert "type_s" in text
+    assert "RMSE" not in text
+    with pytest.raises(InputError, match="measure='pover' is not known"):
+        overview(source(table), measures=["pover"])
+    with pytest.raises(InputError, match="'colour' is not a column"):
+        overview(source(table), by=["colour"])
+
+
+def test_own_measures_are_shown_with_the_others(table):
+    own = [OwnMeasure("p90", lambda rows: np.quantile(np.abs(rows.error), 0.9))]
+    found = headline(source(table, own=own))
+    assert list(found)[-2:] == ["p90", "failed"]
+    assert found["p90"].tolist() == shown(table, ["model"], "p90", own=own)
+
+
+def test_tables_without_tests_name_no_level(component_fits):
+    text = overview(of_components(component_fits))
+    assert text.splitlines()[0] == "Averaged over 2 cells and 4 coefficients, 80 datasets (± Monte Carlo standard error):"
+    (head, *_) = text.split("\n\n")[1].splitlines()
+    assert head.split() == ["bias", "RMSE", "median", "|error|", "failed"]
+
+
+def test_the_table_of_one_line_a_strategy_is_a_plain_one(table):
+    found = headline(source(table))
+    assert isinstance(found.index, pd.Index)
+    assert found.index.name == "model"
+    assert list(found.index) == ["a", "b"]
+    assert list(found) == ["bias", "RMSE", "median |error|", "model SE error %", "coverage", "power", "type I error", "failed"]
+
+
+def test_a_factor_called_like_a_column_of_the_table_is_refused(table):
+    for name in ("kind", "value", "measure", "policy", "n_used"):
+        renamed = table.rename(columns={"place": name})
+        with pytest.raises(InputError, match=f"lines by '{name}': tables of measures have a column of that name"):
+            measures.summarise(renamed, ["model", name])
+    fits = fits_of(table).merge(table[["cell", "place"]].drop_duplicates(), on="cell").rename(columns={"place": "low"})
+    made = Performance.of_tables(table, fits, ["low"])
+    for ask in (made.measures, made.rates, lambda: made.paired("a")):
+        with pytest.raises(InputError, match="lines by 'low'"):
+            ask()
+    assert len(made.measures(["model"]))

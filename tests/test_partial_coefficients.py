@@ -1,0 +1,156 @@
+"""Strategies that estimate different coefficients: what is not there is no failure, and what is common is compared."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_measures import estimates, fits_of
+from textbook_measures import of_line
+
+from jaxsim import measures
+from jaxsim.measures import OwnMeasure
+from jaxsim.measures.overview import headline, overview
+from jaxsim.measures.stream import Performance
+
+MODELS, TERMS = ("full", "part", "slopes"), ("Intercept", "x", "z")
+# Sums of at most a hundred numbers of order 1, added up in another order and then used in some ten operations.
+SAME = dict(rtol=1e-11, atol=1e-11)
+# Where rounding meets the square root of a difference.
+ROOT = dict(rtol=1e-9, atol=1e-6)
+LINES = [[], ["model"], ["term"], ["cell"], ["model", "term"], ["cell", "term"], ["cell", "model", "term"]]
+OWN = (OwnMeasure("p90", lambda rows: np.quantile(np.abs(rows.error), 0.9)), OwnMeasure("far", lambda rows: rows.error > 1))
+
+
+def lacks(model, term, cell):
+    """``part`` has no ``z``; ``slopes`` no intercept, and no ``x`` in cell 1."""
+    return (model == "part" and term == "z") or (model == "slopes" and (term == "Intercept" or (term == "x" and cell == 1)))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    rng = np.random.default_rng(4)
+    failed = {("full", 3), ("full", 17), ("part", 3), ("part", 20), ("slopes", 30)}
+    return estimates(rng, n=36, cells=2, models=MODELS, terms=TERMS, shared=0.5, failed=failed, truth=0.7)
+
+
+@pytest.fixture(scope="module")
+def table(whole):
+    gone = [lacks(*key) for key in zip(whole["model"], whole["term"], whole["cell"], strict=True)]
+    return whole[~np.array(gone)].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module", params=[4096, 7], ids=["one_frame", "many"])
+def source(request, table):
+    return Performance.of_tables(table, fits_of(table), datasets=request.param, own=OWN)
+
+
+def same(got, expected, tolerance=SAME):
+    assert len(expected)
+    pd.testing.assert_frame_equal(got, expected, check_dtype=False, check_categorical=False, **tolerance)
+
+
+def complete(table):
+    """Rows of datasets in which no estimate that is there comes from a fit that failed."""
+    return table[table.groupby(["cell", "replicate"])["status"].transform(lambda status: (status == "ok").all())]
+
+
+@pytest.mark.parametrize("policy", measures.POLICIES)
+@pytest.mark.parametrize("by", LINES, ids="-".join)
+def test_lines_average_the_strata_that_exist(table, source, by, policy):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = measures.summarise(table, by, policy=policy, own=OWN)
+        same(source.measures(by, policy=policy), got)
+    usable = table[table["status"] == "ok"] if policy == "available" else complete(table)
+    strata = dict(iter(usable.groupby(["cell", "model", "term"], observed=True)))
+    names = ["cell", "model", "term"]
+    lines = {}
+    for key, rows in strata.items():
+        lines.setdefault(tuple(key[names.index(name)] for name in by), []).append(rows)
+    assert len(got) == len(lines) * (len(measures.CATALOGUE) + len(OWN))
+    for row in got[got["measure"].isin(["bias", "rmse", "coverage", "model_se_error"])].to_dict("records"):
+        line = lines[tuple(row[name] for name in by)]
+        np.testing.assert_allclose((row["value"], row["mcse"]), of_line(line, row["measure"]), **SAME)
+        assert row["n_used"] == sum(map(len, line))
+
+
+def test_what_is_not_there_is_no_failure(table, source):
+    for got in (
+        measures.summarise(table, ["model", "term"], measures=["bias"]),
+        source.measures(["model", "term"], measures=["bias"]),
+    ):
+        found = got.set_index(["model", "term"])
+        full, part, slopes = (
+            [("full", term) for term in TERMS],
+            [("part", "Intercept"), ("part", "x")],
+            [("slopes", "x"), ("slopes", "z")],
+        )
+        assert set(found.index) == {*full, *part, *slopes}
+        assert found.loc[("slopes", "x"), "n_used"] == 35, "of one cell"
+        assert found.loc[("slopes", "x"), "n_failed"] == 1
+        assert found.loc[("slopes", "z"), "n_used"] == 70
+        assert found.loc[("part", "x"), "n_failed"] == 4
+    listwise = source.measures(["model", "term"], policy="listwise", measures=["bias"])
+    assert set(listwise["n_used"]) == {32, 64}, "36 less replicates 3, 17, 20 and 30"
+
+
+def test_fits_are_counted_once_whatever_they_estimate(table, source):
+    rates = source.rates(["model"])
+    assert set(rates["n_used"]) == {72}
+    same(rates, measures.rates(fits_of(table), ["model"]))
+    counts = source.reasons(["model"]).set_index(["model", "status"])["n"]
+    assert dict(counts) == {(m, s): 4 if s != "ok" else 68 for m in ("full", "part") for s in ("ok", "not_converged")} | {
+        ("slopes", "ok"): 70,
+        ("slopes", "not_converged"): 2,
+    }
+
+
+@pytest.mark.parametrize("policy", measures.POLICIES)
+@pytest.mark.parametrize("reference", MODELS)
+@pytest.mark.parametrize("by", [by for by in LINES if "model" not in by], ids="-".join)
+def test_common_coefficients_are_compared(whole, table, source, by, reference, policy):
+    got = measures.paired(table, by, reference, policy=policy, own=OWN)
+    streamed = source.paired(reference, by, policy=policy)
+    same(streamed, got, ROOT)
+    for model in set(MODELS) - {reference}:
+        keys = zip(table["term"], table["cell"], strict=True)
+        common = np.array([not lacks(model, *key) and not lacks(reference, *key) for key in keys])
+        # The same as if the two had no other coefficients; under listwise only datasets that all strategies fitted.
+        kept = table if policy == "available" else complete(table)
+        kept = kept[common[kept.index] & kept["model"].isin([model, reference])]
+        lines = got[got["model"] == model].reset_index(drop=True)
+        if kept.empty:
+            assert lines.empty
+            continue
+        alone = measures.paired(kept, by, reference, policy="available", own=OWN)
+        ignored = ["policy", "n_failed"] if policy == "listwise" else ["policy"]
+        same(lines.drop(columns=ignored), alone.drop(columns=ignored), ROOT)
+    if policy == "available" and reference == "full" and not by:
+        assert dict(zip(got["model"], got["n_failed"], strict=True)) == {"part": 2 * 2 * 3, "slopes": 3 * 3}
+
+
+def test_strategies_without_a_common_coefficient_are_not_compared(table):
+    apart = table[
+        ((table["model"] == "part") & (table["term"] == "Intercept")) | ((table["model"] == "slopes") & (table["term"] == "z"))
+    ]
+    got = measures.paired(apart, ["term"], "part")
+    streamed = Performance.of_tables(apart, fits_of(apart)).paired("part", ["term"])
+    assert got.empty
+    assert streamed.empty
+    assert list(got.columns) == list(streamed.columns)
+
+
+def test_the_overview_has_a_dash_where_there_is_nothing(table):
+    made = Performance.of_tables(table, fits_of(table))
+    text = headline(made, by=["term"], measures=["bias", "power"])
+    assert ("slopes", "Intercept") not in text.index
+    assert len(text) == 7
+    zero = table.assign(truth=table["truth"].where(table["model"] != "part", 0.0))
+    wide = headline(Performance.of_tables(zero, fits_of(zero)))
+    assert wide.loc["part", "power"] == "–"
+    assert wide.loc["part", "type I error"] != "–"
+    assert wide.loc["full", "type I error"] == "–"
+    assert "2 cells and 3 coefficients, the intercept among them, 72 datasets" in overview(made)

@@ -1,0 +1,122 @@
+"""Defaults that a user need not know of, and sentences that say what to do instead of what was asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import jaxsim
+from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, OwnMeasure, PooledOLS, Study, Until
+from jaxsim.cli.main import main
+
+
+class TestTheDefaultRandomPart:
+    """A predictor that is constant within groups cannot have a slope that varies between them."""
+
+    PROCESS = GaussianMultilevel(
+        n_groups=30, n_obs=15, n_predictors=2, n_between=1, fixed_effects=(0.0, 0.2, 0.25), group_sd=(0.5**0.5, 0.2),
+        residual_sd=0.5**0.5,
+    )  # fmt: skip
+
+    def test_has_the_power_of_the_model_without_that_slope(self, tmp_path):
+        strategies = (LinearMixed(), LinearMixed(random=("Intercept", "IV1"), label="named"))
+        results = Study(self.PROCESS, Grid(), strategies, replicates=200, seed=16).run(tmp_path / "out", progress=False)
+        fits = results.estimates.drop(columns="model")
+        default, named = (fits[results.estimates["model"] == name].reset_index(drop=True) for name in ("lmer", "named"))
+        assert default.equals(named)
+        power = results.measures(measures=["power"], terms=["IV2"]).set_index("model").loc["lmer"]
+        # .425 with 800 datasets; the standard error of 200 is .035.
+        assert power["value"] == pytest.approx(0.425, abs=4 * power["mcse"])
+
+    def test_to_name_it_is_refused(self):
+        with pytest.raises(InputError, match="'IV2'"):
+            Study(self.PROCESS, Grid(), (LinearMixed(random=("Intercept", "IV2")),), replicates=2)
+
+
+def small(grid=None, replicates=4, **more):
+    return Study(
+        GaussianMultilevel(n_groups=6, n_obs=5, n_predictors=1),
+        grid or Grid(),
+        (PooledOLS(),),
+        replicates=replicates,
+        seed=1,
+        **more,
+    )
+
+
+class TestGrids:
+    def test_a_factor_that_is_no_field_is_told_of_linked(self):
+        with pytest.raises(InputError) as caught:
+            small(Grid(icc=[0.1, 0.3]))
+        assert "grid factor 'icc' is not a field of GaussianMultilevel" in str(caught.value)
+        assert "linked" in str(caught.value)
+
+    def test_a_factor_with_a_mistake_in_its_name(self):
+        with pytest.raises(InputError, match="Did you mean 'n_groups'"):
+            small(Grid(n_group=[5, 10]))
+
+    def test_fields_of_a_linked_grid_are_columns_and_levels(self, tmp_path):
+        grid = Grid(icc=[0.1, 0.5]).linked(lambda icc: {"group_sd": (icc**0.5, 0.0), "residual_sd": (1 - icc) ** 0.5})
+        results = small(grid).run(tmp_path / "out", progress=False)
+        table = results.measures(["icc", "residual_sd"], measures=["bias"], terms=["IV1"])
+        assert table["residual_sd"].astype(float).to_list() == pytest.approx([0.9**0.5, 0.5**0.5])
+        assert len(results.measures(where={"icc": 0.5}, measures=["bias"], terms=["IV1"])) == 1
+
+    def test_a_level_that_is_a_tuple_is_found_by_its_value(self, tmp_path):
+        results = small(Grid(fixed_effects=[(0.0, 0.0), (0.0, 0.3)])).run(tmp_path / "out", progress=False)
+        found = results.measures(["fixed_effects"], where={"fixed_effects": (0, 0.3)}, measures=["bias"], terms=["IV1"])
+        assert len(found) == 1
+        assert found["n_used"].to_list() == [4]
+        both = results.measures(["fixed_effects"], where={"fixed_effects": [(0, 0.3), (0, 0)]}, measures=["bias"], terms=["IV1"])
+        assert len(both) == 2
+        with pytest.raises(InputError, match="fixed_effects"):
+            results.measures(where={"fixed_effects": (0, 0.4)}, measures=["bias"])
+
+
+def far(rows):
+    return rows.error**2 > 1
+
+
+class TestStoppingByAnOwnMeasure:
+    OWN = OwnMeasure("far", far)
+
+    def test_a_cell_stops_when_its_error_is_small_enough(self, tmp_path):
+        study = small(replicates=2000, measures=(self.OWN,), until=Until(far=0.03, minimum=50))
+        results = study.run(tmp_path / "out", progress=False, batch=50)
+        done = results.progress[0]
+        assert 50 <= done < 2000
+        table = results.measures(["term"], measures=["far"])
+        assert table["mcse"].max() <= 0.03
+        assert jaxsim.load(tmp_path / "out").study.until == study.until
+
+    def test_a_measure_that_is_not_known(self):
+        with pytest.raises(InputError, match="'fare'"):
+            small(measures=(self.OWN,), until=Until(fare=0.03))
+
+
+def test_a_report_of_a_wrong_number_has_the_study_and_the_versions(tmp_path, capsys):
+    small().run(tmp_path / "out", progress=False)
+    assert main(["doctor", "--report", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    for words in (
+        "Which number is wrong",
+        "GaussianMultilevel",
+        '"n_groups": 6',
+        f"jaxsim                        {jaxsim.__version__}",
+        "Computed with",
+        "jax ",
+    ):
+        assert words in told, words
+    assert main(["doctor", "--report"]) == 0
+    assert "## The study" not in capsys.readouterr().out
+    assert main(["doctor", "--report", str(tmp_path / "nothing")]) == 2
+
+
+def test_every_number_of_a_wrong_table_can_be_made_again(tmp_path):
+    """What a report asks for: any dataset of a study from its cell and replicate."""
+    study = small()
+    results = study.run(tmp_path / "out", progress=False)
+    frame = study.dataset(0, 2)
+    fit = jaxsim.ols("DV ~ IV1", frame)
+    own = results.estimates.query("replicate == 2")["estimate"]
+    np.testing.assert_allclose(fit.table["estimate"], own, rtol=1e-10)  # rounding of well-conditioned normal equations
