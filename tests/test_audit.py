@@ -18,7 +18,6 @@ from jaxsim.audit.sample import draw
 from jaxsim.cli.main import main
 from jaxsim.r.outcome import Outcome, RandomEffects
 from jaxsim.status import Status
-from jaxsim.store.folder import AUDIT
 
 STUDY = Study(
     GaussianMultilevel(n_groups=8, n_obs=6, n_predictors=1),
@@ -39,7 +38,9 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def results(finished):
     results = jaxsim.load(finished)
-    results.folder.place.remove(AUDIT)
+    for name in results.folder.place.names():
+        if name.startswith("audit-"):
+            results.folder.place.remove(name)
     return results
 
 

@@ -128,7 +128,7 @@ def test_two_runs_at_one_scheduler(tmp_path, expected, three):
 
 def kill_a_worker(client, folder):
     """SIGKILL to a worker that has been given chunks and cannot finish them: it is stopped first."""
-    until("chunks", lambda: len(Folder(folder)._names()) > 3)
+    until("chunks", lambda: len(list(folder.glob("chunks/*.parquet"))) > 3)
     address, pid = next(iter(client.run(os.getpid).items()))
 
     def is_stopped_with_work():
@@ -241,7 +241,7 @@ def run_command(folder, *more):
 def test_a_run_that_is_stopped_goes_on(tmp_path, long, ending):
     """Ctrl-C reaches the workers too, and must not end them; and none may live on when the run itself is killed."""
     with run_command(tmp_path, "--workers", "1") as run:
-        until("chunks", lambda: len(Folder(tmp_path / "r")._names()) > 3)
+        until("chunks", lambda: len(list(tmp_path.glob("r/chunks/*.parquet"))) > 3)
         children = psutil.Process(run.pid).children(recursive=True)
         if ending == "Ctrl-C":
             os.killpg(run.pid, signal.SIGINT)
@@ -340,7 +340,7 @@ JOB = {"cores": 1, "memory": "1GB", "interface": "lo", "local_directory": "/tmp"
 
 def end_the_job(folder):
     """All processes of the first job, as when its time is up; a run whose only job it was must wait for another."""
-    until("chunks", lambda: len(Folder(folder)._names()) > 3)
+    until("chunks", lambda: len(list(folder.glob("chunks/*.parquet"))) > 3)
     for found in psutil.process_iter(["cmdline"]):
         if "SLURMCluster-0" in (found.info["cmdline"] or ()):
             os.killpg(os.getpgid(found.pid), signal.SIGKILL)

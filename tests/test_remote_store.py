@@ -13,7 +13,8 @@ import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, PooledOLS, Study, TwoStage
 from jaxsim.cli.main import main
 from jaxsim.store.errors import StorageError
-from jaxsim.store.folder import CHUNKS, Folder
+from jaxsim.store.folder import Folder
+from jaxsim.store.ours import CHUNKS
 from jaxsim.store.place import RemotePlace
 from jaxsim.sweep.worker import Worker
 

@@ -224,7 +224,7 @@ def test_failures_are_rows(tmp_path):
 
 
 def test_provenance_says_how(out):
-    (record,) = json.loads((out / "provenance.json").read_text())
+    (record,) = json.loads((out / "provenance.json").read_text())["records"]
     assert record["seed"] == 3
     assert record["dtype"] == "float64"
     assert {"python", "jax", "numpy", "jaxsim-studies"} <= set(record["versions"])

@@ -19,7 +19,8 @@ from jaxsim.store import entries as stored_entries
 from jaxsim.store.coverage import union
 from jaxsim.store.entries import covered, entries_of
 from jaxsim.store.errors import DamagedError, StorageError
-from jaxsim.store.folder import CHUNKS, Folder
+from jaxsim.store.folder import Folder
+from jaxsim.store.ours import CHUNKS
 from jaxsim.store.place import LocalPlace, RemotePlace
 
 STUDY = Study(GaussianMultilevel(n_obs=4, n_predictors=2), Grid(n_groups=[5, 6]), (PooledOLS(), TwoStage()), 6000, seed=3)

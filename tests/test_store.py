@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,8 @@ from test_external import Numpy
 import jaxsim
 from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage, Until
 from jaxsim.store.coverage import Coverage, repeated
+from jaxsim.store.errors import DamagedWarning, StorageError
 from jaxsim.store.folder import Folder
-from jaxsim.store.place import StorageError
 from jaxsim.sweep.forecast import forecast
 from jaxsim.sweep.plan import plan
 from jaxsim.sweep.rounds import precision
@@ -84,7 +85,7 @@ def test_chunks_of_another_seed_are_not_taken_for_this_studys(tmp_path):
 
 def test_killed_while_it_wrote_the_first_file(tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".study.json.1f2e.partial").write_text("{")
+    (tmp_path / "out" / f".study.json.{32 * 'a'}.partial").write_text("{")
     assert STUDY.run(tmp_path / "out", progress=False).progress == (24, 24)
     assert not list((tmp_path / "out").glob("*.partial"))
 
@@ -117,9 +118,16 @@ def test_a_damaged_description_is_named(tmp_path, name):
     reference = STUDY.run(out, progress=False)
     held = reference.estimates
     (out / name).write_bytes(b'{"type": "Stu\xff')
-    with pytest.raises(StorageError, match=f"{name} is damaged; remove it"):
+    if name == "study.json":
+        with pytest.raises(StorageError, match=r"study\.json is damaged; give the command that began the run"):
+            jaxsim.load(out)
+    else:
+        with pytest.warns(DamagedWarning, match=rf"{name} is damaged \(it is no JSON\) and left out"):
+            assert not getattr(jaxsim.load(out).folder, name.removesuffix(".json"))()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DamagedWarning)
         STUDY.run(out, progress=False)
-    (out / name).unlink()
+    assert not Folder(out).lacks(name)
     pd.testing.assert_frame_equal(STUDY.run(out, progress=False).estimates, held, check_exact=True)
 
 

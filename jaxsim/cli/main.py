@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _told(program: str, action: Callable[[], int | None]) -> int:
     """The exit status of an action; what a user did, or asked for, is said in one line."""
+
+    def line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        print(f"{program}: {message}", file=sys.stderr)
+
     try:
-        return int(action() or 0)
+        with warnings.catch_warnings():
+            warnings.showwarning = line  # in one line, without the place in our code
+            return int(action() or 0)
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
         return 2
@@ -199,12 +206,15 @@ def _write_report(results: Results, folder: Path | None) -> None:
 def _summary(options: argparse.Namespace) -> None:
     results = _loaded(options)
     asked = {name: getattr(options, name) for name in ("by", "terms", "alpha", "measures")}
+    from jaxsim.store.place import place_of  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
     if options.csv is None:
         _print_summary(results, **asked)
         return
     if not options.csv.parent.is_dir():
         raise InputError(f"{options.csv.parent} is no folder; give --csv a file in a folder that exists.")
-    results.measures(**asked).to_csv(options.csv, index=False)
+    content = results.measures(**asked).to_csv(index=False)
+    place_of(options.csv.parent).write(options.csv.name, content.encode())
     print(f"measures: {options.csv}")
 
 

@@ -50,19 +50,27 @@ def write(results: Results, folder: str | Path | None = None, *, policy: str = "
         The path of ``index.html``.
 
     Raises:
-        InputError: for an unknown policy, a folder that is a file, or results without a finished chunk.
+        InputError: for an unknown policy, a folder that is a file or has somebody else's page, or results without a chunk.
     """
     choose("policy", policy, POLICIES)
     target = Path(folder) if folder is not None else results.out / "report"
     if target.is_file():
         raise InputError(f"{target} is a file; give a folder for the report.")
+    index = target / "index.html"
+    if index.exists() and not _is_report(index):
+        raise InputError(f"{index} is no report of jaxsim and is not replaced; give another folder for the report.")
     numbers = Numbers(results, policy)
     pictures = save_figures(numbers, target / "figures")
-    index = target / "index.html"
     partial = index.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(render(numbers, pictures), encoding="utf-8")
     os.replace(partial, index)
     return index
+
+
+def _is_report(page: Path) -> bool:
+    """Whether we wrote a page: those of older versions have the title only."""
+    begin = page.read_bytes()[:1000]
+    return any(mark in begin for mark in (b'<meta name="generator" content="jaxsim">', b"<title>Simulation study:"))
 
 
 def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:

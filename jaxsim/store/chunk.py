@@ -17,6 +17,7 @@ from jaxsim.store.errors import DamagedError, StorageError
 ABOUT = b"jaxsim.chunk"
 SUFFIX = ".parquet"
 DIGITS = 16
+REMEDY = "run the study again to compute it anew."
 # Bytes of a file that are held at a time while its checksum is computed.
 PIECE = 2**23
 
@@ -46,6 +47,7 @@ class About:
         columns: of the table.
         failures: fits without a usable answer.
         made: versions, device and the like.
+        rows: of the table.
     """
 
     identity: str
@@ -56,6 +58,7 @@ class About:
     columns: tuple[str, ...] = ()
     failures: int = 0
     made: Mapping[str, Any] = field(default_factory=dict)
+    rows: int = 0
 
     @property
     def datasets(self) -> int:
@@ -65,7 +68,7 @@ class About:
     def encode(self) -> bytes:
         """As metadata of the file."""
         body = {
-            **self.__dict__,
+            **{name: value for name, value in self.__dict__.items() if name != "rows"},
             "models": dict(self.models),
             "settings": dict(self.settings),
             "spans": [[s.key, s.start, s.stop] for s in self.spans],
@@ -115,15 +118,14 @@ def is_whole(name: str, file: BinaryIO) -> bool:
     return name.removesuffix(SUFFIX).rsplit("-", 1)[-1] == found.hexdigest()
 
 
-def is_chunk(name: str) -> bool:
-    """Whether a file's name is a chunk's."""
-    return name.endswith(SUFFIX) and len(name) == 2 * DIGITS + 1 + len(SUFFIX)
-
-
 def describe(name: str, file: BinaryIO) -> About:
     """What a file holds, from its footer, and nothing else of it is read; raises :class:`DamagedError` if that is damaged."""
     try:
-        return About.decode(pq.read_schema(file).metadata[ABOUT])
+        footer = pq.read_metadata(file)
+        about = replace(About.decode(footer.metadata[ABOUT]), rows=footer.num_rows)
+        if about.columns != tuple(footer.schema.to_arrow_schema().names):
+            raise DamagedError(f"the chunk {name} is damaged (its columns are others than it says); {REMEDY}")
+        return about
     except (StorageError, FileNotFoundError):  # it cannot be reached, or is gone
         raise
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
@@ -150,6 +152,4 @@ def unpack(name: str, file: BinaryIO, columns: Sequence[str] | None = None) -> p
 
 def damaged(name: str, error: Exception | None = None) -> DamagedError:
     """The error for a file that is not what was written."""
-    return DamagedError(
-        f"the chunk {name} is damaged ({error or 'its checksum is wrong'}); run the study again to compute it anew."
-    )
+    return DamagedError(f"the chunk {name} is damaged ({error or 'its checksum is wrong'}); {REMEDY}")

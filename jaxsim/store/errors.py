@@ -13,6 +13,7 @@ REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
+    errno.ENOENT: "its folder is not there (was it moved or removed meanwhile?)",
 }
 
 
@@ -22,6 +23,10 @@ class StorageError(InputError):
 
 class DamagedError(StorageError):
     """A file of results that is not what was written."""
+
+
+class DamagedWarning(UserWarning):
+    """A file of results is damaged, and left out."""
 
 
 class BusyError(InputError):

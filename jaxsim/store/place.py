@@ -8,20 +8,17 @@ from __future__ import annotations
 import abc
 import contextlib
 import io
-import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from jaxsim.errors import InputError
 from jaxsim.store.errors import StorageError, unwritable
 from jaxsim.store.lock import hold
+from jaxsim.store.ours import CHUNKS, LOCK, is_partial
 from jaxsim.store.ranges import Ranges
-
-PARTIAL = ".partial"
-LOCK = ".lock"
 
 
 class Place(abc.ABC):
@@ -36,6 +33,11 @@ class Place(abc.ABC):
     def name(self) -> str:
         """The last part of it."""
         return self.url.rsplit("/", 1)[-1]
+
+    @property
+    def address(self) -> str:
+        """The place by its whole path, wherever the process stands."""
+        return self.url
 
     @abc.abstractmethod
     def read(self, name: str) -> bytes:
@@ -71,12 +73,27 @@ class Place(abc.ABC):
         """Whether there is such a file."""
 
     @abc.abstractmethod
-    def lock(self) -> contextlib.AbstractContextManager[None]:
-        """Keep other runs out while this one writes, where the file system can do that; raises :class:`BusyError`."""
+    def stamp(self, name: str) -> tuple[int, ...]:
+        """What changes when a file does (its size, time and number), where the file system tells; else nothing.
+
+        Raises:
+            FileNotFoundError: if it is not there.
+        """
 
     @abc.abstractmethod
-    def check_new(self, known: frozenset[str]) -> None:
-        """Raise :class:`InputError` if the place holds files other than ``known`` ones: it is somebody else's."""
+    def lock(self) -> contextlib.AbstractContextManager[Callable[[], bool]]:
+        """Keep other runs out while this one writes, where the file system can do that; raises :class:`BusyError`.
+
+        The function that is handed over says whether the place is still the one that was locked.
+        """
+
+    @abc.abstractmethod
+    def listing(self) -> list[str]:
+        """Names of the files and folders (with a ``/`` after them) directly in the place and in its folder of chunks.
+
+        Raises:
+            InputError: if the place is no folder.
+        """
 
 
 class LocalPlace(Place):
@@ -84,6 +101,7 @@ class LocalPlace(Place):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._held = False
 
     @property
     def url(self) -> str:
@@ -93,6 +111,10 @@ class LocalPlace(Place):
     def name(self) -> str:
         return self.path.resolve().name
 
+    @property
+    def address(self) -> str:
+        return str(self.path.resolve())
+
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
 
@@ -101,9 +123,12 @@ class LocalPlace(Place):
 
     def write(self, name: str, content: bytes) -> None:
         target = self.path / name
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PARTIAL}")
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if not self._held:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            elif target.parent != self.path:  # a place that was moved away during a run is not made again
+                target.parent.mkdir(exist_ok=True)
             with partial.open("wb") as file:
                 file.write(content)
                 file.flush()
@@ -126,8 +151,18 @@ class LocalPlace(Place):
     def exists(self, name: str) -> bool:
         return (self.path / name).exists()
 
+    def stamp(self, name: str) -> tuple[int, ...]:
+        found = (self.path / name).stat()
+        return found.st_size, found.st_mtime_ns, found.st_ino
+
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[Callable[[], bool]]:
+        def is_here() -> bool:
+            try:
+                return os.path.samestat(os.fstat(file.fileno()), (self.path / LOCK).stat())
+            except OSError:
+                return False
+
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = (self.path / LOCK).open("a+b", buffering=0)
@@ -135,14 +170,24 @@ class LocalPlace(Place):
             raise unwritable(str(self.path), error) from error
         with file:
             hold(file, self.path)
-            for stale in self.path.rglob(f"*{PARTIAL}"):  # of runs that were killed: nobody else writes now
-                stale.unlink(missing_ok=True)
-            yield
+            for folder in (self.path, self.path / CHUNKS):
+                for stale in folder.iterdir() if folder.is_dir() else ():
+                    if is_partial(stale.name) and stale.is_file():  # of a run that was killed: nobody else writes now
+                        stale.unlink(missing_ok=True)
+            self._held = True
+            try:
+                yield is_here
+            finally:
+                self._held = False
 
-    def check_new(self, known: frozenset[str]) -> None:
-        there = {p.name for p in self.path.iterdir() if not p.name.endswith(PARTIAL)} if self.path.is_dir() else set()
-        if self.path.is_file() or there - known:
-            raise InputError(f"{self.path} exists and holds no jaxsim results; give an empty or a new folder as --out.")
+    def listing(self) -> list[str]:
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path} is a file; give a new or an empty folder as --out.")
+        found = []
+        for prefix, folder in (("", self.path), (f"{CHUNKS}/", self.path / CHUNKS)):
+            there = folder.iterdir() if folder.is_dir() else ()
+            found += [f"{prefix}{p.name}{'/' if p.is_dir() else ''}" for p in there]
+        return sorted(found)
 
 
 class RemotePlace(Place):
@@ -206,13 +251,15 @@ class RemotePlace(Place):
         with self._asked(name):
             return bool(self.fs.exists(self._at(name)))
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        yield
+    def stamp(self, name: str) -> tuple[int, ...]:
+        return ()
 
-    def check_new(self, known: frozenset[str]) -> None:
-        if any(name not in known for name in self.names()):
-            raise InputError(f"{self._url} holds files and no jaxsim results; give an empty or a new address as --out.")
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[Callable[[], bool]]:
+        yield lambda: True
+
+    def listing(self) -> list[str]:
+        return [*self.names(), *(f"{CHUNKS}/{name}" for name in self.names(CHUNKS))]
 
     @contextlib.contextmanager
     def _asked(self, name: str, read: bool = True) -> Iterator[None]:
@@ -237,8 +284,3 @@ def place_of(out: str | Path | Place) -> Place:
         return out
     text = str(out)
     return RemotePlace(text) if "://" in text else LocalPlace(Path(text))
-
-
-def as_json(value: object) -> bytes:
-    """JSON for a person to read."""
-    return (json.dumps(value, indent=2) + "\n").encode()

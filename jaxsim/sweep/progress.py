@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import psutil
 from tqdm import tqdm
 
-from jaxsim.store.folder import LOG
+from jaxsim.store.ours import LOG
 from jaxsim.store.place import LocalPlace, Place
 from jaxsim.sweep.memory import in_words
 from jaxsim.sweep.worker import Step

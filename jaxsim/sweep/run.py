@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from jaxsim.results import Results
-from jaxsim.store.folder import REACHED, Folder
+from jaxsim.store.errors import StorageError
+from jaxsim.store.folder import Folder
+from jaxsim.store.ours import PLAN, PROVENANCE, REACHED
 from jaxsim.store.place import Place, place_of
 from jaxsim.store.provenance import Provenance
 from jaxsim.study.study import Study
@@ -23,6 +25,9 @@ from jaxsim.sweep.progress import Log, Progress, duration
 from jaxsim.sweep.rehearsal import rehearse
 from jaxsim.sweep.rounds import Reached, rounds
 from jaxsim.sweep.shape import Shape
+
+# How often what was removed while a run was at work is computed again, before the run gives up.
+AGAIN = 2
 
 
 class Interrupted(KeyboardInterrupt):
@@ -63,12 +68,12 @@ def run(
         memory = memories.available() // executor.sharing
     limit = memories.parse(memory) if isinstance(memory, str) else memory
     with ExitStack() as stack:
-        stack.enter_context(place.lock())
+        is_here = stack.enter_context(place.lock())
         folder = Folder(place, study)
         folder.check_study(study)
         log = Log(place)
         stack.callback(log.close)
-        work = _Work(study, folder, Job(study, place, limit), executor, batch, log, progress)
+        work = _Work(study, folder, Job(study, place, limit), executor, batch, log, progress, is_here)
         work.check_chunks()
         work.run_all(stack)
     return Results(folder.reopened())
@@ -85,6 +90,7 @@ class _Work:
     batch: int | None
     log: Log
     shown: bool
+    is_here: Callable[[], bool]
 
     def check_chunks(self) -> None:
         """Verify what is there; damaged chunks are removed, and so computed again."""
@@ -121,7 +127,13 @@ class _Work:
                     self.folder.write_provenance(number, provenance.unfinished())
                 self._write_plan(chunks)
                 self._work_off(execution, chunks, bar, provenance, stop)
+            if execution is not None:
+                self._complete(execution, reached, bar, provenance, stop)
             self._claim()
+            if self.folder.lacks(PLAN):
+                self._write_plan(())
+            if execution is None and self.folder.lacks(PROVENANCE):
+                self.folder.write_provenance(number, provenance.finish())
             if self.study.until is not None:
                 provenance.record["until"] = reached.record(self.study)
                 self.folder.write_reached(reached.record(self.study))
@@ -129,6 +141,24 @@ class _Work:
             if execution is not None:
                 self.folder.write_provenance(number, provenance.finish())
             self.log.write(f"ended: {bar.in_words()}")
+
+    def _complete(self, execution: Execution, reached: Reached, bar: Progress, provenance: Provenance, stop: Stop) -> None:
+        """Compute again what somebody removed or damaged meanwhile; raises :class:`StorageError` if that goes on."""
+        url = self.folder.place.url
+        for attempt in range(AGAIN + 1):
+            if not self.is_here():
+                raise StorageError(f"{url} was moved or removed while the run wrote there; what is left is where it went.")
+            chunks = self._plan(reached)
+            if not chunks:
+                return
+            if attempt < AGAIN:
+                self.log.write(f"{len(chunks)} chunks are gone that were finished; they are computed again")
+                bar.grow(sum(c.fits(self.study) for c in chunks))
+                self._work_off(execution, chunks, bar, provenance, stop)
+        raise StorageError(
+            f"{url} lacks {sum(map(len, chunks)):,} datasets that were computed: something removes or changes its chunks. Stop "
+            "that, and give the same command again."
+        )
 
     def _claim(self) -> None:
         """The folder is the study's from now on; where a rule stopped it before is forgotten."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jaxsim.errors import InputError, choose
-from jaxsim.store.folder import CHUNKS
+from jaxsim.store.ours import CHUNKS
 from jaxsim.sweep.executors.base import Execution, Executor, Finished, Job
 from jaxsim.sweep.executors.clusters import CLUSTERS, import_distributed, start
 from jaxsim.sweep.executors.jobs import COMMANDS, Jobs

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxsim.errors import InputError
-from jaxsim.store.folder import STUDY, Folder
+from jaxsim.store.folder import Folder
+from jaxsim.store.ours import STUDY
 from jaxsim.store.place import LocalPlace, Place
 from jaxsim.store.provenance import version
 from jaxsim.study.shipping import own_parts, pack, unpack

@@ -1,0 +1,223 @@
+"""Bits that flip, files that vanish, folders that move: nothing is wrong in silence, and a run repairs what it can."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import warnings
+
+import pandas as pd
+import pytest
+
+import jaxsim
+from jaxsim import GaussianMultilevel, Grid, InputError, PooledOLS, Study, TwoStage, report
+from jaxsim.cli.main import main
+from jaxsim.store import inventory
+from jaxsim.store.errors import DamagedWarning, StorageError
+from jaxsim.store.folder import Folder
+from jaxsim.sweep import run as runs
+
+STUDY = Study(
+    GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 7], group_sd=[0.2, 2]), (PooledOLS(), TwoStage()), 40, seed=3
+)
+BATCH = 16
+# What numbers are read from; cells.csv is for others to read, and is compared with what it was.
+NUMBERS = ("chunks/*.parquet", "study.json", "plan.json", "provenance.json", "cells.csv")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return STUDY.run(tmp_path_factory.mktemp("whole") / "out", progress=False, batch=BATCH)
+
+
+@pytest.fixture
+def out(whole, tmp_path):
+    shutil.copytree(whole.out, tmp_path / "out")
+    return tmp_path / "out"
+
+
+def tables(out):
+    results = jaxsim.load(out)
+    return results.estimates, results.fits
+
+
+def same(one, other):
+    return all(a.equals(b) for a, b in zip(one, other, strict=True))
+
+
+def flip(file, rng):
+    content = bytearray(file.read_bytes())
+    place, bit = rng.randrange(len(content)), rng.randrange(8)
+    content[place] ^= 1 << bit
+    file.write_bytes(content)
+
+
+def looked_at(out, reference):
+    """Whether the tables are those that were written, and what was said."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            results = jaxsim.load(out)
+            unchanged = results.progress == (160, 160) and same((results.estimates, results.fits), reference)
+            results.provenance, results.folder.plan()
+        except InputError as error:
+            return False, [error]
+    return unchanged, said
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_flipped_bits(whole, out, name):
+    """Every flip is said, or changes nothing that is read; the same command repairs it to identical bits."""
+    rng, reference = random.Random(name), tables(whole.out)
+    cells = (out / "cells.csv").read_bytes()
+    for _ in range(12 if "parquet" in name else 4):
+        flip(rng.choice(sorted(out.glob(name))), rng)
+        unchanged, said = looked_at(out, reference)
+        assert unchanged or said
+        if name != "cells.csv":
+            assert said, "nothing of these files may change without a word"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DamagedWarning)
+            STUDY.run(out, progress=False, batch=BATCH)
+        assert same(tables(out), reference)
+        assert (out / "cells.csv").read_bytes() == cells
+
+
+def loaded(out):
+    """Results whose chunks were looked at."""
+    results = jaxsim.load(out)
+    results.folder.entries()
+    return results
+
+
+def test_every_table_counts_a_damaged_chunk_as_missing(out, capsys):
+    victim = sorted(out.glob("chunks/*.parquet"))[0]
+    content = bytearray(victim.read_bytes())
+    at = content.rindex(b"truth")  # a name in the footer: the column would be another one
+    content[at] ^= 1
+    victim.write_bytes(content)
+    with pytest.warns(DamagedWarning, match=rf"{victim.name} is damaged \(its checksum is wrong\); run the study again"):
+        results = loaded(out)
+    done = results.progress[0]
+    assert 0 < done < 160
+    assert results.folder.damaged == (victim.name,)
+    assert len(results.fits) == 2 * done
+    assert sum(len(part) for part in results.frames("fits")) == 2 * done
+    assert main(["summary", str(out)]) == 0
+    told = capsys.readouterr()
+    assert f"UNFINISHED, {done} of 160" in told.out or f"{done} of 160" in told.out
+    assert told.err.count(victim.name) == 1, "in one line"
+
+
+def test_a_file_is_read_once_a_process(out, monkeypatch):
+    read = []
+    monkeypatch.setattr(inventory.chunks, "is_whole", lambda name, file: read.append(name) or True)
+    jaxsim.load(out).estimates  # noqa: B018
+    assert sorted(read) == sorted(p.name for p in out.glob("chunks/*.parquet"))
+    jaxsim.load(out).fits  # noqa: B018
+    assert len(read) == len(set(read))
+    os.utime(out / "chunks" / read[0])
+    jaxsim.load(out).fits  # noqa: B018
+    assert read.count(read[0]) == 2, "it may be another file now"
+
+
+def test_rows_that_a_chunk_lacks(out):
+    """Written with a right checksum by somebody else's hand."""
+    folder = Folder(out)
+    entry = folder.entries()[0]
+    with folder.open_chunk(entry.name) as file:
+        table = inventory.chunks.unpack(entry.name, file)
+    folder.place.remove(f"chunks/{entry.name}")
+    name = folder.write_chunk(table.slice(1), entry.about)
+    with pytest.warns(DamagedWarning, match=rf"{name} has {len(table) - 1} rows instead of {len(table)}"):
+        assert jaxsim.load(out).progress[0] < 160
+
+
+FOREIGN = ["thesis.docx", "thesis.partial", "log.txt", "report/index.html", "chunks/data.parquet", "sub/x"]
+
+
+class TestWhatIsNotOurs:
+    def test_files_of_somebody_else_are_not_removed(self, out):
+        for name in ("thesis.partial", ".thesis.docx.partial", f".thesis.{'a' * 32}.partial", "chunks/notes.partial"):
+            (out / name).write_text("years of work")
+        (out / "sub.partial").mkdir()
+        (out / f".study.json.{'b' * 32}.partial").write_text("{")
+        (out / "chunks" / f".{'0' * 16}-{'1' * 16}.parquet.{'c' * 32}.partial").write_text("half of a chunk")
+        before = {p for p in out.rglob("*") if "years" in (p.read_text(errors="replace") if p.is_file() else "")}
+        STUDY.run(out, progress=False, batch=BATCH)
+        assert set(out.rglob("*.partial")) == before | {out / "sub.partial"}
+
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_a_folder_with_them_is_not_taken(self, tmp_path, name):
+        file = tmp_path / "out" / name
+        file.parent.mkdir(parents=True)
+        file.write_text("years of work")
+        with pytest.raises(InputError, match=rf"{name.split('/')[0]}.*is not of a run"):
+            STUDY.run(tmp_path / "out", progress=False)
+        assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [file]
+
+    def test_a_page_of_somebody_else_is_not_replaced(self, whole, tmp_path):
+        page = tmp_path / "index.html"
+        page.write_text("<h1>My home page</h1>")
+        with pytest.raises(InputError, match="is no report of jaxsim and is not replaced"):
+            report.write(whole, tmp_path)
+        assert page.read_text() == "<h1>My home page</h1>"
+
+    def test_a_table_that_cannot_be_written_leaves_nothing(self, whole, tmp_path, capsys, monkeypatch):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        assert main(["summary", str(whole.out), "--csv", str(tmp_path / "table.csv")]) == 2
+        assert "the disk is full" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestStatusZeroMeansComplete:
+    """Somebody removes what a run has finished, while it is at work."""
+
+    def run_while(self, monkeypatch, out, harm, times=1):
+        """A run during which ``harm`` is done after each of the first so many chunks."""
+        noted, left = runs._Work._note, [times]
+
+        def note(work, *arguments):
+            noted(work, *arguments)
+            if left[0]:
+                left[0] -= 1
+                harm()
+
+        monkeypatch.setattr(runs._Work, "_note", note)
+        return STUDY.run(out, progress=False, batch=BATCH)
+
+    def test_a_chunk_that_is_removed_is_computed_again(self, whole, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+        results = self.run_while(monkeypatch, out, lambda: next(out.glob("chunks/*.parquet")).unlink())
+        assert results.progress == (160, 160)
+        assert same((results.estimates, results.fits), tables(whole.out))
+        assert "chunks are gone that were finished" in (out / "log.txt").read_text()
+
+    def test_a_run_whose_chunks_go_on_vanishing_says_so(self, tmp_path, monkeypatch):
+        out = tmp_path / "out"
+
+        def harm():
+            for file in out.glob("chunks/*.parquet"):
+                file.unlink()
+
+        with pytest.raises(StorageError, match=r"lacks [\d,]+ datasets that were computed: something removes"):
+            self.run_while(monkeypatch, out, harm, times=1000)
+
+    @pytest.mark.parametrize("harm", [lambda out: out.rename(out.with_name("elsewhere")), shutil.rmtree])
+    def test_a_folder_that_is_moved(self, tmp_path, monkeypatch, harm):
+        out = tmp_path / "out"
+        with pytest.raises(StorageError, match="moved or removed"):
+            self.run_while(monkeypatch, out, lambda: harm(out))
+        assert not out.exists(), "it is not made again"
+
+    @pytest.mark.parametrize("name", ["cells.csv", "plan.json", "provenance.json"])
+    def test_small_files_that_are_missing_are_written_again(self, out, name):
+        (out / name).unlink()
+        STUDY.run(out, progress=False, batch=BATCH)
+        assert (out / name).stat().st_size > 0
+        if name == "cells.csv":
+            assert len(pd.read_csv(out / name)) == 4
