@@ -12,7 +12,6 @@ import own_parts
 import pytest
 
 from jaxsim import (
-    ClusterRobust,
     CrossProducts,
     Draw,
     Estimator,
@@ -22,7 +21,6 @@ from jaxsim import (
     FunctionEstimator,
     FunctionProcess,
     GaussianMultilevel,
-    LinearMixed,
     PooledOLS,
     Process,
     RowProcess,
@@ -38,12 +36,11 @@ SMALL = GaussianMultilevel(6, 5, n_predictors=1)
     "process",
     [
         SMALL,
-        GaussianMultilevel(6, (3, 4, 5, 6, 7, 8), n_predictors=2, n_between=1, sampler="rows"),
         own_parts.Trial(),
         FunctionProcess(own_parts.walk, effect=0.1),
         FrameProcess(own_parts.survey, n_groups=6),
     ],
-    ids=["gaussian", "gaussian rows", "class", "function", "frame"],
+    ids=["gaussian", "class", "function", "frame"],
 )
 def test_processes_that_keep_their_promises(process):
     kept = check_process(process)
@@ -54,7 +51,7 @@ def test_processes_that_keep_their_promises(process):
 @pytest.mark.parametrize(
     "strategy",
     [
-        ClusterRobust(vcov="CR2"), TwoStage(inference="bootstrap", draws=99), LinearMixed(random=("Intercept",)),
+        PooledOLS(), TwoStage(inference="bootstrap", draws=99),
         FunctionEstimator(own_parts.group_means), own_parts.Median(),
         FunctionEstimator(own_parts.group_means, label="few", terms=("IV1",)),
     ],

@@ -31,7 +31,7 @@ def check_process(process: Process, seed: int = 0) -> tuple[str, ...]:
     """Try a process on a few datasets.
 
     Promises: its description survives being stored; shapes and truths are right; the key decides everything, and every dataset
-    differs; compiled or not, alone or in a batch, padded more or less, the numbers are the same; the rows are what was drawn.
+    differs; compiled anew, alone or in a batch, padded more or less, the numbers are the same; the rows are what was drawn.
 
     Args:
         process: an instance, with fields that make small datasets.
@@ -71,10 +71,9 @@ def _draws(promises: Promises, process: Process, keys: list[jax.Array]) -> None:
     values = process.parameters(bounds)
     with promises.promise("the same key gives the same dataset"):
         assert same(once(keys[0], values), drawn[0]), "two draws with one key differ: random numbers come from elsewhere"
-    with promises.promise("compiled or not, the numbers are the same"):
-        with jax.disable_jit():
-            plain = process.draw(keys[0], values, bounds)
-        alike(plain, drawn[0], ROUNDING, "not compiled")
+    with promises.promise("compiled anew, the numbers are the same"):
+        anew = jax.jit(lambda key, values: process.draw(key, values, bounds))
+        alike(anew(keys[0], values), drawn[0], ROUNDING, "compiled anew")
     with promises.promise("a dataset does not depend on those drawn beside it"):
         many = jax.jit(jax.vmap(lambda key: process.draw(key, values, bounds)))(jax.numpy.stack(keys))
         alike(jax.tree.map(lambda leaf: leaf[1], many), drawn[1], ROUNDING, "in a batch")
@@ -99,13 +98,13 @@ def _padding(process: Process, key: jax.Array, drawn: Draw) -> None:
 
 
 def _reduced(data: Any, bounds: Bounds) -> CrossProducts:
-    return data.reduce(bounds.cells) if isinstance(data, Rows) else data
+    return jax.jit(lambda rows: rows.reduce(bounds.cells))(data) if isinstance(data, Rows) else data
 
 
 def _fits_alike(process: Process, data: Any, frame: Any, bounds: Bounds) -> None:
     """Least squares of the rows, and of what was drawn."""
     names = process.names
-    fit = PooledOLS().fit(_reduced(data, bounds).grouped())
+    fit = jax.jit(lambda drawn: PooledOLS().fit(_reduced(drawn, bounds).grouped()))(data)
     table = frame.rename(columns={names.response: "y"} | {name: f"x{j}" for j, name in enumerate(names.fixed)})
     terms = " + ".join(f"x{j}" if name != "Intercept" else "1" for j, name in enumerate(names.fixed))
     found = ols(f"y ~ {terms if 'Intercept' in names.fixed else '0 + ' + terms}", table)
