@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+
+def words(level: Any) -> Iterator[str]:
+    """Every text in a level."""
+    if isinstance(level, str):
+        yield level
+    elif isinstance(level, tuple):
+        for part in level:
+            yield from words(part)
 
 
 def freeze(level: Any) -> Any:

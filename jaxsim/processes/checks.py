@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from jaxsim.errors import InputError, whole_number
+from jaxsim.errors import LARGEST, InputError, brief, whole_number
 from jaxsim.processes.distributions import GroupSizes
 
 # A correlation matrix typed to a few digits may miss semi-definiteness by its rounding; beyond this it is a mistake.
 SEMIDEFINITE_TOLERANCE = 1e-8
+# The largest number that a process is given: products of its squares, which datasets are reduced to, must be numbers too.
+HUGE = 1e100
 
 
 def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSizes:
@@ -22,18 +24,36 @@ def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSi
     return whole_number("n_obs", n_obs, 1)
 
 
+def numbers(value: object) -> np.ndarray:
+    """What was given as floats; one NaN for anything that is none."""
+    try:
+        return np.asarray(value if not isinstance(value, str) else None, float)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return np.array(np.nan)
+
+
+def all_rows(n_groups: int, largest: int) -> None:
+    """Raise :class:`InputError` for datasets that may have more rows than can be counted.
+
+    Args:
+        n_groups, largest: groups of a dataset, and rows of one of them, at most.
+    """
+    if n_groups * largest > LARGEST:
+        raise InputError(
+            f"{n_groups:,} groups (n_groups) of up to {largest:,} rows (n_obs) are {n_groups * largest:,} rows; give at most "
+            f"{LARGEST:,} in all."
+        )
+
+
 def standard_deviations(name: str, value: object, size: int) -> float | tuple[float, ...]:
     """One non-negative SD, or one per term."""
-    try:
-        array = np.asarray(value, float)
-    except (TypeError, ValueError):
-        array = np.array([np.nan])
-    if not np.isfinite(array).all() or (array < 0).any():
-        raise InputError(f"{name}={value!r}: a standard deviation is a finite number of at least 0.")
+    array = numbers(value)
+    if not (array >= 0).all() or not (array <= HUGE).all():
+        raise InputError(f"{name}={brief(value)}: a standard deviation is a finite number of at least 0 (and at most {HUGE:g}).")
     if array.ndim == 0:
         return float(array)
     if array.shape != (size,):
-        raise InputError(f"{name}={value!r}: give one number, or one per term ({size}, the intercept first).")
+        raise InputError(f"{name}={brief(value)}: give one number, or one per term ({size}, the intercept first).")
     return tuple(float(v) for v in array)
 
 
@@ -41,10 +61,9 @@ def correlation_matrix(value: object, size: int) -> tuple[tuple[float, ...], ...
     """None, or a positive semi-definite correlation matrix ``[P, P]``; a single number is every pair's correlation."""
     if value is None:
         return None
-    try:
-        array = np.asarray(value, float)
-    except (TypeError, ValueError):
-        raise InputError(f"correlation={value!r}: give a matrix, one number, or None.") from None
+    array = numbers(value)
+    if array.ndim == 0 and not np.isfinite(array):
+        raise InputError(f"correlation={brief(value)}: give a matrix of finite numbers, one number, or None.")
     if array.ndim == 0:
         array = np.full((size, size), float(array))
         np.fill_diagonal(array, 1.0)
