@@ -18,7 +18,7 @@ from jaxsim.study.study import Study
 from jaxsim.sweep import memory as memories
 from jaxsim.sweep.executors import Execution, Executor, Finished, Job, Local
 from jaxsim.sweep.interrupt import Stop, watched
-from jaxsim.sweep.plan import Chunk, plan
+from jaxsim.sweep.plan import Chunk, Plan, plan
 from jaxsim.sweep.progress import Log, Progress, duration
 from jaxsim.sweep.rehearsal import rehearse
 from jaxsim.sweep.rounds import Reached, rounds
@@ -152,7 +152,7 @@ class _Work:
         what = f"{len(finished.chunk)} datasets, {finished.failures} fits failed, {spent} of work"
         self.log.write(f"chunk {done} of {total}: {what}, {finished.name}")
 
-    def _plan(self, reached: Reached) -> tuple[Chunk, ...]:
+    def _plan(self, reached: Reached) -> Plan:
         def limit(shape: Shape) -> int:
             return memories.chunk_datasets(self.study, shape, self.job.memory, self.executor.beside, self.batch)
 
