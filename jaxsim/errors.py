@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from typing import Any
 
 # Counts are 32-bit numbers in compiled programs: rows, groups, sizes.
 LARGEST = 2**31 - 1
@@ -54,6 +56,13 @@ def whole_number(name: str, value: object, minimum: int, most: int = LARGEST) ->
     return number
 
 
+def truth(name: str, value: object) -> bool:
+    """True or False, Python's or NumPy's."""
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise InputError(f"{name}={brief(value)}: give True or False.")
+
+
 def finite(value: object) -> bool:
     """Whether it is a finite number: no text, no truth value, and not so large that a float cannot hold it."""
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -78,6 +87,29 @@ def meant(given: object, options: Iterable[str]) -> str | None:
     lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(given.lower(), lower, n=1)
     return lower[close[0]] if close else None
+
+
+def several(value: object, most: int) -> tuple[Any, ...] | None:
+    """The members of a list or of anything like it, no more than one beyond ``most`` of them; None for what has no members."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return None
+    try:
+        return tuple(itertools.islice(value, most + 1))
+    except TypeError:  # an array of no dimension
+        return None
+
+
+def names_given(what: str, value: object) -> tuple[str, ...]:
+    """Several names, such as those of terms, as a tuple; :class:`InputError` for anything else."""
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise InputError(f"{what}={brief(value)}: give a tuple of names, such as ('Intercept', 'x').")
+
+
+def check_options(value: object) -> None:
+    """Raise :class:`InputError` for anything but arguments by name."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InputError(f"options={brief(value)}: give a dictionary of arguments by name.")
 
 
 def first_line(documentation: str | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import numpy as np
 
 from jaxsim.errors import LARGEST, InputError, brief, whole_number
@@ -9,15 +11,17 @@ from jaxsim.processes.distributions import GroupSizes
 
 # A correlation matrix typed to a few digits may miss semi-definiteness by its rounding; beyond this it is a mistake.
 SEMIDEFINITE_TOLERANCE = 1e-8
-# The largest number that a process is given: products of its squares, which datasets are reduced to, must be numbers too.
-HUGE = 1e100
+# The largest number that a process is given: of squares, which datasets are reduced to, products must be numbers, too.
+HUGE = 1e70
+# Numbers that a field may have at most.
+MOST = 2**20
 
 
 def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSizes:
     """One number, one per group, or a distribution."""
     if isinstance(n_obs, GroupSizes):
         return n_obs
-    if isinstance(n_obs, list | tuple | np.ndarray):
+    if isinstance(n_obs, list | tuple) or (isinstance(n_obs, np.ndarray) and n_obs.ndim):
         if len(n_obs) != n_groups:
             raise InputError(f"n_obs has {len(n_obs)} sizes for n_groups={n_groups}; give one per group.")
         return tuple(whole_number("n_obs", n, 1) for n in n_obs)
@@ -27,8 +31,10 @@ def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSi
 def numbers(value: object) -> np.ndarray:
     """What was given as floats; one NaN for anything that is none."""
     try:
-        return np.asarray(value if not isinstance(value, str) else None, float)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+        if isinstance(value, str) or (isinstance(value, Sized) and len(value) > MOST):
+            return np.array(np.nan)
+        return np.asarray(value, float)
+    except (TypeError, ValueError, OverflowError, RecursionError, MemoryError):
         return np.array(np.nan)
 
 

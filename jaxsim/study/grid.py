@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxsim.errors import InputError, brief, printable
-from jaxsim.levels import freeze, words
+from jaxsim.errors import InputError, brief, printable, several
+from jaxsim.levels import freeze, leaves
 
 Pairs = tuple[tuple[str, Any], ...]
-# Combinations of a grid at most, those that a linked grid leaves out included: each kept one is a process of its own, checked and
-# described before anything is simulated, at some 0.2 ms and 3 kB.
-MOST = 100_000
+# Combinations of a grid at most, those that a linked grid leaves out included: each is looked at, several times. (A study has fewer
+# cells: see jaxsim.study.checks.)
+MOST = 1_000_000
 
 
 @dataclass(frozen=True, init=False)
@@ -118,8 +118,8 @@ class Grid:
         if self.links is None:
             yield from ((conditions, ()) for conditions in self._crossed())
             return
-        every = list(self._crossed())
-        yield from ((every[number], pairs) for number, pairs in self.links)
+        kept = dict(self.links)
+        yield from ((conditions, kept[number]) for number, conditions in enumerate(self._crossed()) if number in kept)
 
     def _crossed(self) -> Iterator[Pairs]:
         for levels in itertools.product(*(levels for _, levels in self.factors)):
@@ -128,29 +128,31 @@ class Grid:
 
 def _pairs(factors: Any) -> list[tuple[Any, Any]]:
     """Factors as they are given in order, ``(name, levels)`` each."""
-    if isinstance(factors, Iterable) and not isinstance(factors, str | Mapping):
-        given = list(itertools.islice(factors, MOST + 1))
-        if len(given) <= MOST and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in given):
-            return [(name, levels) for name, levels in given]
+    given = several(factors, MOST)
+    if given is not None and len(given) <= MOST and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in given):
+        return [(name, levels) for name, levels in given]
     raise InputError(f"Grid({brief(factors)}): give factors by name, Grid(n_groups=[10, 30]), or pairs of a name and its levels.")
 
 
 def _levels(name: Any, given: Any) -> tuple[Any, ...]:
     """The levels of a factor, checked; of something endless no more is read than a grid may have."""
     printable("grid factor", name)
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+    found = several(given, MOST)
+    if found is None:
         raise InputError(f"grid factor {name}={brief(given)}: give a list of levels, such as {name}=[{brief(given)}].")
     try:
-        levels = tuple(freeze(level) for level in itertools.islice(given, MOST + 1))
+        levels = tuple(map(freeze, found))
     except RecursionError:
         raise InputError(f"grid factor {name!r} has lists in lists without end; give numbers, words, or lists of them.") from None
     if not levels:
         raise InputError(f"grid factor {name!r} has no levels; give at least one.")
     if len(levels) > MOST:
         raise InputError(f"grid factor {name!r} has more than {MOST:,} levels, or no end of them; give at most {MOST:,}.")
-    for word in words(levels):
-        if not word.isprintable():
-            raise InputError(f"grid factor {name!r} has the level {brief(word)}; give printable text on one line.")
+    for leaf in leaves(levels):
+        if isinstance(leaf, str) and not leaf.isprintable():
+            raise InputError(f"grid factor {name!r} has the level {brief(leaf)}; give printable text on one line.")
+        if isinstance(leaf, int) and abs(leaf) >= 2**63:
+            raise InputError(f"grid factor {name!r} has the level {brief(leaf)}; give numbers of 64 bits.")
     if _repeated(levels):
         raise InputError(f"grid factor {name!r} names a level twice: {brief(list(levels))}.")
     return levels
@@ -161,4 +163,10 @@ def _repeated(levels: tuple[Any, ...]) -> bool:
     try:
         return len(set(levels)) < len(levels)
     except TypeError:  # something that cannot be looked up, such as a dictionary
-        return any(level == other for i, level in enumerate(levels) for other in levels[:i])
+        pass
+    try:
+        return any(bool(level == other) for i, level in enumerate(levels) for other in levels[:i])
+    except (TypeError, ValueError):
+        raise InputError(
+            f"the levels {brief(levels)} of a grid cannot be compared; give numbers, words, or lists of them."
+        ) from None

@@ -69,6 +69,8 @@ def _plain(value: Any, where: str) -> Any:
     """A number, a text or nothing."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where or 'a field'} is {value}: give a finite number.")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise InputError(f"{where or 'a field'} is {brief(value)}: give a number of 64 bits.")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(

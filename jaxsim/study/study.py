@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, brief, whole_number
+from jaxsim.errors import InputError, brief, finite, whole_number
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.levels import freeze
 from jaxsim.measures.own import OwnMeasure
@@ -60,8 +60,9 @@ class Study(Outline):
         put("scores", checks.instances("scores", self.scores, Score, "GroupRecovery()"))
         put("measures", checks.instances("measures", self.measures, OwnMeasure | AbsentMeasure, "OwnMeasure('iqr', function)"))
         put("replicates", whole_number("replicates", self.replicates, 1, REPLICATES))
+        put("conf_level", float(self.conf_level) if finite(self.conf_level) else self.conf_level)
         put("seed", whole_number("seed", self.seed, 0, 2**32 - 1))
-        put("group_coefficients", self.group_coefficients or any(isinstance(s, GroupRecovery) for s in self.scores))
+        put("group_coefficients", any(isinstance(s, GroupRecovery) for s in self.scores) or self.group_coefficients)
         put("scores", tuple(score for score in self.scores if not isinstance(score, GroupRecovery)))
         try:
             checks.every(self)
