@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, brief
-from jaxsim.formula.columns import Column, as_column, check_finite, level_name
+from jaxsim.formula.columns import Column, as_column, check_finite, check_size, level_name
 from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, plain
 from jaxsim.formula.tokens import Token, show
 
@@ -142,4 +142,5 @@ def response(tokens: Sequence[Token], frame: pd.DataFrame) -> np.ndarray:
         raise InputError(
             f"the response {column.label!r} is categorical ({shown}, ..); it must be numeric. pandas.to_numeric converts text."
         )
+    check_size(column.values, column.label)
     return column.values
