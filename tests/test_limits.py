@@ -8,8 +8,11 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import jaxsim
 from jaxsim import (
     FunctionEstimator,
     GaussianMultilevel,
@@ -76,8 +79,9 @@ REFUSED = {
     "a target": (lambda: Until(power=10**400), "power=1000"),
     "memory": (lambda: memory.parse("9" * 400 + "G"), "2G or 500M"),
     "combinations": (lambda: Grid(a=range(1000), b=range(1000), c=range(1000)), "1000 x 1000 x 1000 = 1,000,000,000"),
-    "levels": (lambda: Grid(a=range(10**12)), "more than 100,000 levels"),
-    "levels without end": (lambda: Grid(a=itertools.count()), "more than 100,000 levels"),
+    "cells": (lambda: study(Grid(n_groups=range(10, 400), n_obs=range(10, 400))), "152,100 combinations"),
+    "levels": (lambda: Grid(a=range(10**12)), "more than 1,000,000 levels"),
+    "levels without end": (lambda: Grid(a=itertools.count()), "more than 1,000,000 levels"),
     "lists without end": (lambda: Grid(a=endless()), "lists in lists"),
     "no grid": (lambda: Grid(5), "Grid(5)"),
     "half a factor": (lambda: Grid([("a",)]), "Grid("),
@@ -103,7 +107,11 @@ def test_refused_at_once_with_a_sentence(case):
 def test_what_is_just_within():
     assert study(replicates=2**32).replicates == 2**32
     assert study(seed=2**32 - 1).seed == 2**32 - 1
-    assert len(Grid(a=range(1000), b=range(100))) == 100_000
+    linked = Grid(a=range(400), b=range(400)).linked(lambda a, b: {"group_sd": float(a)} if a == b and a > 397 else None)
+    assert [dict(conditions) | dict(fields) for conditions, fields in linked.cells()] == [
+        {"a": 398, "b": 398, "group_sd": 398.0},
+        {"a": 399, "b": 399, "group_sd": 399.0},
+    ]
 
 
 @pytest.mark.parametrize("label", [5, None, "", "  ", ["ols"], "\ud800", "a\x1b[2J", "a\nb", "a\u202eb", "x" * 201])
@@ -260,3 +268,64 @@ def test_saved_studies_stay_readable():
     unknown = json.loads(SAVED)
     unknown["estimators"][0]["type"] = "OfALaterVersion"
     assert Study.from_json(json.dumps(unknown)).absent, "a part that is not here has a stand-in, and the study is not run"
+
+
+FITS = {
+    "ols": lambda d: jaxsim.ols("y ~ x", d),
+    "lm": lambda d: jaxsim.lm("y ~ x", d, cluster="g"),
+    "lm2": lambda d: jaxsim.lm2("y ~ x", d, group="g"),
+    "lmer": lambda d: jaxsim.lmer("y ~ 1 + (x | g)", d),
+}
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+@pytest.mark.parametrize("column", ["y", "x"])
+def test_numbers_whose_squares_are_none_have_the_right_reason(fit, size, column):
+    """Their squares are infinite or zero in 64 bits, so that no residual could be told from none."""
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"y": rng.normal(size=20), "x": rng.normal(size=20), "g": np.repeat(range(4), 5)})
+    data[column] *= size
+    with pytest.raises(InputError, match=rf"'{column}' has numbers as (large|small) as .*e[-+](300|299|301): squares"):
+        FITS[fit](data)
+
+
+def test_a_column_of_zeros_is_not_too_small():
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": 0.0})
+    with pytest.warns(UserWarning, match="rank deficient"):
+        assert jaxsim.ols("y ~ x", data).status == "rank_deficient"
+
+
+def test_groups_that_are_tuples():
+    """They are labels like any others if they have an order, and refused with their kinds if they have none."""
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.5, 2.0, 1.0], "x": [1.0, 3.0, 2.0, 5.0, 4.0, 0.0]})
+    pairs = [("a", 1), ("a", 1), ("a", 2), ("a", 2), ("b", 1), ("b", 1)]
+    fit = jaxsim.lm("y ~ x", data.assign(g=pairs), cluster="g")
+    assert fit.n_groups == 3
+    pd.testing.assert_frame_equal(fit.table, jaxsim.lm("y ~ x", data.assign(g=list("aabbcc")), cluster="g").table)
+    with pytest.raises(InputError, match="the groups 'g' hold int, tuple, which have no order"):
+        jaxsim.lm("y ~ x", data.assign(g=[*pairs[:5], 5]), cluster="g")
+    with pytest.raises(InputError, match="cluster"):
+        jaxsim.lm("y ~ x", data.assign(g=pairs), cluster=(("a", 1),))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: PooledOLS(estimand=5).compared, "estimand=5"),
+        (lambda: jaxsim.LinearMixed(random=5), "random=5"),
+        (lambda: jaxsim.LinearMixed(random=("Intercept", ("IV1",))), "random="),
+        (lambda: jaxsim.LinearMixed(reml="no"), "reml='no'"),
+        (lambda: TwoStage(draws=MANY), "draws=<int>"),
+        (lambda: FunctionEstimator(len, terms="IV1"), "terms='IV1'"),
+        (lambda: FunctionEstimator(len, options=5), "options=5"),
+        (lambda: jaxsim.FrameStrategy(len, time_limit=math.nan), "time_limit=nan"),
+        (lambda: jaxsim.RStrategy(endless()), "script="),
+        (lambda: jaxsim.Prior("Normal", 5), "give a name and pairs"),
+        (lambda: jaxsim.OwnMeasure(endless(), len), "own measure"),
+        (lambda: jaxsim.lm("y ~ x", pd.DataFrame({"y": [1.0]}), cluster=5), "cluster=5"),
+    ],
+)
+def test_options_of_strategies(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
