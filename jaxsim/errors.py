@@ -101,8 +101,9 @@ def several(value: object, most: int) -> tuple[Any, ...] | None:
 
 def names_given(what: str, value: object) -> tuple[str, ...]:
     """Several names, such as those of terms, as a tuple; :class:`InputError` for anything else."""
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        return tuple(value)
+    given = several(value, 10_000)
+    if given is not None and all(isinstance(name, str) for name in given):
+        return given
     raise InputError(f"{what}={brief(value)}: give a tuple of names, such as ('Intercept', 'x').")
 
 

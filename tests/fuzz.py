@@ -7,6 +7,7 @@ hour, the tests for some seconds.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import io
 import itertools
@@ -213,6 +214,28 @@ def attack_fits(rng: random.Random) -> None:
     getattr(jaxsim, name)(text, data, **some(rng, FITS[name]))
 
 
+TABLES: dict[str, dict[str, Any]] = {
+    "measures": {"by": ["model"], "measures": ["bias"], "terms": ["IV1"], "truth": "nonzero", "policy": "listwise", "alpha": 0.1},
+    "paired": {"reference": "lmer", "by": ["term"], "policy": "listwise", "alpha": 0.1, "terms": ["IV1"]},
+    "compare": {"a": "ols", "b": "lmer", "by": ["n_groups"]},
+    "rates": {"by": ["model"]},
+}
+
+
+@functools.cache
+def results() -> Any:
+    return jaxsim.load(RESULTS)
+
+
+def attack_tables(rng: random.Random) -> None:
+    name = rng.choice(list(TABLES))
+    options = some(rng, {**TABLES[name], "where": {"n_groups": rng.choice([6, [6, 9], 7])}})
+    for needed in ("reference", "a", "b"):
+        if needed in TABLES[name]:
+            options.setdefault(needed, "lm2")
+    getattr(results(), name)(**options)
+
+
 COMMANDS: dict[str, list[str]] = {
     "summary": ["--by", "--terms", "--alpha", "--measures", "--csv", "--script"],
     "plan": ["--no-trial", "--replicates", "--seed", "--until", "--minimum", "--dtype", "--memory", "--batch", "--mcse", "--out"],
@@ -251,7 +274,7 @@ def attack_commands(rng: random.Random) -> None:
 
 ATTACKS = {
     "parts": attack_parts, "studies": attack_studies, "grids": attack_grids, "saved": attack_saved, "formulas": attack_formulas,
-    "fits": attack_fits, "commands": attack_commands,
+    "fits": attack_fits, "tables": attack_tables, "commands": attack_commands,
 }  # fmt: skip
 
 
