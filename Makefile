@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 CONSTRAINTS := constraints.txt
 
-.PHONY: study test lint types unit r format clean
+.PHONY: study test lint types unit fuzz r format clean
 
 study: $(VENV)/.installed
 	$(BIN)/jaxsim run experiments/seed_grid.py --out results/seed_grid
@@ -21,6 +21,10 @@ types: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# Random attacks on everything that people give, for an hour; what breaks a rule is printed with the numbers that make it again.
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz.py 3600
 
 r:
 	scripts/install_r.sh

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import math
 import re
-from collections.abc import Iterable
-from numbers import Integral
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+# Counts are 32-bit numbers in compiled programs: rows, groups, sizes.
+LARGEST = 2**31 - 1
+# Characters of a name, which is to fit into tables and figures; and of a value that a message quotes.
+LONGEST_NAME, LONGEST_QUOTE = 200, 100
 
 
 class InputError(ValueError):
@@ -23,14 +31,53 @@ def choose(what: str, given: object, allowed: Iterable[str]) -> str:
         return given
     near = meant(given, options)
     hint = f" Did you mean {near!r}?" if near is not None else ""
-    raise InputError(f"{what}={given!r} is not known; use one of {', '.join(map(repr, options))}.{hint}")
+    raise InputError(f"{what}={brief(given)} is not known; use one of {', '.join(map(repr, options))}.{hint}")
 
 
-def whole_number(name: str, value: object, minimum: int) -> int:
-    """A whole number of at least ``minimum``, Python's or NumPy's."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise InputError(f"{name}={value!r}: give a whole number of at least {minimum}.")
-    return int(value)
+def brief(value: object) -> str:
+    """A value as a message quotes it: on one line, printable and short, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a number of more digits than Python writes, lists in lists in lists, somebody's own __repr__
+        return f"<{type(value).__name__}>"
+    shown = text if text.isprintable() else text.encode("ascii", "backslashreplace").decode()
+    shown = "".join(c if c.isprintable() else "?" for c in shown)
+    return shown if len(shown) <= LONGEST_QUOTE else f"{shown[: LONGEST_QUOTE - 3]}..."
+
+
+def whole_number(name: str, value: object, minimum: int, most: int = LARGEST) -> int:
+    """A whole number from ``minimum`` to ``most``, Python's or NumPy's."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    number = int(value) if isinstance(value, Integral) else 0
+    if not whole or number < minimum:
+        raise InputError(f"{name}={brief(value)}: give a whole number of at least {minimum}.")
+    if number > most:
+        raise InputError(f"{name}={brief(value)}: give a whole number of at most {most}.")
+    return number
+
+
+def truth(name: str, value: object) -> bool:
+    """True or False, Python's or NumPy's."""
+    if type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise InputError(f"{name}={brief(value)}: give True or False.")
+
+
+def finite(value: object) -> bool:
+    """Whether it is a finite number: no text, no truth value, and not so large that a float cannot hold it."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def printable(what: str, value: object) -> str:
+    """A name that tables, files and terminals can show as it is; :class:`InputError` for anything else."""
+    if isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= LONGEST_NAME:
+        return value
+    raise InputError(f"{what} {brief(value)}: give printable text on one line, of 1 to {LONGEST_NAME} characters.")
 
 
 def meant(given: object, options: Iterable[str]) -> str | None:
@@ -40,6 +87,30 @@ def meant(given: object, options: Iterable[str]) -> str | None:
     lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(given.lower(), lower, n=1)
     return lower[close[0]] if close else None
+
+
+def several(value: object, most: int) -> tuple[Any, ...] | None:
+    """The members of a list or of anything like it, no more than one beyond ``most`` of them; None for what has no members."""
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        return None
+    try:
+        return tuple(itertools.islice(value, most + 1))
+    except TypeError:  # an array of no dimension
+        return None
+
+
+def names_given(what: str, value: object) -> tuple[str, ...]:
+    """Several names, such as those of terms, as a tuple; :class:`InputError` for anything else."""
+    given = several(value, 10_000)
+    if given is not None and all(isinstance(name, str) for name in given):
+        return given
+    raise InputError(f"{what}={brief(value)}: give a tuple of names, such as ('Intercept', 'x').")
+
+
+def check_options(value: object) -> None:
+    """Raise :class:`InputError` for anything but arguments by name."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InputError(f"options={brief(value)}: give a dictionary of arguments by name.")
 
 
 def first_line(documentation: str | None) -> str:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 
+def leaves(level: Any) -> Iterator[Any]:
+    """Everything in a level that is no tuple."""
+    if not isinstance(level, tuple):
+        yield level
+        return
+    for part in level:
+        yield from leaves(part)
+
+
 def freeze(level: Any) -> Any:
     """Lists and arrays as tuples, numbers of numpy as Python's."""
-    if isinstance(level, list | tuple | np.ndarray):
+    if isinstance(level, list | tuple) or (isinstance(level, np.ndarray) and level.ndim):
         return tuple(freeze(v) for v in level)
-    return level.item() if isinstance(level, np.generic) else level
+    return level.item() if isinstance(level, np.generic | np.ndarray) else level
 
 
 def shown(level: Any) -> Any:

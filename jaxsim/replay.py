@@ -31,6 +31,6 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
     (effects,) = strategy.random_effects(names)
     text = formula_text(response, strategy.coefficients(names), effects)
     mixed = prepare(text, study.dataset(cell, replicate))
-    number = whole_number("replicate", replicate, 0)
+    number = whole_number("replicate", replicate, 0, 2**32 - 1)
     key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)
     return sampled(mixed, strategy.priors, key, strategy.method, strategy.interval, study.conf_level)

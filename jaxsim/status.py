@@ -48,7 +48,8 @@ _MESSAGES = {
     Status.RANK_DEFICIENT: "the model matrix (or that of a group fitted alone) does not have full column rank",
     Status.TOO_FEW_ROWS: "fewer rows than the model has coefficients or random effects",
     Status.TOO_FEW_GROUPS: "fewer than two groups",
-    Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly, or so nearly that rounding hides the residual variance",
+    Status.ZERO_RESIDUAL: "the predictors reproduce the response exactly, or so nearly that rounding hides the residual variance "
+    "(numbers below 1e-150 have squares of zero)",
     Status.ZERO_VARIANCE: "a standard error is zero: the groups say nothing about the variance of that coefficient",
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
     Status.REFUSED: "the software refused the data or stopped with an error; its words are in the message",

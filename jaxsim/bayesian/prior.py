@@ -13,7 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 
 # Distributions of the whole line that NumPyro can cut off at zero: as priors of a standard deviation they are.
 FOLDED: tuple[str, ...] = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic")
@@ -30,6 +30,10 @@ def distributions() -> Any:
     except ImportError as error:
         raise InputError("Bayesian models need NumPyro, which is not installed: pip install 'jaxsim-studies[bayes]'.") from error
     return dist
+
+
+def _is_pair(given: Any) -> bool:
+    return isinstance(given, tuple | list) and len(given) == 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,12 @@ class Prior:
     autoscale: bool = True
 
     def __post_init__(self) -> None:
+        given = self.parameters
+        if not isinstance(self.family, str) or not isinstance(given, tuple | list) or not all(map(_is_pair, given)):
+            raise InputError(
+                f"Prior({brief(self.family)}, {brief(given)}): give a name and pairs, such as Prior('Normal', (('loc', 0.0), "
+                "('scale', 2.5)))."
+            )
         pairs = tuple((str(name), finite(self.family, name, value)) for name, value in self.parameters)
         object.__setattr__(self, "parameters", pairs)
 
@@ -130,8 +140,8 @@ def finite(family: str, name: str, value: object) -> float:
     """
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"prior {family}: {name}={value!r} must be a number.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"prior {family}: {name}={brief(value)} must be a number.") from error
     if not math.isfinite(number):
         raise InputError(f"prior {family}: {name}={number} must be finite; for no prior at all use Flat.")
     return number

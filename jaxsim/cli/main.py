@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxsim.cli.options import add_run_options, add_study_options, batch_of, changed, run_options
 from jaxsim.cli.script import study_of
+from jaxsim.cli.told import told
 from jaxsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,26 +28,12 @@ EPILOG = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``jaxsim``; returns the exit status."""
-    options = _parser().parse_args(arguments)
-    return _told("jaxsim", lambda: options.action(options))
 
+    def action() -> int | None:
+        options = _parser().parse_args(arguments)
+        return options.action(options)
 
-def _told(program: str, action: Callable[[], int | None]) -> int:
-    """The exit status of an action; what a user did, or asked for, is said in one line."""
-
-    def line(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        print(f"{program}: {message}", file=sys.stderr)
-
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = line  # in one line, without the place in our code
-            return int(action() or 0)
-    except InputError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\n{program}: interrupted; what was finished is kept, and the same command goes on from there.", file=sys.stderr)
-        return 130
+    return told("jaxsim", action)
 
 
 def run_script(study: Study, default_out: str) -> None:
@@ -59,8 +45,12 @@ def run_script(study: Study, default_out: str) -> None:
     """
     parser = argparse.ArgumentParser(description=f"Simulate, fit, measure and report: {len(study.cells)} cells.")
     _run_options(parser, default_out)
-    options = parser.parse_args()
-    status = _told(parser.prog, lambda: _run_study(changed(study, options), options.out, options))
+
+    def action() -> None:
+        options = parser.parse_args()
+        _run_study(changed(study, options), options.out, options)
+
+    status = told(parser.prog, action)
     if status:
         sys.exit(status)
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 
 if TYPE_CHECKING:
     from jaxsim.study.study import Study
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Defaults of the options, told apart from what a user gave.
 WORKERS, MINIMUM = 2, 200
+# Devices, threads or workers at most: each is made before anything is computed.
+MOST = 4096
 
 
 def add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -88,8 +90,8 @@ def executor(options: argparse.Namespace) -> Executor:
 
     for name in ("devices", "threads", "workers"):
         value = getattr(options, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} {value}: give at least 1.")
+        if value is not None and not 1 <= value <= MOST:
+            raise InputError(f"--{name} {brief(value)}: give at least 1{f' and at most {MOST}' if value > 1 else ''}.")
     cluster = [name for name in ("scheduler", "cluster", "workers", "cluster_option") if getattr(options, name) is not None]
     if options.executor == "local":
         if cluster:
@@ -125,4 +127,4 @@ def _pair(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise InputError(f"--cluster-option {text!r}: give NAME=VALUE, such as walltime=08:00:00.")
-    return name, int(value) if value.isdigit() else value
+    return name, int(value) if value.isdecimal() and len(value) < 20 else value

@@ -17,11 +17,20 @@ if TYPE_CHECKING:
 NAME = "jaxsim_experiment"
 
 
+class ScriptError(InputError):
+    """An error that a user's script raised; ``script`` is its file, the cause what it raised."""
+
+    def __init__(self, message: str, script: str) -> None:
+        super().__init__(message)
+        self.script = script
+
+
 def load_script(script: Path) -> ModuleType:
     """Execute a script as a module of its own, with its folder first among those that Python imports from, as Python does.
 
     Raises:
-        InputError: if it is no file.
+        InputError: if it is no file, or no Python.
+        ScriptError: if it raises an error of its own.
     """
     if not script.is_file():
         raise InputError(f"{script} is not a file; give an experiment script such as experiments/seed_grid.py.")
@@ -33,8 +42,26 @@ def load_script(script: Path) -> ModuleType:
         raise InputError(f"{script} is no Python file; give an experiment script such as experiments/seed_grid.py.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[NAME] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _whose(script, error) from error
     return module
+
+
+def _whose(script: Path, error: Exception) -> InputError:
+    """A script that Python cannot read is a mistake of one line; what it does itself when it runs, its author needs to see."""
+    file = str(script.resolve())
+    if isinstance(error, SyntaxError) and error.filename in (file, None, "<string>"):
+        where = f", line {error.lineno}" if error.lineno else ""
+        return InputError(f"{script} is no Python that can be read{where}: {error.msg}. Save it as UTF-8, and correct it.")
+    if isinstance(error, OSError) and error.filename == file:
+        return InputError(f"{script} cannot be read: {error.strerror}.")
+    return ScriptError(
+        f"{script} itself raised {type(error).__name__} while it was loaded; the traceback above is the script's.", file
+    )
 
 
 def study_of(script: Path) -> Study:

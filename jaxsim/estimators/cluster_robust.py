@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.sandwich import (
     CONVENTIONS,
@@ -86,11 +86,11 @@ class ClusterRobust(Formulated):
         choose("inference", self.inference, INFERENCES)
         choose("weights", self.weights, WEIGHTS)
         if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
-            raise InputError(f"draws={self.draws!r} must be a positive integer, such as 999.")
+            raise InputError(f"draws={brief(self.draws)} must be a positive integer, such as 999.")
         if not self.resamples and self.weights != WEIGHTS[0]:
             raise InputError(bootstrap_only(f"weights={self.weights!r}"))
         if not self.resamples and self.draws != DRAWS:
-            raise InputError(bootstrap_only(f"draws={self.draws!r}"))
+            raise InputError(bootstrap_only(f"draws={brief(self.draws)}"))
         if self.resamples and self.vcov in POWERS:
             raise InputError(f"inference='wild' studentises by unadjusted scores, so vcov={self.vcov!r} does not fit; use 'CR1S'.")
 

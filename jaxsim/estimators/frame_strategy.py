@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxsim.data.fit import Fit
 from jaxsim.data.names import Names
-from jaxsim.errors import InputError, first_line, whole_number
+from jaxsim.errors import InputError, brief, check_options, finite, first_line, names_given, whole_number
 from jaxsim.estimators.external import External, Handed, Session
 from jaxsim.estimators.tabled import Told, fit_of, told
 from jaxsim.status import Status
@@ -55,13 +55,15 @@ class FrameStrategy(External):
 
     def __post_init__(self) -> None:
         if not callable(self.function) or not inspect.signature(self.function).parameters:
-            raise InputError(f"function={self.function!r} is not a function of a DataFrame; give one such as def gee(data): ...")
+            given = brief(self.function)
+            raise InputError(f"function={given} is not a function of a DataFrame; give one such as def gee(data): ...")
         if self.first is not None:
             object.__setattr__(self, "first", whole_number("first", self.first, 1))
+        check_options(self.options)
         if self.terms is not None:
-            object.__setattr__(self, "terms", tuple(self.terms))
-        if isinstance(self.time_limit, bool) or not isinstance(self.time_limit, int | float) or not self.time_limit > 0:
-            raise InputError(f"time_limit={self.time_limit!r}: give a positive number of seconds.")
+            object.__setattr__(self, "terms", names_given("terms", self.terms))
+        if not finite(self.time_limit) or not self.time_limit > 0:
+            raise InputError(f"time_limit={brief(self.time_limit)}: give a positive number of seconds.")
 
     @property
     def name(self) -> str:

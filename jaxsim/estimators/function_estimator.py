@@ -13,7 +13,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit
 from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, choose, first_line
+from jaxsim.errors import InputError, brief, check_options, choose, first_line, names_given
 from jaxsim.estimators.estimator import Estimator
 from jaxsim.estimators.strategy import Reads
 
@@ -47,10 +47,11 @@ class FunctionEstimator(Estimator):
 
     def __post_init__(self) -> None:
         if not callable(self.function):
-            raise InputError(f"function={self.function!r} is not a function; give one such as def fit(data): ...")
+            raise InputError(f"function={brief(self.function)} is not a function; give one such as def fit(data): ...")
         choose("data", self.data, READS)
+        check_options(self.options)
         if self.terms is not None:
-            object.__setattr__(self, "terms", tuple(self.terms))
+            object.__setattr__(self, "terms", names_given("terms", self.terms))
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, first_status, withhold
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, brief, choose, names_given, truth
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
@@ -64,15 +64,13 @@ class LinearMixed(Formulated):
     def __post_init__(self) -> None:
         super().__post_init__()
         choose("covariance", self.covariance, COVARIANCES)
+        object.__setattr__(self, "reml", truth("reml", self.reml))
         solution.check_df(self.df, self.reml)
         if self.random is not None:
-            if isinstance(self.random, str) or not self.random:
-                raise InputError(f"random={self.random!r} must be a tuple of column names, such as ('Intercept',).")
-            blocks = tuple(tuple(b) if not isinstance(b, str) else b for b in self.random)
-            object.__setattr__(self, "random", blocks)
+            object.__setattr__(self, "random", _blocks(self.random))
             names = self.random_names()
             if len(set(names)) != len(names):
-                raise InputError(f"random={self.random!r} names a column twice; each may have one random effect.")
+                raise InputError(f"random={brief(self.random)} names a column twice; each may have one random effect.")
         if self.formula is not None and self.plain.random and (self.random is not None or self.covariance != "full"):
             raise InputError(f"the formula {self.formula!r} has random effects; leave out random= and covariance=.")
 
@@ -203,3 +201,13 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
         lanes=lanes,
     )
     return jax.vmap(estimator._report)(data, problems, points, evaluations)
+
+
+def _blocks(random: Any) -> tuple[Any, ...]:
+    """What ``random`` was given as: names, or blocks of names."""
+    given = random if isinstance(random, list | tuple) else ()
+    if given and all(isinstance(name, str) for name in given):
+        return tuple(given)
+    if not given or not all(isinstance(block, list | tuple) and block for block in given):
+        raise InputError(f"random={brief(random)} must be a tuple of column names, such as ('Intercept',), or of tuples of them.")
+    return tuple(names_given("random", block) for block in given)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxsim.data.fit import Fit
 from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.errors import InputError, choose, whole_number
+from jaxsim.errors import InputError, choose, truth, whole_number
 from jaxsim.estimators.external import External, Handed, Session, whole_fit
 from jaxsim.estimators.formulated import PlainFormula, formula_text, read
 
@@ -53,6 +53,7 @@ class Lme4(External):
     label: str = "lme4"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reml", truth("reml", self.reml))
         choose("df", self.df, DF_METHODS)
         choose("effort", self.effort, EFFORTS)
         if self.df == "kenward-roger" and not self.reml:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jaxsim.data.fit import Fit
 from jaxsim.data.names import Names
-from jaxsim.errors import InputError, whole_number
+from jaxsim.errors import InputError, brief, finite, names_given, whole_number
 from jaxsim.estimators.external import External, Handed, Session
 from jaxsim.estimators.frame_strategy import TIME_LIMIT_S
 from jaxsim.estimators.tabled import Told, fit_of, told
@@ -47,11 +47,13 @@ class RStrategy(External):
 
     def __post_init__(self) -> None:
         if not isinstance(self.script, str) or "function" not in self.script:
-            raise InputError(f"script={self.script!r} gives no R function; write 'function(data) {{ .. }}'.")
+            raise InputError(f"script={brief(self.script)} gives no R function; write 'function(data) {{ .. }}'.")
         if self.first is not None:
             object.__setattr__(self, "first", whole_number("first", self.first, 1))
         if self.terms is not None:
-            object.__setattr__(self, "terms", tuple(self.terms))
+            object.__setattr__(self, "terms", names_given("terms", self.terms))
+        if not finite(self.time_limit) or not self.time_limit > 0:
+            raise InputError(f"time_limit={brief(self.time_limit)}: give a positive number of seconds.")
 
     @property
     def limit(self) -> int | None:

@@ -15,7 +15,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, first_line
+from jaxsim.errors import InputError, brief, first_line
 
 Reads = type[CrossProducts] | type[Rows] | type[pd.DataFrame]
 
@@ -54,8 +54,13 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
     @property
     def compared(self) -> dict[str, str]:
         """The estimand as a dictionary."""
-        given = self.estimand or {}
-        return dict(given.items() if isinstance(given, Mapping) else given)
+        given: Any = self.estimand if self.estimand is not None else {}
+        pairs = list(given.items()) if isinstance(given, Mapping) else given
+        if not isinstance(pairs, list | tuple) or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+            raise InputError(f"estimand={brief(given)}: give a dictionary of coefficients and true values, {{'x': 'effect'}}.")
+        if not all(isinstance(name, str) for pair in pairs for name in pair):
+            raise InputError(f"estimand={brief(given)}: its keys and values are names, {{'x': 'effect'}}.")
+        return dict(pairs)
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         """Names of the coefficients that it estimates, in order: the process's fixed effects, unless it says otherwise."""

@@ -12,7 +12,7 @@ from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
 from jaxsim.data.names import Names
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
 from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
@@ -71,7 +71,7 @@ class TwoStage(Formulated):
         choose("inference", self.inference, INFERENCES)
         choose("weights", self.weights, WEIGHTS)
         if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
-            raise InputError(f"draws={self.draws!r} must be an integer from 1 to 2**30 - 1, such as 999.")
+            raise InputError(f"draws={brief(self.draws)} must be an integer from 1 to 2**30 - 1, such as 999.")
         if self.weights == "precision" and self.resamples:
             raise InputError(f"weights='precision' goes with inference='t' only, not {self.inference!r}; use weights='equal'.")
 

@@ -31,6 +31,9 @@ class Column:
     logical: bool = False
 
 
+# The largest number of a column is between these: its square over another's square is then between 1e-280 and 1e280, and sums of a
+# billion such are still numbers, of full precision.
+SMALLEST, LARGEST = 1e-70, 1e70
 # Calls whose value in a row depends on the other rows.
 WHOLE_COLUMN = re.compile(r"\b(?:scale|center)\s*\(")
 
@@ -61,7 +64,7 @@ def require(data: pd.DataFrame, names: Iterable[str], why: str = "the formula ne
     if not isinstance(data, pd.DataFrame):
         raise InputError(f"data must be a pandas DataFrame with one row per observation; a {type(data).__name__} was given.")
     for name in names:
-        count = int((data.columns == name).sum())
+        count = sum(isinstance(column, str) and column == name for column in data.columns)
         if count == 0:
             known = [str(column) for column in data.columns]
             near = meant(str(name), known)
@@ -90,6 +93,17 @@ def check_finite(values: np.ndarray, label: str) -> None:
     count = int((~np.isfinite(values)).sum())
     if count:
         raise InputError(f"{label!r} is infinite or not a number in {count} of {len(values)} rows; remove or recode them.")
+
+
+def check_size(values: np.ndarray, label: str) -> None:
+    """Raise :class:`InputError` for a column whose numbers are all too small, or some too large, to be squared and divided."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest and not SMALLEST <= largest <= LARGEST:
+        kind = "large" if largest > LARGEST else "small"
+        raise InputError(
+            f"{label!r} has numbers as {kind} as {largest:.3g}: squares and quotients of them are beyond what 64 bits hold. "
+            f"Give it in other units, with its largest number between {SMALLEST:g} and {LARGEST:g}."
+        )
 
 
 def as_column(series: pd.Series, label: str) -> Column:
@@ -123,7 +137,7 @@ def grouping(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.
     parts = [sorted_codes(frame[name]) for name in names]
     if len(parts) == 1:
         codes, labels = parts[0]
-        return codes, pd.Index(labels, name=names[0])
+        return codes, pd.Index(labels, name=names[0], tupleize_cols=False)
     seen, codes = np.unique(np.column_stack([codes for codes, _ in parts]), axis=0, return_inverse=True)
     joined = [":".join(level_name(labels[i]) for i, (_, labels) in zip(row, parts, strict=True)) for row in seen]
     return codes.reshape(-1), pd.Index(joined, name=":".join(names))
@@ -137,7 +151,11 @@ def sorted_codes(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
     if isinstance(series.dtype, pd.CategoricalDtype):
         used = series.cat.remove_unused_categories()
         return used.cat.codes.to_numpy(int), list(used.cat.categories)
-    codes, labels = pd.factorize(series, sort=True)
+    try:
+        codes, labels = pd.factorize(series, sort=True)
+    except TypeError:
+        kinds = ", ".join(sorted({type(value).__name__ for value in series}))
+        raise InputError(f"the groups {series.name!r} hold {kinds}, which have no order; give numbers or text.") from None
     found = list(labels)
     if not all(isinstance(label, str) for label in found):
         return codes, found

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError
-from jaxsim.formula.columns import Column, as_column, check_finite, level_name
+from jaxsim.errors import InputError, brief
+from jaxsim.formula.columns import Column, as_column, check_finite, check_size, level_name
 from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, plain
 from jaxsim.formula.tokens import Token, show
 
@@ -37,10 +37,12 @@ def evaluate(tokens: Sequence[Token], frame: pd.DataFrame) -> Column:
     source = " ".join(python_token(token, names) for token in tokens)
     try:
         tree = ast.parse(source, mode="eval").body
-    except SyntaxError:
-        raise InputError(f"{label!r} cannot be read as an expression.") from None
-    with np.errstate(all="ignore"):
-        value = Walker(label, names, frame).visit(tree)
+        with np.errstate(all="ignore"):
+            value = Walker(label, names, frame).visit(tree)
+    except InputError:
+        raise
+    except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):  # too large, or no expression at all
+        raise InputError(f"{brief(label)} cannot be read as an expression; compute the column in the DataFrame first.") from None
     if isinstance(value, Column):
         return value
     values = np.broadcast_to(np.asarray(value), (len(frame),))
@@ -140,4 +142,5 @@ def response(tokens: Sequence[Token], frame: pd.DataFrame) -> np.ndarray:
         raise InputError(
             f"the response {column.label!r} is categorical ({shown}, ..); it must be numeric. pandas.to_numeric converts text."
         )
+    check_size(column.values, column.label)
     return column.values

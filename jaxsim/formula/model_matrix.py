@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError
-from jaxsim.formula.columns import Column
+from jaxsim.formula.columns import Column, check_size
 from jaxsim.formula.expression import evaluate
 from jaxsim.formula.parse import Terms
 
@@ -46,6 +46,8 @@ def model_matrix(terms: Terms, frame: pd.DataFrame) -> ModelMatrix:
         names += labels
         term_of += [number] * len(labels)
     values = np.concatenate(parts, axis=1) if parts else np.zeros((len(frame), 0))
+    for column, name in zip(values.T, names, strict=True):
+        check_size(column, name)
     return ModelMatrix(values, tuple(names), tuple(term_of), any(column.levels is not None for column in columns))
 
 

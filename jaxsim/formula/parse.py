@@ -10,6 +10,7 @@ import formulae
 
 from jaxsim.errors import InputError, NotSupportedError
 from jaxsim.formula.functions import check_calls
+from jaxsim.formula.size import check_terms, check_text, check_tokens
 from jaxsim.formula.tokens import Token, closing, depths, is_operator, show, tokenize
 
 SUPPORTED_RANDOM = "(1 | g), (x | g), (x || g), (0 + x | g), several such terms on the same g, and g = a:b"
@@ -67,7 +68,9 @@ def parse(text: str) -> Formula:
     """Take a formula apart; :class:`InputError` quotes what cannot be read."""
     if not isinstance(text, str):
         raise InputError(f"the formula comes first, as a string such as 'y ~ x + (x | g)'; a {type(text).__name__} was given.")
+    check_text(text)
     tokens = tokenize(text)
+    check_tokens(text, tokens)
     tildes = [i for i, token in enumerate(tokens) if is_operator(token, "~")]
     if len(tildes) != 1 or tildes[0] in (0, len(tokens) - 1):
         raise InputError(f"the formula {text!r} must have the form 'response ~ terms', with one '~'.")
@@ -159,6 +162,7 @@ def parse_terms(tokens: Sequence[Token]) -> Terms:
             algebra.append("**" if piece[0].text == "^" else piece[0].text)
         i = end
     check_operators(algebra, show(tokens))
+    check_terms(algebra, show(tokens))
     intercept, expanded = expand(" ".join(algebra), show(tokens))
     return Terms(intercept, tuple(variables), expanded)
 

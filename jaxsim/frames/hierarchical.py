@@ -16,7 +16,7 @@ from jaxsim.bayesian.priors import Priors, named
 from jaxsim.bayesian.problem import INTERCEPTS, Model
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import InputError, choose, whole_number
+from jaxsim.errors import choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
@@ -53,9 +53,7 @@ def bayes(
     check_level(conf_level)
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
-    number = whole_number("seed", seed, 0)
-    if number >= 2**32:
-        raise InputError(f"seed={seed}: give a whole number below 2**32.")
+    number = whole_number("seed", seed, 0, 2**32 - 1)
     return sampled(prepare(formula, data), priors, analysis_key(number), method, interval, conf_level)
 
 

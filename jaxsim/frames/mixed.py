@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 from jaxsim.frames.mixed_fit import Estimates, estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
 from jaxsim.frames.result import FitResult, announce, check_level, coefficient_table, square
@@ -40,7 +40,7 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
     """
     check_level(conf_level)
     if not isinstance(reml, (bool, np.bool_)):
-        raise InputError(f"reml={reml!r} must be True (REML) or False (maximum likelihood).")
+        raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
     model = prepare(formula, data)
     return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))

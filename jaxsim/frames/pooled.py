@@ -14,7 +14,7 @@ import pandas as pd
 from jaxsim.data.context import Context as Resampling
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
 from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
@@ -114,7 +114,7 @@ def refuse_unused(weights: str | None, draws: int | None) -> None:
     """Raise :class:`InputError` for an option of the bootstrap where there is none."""
     for name, value in (("weights", weights), ("draws", draws)):
         if value is not None:
-            raise InputError(bootstrap_only(f"{name}={value!r}"))
+            raise InputError(bootstrap_only(f"{name}={brief(value)}"))
 
 
 def bootstrap_title(regression: Regression, estimator: ClusterRobust) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.context import Context as Resampling
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 from jaxsim.formula.columns import collect, grouping, require, two_groups
 from jaxsim.formula.expression import response
 from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
@@ -45,7 +45,7 @@ def prepare(
         raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
     factors = (group,) if isinstance(group, str) else group or ()
     for name in factors:
-        require(data, [name], f"{argument}={name!r} names the column of the groups, so there must be")
+        require(data, [name], f"{argument}={brief(name)} names the column of the groups, so there must be")
     names = tuple(dict.fromkeys((*formula.names, *factors)))
     rows = collect(data, names, text)
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
@@ -63,14 +63,14 @@ def prepare(
 def column_argument(argument: str, value: str) -> str:
     """``value`` if it can be the name of a column, else :class:`InputError`."""
     if not isinstance(value, str):
-        raise InputError(f"{argument}={value!r} must be the name of the column that holds the groups.")
+        raise InputError(f"{argument}={brief(value)} must be the name of the column that holds the groups.")
     return value
 
 
 def seeded(seed: int, conf_level: float) -> Resampling:
     """What a method that resamples needs, from the user's seed."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise InputError(f"seed={seed!r} must be an integer from 0 to 2**32 - 1.")
+        raise InputError(f"seed={brief(seed)} must be an integer from 0 to 2**32 - 1.")
     return Resampling(analysis_key(seed), conf_level)
 
 

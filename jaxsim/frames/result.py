@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 from jaxsim.inference import InferenceTable, t_table
 
 
@@ -97,7 +97,7 @@ def square(matrix: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
 def check_level(conf_level: float) -> None:
     """Raise :class:`InputError` unless the level lies between 0 and 1."""
     if isinstance(conf_level, bool) or not isinstance(conf_level, (int, float)) or not 0 < conf_level < 1:
-        raise InputError(f"conf_level={conf_level!r} must be a number between 0 and 1, such as 0.95.")
+        raise InputError(f"conf_level={brief(conf_level)} must be a number between 0 and 1, such as 0.95.")
 
 
 def announce(fit: FitResult) -> FitResult:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures.catalogue import REJECTIONS
 from jaxsim.measures.kit import Kit
+from jaxsim.measures.policy import TRUTHS
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,11 @@ def ask(kit: Kit, measures: Sequence[str] | None, truth: str | None) -> Asked:
     Raises:
         InputError: for no measure, one that is not known, or one about other true values than ``truth`` says.
     """
-    names = tuple(dict.fromkeys(map(kit.known, kit.measures if measures is None else measures)))
+    names = tuple(dict.fromkeys(map(kit.known, kit.measures if measures is None else names_given("measures", measures))))
     if not names:
         raise InputError("measures=[] names no measure; name some, or leave it out for all of them.")
+    if truth is not None:
+        choose("truth", truth, TRUTHS)
     for name in names:
         kind = REJECTIONS.get(name, truth)
         if truth is not None and kind != truth:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, brief, choose, finite
 from jaxsim.measures import differences
 from jaxsim.measures.addition import Addition
 from jaxsim.measures.catalogue import CATALOGUE, GROUPS, OF_ESTIMATES, RARE, REJECTIONS
@@ -117,8 +117,8 @@ class Kit:
 
     def level(self, alpha: float | None) -> float:
         """The level of tests that was asked for, or :attr:`alpha`; raises :class:`InputError` for one outside (0, 1)."""
-        if alpha is not None and not 0 < alpha < 1:
-            raise InputError(f"alpha={alpha}: give a number between 0 and 1, such as 0.05.")
+        if alpha is not None and (not finite(alpha) or not 0 < alpha < 1):
+            raise InputError(f"alpha={brief(alpha)}: give a number between 0 and 1, such as 0.05.")
         return self.alpha if alpha is None else alpha
 
     def known(self, name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 from jaxsim.measures.catalogue import CATALOGUE, GROUPS, REJECTIONS
 from jaxsim.measures.differences import CATALOGUE as DIFFERENCES
 from jaxsim.measures.measure import Mean, Measure
@@ -56,12 +56,12 @@ class OwnMeasure:
     def __post_init__(self) -> None:
         name = self.name
         if not isinstance(name, str) or not name.isidentifier():
-            raise InputError(f"own measure {name!r}: give it a name of letters, digits and underscores, such as 'p90_error'.")
+            raise InputError(f"own measure {brief(name)}: give it a name of letters, digits and underscores, such as 'p90_error'.")
         if name in TAKEN:
             raise InputError(f"own measure {name!r}: a built-in measure has that name; give another.")
         for what, given in (("function", self.function), ("influence", self.influence)):
             if not callable(given) and not (what == "influence" and given is None):
-                raise InputError(f"own measure {name!r}: its {what} is {given!r}; give a function of rows.")
+                raise InputError(f"own measure {name!r}: its {what} is {brief(given)}; give a function of rows.")
         object.__setattr__(self, "trial", try_out(name, self.function, self.influence))
 
     @property

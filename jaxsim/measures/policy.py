@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, choose, names_given
 from jaxsim.status import USABLE_LABELS
 
 POLICIES: tuple[str, ...] = ("available", "listwise")
@@ -43,7 +43,7 @@ def chosen_rows(table: pd.DataFrame, terms: Sequence[str] | None, truth: str | N
     chosen = np.ones(len(table), bool)
     if terms is not None:
         known = list(map(str, pd.unique(table["term"].astype(str))))
-        chosen &= table["term"].isin([choose("term", term, known) for term in terms]).to_numpy()
+        chosen &= table["term"].isin([choose("term", term, known) for term in names_given("terms", terms)]).to_numpy()
     if truth is not None:
         chosen &= (table["truth"] == 0).to_numpy() == (choose("truth", truth, TRUTHS) == "zero")
     return chosen

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.errors import InputError
+from jaxsim.errors import LARGEST, InputError, brief, finite
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Uniform:
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise InputError(f"Uniform(low={self.low}, high={self.high}): give finite bounds with low < high.")
+        if not (finite(self.low) and finite(self.high) and self.low < self.high):
+            raise InputError(f"Uniform(low={brief(self.low)}, high={brief(self.high)}): give finite bounds with low < high.")
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Normal:
     sd: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd > 0):
-            raise InputError(f"Normal(mean={self.mean}, sd={self.sd}): give a finite mean and a positive, finite SD.")
+        if not (finite(self.mean) and finite(self.sd) and self.sd > 0):
+            raise InputError(f"Normal(mean={brief(self.mean)}, sd={brief(self.sd)}): give a finite mean and a positive, finite SD.")
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,10 @@ class UniformSizes(GroupSizes):
     high: int
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.low, int) and isinstance(self.high, int) and 1 <= self.low <= self.high):
-            raise InputError(f"UniformSizes(low={self.low}, high={self.high}): give whole numbers with 1 <= low <= high.")
+        if not (isinstance(self.low, int) and isinstance(self.high, int) and 1 <= self.low <= self.high <= LARGEST):
+            raise InputError(
+                f"UniformSizes(low={brief(self.low)}, high={brief(self.high)}): give whole numbers with 1 <= low <= high < 2**31."
+            )
 
     @property
     def largest(self) -> int:
@@ -117,9 +119,12 @@ class PoissonSizes(GroupSizes):
     minimum: int = 1
 
     def __post_init__(self) -> None:
-        ok = isinstance(self.minimum, int) and self.minimum >= 1 and math.isfinite(self.mean) and self.mean >= self.minimum
+        ok = isinstance(self.minimum, int) and finite(self.mean) and 1 <= self.minimum <= self.mean <= LARGEST
         if not ok:
-            raise InputError(f"PoissonSizes(mean={self.mean}, minimum={self.minimum}): give 1 <= minimum <= mean.")
+            raise InputError(
+                f"PoissonSizes(mean={brief(self.mean)}, minimum={brief(self.minimum)}): give 1 <= minimum <= mean < 2**31, the "
+                "minimum a whole number."
+            )
 
     @property
     def largest(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +17,8 @@ from jaxsim.data.draw import Draw, Truth
 from jaxsim.data.names import GROUP, Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, choose, whole_number
-from jaxsim.processes.checks import correlation_matrix, group_sizes, standard_deviations
+from jaxsim.errors import InputError, brief, choose, whole_number
+from jaxsim.processes.checks import HUGE, all_rows, correlation_matrix, group_sizes, numbers, standard_deviations
 from jaxsim.processes.completion import completed
 from jaxsim.processes.direct import normals_needed, triangular_factor
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
@@ -34,6 +33,8 @@ _ICC = (
 )
 _EFFECT = "An effect sets the fixed effects: Grid(effect=[..]).linked(lambda effect: {'fixed_effects': (0., effect)}), one a term."
 HINTS = {"icc": _ICC, "effect": _EFFECT, "effect_size": _EFFECT, "d": _EFFECT, "beta": _EFFECT}
+# Of a dataset at most: its cross-products are of all pairs of columns.
+PREDICTORS = 1000
 # Folded into a group's key for the predictors that are constant in it; smaller numbers are taken by the diagonals.
 BETWEEN = 2**32 - 1
 
@@ -60,8 +61,9 @@ class GaussianMultilevel(Process):
         n_between: how many of the predictors, the last ones, are constant within groups.
 
     Raises:
-        InputError: for a count below 1, more between-group predictors than predictors, a negative or non-finite SD, lists of
-            the wrong length, or a correlation matrix that is not symmetric, not of unit diagonal or not positive semi-definite.
+        InputError: for a count below 1 or beyond what 32 bits count, more between-group predictors than predictors, a negative or
+            non-finite SD, lists of the wrong length, or a correlation matrix that is not symmetric, not of unit diagonal or not
+            positive semi-definite.
     """
 
     n_groups: int = 30
@@ -77,8 +79,9 @@ class GaussianMultilevel(Process):
     def __post_init__(self) -> None:
         put = object.__setattr__
         put(self, "n_groups", whole_number("n_groups", self.n_groups, 1))
-        put(self, "n_predictors", whole_number("n_predictors", self.n_predictors, 0))
+        put(self, "n_predictors", whole_number("n_predictors", self.n_predictors, 0, PREDICTORS))
         put(self, "n_obs", group_sizes(self.n_obs, self.n_groups))
+        all_rows(self.n_groups, self.max_rows)
         put(self, "n_between", whole_number("n_between", self.n_between, 0))
         if self.n_between > self.n_predictors:
             raise InputError(
@@ -91,13 +94,13 @@ class GaussianMultilevel(Process):
         put(self, "correlation", correlation_matrix(self.correlation, varying))
         choose("sampler", self.sampler, SAMPLERS)
         if not isinstance(self.fixed_effects, Uniform | Normal):
-            values = tuple(float(v) for v in np.atleast_1d(np.asarray(self.fixed_effects, float)))
-            if len(values) != size or not all(map(math.isfinite, values)):
+            given = np.atleast_1d(numbers(self.fixed_effects))
+            if given.shape != (size,) or not (abs(given) <= HUGE).all():
                 raise InputError(
-                    f"fixed_effects={self.fixed_effects!r}: give {size} finite numbers (intercept first) for "
+                    f"fixed_effects={brief(self.fixed_effects)}: give {size} finite numbers (intercept first) for "
                     f"n_predictors={self.n_predictors}, or a distribution such as Uniform(0, 1)."
                 )
-            put(self, "fixed_effects", values)
+            put(self, "fixed_effects", tuple(map(float, given)))
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from jaxsim.report import tables
 from jaxsim.report.figures import FIGURES, style
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.results import Results
+from jaxsim.store.errors import unwritable
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,10 @@ def write(results: Results, folder: str | Path | None = None, *, policy: str = "
     numbers = Numbers(results, policy)
     pictures = save_figures(numbers, target / "figures")
     partial = index.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(render(numbers, pictures), encoding="utf-8")
-    os.replace(partial, index)
+    page = render(numbers, pictures)
+    with _writing(target):
+        partial.write_text(page, encoding="utf-8")
+        os.replace(partial, index)
     return index
 
 
@@ -73,22 +76,34 @@ def _is_report(page: Path) -> bool:
     return any(mark in begin for mark in (b'<meta name="generator" content="jaxsim">', b"<title>Simulation study:"))
 
 
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """What the system refuses, as a sentence about the report."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(f"the report in {target}", error) from error
+
+
 def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
     """Draw every figure that the study has something for, and save it as PNG and SVG; files of the others are removed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with _writing(folder.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     with matplotlib.rc_context(style.RC), _without_collection():
         for name, entry in FIGURES.items():
             figure = entry.draw(numbers)
             files = {kind: folder / f"{name}.{kind}" for kind in ("png", "svg")}
             if figure is None:
-                for file in files.values():
-                    file.unlink(missing_ok=True)
+                with _writing(folder.parent):
+                    for file in files.values():
+                        file.unlink(missing_ok=True)
                 continue
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=style.DPI)
-            files["png"].write_bytes(buffer.getvalue())
-            figure.savefig(files["svg"], metadata={"Date": None})
+            with _writing(folder.parent):
+                files["png"].write_bytes(buffer.getvalue())
+                figure.savefig(files["svg"], metadata={"Date": None})
             image = Markup(f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}")
             pictures.append(Picture(name, entry.title, entry.caption, image, f"figures/{name}.svg"))
     return pictures

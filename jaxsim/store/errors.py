@@ -13,7 +13,6 @@ REASONS = {
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
-    errno.ENOENT: "its folder is not there (was it moved or removed meanwhile?)",
 }
 
 
@@ -35,7 +34,8 @@ class BusyError(InputError):
 
 def unwritable(what: str, error: OSError) -> StorageError:
     """The error for a person."""
-    reason = REASONS.get(error.errno or 0, str(error))
+    moved = "its folder is not there (was it moved or removed meanwhile?)"
+    reason = moved if error.errno == errno.ENOENT else REASONS.get(error.errno or 0, str(error))
     return StorageError(
         f"{what} cannot be written: {reason}. What was finished is kept; make room or give access, and the same command goes on."
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, choose, meant
+from jaxsim.errors import InputError, brief, choose, finite, meant, printable, several
+from jaxsim.estimators.strategy import Strategy
 from jaxsim.processes.process import Process
 from jaxsim.study import registry
 from jaxsim.study.cell import Cell
@@ -18,25 +18,32 @@ from jaxsim.study.outline import Outline
 from jaxsim.study.until import Until
 
 DTYPES: tuple[str, ...] = ("float64", "float32")
+# Strategies, scores or measures of a study at most.
+MOST = 1000
+# Cells of a study at most: each is a process of its own, checked and described before anything is simulated, in some 0.2 ms.
+CELLS = 100_000
 # What people vary that is a function of fields.
 LINKED = "A factor that is no field goes with Grid(..).linked(function), which says the fields that follow from it."
 
 
 def instances(what: str, given: Any, kind: Any, example: str) -> tuple[Any, ...]:
     """One instance, or several, as a tuple; :class:`InputError` for anything else among them."""
-    several = (given,) if isinstance(given, kind) or not isinstance(given, Iterable) or isinstance(given, str) else tuple(given)
-    for one in several:
+    members = None if isinstance(given, kind) else several(given, MOST)
+    found = (given,) if members is None else members
+    if len(found) > MOST:
+        raise InputError(f"{what}: there are more than {MOST:,}, or no end of them; give fewer.")
+    for one in found:
         if isinstance(one, kind):
             _decorated(one)
             continue
-        named = getattr(one, "__name__", repr(one))
+        named = getattr(one, "__name__", brief(one))
         if isinstance(one, type) and issubclass(one, kind):
             raise InputError(f"{what} has the class {named}; give an instance: {named}(..).")
         if inspect.isfunction(one):
             own = f"FrameStrategy({named}, label='..') for a function of a DataFrame, FunctionEstimator({named}) for JAX"
             raise InputError(f"{what} has the function {named}; wrap it: {own if what == 'estimators' else example}.")
-        raise InputError(f"{what} has {one!r}; give instances such as {example}.")
-    return several
+        raise InputError(f"{what} has {brief(one)}; give instances such as {example}.")
+    return found
 
 
 def _decorated(one: Any) -> None:
@@ -46,24 +53,30 @@ def _decorated(one: Any) -> None:
         raise InputError(f"{kind.__name__} has annotated fields but is no dataclass: put @dataclass(frozen=True) above it.")
 
 
+def every(study: Outline) -> None:
+    """All of them."""
+    for check in (settings, process, named, strategies, cells, measured, described):
+        check(study)
+
+
 def settings(study: Outline) -> None:
     """Numbers and options."""
-    if study.seed >= 2**32:
-        raise InputError(f"seed={study.seed}: give a whole number below 2**32.")
-    if isinstance(study.conf_level, bool | str) or not 0 < study.conf_level < 1:
-        raise InputError(f"conf_level={study.conf_level!r}: give a number between 0 and 1, such as 0.95.")
+    if not finite(study.conf_level) or not 0 < study.conf_level < 1:
+        raise InputError(f"conf_level={brief(study.conf_level)}: give a number between 0 and 1, such as 0.95.")
     if not isinstance(study.grid, Grid):
-        raise InputError(f"grid={study.grid!r}: give a Grid, such as Grid(n_groups=[10, 30]).")
+        raise InputError(f"grid={brief(study.grid)}: give a Grid, such as Grid(n_groups=[10, 30]).")
+    if len(study.grid) > CELLS:
+        raise InputError(f"the grid has {len(study.grid):,} combinations; a study has at most {CELLS:,}: give fewer levels.")
     choose("dtype", study.dtype, DTYPES)
     if not isinstance(study.group_coefficients, bool):
-        raise InputError(f"group_coefficients={study.group_coefficients!r}: give True or False.")
+        raise InputError(f"group_coefficients={brief(study.group_coefficients)}: give True or False.")
 
 
 def process(study: Outline) -> None:
     """The process, and the factors that vary it."""
     given = study.process
     if not isinstance(given, Process):
-        name = getattr(given, "__name__", repr(given))
+        name = getattr(given, "__name__", brief(given))
         if inspect.isfunction(given):
             raise InputError(
                 f"process is the function {name}; wrap it: FunctionProcess({name}, ..) for JAX, FrameProcess({name}, ..) for NumPy "
@@ -71,7 +84,7 @@ def process(study: Outline) -> None:
             )
         if isinstance(given, type) and issubclass(given, Process):
             raise InputError(f"process is the class {name}; give an instance: {name}(..).")
-        raise InputError(f"process={given!r}: give a process such as GaussianMultilevel().")
+        raise InputError(f"process={brief(given)}: give a process such as GaussianMultilevel().")
     if not dataclasses.is_dataclass(given):
         raise InputError(f"{type(given).__name__} is no dataclass: put @dataclass(frozen=True) above it.")
     _decorated(given)
@@ -82,6 +95,29 @@ def process(study: Outline) -> None:
             raise InputError(
                 f"grid factor {name!r} is not a field of {given.kind}; use {', '.join(given.values) or 'no factor'}.{hint}"
             )
+
+
+def named(study: Outline) -> None:
+    """That everything which tables name can be printed."""
+    names = study.names
+    given = {
+        "term": names.fixed, "column": names.columns, "grouping factor": names.factors, "response": (names.response,),
+        "estimand": names.estimands, "score": [c for score in study.every_score for c in score.addition.columns],
+        "measure": [*study.kit.measures, *(measure.name for measure in study.measures)],
+    }  # fmt: skip
+    for what, names_of in given.items():
+        for name in names_of:
+            printable(what, name)
+    for strategy in study.estimators:
+        printable("the label of an estimator,", _label(strategy))
+        for term in strategy.coefficients(names):
+            printable(f"estimator {strategy.name!r}: the term", term)
+
+
+def _label(strategy: Strategy) -> Any:
+    """Its label as it was given; the name of its class or function if it has none, or leaves it open."""
+    label = getattr(strategy, "label", None)
+    return strategy.name if label is None and strategy.name != str(None) else label
 
 
 def strategies(study: Outline) -> None:
@@ -138,7 +174,7 @@ def measured(study: Outline) -> None:
         score.check(study.estimators, study.names, study.process.kind)
     if study.until is not None:
         if not isinstance(study.until, Until):
-            raise InputError(f"until={study.until!r}: give a rule such as Until(power=0.005).")
+            raise InputError(f"until={brief(study.until)}: give a rule such as Until(power=0.005).")
         study.until.check(study.replicates, dict.fromkeys([*study.kit.measures, *(measure.name for measure in study.measures)]))
 
 

@@ -19,12 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 from jaxsim.study.digests import code_of, is_own, origin
 
 # Keys of a description that no field may have.
 TYPE, CODE = "type", "code"
 DICT, FUNCTION = "dict", "function"
+# Of these: the keys that a description must have, and those that it may have.
+_SPECIAL = {
+    DICT: ({TYPE, "items"}, {TYPE, "items"}),
+    FUNCTION: ({TYPE, "name", CODE}, {TYPE, "name", CODE, "arguments"}),
+}
 
 
 # Classes and functions that were described in this process, by where they come from and what their code is: a lambda, or a function
@@ -64,6 +69,8 @@ def _plain(value: Any, where: str) -> Any:
     """A number, a text or nothing."""
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where or 'a field'} is {value}: give a finite number.")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise InputError(f"{where or 'a field'} is {brief(value)}: give a number of 64 bits.")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise InputError(
@@ -109,12 +116,17 @@ def decode(value: Any, catalogue: Mapping[str, type]) -> Any:
 
     Raises:
         NotHereError: if a class or function is not there, or has other code than was described.
+        InputError: for something that is no description.
     """
     if isinstance(value, list):
         return tuple(decode(v, catalogue) for v in value)
     if not isinstance(value, dict):
         return value
     name = value.get(TYPE)
+    if not isinstance(name, str):
+        raise InputError(f"a saved study describes something of the type {brief(name)}; a type is a name.")
+    if name in _SPECIAL and not _SPECIAL[name][0] <= value.keys() <= _SPECIAL[name][1]:
+        raise InputError(f"a saved study describes a {name} by {', '.join(value)}; give {', '.join(sorted(_SPECIAL[name][1]))}.")
     if name == DICT:
         return {decode(k, catalogue): decode(v, catalogue) for k, v in value["items"]}
     if name == FUNCTION:
@@ -123,17 +135,32 @@ def decode(value: Any, catalogue: Mapping[str, type]) -> Any:
             arguments, keywords = decode(value["arguments"], catalogue)
             return functools.partial(function, *arguments, **keywords)
         return function
-    if isinstance(name, str) and ":" in name:
+    if ":" in name:
         kind = _located(name, value.get(CODE, {}))
-    elif isinstance(name, str) and name in catalogue:
+    elif name in catalogue:
         kind = catalogue[name]
     else:
-        raise NotHereError(f"unknown type {name!r} in a saved study; this version knows {', '.join(sorted(catalogue))}.")
-    return kind(**{k: decode(v, catalogue) for k, v in value.items() if k not in (TYPE, CODE)})
+        raise NotHereError(f"unknown type {brief(name)} in a saved study; this version knows {', '.join(sorted(catalogue))}.")
+    return _made(kind, {k: decode(v, catalogue) for k, v in value.items() if k != TYPE and not (k == CODE and ":" in name)})
+
+
+def _made(kind: Any, fields: dict[str, Any]) -> Any:
+    """The instance of a class with these fields."""
+    for name in fields.keys() - {f.name for f in dataclasses.fields(kind) if f.init}:
+        raise InputError(f"a saved study gives {kind.__name__} the field {brief(name)}, which it does not have in this version.")
+    try:
+        return kind(**fields)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a class makes of a value of another type than it expects
+        why = f"{type(error).__name__}: {brief(str(error))}"
+        raise InputError(f"a saved study gives {kind.__name__} fields that it cannot have ({why}).") from error
 
 
 def _located(name: str, code: Mapping[str, str]) -> Any:
     """The class or function of this origin, if a loaded module has it with the same code."""
+    if not isinstance(name, str) or not isinstance(code, dict) or not all(isinstance(c, str) for c in code.values()):
+        raise InputError(f"a saved study describes the code of {brief(name)} by {brief(code)}; it is digests by name.")
     described = _DESCRIBED.get((name, tuple(sorted(code.items()))))
     if described is not None:
         return described

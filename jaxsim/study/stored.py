@@ -9,12 +9,13 @@ from typing import Any
 
 from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
+from jaxsim.errors import InputError
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.processes import CATALOGUE as PROCESSES
 from jaxsim.processes.distributions import Normal, PoissonSizes, Uniform, UniformSizes
 from jaxsim.scores import CATALOGUE as SCORES
-from jaxsim.study import registry
+from jaxsim.study import registry, saved
 from jaxsim.study.absent import (
     AbsentMeasure,
     AbsentProcess,
@@ -55,14 +56,19 @@ def parts(text: str) -> dict[str, Any]:
     """Arguments of the study in such a text; stand-ins for what is not here.
 
     Raises:
+        InputError: for a text that does not describe a study.
         NotHereError: for a text without facts that names something unknown.
     """
-    body = json.loads(text)
+    body = saved.read(text)
     body.pop(registry.TYPE)
     facts = body.pop(FACTS, None)
     grid = Grid(tuple((name, _known(levels)) for name, levels in body.pop("grid")))
     if LINKS in body:
-        grid = grid.with_links(_known(body.pop(LINKS)))
+        links = body.pop(LINKS)
+        numbers = [number for number, _ in links]
+        if numbers != sorted({number for number in numbers if 0 <= number < len(grid)}):
+            raise InputError(f"a saved study links combinations that its grid of {len(grid)} does not have, or has twice.")
+        grid = grid.with_links(_known(links))
     found: dict[str, Any] = {"grid": grid}
     of = facts or {"process": None, "estimators": [None] * len(body["estimators"])}
     found["process"] = _found(body.pop("process"), of["process"], AbsentProcess)

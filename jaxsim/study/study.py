@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,22 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, whole_number
+from jaxsim.errors import InputError, brief, finite, whole_number
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.levels import freeze
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.scores.group_recovery import GroupRecovery
 from jaxsim.scores.score import Score
 from jaxsim.seeding import replicate_key
-from jaxsim.study import checks, stored
+from jaxsim.study import checks, saved, stored
 from jaxsim.study.absent import AbsentMeasure, AbsentProcess, AbsentStrategy
 from jaxsim.study.caveats import caveats
 from jaxsim.study.cell import Cell
 from jaxsim.study.hook import start
 from jaxsim.study.outline import Outline
+
+# A dataset's number is one word of its random key.
+REPLICATES = 2**32
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Study(Outline):
         process: where the fields that the grid does not vary come from.
         grid: the conditions.
         estimators: strategies, each with its own label; all of them fit every dataset.
-        replicates: datasets per cell.
+        replicates: datasets per cell; at most 2**32, since a dataset's number is a word of 32 bits in its random key.
         seed: with the cell's content and the replicate's number it decides every random number.
         conf_level: of the confidence intervals; tests are at the level 1 - conf_level unless a table is asked for another.
         dtype: ``float64``, or ``float32`` for screening on devices that are faster with it: only strategies in closed form can be
@@ -47,7 +51,7 @@ class Study(Outline):
         measures: your own, see :class:`jaxsim.OwnMeasure`. They are computed from what is stored, so they may be added later.
 
     Raises:
-        InputError: for anything that cannot be simulated, before anything is.
+        InputError: for anything that cannot be simulated, before anything is, and for names that cannot be printed.
     """
 
     def __post_init__(self) -> None:
@@ -55,16 +59,15 @@ class Study(Outline):
         put("estimators", checks.instances("estimators", self.estimators, Strategy, "LinearMixed() or TwoStage(label='lm2')"))
         put("scores", checks.instances("scores", self.scores, Score, "GroupRecovery()"))
         put("measures", checks.instances("measures", self.measures, OwnMeasure | AbsentMeasure, "OwnMeasure('iqr', function)"))
-        put("replicates", whole_number("replicates", self.replicates, 1))
-        put("seed", whole_number("seed", self.seed, 0))
-        put("group_coefficients", self.group_coefficients or any(isinstance(s, GroupRecovery) for s in self.scores))
+        put("replicates", whole_number("replicates", self.replicates, 1, REPLICATES))
+        put("conf_level", float(self.conf_level) if finite(self.conf_level) else self.conf_level)
+        put("seed", whole_number("seed", self.seed, 0, 2**32 - 1))
+        put("group_coefficients", any(isinstance(s, GroupRecovery) for s in self.scores) or self.group_coefficients)
         put("scores", tuple(score for score in self.scores if not isinstance(score, GroupRecovery)))
-        checks.settings(self)
-        checks.process(self)
-        checks.strategies(self)
-        checks.cells(self)
-        checks.measured(self)
-        checks.described(self)
+        try:
+            checks.every(self)
+        except RecursionError:
+            raise InputError("the study has lists in lists without end; give numbers, words, or lists of them.") from None
 
     def find(self, cell: int | Mapping[str, Any]) -> Cell:
         """A cell by its number or by its conditions; raises :class:`InputError` if there is not exactly one."""
@@ -72,11 +75,11 @@ class Study(Outline):
             wanted = {k: freeze(v) for k, v in cell.items()}
             matches = [c for c in self.cells if wanted.items() <= dict((*c.conditions, *c.derived)).items()]
             if len(matches) != 1:
-                raise InputError(f"{len(matches)} cells match {dict(cell)}; the factors are {', '.join(self.grid.names)}.")
+                raise InputError(f"{len(matches)} cells match {brief(dict(cell))}; the factors are {', '.join(self.grid.names)}.")
             return matches[0]
-        if not 0 <= cell < len(self.cells):
-            raise InputError(f"cell={cell}: this study has cells 0 to {len(self.cells) - 1}.")
-        return self.cells[cell]
+        if isinstance(cell, bool) or not isinstance(cell, Integral) or not 0 <= cell < len(self.cells):
+            raise InputError(f"cell={brief(cell)}: this study has cells 0 to {len(self.cells) - 1}.")
+        return self.cells[int(cell)]
 
     def dataset(self, cell: int | Mapping[str, Any], replicate: int) -> pd.DataFrame:
         """The rows of one simulated dataset, as ``Group, DV, IV1, ..``; fits of them are the fits in the results.
@@ -89,7 +92,7 @@ class Study(Outline):
             The rows; ``attrs["truth"]`` holds the fixed effects and the group coefficients they were made with.
         """
         found = self.find(cell)
-        return found.process.rows(self.key(found, whole_number("replicate", replicate, 0)))
+        return found.process.rows(self.key(found, whole_number("replicate", replicate, 0, REPLICATES - 1)))
 
     def key(self, cell: Cell, replicate: int) -> jax.Array:
         """The random key of one dataset."""
@@ -111,8 +114,9 @@ class Study(Outline):
     @classmethod
     def from_json(cls, text: str) -> Study:
         """Read :meth:`to_json`. A part whose code is not here, or not as it was, is a stand-in that knows its names: such a study
-        can be reported, not run."""
-        return cls(**stored.parts(text))
+        can be reported, not run. :class:`InputError` for a text that is no study."""
+        with saved.readable():
+            return cls(**stored.parts(text))
 
     @functools.cached_property
     def absent(self) -> tuple[str, ...]:

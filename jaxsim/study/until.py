@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from jaxsim.errors import InputError, choose, whole_number
+from jaxsim.errors import InputError, brief, choose, finite, whole_number
 from jaxsim.measures.catalogue import GROUPS
 
 # Names for rejection rates of coefficients that are not zero, and of those that are.
@@ -42,16 +41,19 @@ class Until:
     def __init__(
         self, targets: Mapping[str, float] | tuple[tuple[str, float], ...] = (), minimum: int = 200, **named: float
     ) -> None:
-        given = [*(targets.items() if isinstance(targets, Mapping) else targets), *named.items()]
+        first = targets.items() if isinstance(targets, Mapping) else targets
+        if not isinstance(first, Iterable) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in first):
+            raise InputError(f"Until({brief(targets)}): name a measure and its Monte Carlo error, such as Until(power=0.005).")
+        given = [*first, *named.items()]
         if not given:
             raise InputError("Until() needs a target: name a measure and its Monte Carlo error, such as Until(power=0.005).")
         for name, target in given:
-            if not (isinstance(target, int | float) and math.isfinite(target) and target > 0):
-                raise InputError(f"Until({name}={target!r}): give a positive Monte Carlo error, such as 0.005.")
+            if not (finite(target) and target > 0):
+                raise InputError(f"Until({name}={brief(target)}): give a positive Monte Carlo error, such as 0.005.")
         if len({name for name, _ in given}) < len(given):
             raise InputError(f"Until() names a measure twice: {', '.join(name for name, _ in given)}.")
         object.__setattr__(self, "targets", tuple((name, float(target)) for name, target in given))
-        object.__setattr__(self, "minimum", whole_number("minimum", minimum, 2))
+        object.__setattr__(self, "minimum", whole_number("minimum", minimum, 2, 2**32))
 
     @classmethod
     def parse(cls, text: str, minimum: int = 200) -> Until:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -70,17 +70,39 @@ def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool 
         memory: bytes that a run may use.
         trial: compile every program and time one tile of each shape; nothing is stored, and the programs stay in the cache.
     """
-    shapes: dict[Shape, list[Chunk]] = {}
+    tallies: dict[Shape, _Tally] = {}
     for chunk in chunks:
-        shapes.setdefault(chunk.shape, []).append(chunk)
+        tallies.setdefault(chunk.shape, _Tally(chunk)).count(chunk, study)
     found, spread = [], 0.0
     with Worker(_ours(study), Local().chosen, threads=1) as worker:
-        for shape, some in shapes.items():
+        for shape, tally in tallies.items():
             ours = any(e.batched for e in study.estimators) and study.process.batched
-            tried = _try(worker, shape, max(some, key=len)) if trial and ours else None
-            found.append(_shape(study, shape, some, tried))
+            tried = _try(worker, shape, tally.largest) if trial and ours else None
+            found.append(_shape(study, shape, tally, tried))
             spread = max(spread, tried.spread if tried else 0.0)
     return Forecast(tuple(found), spread, memory)
+
+
+@dataclass
+class _Tally:
+    """Chunks of one shape, counted: the largest, how many there are, their datasets, cells, and strategies and fits of ours."""
+
+    largest: Chunk
+    chunks: int = 0
+    datasets: int = 0
+    fits: int = 0
+    cells: set[int] = field(default_factory=set)
+    models: set[int] = field(default_factory=set)
+
+    def count(self, chunk: Chunk, study: Study) -> None:
+        """One chunk more."""
+        ours = {i for i in chunk.models if study.estimators[i].batched}
+        self.largest = chunk if len(chunk) > len(self.largest) else self.largest
+        self.chunks += 1
+        self.datasets += len(chunk)
+        self.fits += len(chunk) * len(ours)
+        self.cells.update(cell for cell, _, _ in chunk.spans)
+        self.models |= ours
 
 
 @dataclass(frozen=True)
@@ -125,18 +147,16 @@ def _spread(fits: Iterable[Fitted]) -> float:
     return float(np.nanmax(np.concatenate(found))) if found else math.nan
 
 
-def _shape(study: Study, shape: Shape, chunks: list[Chunk], tried: _Trial | None) -> ShapeForecast:
-    datasets = sum(map(len, chunks))
-    models = {i for chunk in chunks for i in chunk.models if study.estimators[i].batched}
-    fits = sum(len(chunk) * len(models & set(chunk.models)) for chunk in chunks)
-    share = fits / (datasets * max(1, sum(e.batched for e in study.estimators)))
+def _shape(study: Study, shape: Shape, tally: _Tally, tried: _Trial | None) -> ShapeForecast:
+    datasets = tally.datasets
+    share = tally.fits / (datasets * max(1, sum(e.batched for e in study.estimators)))
     return ShapeForecast(
         groups=shape.groups,
         tile=shape.tile,
-        cells=len({cell for chunk in chunks for cell, _, _ in chunk.spans}),
+        cells=len(tally.cells),
         datasets=datasets,
-        chunks=len(chunks),
-        programs=1 + len(models),
+        chunks=tally.chunks,
+        programs=1 + len(tally.models),
         compile_seconds=tried.compile_seconds if tried else math.nan,
         seconds=tried.seconds * datasets * share / Local().beside if tried else math.nan,
         bytes=tried.bytes * datasets * share if tried else math.nan,

@@ -7,7 +7,7 @@ import re
 import jax
 import psutil
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief
 from jaxsim.study.study import Study
 from jaxsim.sweep.plan import CHUNK_DATASETS
 from jaxsim.sweep.shape import Shape
@@ -24,8 +24,8 @@ UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 def parse(text: str) -> int:
     """Bytes from ``2G``, ``500MB`` or a number; raises :class:`InputError`."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?\s*", text, re.IGNORECASE)
-    if not found or float(found[1]) <= 0:
-        raise InputError(f"memory {text!r}: give a size such as 2G or 500M.")
+    if not found or not 0 < float(found[1]) < 2**60:
+        raise InputError(f"memory {brief(text)}: give a size such as 2G or 500M.")
     return int(float(found[1]) * UNITS[found[2].upper()])
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
+from jaxsim.errors import InputError
 from jaxsim.store.chunk import DIGITS, Span
-from jaxsim.store.coverage import Coverage
+from jaxsim.store.coverage import Coverage, union
 from jaxsim.study import registry
 from jaxsim.study.study import Cell, Study
 from jaxsim.sweep.shape import Shape
@@ -23,6 +27,8 @@ CHUNK_DATASETS = 4096
 CHUNK_EXTERNAL = 64
 # Datasets in a chunk that Python code draws one after the other: milliseconds each.
 CHUNK_FRAMES = 1024
+# Chunks of a plan at most, a billion datasets: each is a file of the folder and an entry of plan.json, which a reader lists.
+MOST_CHUNKS = 2**18
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Chunk:
 
     def fits(self, study: Study) -> int:
         """Fits that the chunk needs."""
-        return sum(int(study.estimators[i].chosen(self.replicates).sum()) for i in self.models)
+        return sum(_fits(study, self.models, start, stop) for _, start, stop in self.spans)
 
     def identity(self, study: Study) -> str:
         """A digest of the work: datasets and strategies, ``DIGITS`` hexadecimal digits."""
@@ -82,13 +88,76 @@ class _Work:
     models: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Work of cells of one shape that is computed together, in blocks of replicates."""
+
+    shape: Shape
+    models: tuple[int, ...]
+    works: tuple[_Work, ...]
+    block: int
+
+    def __len__(self) -> int:
+        """Chunks, by arithmetic: blocks of replicates in which something lies."""
+        blocks = union((work.start // self.block, (work.stop - 1) // self.block + 1) for work in self.works)
+        return sum(stop - start for start, stop in blocks)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """Each block's pieces, cells in order, made when they are asked for; each piece is looked at once."""
+        begins = deque(sorted((work.start // self.block, place) for place, work in enumerate(self.works)))
+        open_: list[int] = []
+        number = 0
+        while begins or open_:
+            number = number + 1 if open_ else begins[0][0]
+            while begins and begins[0][0] <= number:
+                bisect.insort(open_, begins.popleft()[1])
+            low, high = number * self.block, (number + 1) * self.block
+            inside = [self.works[place] for place in open_]
+            spans = tuple((work.cell.index, max(work.start, low), min(work.stop, high)) for work in inside)
+            yield Chunk(self.shape, self.block, spans, self.models)
+            open_ = [place for place, (_, _, stop) in zip(open_, spans, strict=True) if self.works[place].stop > stop]
+
+
+@dataclass(frozen=True)
+class Plan(Sequence[Chunk]):
+    """Chunks in order: counted by arithmetic, and made one after the other as they are looked at (slices go forwards)."""
+
+    parts: tuple[_Part, ...]
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return itertools.chain.from_iterable(self.parts)
+
+    @overload
+    def __getitem__(self, place: int) -> Chunk: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Chunk]: ...
+    def __getitem__(self, place: int | slice) -> Chunk | Sequence[Chunk]:
+        if isinstance(place, slice):
+            return tuple(itertools.islice(self, *place.indices(len(self))))
+        number = place + len(self) if place < 0 else place
+        if not 0 <= number < len(self):
+            raise IndexError(f"a plan of {len(self)} chunks has no chunk {place}")
+        return next(itertools.islice(self, number, None))
+
+    def fits(self, study: Study) -> int:
+        """Fits that all chunks need, by arithmetic."""
+        return sum(_fits(study, part.models, work.start, work.stop) for part in self.parts for work in part.works)
+
+
 def plan(
     study: Study,
     done: Coverage | None = None,
     *,
     limit: int | Callable[[Shape], int] = CHUNK_DATASETS,
     replicates: Mapping[int, int] | None = None,
-) -> tuple[Chunk, ...]:
+) -> Plan:
     """Chunks that together hold once every dataset and strategy that is not finished.
 
     Args:
@@ -99,17 +168,27 @@ def plan(
 
     Returns:
         Chunks, in an order in which all cells of a shape advance together.
+
+    Raises:
+        InputError: for more than ``MOST_CHUNKS`` of them, before any is made.
     """
     groups: dict[tuple[Shape, tuple[int, ...]], list[_Work]] = {}
     for cell in study.cells:
         wanted = study.replicates if replicates is None else replicates.get(cell.index, 0)
         for work in _open(study, cell, done or Coverage(), wanted):
             groups.setdefault((Shape.of(cell), work.models), []).append(work)
-    chunks: list[Chunk] = []
+    parts: list[_Part] = []
     for (shape, models), works in groups.items():
         most = limit(shape) if callable(limit) else limit
-        chunks += _divided(shape, models, works, max(1, min(most, _external_limit(study, models))))
-    return tuple(chunks)
+        parts += _divided(shape, models, works, max(1, min(most, _external_limit(study, models))))
+    found = Plan(tuple(parts))
+    if sum(map(len, parts)) > MOST_CHUNKS:
+        datasets = sum(work.stop - work.start for part in parts for work in part.works)
+        raise InputError(
+            f"{datasets:,} datasets are to be computed, which makes {sum(map(len, parts)):,} chunks; a run has at most "
+            f"{MOST_CHUNKS:,}. Ask for fewer replicates or cells now: more can be added to what is finished."
+        )
+    return found
 
 
 def _open(study: Study, cell: Cell, done: Coverage, replicates: int) -> Iterable[_Work]:
@@ -122,8 +201,8 @@ def _open(study: Study, cell: Cell, done: Coverage, replicates: int) -> Iterable
             yield _Work(cell, start, stop, models)
 
 
-def _divided(shape: Shape, models: tuple[int, ...], works: list[_Work], limit: int) -> Iterable[Chunk]:
-    """Chunks of one shape: blocks of replicates, all cells in each; cells too many for one chunk are divided first.
+def _divided(shape: Shape, models: tuple[int, ...], works: list[_Work], limit: int) -> Iterator[_Part]:
+    """Parts of one shape: blocks of replicates, all cells in each; cells too many for one chunk are divided first.
 
     A block is a power of two, and begins at its multiples: chunks of different plans then nest, and are read together.
     """
@@ -135,18 +214,13 @@ def _divided(shape: Shape, models: tuple[int, ...], works: list[_Work], limit: i
     for number, part in enumerate(parts):
         cells = min(limit, len(place) - number * limit)
         block = min(2 ** ((limit // cells).bit_length() - 1), 2 ** (longest - 1).bit_length())
-        for pieces in _by_block(part, block):
-            yield Chunk(shape, block, tuple(pieces), models)
+        yield _Part(shape, models, tuple(part), block)
 
 
-def _by_block(works: Iterable[_Work], block: int) -> Iterable[list[tuple[int, int, int]]]:
-    """What of some work lies in each block of replicates, in order of the blocks; each piece is looked at once."""
-    pieces: dict[int, list[tuple[int, int, int]]] = {}
-    for work in works:
-        for number in range(work.start // block, (work.stop - 1) // block + 1):
-            low = number * block
-            pieces.setdefault(number, []).append((work.cell.index, max(work.start, low), min(work.stop, low + block)))
-    return (pieces[number] for number in sorted(pieces))
+def _fits(study: Study, models: tuple[int, ...], start: int, stop: int) -> int:
+    """Fits of some replicates by some strategies."""
+    wanted = [study.estimators[i].wanted for i in models]
+    return sum(most(stop) - most(start) for most in wanted)
 
 
 def _external_limit(study: Study, models: tuple[int, ...]) -> int:

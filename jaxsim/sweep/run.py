@@ -20,7 +20,7 @@ from jaxsim.study.study import Study
 from jaxsim.sweep import memory as memories
 from jaxsim.sweep.executors import Execution, Executor, Finished, Job, Local
 from jaxsim.sweep.interrupt import Stop, watched
-from jaxsim.sweep.plan import Chunk, plan
+from jaxsim.sweep.plan import Chunk, Plan, plan
 from jaxsim.sweep.progress import Log, Progress, duration
 from jaxsim.sweep.rehearsal import rehearse
 from jaxsim.sweep.rounds import Reached, rounds
@@ -103,7 +103,7 @@ class _Work:
     def run_all(self, stack: ExitStack) -> None:
         """All rounds of the study. The folder becomes the study's when everything that it needs is there."""
         self.log.write(f"run: {len(self.study.cells)} cells x {self.study.replicates} datasets; {self.executor.describe()}")
-        known = sum(c.fits(self.study) for c in self._plan(next(iter(rounds(self.study, self._measure)))))
+        known = self._plan(next(iter(rounds(self.study, self._measure)))).fits(self.study)
         done = self._fits_done()
         bar = Progress(done + known, done, self.log, self.shown)
         stack.callback(bar.close)
@@ -117,7 +117,7 @@ class _Work:
                 chunks = self._plan(reached)
                 if not chunks:
                     continue
-                bar.grow(sum(c.fits(self.study) for c in chunks) - known)
+                bar.grow(chunks.fits(self.study) - known)
                 known = 0
                 if execution is None:
                     rehearse(self.study)
@@ -153,7 +153,7 @@ class _Work:
                 return
             if attempt < AGAIN:
                 self.log.write(f"{len(chunks)} chunks are gone that were finished; they are computed again")
-                bar.grow(sum(c.fits(self.study) for c in chunks))
+                bar.grow(chunks.fits(self.study))
                 self._work_off(execution, chunks, bar, provenance, stop)
         raise StorageError(
             f"{url} lacks {sum(map(len, chunks)):,} datasets that were computed: something removes or changes its chunks. Stop "
@@ -182,7 +182,7 @@ class _Work:
         what = f"{len(finished.chunk)} datasets, {finished.failures} fits failed, {spent} of work"
         self.log.write(f"chunk {done} of {total}: {what}, {finished.name}")
 
-    def _plan(self, reached: Reached) -> tuple[Chunk, ...]:
+    def _plan(self, reached: Reached) -> Plan:
         def limit(shape: Shape) -> int:
             return memories.chunk_datasets(self.study, shape, self.job.memory, self.executor.beside, self.batch)
 

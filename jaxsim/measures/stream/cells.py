@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.levels import freeze, shown
+
+
+def check_where(where: object) -> None:
+    """Raise :class:`InputError` for anything but levels by factor, or nothing."""
+    if where is not None and not isinstance(where, Mapping):
+        raise InputError(f"where={brief(where)}: give levels by factor, such as {{'n_groups': [10, 30]}}.")
 
 
 def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ...]:
@@ -23,6 +29,7 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
     Raises:
         InputError: for a factor or a level that no cell has, or levels that no cell has together.
     """
+    check_where(where)
     kept = pd.Series(True, index=cells.index)
     for name, given in where.items():
         choose("factor", name, map(str, cells.columns))
@@ -31,8 +38,8 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
         for level in wanted:
             if level not in levels:
                 present = ", ".join(map(repr, dict.fromkeys(levels)))
-                raise InputError(f"where={{{name!r}: {level!r}}}: no cell has that; the levels are {present}.")
+                raise InputError(f"where={{{name!r}: {brief(level)}}}: no cell has that; the levels are {present}.")
         kept &= np.array([level in wanted for level in levels], bool)
     if not kept.any():
-        raise InputError(f"where={dict(where)}: no cell has these levels together.")
+        raise InputError(f"where={brief(dict(where))}: no cell has these levels together.")
     return tuple(map(int, cells.loc[kept, "cell"]))

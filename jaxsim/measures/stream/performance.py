@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures.asked import ask
 from jaxsim.measures.groups import kit_of
 from jaxsim.measures.kit import Kit
@@ -18,7 +18,7 @@ from jaxsim.measures.paired import check_comparison
 from jaxsim.measures.part import Part, by_line
 from jaxsim.measures.sample import Array
 from jaxsim.measures.stream import tables
-from jaxsim.measures.stream.cells import chosen_cells
+from jaxsim.measures.stream.cells import check_where, chosen_cells
 from jaxsim.measures.stream.layout import Layout, slices
 from jaxsim.measures.stream.lines import strata_of
 from jaxsim.measures.stream.scan import Choice, Frames, Scan
@@ -145,7 +145,7 @@ class Performance:
             InputError: as there; and for ``model`` in ``by`` or an unknown reference.
         """
         level = self.kit.level(alpha)
-        check_comparison(by or (), reference, self.models)
+        check_comparison(() if by is None else names_given("by", by), reference, self.models)
         groups = self._groups(by, ("cell", *self.columns, "term"), (*self.factors, "term"))
         scan = self._scan(where)
         chosen = select(scan, Choice(policy, level, reference=reference), terms, truth).of_cells(self._wanted(scan, where))
@@ -188,6 +188,7 @@ class Performance:
             InputError: for a label that is not known, or the same twice.
         """
         choose("strategy", a, self.models)
+        choose("reference", b, self.models)
         if a == b:
             raise InputError(f"compare({a!r}, {b!r}): a strategy does not differ from itself; give two.")
         table = self.paired(b, by, policy=policy, **options)
@@ -228,6 +229,7 @@ class Performance:
 
     def _scan(self, where: Mapping[str, Any] | None) -> Scan:
         """Of all cells if that has begun or is meant, else of these cells only, so that no others are read."""
+        check_where(where)
         cells = chosen_cells(self.cells, where) if where else None
         if cells is None or (None in self._scans and self._scans[None].has_begun):
             cells, where = None, None
@@ -244,13 +246,14 @@ class Performance:
         return np.isin(scan.layout.cells, chosen_cells(self.cells, where)) if where else np.ones(len(scan.layout.cells), bool)
 
     def _groups(self, by: Sequence[str] | None, allowed: Sequence[str], default: Sequence[str]) -> list[str]:
-        for name in by or ():
+        given = tuple(default) if by is None else names_given("by", by)
+        for name in given:
             if name not in allowed:
                 raise InputError(
                     f"{name!r} is not a column that lines can be made of; use {', '.join(allowed)}. For any other column there is "
                     "jaxsim.measures.summarise(results.estimates, by), in memory."
                 )
-        return list(default if by is None else by)
+        return list(given)
 
 
 def _labels(column: pd.Series) -> list[str]:

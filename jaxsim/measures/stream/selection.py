@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures.policy import POLICIES, TRUTHS
 from jaxsim.measures.sample import Array
 from jaxsim.measures.stream.scan import Choice, Scan
@@ -52,7 +52,7 @@ def select(scan: Scan, choice: Choice, terms: Sequence[str] | None, truth: str |
         rows, usable = rows[..., kept], usable[..., kept]
     shown = rows.sum(axis=2) > 0
     if terms is not None:
-        wanted = [known.index(choose("term", term, known)) for term in terms]
+        wanted = [known.index(choose("term", term, known)) for term in names_given("terms", terms)]
         shown &= np.isin(np.arange(shown.shape[1]) % len(known), wanted)
     return Selection(choice, shown, rows.sum(axis=2), (rows - usable).sum(axis=2))
 
