@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -203,8 +205,12 @@ def _summary(options: argparse.Namespace) -> None:
         return
     if not options.csv.parent.is_dir():
         raise InputError(f"{options.csv.parent} is no folder; give --csv a file in a folder that exists.")
+    if options.csv.is_symlink():
+        with contextlib.suppress(FileNotFoundError):  # it may point to a file that is not there yet, but in no circle
+            options.csv.stat()
+    target = Path(os.path.realpath(options.csv))
     content = results.measures(**asked).to_csv(index=False)
-    place_of(options.csv.parent).write(options.csv.name, content.encode())
+    place_of(target.parent).write(target.name, content.encode())
     print(f"measures: {options.csv}")
 
 
