@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, OwnMeasure, PooledOLS, Study, TwoStage
+from jaxsim.measures.stream import held, performance
 from jaxsim.results import Results
 from jaxsim.store import reading, windows
 from jaxsim.store.chunk import About, Span
@@ -86,6 +88,7 @@ def alone(stored):
         )
         patch.setattr(reading, "stacks", lambda given, datasets: ((window,) for window in given))
         patch.setattr(windows.Kept, "add", None)
+        patch.setattr(performance, "Held", functools.partial(held.Held, 0))
         found = tables(load(stored))
     return found
 
@@ -95,6 +98,7 @@ def test_numbers_do_not_depend_on_what_is_read_together(stored, alone, limit, mo
     results = load(stored)
     monkeypatch.setattr(results.reader.kept, "limit", limit)
     monkeypatch.setattr(reading, "stacks", lambda given, datasets: windows.stacks(given, 100))
+    monkeypatch.setattr(performance, "Held", functools.partial(held.Held, limit if limit < windows.KEPT else held.HELD))
     for name, found in tables(results).items():
         pd.testing.assert_frame_equal(found, alone[name], check_exact=True, obj=name)
     kept = results.reader.kept

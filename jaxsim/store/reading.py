@@ -196,6 +196,9 @@ def _slices(frame: pd.DataFrame, datasets: int) -> Iterator[pd.DataFrame]:
     """Parts of at most so many datasets of a frame that is sorted by cell and replicate."""
     cell, replicate = frame["cell"].to_numpy(), frame["replicate"].to_numpy()
     begins = np.flatnonzero(np.r_[True, (np.diff(cell) != 0) | (np.diff(replicate) != 0)])
+    if len(begins) <= datasets:
+        yield frame.reset_index(drop=True)
+        return
     ends = [*begins[datasets::datasets], len(frame)]
     begin = 0
     for end in ends:
