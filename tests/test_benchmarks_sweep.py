@@ -86,6 +86,13 @@ def test_a_whole_run_is_measured(load):
     assert whole._first_and_last(clock) == {"first chunks": 4.0, "last chunks": 2.0}
 
 
+def test_many_small_chunks_are_timed(load, tmp_path):
+    load("many_chunks").main(["--cases", "6x2/4", "5x1", "--out", str(tmp_path)])
+    frame = pd.read_csv(tmp_path / f"many-chunks-{BACKEND}.csv")
+    assert list(frame["chunks"]) == [3, 1]
+    assert frame[["plan s", "run s", "summary s"]].sum(axis=1).tolist() == pytest.approx(frame["together s"].tolist())
+
+
 def test_sweep_draws_what_was_measured(load, tmp_path, monkeypatch):
     sweep, asked = load("sweep"), []
     times = [

@@ -4,10 +4,15 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import re
 import signal
+import socket
+import ssl
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import fsspec
 import pandas as pd
@@ -24,6 +29,7 @@ from jaxsim.sweep.executors import clusters, dask, jobs, task
 from jaxsim.sweep.plan import plan
 
 distributed = pytest.importorskip("distributed")
+dask_config, yaml = pytest.importorskip("dask.config"), pytest.importorskip("yaml")
 
 # Two cells of one shape, so that three small programs are compiled.
 PROCESS = "GaussianMultilevel(n_obs=4, n_predictors=1)"
@@ -151,6 +157,57 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, long, three, client):
     stored = [span for entry in Folder(tmp_path / "r").entries() for span in entry.about.spans]
     assert len(stored) == len(set(stored)), "a chunk that was computed twice is one file"
     until("its successor", lambda: len(client.nthreads()) == 3)
+
+
+def test_nobody_else_can_use_a_cluster_that_a_run_starts(tmp_path):
+    """A scheduler runs what it is sent: any user of this machine could have code run by this one."""
+    with clusters.start("local", 1, {}) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tls://")
+        with pytest.raises(InputError, match=r"no Dask scheduler answers at tls://.*distributed\.comm\.tls"):
+            STUDY.run(tmp_path / "r", progress=False, executor=Dask(address))
+        for caller in ("plain", "without a certificate", "with a certificate of its own"):
+            assert not answers(address, caller), caller
+        with distributed.Client(cluster, set_as_default=False) as client:
+            assert client.submit(os.getpid).result(PATIENCE) != os.getpid()
+
+
+def answers(address, caller):
+    """Whether a scheduler says anything to a caller that takes any certificate from it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if caller == "with a certificate of its own":
+        context = distributed.Security.temporary().get_connection_args("client")["ssl_context"]
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host, port = address.removeprefix("tls://").split(":")
+    try:
+        with socket.create_connection((host, int(port)), 30) as line, contextlib.ExitStack() as stack:
+            spoken = line if caller == "plain" else stack.enter_context(context.wrap_socket(line))
+            spoken.sendall(bytes(64))
+            return bool(spoken.recv(1))
+    except (ssl.SSLError, ConnectionError):
+        return False
+
+
+def test_a_scheduler_with_certificates(tmp_path, monkeypatch, expected):
+    """As the page about clusters says it is set up: the same file for the scheduler, its workers and the run."""
+    page = (Path(__file__).parents[1] / "docs" / "cluster.md").read_text()
+    settings = page.split("```yaml\n")[1].split("```")[0].replace("/home/me/.config/dask", str(tmp_path))
+    made = distributed.Security.temporary()
+    (tmp_path / "cert.pem").write_text(made.tls_ca_file)
+    (tmp_path / "key.pem").write_text(made.tls_client_key)
+    (tmp_path / "tls.yaml").write_text(settings)
+    monkeypatch.setenv("DASK_CONFIG", str(tmp_path))
+    with scheduler(tmp_path / "scheduler") as (_, address), workers(address, 1, tmp_path / "worker"):
+        assert address.startswith("tls://")
+        assert not answers(address, "with a certificate of its own")
+        with dask_config.set(dask_config.merge(dask_config.config, yaml.safe_load(settings))):
+            assert same(STUDY.run(tmp_path / "r", progress=False, executor=Dask(address)), expected)
+
+
+def test_without_what_makes_certificates(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(InputError, match=r"needs cryptography .*pip install 'jaxsim-studies\[dask\]'"):
+        STUDY.run(tmp_path / "r", progress=False, executor=Dask())
 
 
 def test_no_scheduler(tmp_path, monkeypatch):
@@ -335,7 +392,7 @@ def queue(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "")
 
 
-JOB = {"cores": 1, "memory": "1GB", "interface": "lo", "local_directory": "/tmp"}
+JOB = {"cores": 1, "memory": "1GB", "interface": "lo", "local_directory": "/tmp", "shared_temp_directory": "/tmp"}
 
 
 def end_the_job(folder):
@@ -375,6 +432,9 @@ def test_jobs_that_are_refused(tmp_path, queue, given, message):
 def test_a_process_for_each_core_of_a_job(queue, kind, asked):
     with clusters.start(kind, 1, {**JOB, "cores": 3, "job_extra_directives": "--gres=gpu:1"}) as cluster:
         script = cluster.job_script()
+        assert cluster.scheduler_address.startswith("tls://")
+        keys = re.findall(r"--tls-(?:key|cert|ca-file) (/tmp/\S+)", script)
+        assert [stat.S_IMODE(os.stat(path).st_mode) for path in keys] == [0o600] * 3, "the jobs' alone"
     assert "--nworkers 3" in script
     assert "--nthreads 1" in script
     assert asked in script

@@ -18,7 +18,7 @@ from jaxsim.measures import summary
 from jaxsim.measures.differences import CATALOGUE as DIFFERENCES
 from jaxsim.measures.middle import middle_of
 from jaxsim.measures.sample import Rows
-from jaxsim.measures.stream import Performance, order
+from jaxsim.measures.stream import Performance, held, order
 from jaxsim.status import LABELS
 
 MODELS, TERMS, FACTORS = ("a", "b", "c", "few"), ("x", "y", "z"), ["size", "sd"]
@@ -92,7 +92,9 @@ def shuffled(estimates_, fits_, frames, seed=0):
 
 @pytest.fixture(scope="module", params=[1, 3, 60], ids=lambda n: f"{n}_frames")
 def source(request, table, fits):
-    return shuffled(table, fits, request.param, seed=request.param)
+    made = shuffled(table, fits, request.param, seed=request.param)
+    made._held.limit = 0 if request.param == 3 else 100_000 if request.param == 60 else held.HELD
+    return made
 
 
 def same(got, expected, tolerance=SAME):
@@ -216,20 +218,42 @@ def test_cells_are_chosen_and_no_others_read(table, fits):
         assert all(bool(where) != begun for where in asked), "what has been read once is used again"
 
 
-def test_one_state_serves_every_table(table, fits):
-    source = shuffled(table, fits, 4)
+@pytest.mark.parametrize("large", [True, False])
+def test_one_state_serves_every_table(table, fits, large):
+    def shuffled_(*given):
+        source = shuffled(*given)
+        source._held.limit = 0 if large else held.HELD
+        return source
+
+    looks = ["estimates"] * (3 if large else 1)
+    source = shuffled_(table, fits, 4)
     for by in LINES:
         source.measures(by)
         source.measures(by, truth="nonzero", terms=["x"])
-    assert source.calls == ["estimates"] * 3
+    assert source.calls == looks
     complete = table[table["status"] == "ok"].groupby(["cell", "replicate"]).filter(lambda rows: len(rows) == 12)
-    source = shuffled(complete, fits, 4)
+    source = shuffled_(complete, fits, 4)
     for policy in measures.POLICIES:
         source.measures(["model"], policy=policy)
-    assert source.calls == ["estimates"] * 3, "nothing failed: the policies are the same"
-    source = shuffled(table, fits, 4)
+    assert source.calls == looks, "nothing failed: the policies are the same"
+    source = shuffled_(table, fits, 4)
     source.measures(measures=["bias", "coverage"])
     assert source.calls == ["estimates"], "one look is enough for plain means by stratum"
+
+
+def test_what_is_held_of_a_source_is_bounded(table, fits):
+    """All of it or nothing: a look that had to read the rest would read as much."""
+    source = shuffled(table, fits, 9)
+    source.measures(["model"])
+    whole = source._held.size
+    sizes = sum(held.size_of(batch) for batch in next(iter(source._held.batches.values())))
+    assert 0 < whole == sizes
+    for limit, kept in ((whole, 1), (whole - 1, 0), (whole + 10, 1)):
+        source = shuffled(table, fits, 9)
+        source._held.limit = limit
+        same(source.measures(["model"]), measures.summarise(table, ["model"]))
+        assert len(source._held.batches) == kept
+        assert source._held.size == kept * whole
 
 
 def test_summaries_merge_in_any_order():

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jaxsim
+from jaxsim import cache
 from jaxsim.r import requirements
 
 CORE, LME4, TESTS, OPTIONAL = "core", "lme4", "tests against R", "optional"
@@ -93,7 +94,15 @@ def python() -> list[Finding]:
     findings = [Finding("jaxsim", jaxsim.__version__, CORE, OK)]
     findings += [Finding("Python", version, CORE, state, "" if state == OK else "make PYTHON=python3.12 study")]
     findings += [_package(name, CORE, CORE_COMMAND) for name in CORE_PACKAGES]
-    return findings + [_package(name, OPTIONAL, f"python -m pip install {name}") for name in OPTIONAL_PACKAGES]
+    findings += [_package(name, OPTIONAL, f"python -m pip install {name}") for name in OPTIONAL_PACKAGES]
+    return [*findings, programs()]
+
+
+def programs() -> Finding:
+    """Where compiled programs are kept."""
+    refused, place = cache.refused(), cache.folder()
+    found = refused or ("not kept (JAXSIM_CACHE)" if place is None else str(place))
+    return Finding("compiled programs", found, OPTIONAL, BROKEN if refused else OK, "export JAXSIM_CACHE=FOLDER" if refused else "")
 
 
 def _package(name: str, needed_for: str, command: str) -> Finding:

@@ -16,7 +16,11 @@ TRUTHS: tuple[str, ...] = ("zero", "nonzero")
 
 def is_usable(table: pd.DataFrame) -> np.ndarray:
     """Whether each row belongs to a fit that gave its strategy's answer (``ok`` or ``singular``), bool ``[rows]``."""
-    return table["status"].isin(USABLE_LABELS).to_numpy()
+    status = table["status"]
+    if not isinstance(status.dtype, pd.CategoricalDtype):
+        return status.isin(USABLE_LABELS).to_numpy()
+    usable = [label in USABLE_LABELS for label in status.cat.categories.tolist()]
+    return np.array([*usable, False])[status.cat.codes.to_numpy()]  # the last for the code -1 of a missing one
 
 
 def is_counted(table: pd.DataFrame, policy: str) -> np.ndarray:

@@ -22,7 +22,7 @@ RECIPE = recipe_of(MEASURES)
 
 def is_success(fits: pd.DataFrame) -> np.ndarray:
     """The 2019 study's ``Fit_success``, lme4's "no warning": converged and not singular, bool ``[rows]``."""
-    return (is_usable(fits) & fits["converged"] & ~fits["singular"]).to_numpy(bool)
+    return is_usable(fits) & fits["converged"].to_numpy(bool) & ~fits["singular"].to_numpy(bool)
 
 
 def fit_rows(fits: pd.DataFrame, code: Array) -> Rows:

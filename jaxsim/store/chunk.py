@@ -139,11 +139,9 @@ def unpack(name: str, file: BinaryIO, columns: Sequence[str] | None = None) -> p
         DamagedError: if what is read is damaged.
     """
     try:
-        wanted = None
-        if columns is not None:
-            there = set(pq.read_schema(file).names)
-            wanted = [column for column in columns if column in there]
-        return pq.read_table(file, columns=wanted, page_checksum_verification=True)
+        opened = pq.ParquetFile(file, page_checksum_verification=True)
+        there = set(opened.schema_arrow.names)
+        return opened.read(None if columns is None else [column for column in columns if column in there])
     except (StorageError, FileNotFoundError):
         raise
     except (pa.ArrowException, OSError) as error:

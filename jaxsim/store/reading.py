@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -17,20 +18,14 @@ from jaxsim.store.coverage import Interval, Intervals
 from jaxsim.store.entries import Entry
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS, KEY, term_level
+from jaxsim.store.windows import Kept, Window, alike, stacks, windows
 from jaxsim.study.study import Study
 
 TABLES: tuple[str, ...] = ("estimates", "fits")
 # What rows are put in order by, and told apart.
 ORDER = ("cell", "replicate", "model", "term")
-
-
-@dataclass(frozen=True)
-class Window:
-    """What is read together: some cells, by their keys, a stretch of replicates, and the chunks that hold any of it."""
-
-    cells: Mapping[str, int]
-    replicates: Interval
-    entries: tuple[Entry, ...]
+# The column with the place of a row's window among those that are read together; no strategy's column has such a name.
+PLACE = " window"
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,7 @@ class Reader:
     folder: Folder
     study: Study
     entries: tuple[Entry, ...]
+    kept: Kept = field(default_factory=Kept, repr=False, compare=False)
 
     def frames(
         self, table: str, columns: Sequence[str] | None, cells: Iterable[int] | None, replicates: Interval | None, datasets: int
@@ -66,10 +62,13 @@ class Reader:
         choose("table", table, TABLES)
         self._check(columns, table)
         wanted = {c.key: c.index for c in self.study.cells} if cells is None else {self.study.cells[i].key: i for i in cells}
-        for window in self._windows(wanted, replicates):
-            frame = self.read(window, table, columns)
-            if len(frame):
-                yield from _slices(frame, datasets)
+        for stack in stacks(windows(self.entries, wanted, replicates, datasets), datasets):
+            found: dict[int, pd.DataFrame] = {}
+            for places in alike(stack):
+                found.update(zip(places, self.read([stack[i] for i in places], table, columns), strict=True))
+            for place in range(len(stack)):
+                if len(found[place]):
+                    yield from _slices(found.pop(place), datasets)
 
     def picked(self, table: str, columns: Sequence[str], wanted: Mapping[int, Collection[int]]) -> Iterator[pd.DataFrame]:
         """Rows about some replicates of some cells, sorted within a part; only chunks that hold any of them are read.
@@ -79,26 +78,49 @@ class Reader:
             wanted: replicates by the cell's number.
         """
         self._check(columns, table)
-        for window in self._windows({self.study.cells[cell].key: cell for cell in wanted}, None):
+        for window in windows(self.entries, {self.study.cells[cell].key: cell for cell in wanted}, None, datasets=0):
             low, high = window.replicates
             inside = {key: [r for r in wanted[cell] if low <= r < high] for key, cell in window.cells.items()}
             every = [r for some in inside.values() for r in some]
             if not every:
                 continue
             cells = {key: window.cells[key] for key, some in inside.items() if some}
-            frame = self.read(Window(cells, (min(every), max(every) + 1), window.entries), table, columns)
+            (frame,) = self.read([Window(cells, (min(every), max(every) + 1), window.entries)], table, columns)
             pairs = pd.MultiIndex.from_tuples([(cells[key], r) for key in cells for r in inside[key]])
             yield frame[pd.MultiIndex.from_frame(frame[["cell", "replicate"]]).isin(pairs)]
 
-    def read(self, window: Window, table: str, columns: Sequence[str] | None) -> pd.DataFrame:
-        """The rows of a window."""
+    def read(self, stack: Sequence[Window], table: str, columns: Sequence[str] | None) -> list[pd.DataFrame]:
+        """The rows of each of some windows that have the same columns."""
         stored = None if columns is None else [KEY, "replicate", "model", "term", *(c for c in columns if c not in ORDER)]
-        parts = [self._part(entry, window, table, stored) for entry in window.entries]
-        rows = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
-        own = {name for part in parts for name in term_level(part.schema)}
-        frame = self._named(rows.to_pandas(), window, table, own)
+        rows = self._rows(stack, stored)
+        if table == "fits":
+            rows = rows.filter(self._first_terms(rows))
+        cells = {key: number for window in stack for key, number in window.cells.items()}
+        frame, place = self._named(rows.to_pandas(), cells, table, set(term_level(rows.schema)))
         lacking = [c for c in columns or () if c not in frame.columns]  # no strategy of these chunks has such a column
-        return frame.assign(**dict.fromkeys(lacking, np.nan))
+        frame = frame.assign(**dict.fromkeys(lacking, np.nan))
+        ends = np.searchsorted(place, np.arange(len(stack) + 1))
+        return [frame] if len(stack) == 1 else [frame.iloc[begin:end] for begin, end in itertools.pairwise(ends)]
+
+    def _rows(self, stack: Sequence[Window], stored: Sequence[str] | None) -> pa.Table:
+        """Some columns of the rows of some windows, those that their chunks have, and the place of each row's window among them.
+
+        Many small chunks are read once for all looks.
+        """
+        small = len(stack) > 1 or stack[0].is_joined
+        name = tuple(window.name for window in stack) if small else None
+        rows = self.kept.rows.get(name)
+        if rows is None:
+            keep = small and not self.kept.is_full
+            wanted = None if keep else stored
+            parts = [self._part(entry, window, wanted) for window in stack for entry in window.entries]
+            of = [number for number, window in enumerate(stack) for _ in window.entries]
+            place = np.repeat(np.array(of, np.int32), [len(part) for part in parts])
+            rows = _together(parts).append_column(PLACE, pa.array(place))
+            if keep:
+                rows = rows.combine_chunks()
+                self.kept.add(name, rows)
+        return rows if stored is None else rows.select([c for c in (*stored, PLACE) if c in rows.column_names])
 
     def _check(self, columns: Sequence[str] | None, table: str) -> None:
         """Raise :class:`InputError` for a column that no chunk has."""
@@ -107,46 +129,20 @@ class Reader:
             if self.entries and name not in there:
                 raise InputError(f"{name!r} is not a column of the {table} table; use {', '.join(sorted(there))}.")
 
-    def _windows(self, wanted: Mapping[str, int], replicates: Interval | None) -> Iterator[Window]:
-        """Cells that stand in the same chunks, and blocks of replicates: those of the chunk with the largest blocks."""
-        entries = self.entries
-        places: dict[str, list[int]] = {}
-        for number, entry in enumerate(entries):
-            for key in {span.key for span in entry.about.spans} & wanted.keys():
-                places.setdefault(key, []).append(number)
-        alike: dict[tuple[int, ...], list[str]] = {}
-        for key, numbers in places.items():
-            alike.setdefault(tuple(numbers), []).append(key)
-        for together, keys in alike.items():
-            chosen = [entries[number] for number in together]
-            block = max(entry.about.block for entry in chosen)
-            cells = {key: wanted[key] for key in keys}
-            blocks: dict[int, dict[str, Entry]] = {}
-            for entry in chosen:
-                for span in entry.about.spans:
-                    if span.key in cells:
-                        blocks.setdefault(span.start // block, {})[entry.name] = entry
-            for number in sorted(blocks):
-                low, high = number * block, (number + 1) * block
-                if replicates is not None:
-                    low, high = max(low, replicates[0]), min(high, replicates[1])
-                if low < high:
-                    yield Window(cells, (low, high), tuple(blocks[number].values()))
-
-    def _part(self, entry: Entry, window: Window, table: str, stored: Sequence[str] | None) -> pa.Table:
+    def _part(self, entry: Entry, window: Window, stored: Sequence[str] | None) -> pa.Table:
         """The rows of a window that one chunk holds and no earlier one."""
         with self.folder.open_chunk(entry.name, whole=True) as file:
             rows = chunks.unpack(entry.name, file, stored)
-        low, high = window.replicates
-        keep = pc.and_(pc.greater_equal(rows["replicate"], low), pc.less(rows["replicate"], high))
-        if not {span.key for span in entry.about.spans} <= window.cells.keys():
-            keep = pc.and_(keep, pc.is_in(rows[KEY], pa.array(list(window.cells))))
-        if table == "fits":
-            keep = pc.and_(keep, self._first_terms(rows))
+        (low, high), cells, spans = window.replicates, window.cells, entry.about.spans
+        keep = None
+        if not all(span.key in cells and low <= span.start and span.stop <= high for span in spans):
+            keep = pc.and_(pc.greater_equal(rows["replicate"], low), pc.less(rows["replicate"], high))
+            keep = pc.and_(keep, pc.is_in(rows[KEY], pa.array(sorted({span.key for span in spans} & cells.keys()))))
         for (model, key), twice in entry.again.items():
-            if key in window.cells:
-                keep = pc.and_(keep, pc.invert(_among(rows, model, key, twice)))
-        return rows.filter(keep)
+            if key in cells:
+                others = pc.invert(_among(rows, model, key, twice))
+                keep = others if keep is None else pc.and_(keep, others)
+        return rows if keep is None else rows.filter(keep)
 
     def _first_terms(self, rows: pa.Table) -> pa.Array:
         """Which rows are of the first coefficient of their strategy: one a fit."""
@@ -164,19 +160,28 @@ class Reader:
             found.setdefault(strategy.coefficients(self.study.names)[0], []).append(strategy.name)
         return found
 
-    def _named(self, frame: pd.DataFrame, window: Window, table: str, own: set[str]) -> pd.DataFrame:
-        """Numbers of cells for their keys, columns and rows in order; ``own`` are columns of a method for each coefficient."""
+    def _named(self, frame: pd.DataFrame, cells: Mapping[str, int], table: str, own: set[str]) -> tuple[pd.DataFrame, np.ndarray]:
+        """Numbers of cells for their keys, columns and rows in order, and the place of each row's window; ``own`` are columns of a
+        method for each coefficient."""
         keys = frame[KEY].cat
-        numbers = np.array([window.cells.get(key, -1) for key in keys.categories], np.int32)
+        numbers = np.array([cells.get(key, -1) for key in keys.categories], np.int32)
         frame = frame.drop(columns=KEY).assign(cell=numbers[keys.codes.to_numpy()])
         labels = [estimator.name for estimator in self.study.estimators]
         frame["model"] = frame["model"].cat.set_categories(labels)
         frame["term"] = frame["term"].cat.set_categories(list(self.study.terms))
-        frame = frame.sort_values(list(ORDER), kind="stable", ignore_index=True)
+        frame = frame.sort_values([PLACE, *ORDER], kind="stable", ignore_index=True)
+        place = frame.pop(PLACE).to_numpy()
         if table == "estimates":
-            return frame[[c for c in (*ESTIMATE_COLUMNS, *sorted(own)) if c in frame.columns]]
+            return frame[[c for c in (*ESTIMATE_COLUMNS, *sorted(own)) if c in frame.columns]], place
         first = [c for c in FIT_COLUMNS if c in frame.columns]
-        return frame[[*first, *(c for c in frame.columns if c not in (*ESTIMATE_COLUMNS, *first, *own))]]
+        return frame[[*first, *(c for c in frame.columns if c not in (*ESTIMATE_COLUMNS, *first, *own))]], place
+
+
+def _together(parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of some chunks; what one of them knows of a column holds for all."""
+    rows = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+    known = {field.name: field.metadata for part in parts for field in part.schema if field.metadata}
+    return pa.Table.from_arrays(rows.columns, schema=pa.schema([f.with_metadata(known.get(f.name)) for f in rows.schema]))
 
 
 def _among(rows: pa.Table, model: str, key: str, intervals: Intervals) -> pa.Array:
@@ -191,6 +196,9 @@ def _slices(frame: pd.DataFrame, datasets: int) -> Iterator[pd.DataFrame]:
     """Parts of at most so many datasets of a frame that is sorted by cell and replicate."""
     cell, replicate = frame["cell"].to_numpy(), frame["replicate"].to_numpy()
     begins = np.flatnonzero(np.r_[True, (np.diff(cell) != 0) | (np.diff(replicate) != 0)])
+    if len(begins) <= datasets:
+        yield frame.reset_index(drop=True)
+        return
     ends = [*begins[datasets::datasets], len(frame)]
     begin = 0
     for end in ends:

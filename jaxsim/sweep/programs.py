@@ -70,6 +70,7 @@ class Programs:
     devices: tuple[jax.Device, ...] | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="compile"))
     made: dict[Hashable, Future[Copies]] = field(default_factory=dict)
+    prepared: set[tuple[Shape, tuple[int, ...]]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.devices = self.devices or (jax.local_devices()[0],)
@@ -87,6 +88,9 @@ class Programs:
             cell: any cell that the shape serves.
             models: numbers of the strategies to fit; those that other software fits need no program.
         """
+        if (shape, models) in self.prepared:
+            return
+        self.prepared.add((shape, models))
         with precision(self.study.dtype):
             arguments = self.arguments(Tile(shape, np.array([cell.index]), np.array([0])))
             drawn_here = cell.process.batched

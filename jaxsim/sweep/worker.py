@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -102,9 +102,9 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.stack.close()
 
-    @property
+    @functools.cached_property
     def made(self) -> dict[str, Any]:
-        """What a chunk's file says of how it was made."""
+        """What a chunk's file says of how it was made; to ask for the versions takes longer than to write a small one."""
         device = (self.programs.devices or ())[0]
         return {"jaxsim": version("jaxsim-studies"), "jax": version("jax"), "device": f"{device.platform}: {device.device_kind}"}
 
@@ -135,7 +135,7 @@ class Worker:
 
         truth: list[Truth] = []
         fits: list[Fitted] = []
-        for tile_truth, tile_fits in self._tiles(chunk, partial(self._tile, spend=spend, listen=listen)):
+        for tile_truth, tile_fits in self._tiles(chunk, functools.partial(self._tile, spend=spend, listen=listen)):
             truth.append(tile_truth)
             fits += tile_fits
         for i in chunk.models:

@@ -126,7 +126,7 @@ def _numbered(key: Array) -> tuple[Array, Array]:
 def _codes(labels: pd.Series, known: Sequence[str], what: str) -> Array:
     """Place of each label among the known ones, ``[rows]``."""
     categories = labels if isinstance(labels.dtype, pd.CategoricalDtype) else labels.astype("category")
-    names = list(map(str, categories.cat.categories))
+    names = list(map(str, categories.cat.categories.tolist()))
     place = {name: i for i, name in enumerate(known)}
     codes = np.array([*(place.get(name, -1) for name in names), -1], np.int64)[categories.cat.codes.to_numpy()]
     if (codes < 0).any():

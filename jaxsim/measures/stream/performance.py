@@ -19,6 +19,7 @@ from jaxsim.measures.part import Part, by_line
 from jaxsim.measures.sample import Array
 from jaxsim.measures.stream import tables
 from jaxsim.measures.stream.cells import check_where, chosen_cells
+from jaxsim.measures.stream.held import Held
 from jaxsim.measures.stream.layout import Layout, slices
 from jaxsim.measures.stream.lines import strata_of
 from jaxsim.measures.stream.scan import Choice, Frames, Scan
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 class Performance:
     """Measures of a study's results: the numbers of :func:`jaxsim.measures.summarise`, ``paired``, ``rates`` and ``reasons``.
 
-    The frames are read three times (seldom four) for all tables of one policy and level, and what was accumulated is kept: see
-    :mod:`jaxsim.measures.stream.moments`. Measures that few tables show are looked at when they are asked for. Memory depends on
-    the number of cells, strategies and coefficients, not of datasets, but for own measures of whole strata (see
-    :class:`jaxsim.measures.OwnMeasure`).
+    The frames are looked at three times (seldom four) for all tables of one policy and level, and what was accumulated is kept: see
+    :mod:`jaxsim.measures.stream.moments`. Those of a small source are read once: see :mod:`jaxsim.measures.stream.held`. Measures
+    that few tables show are looked at when they are asked for. Memory depends on the number of cells, strategies and coefficients,
+    not of datasets, but for own measures of whole strata (see :class:`jaxsim.measures.OwnMeasure`).
 
     Args:
         frames: called as ``frames(table, columns=[..], where={..} or None)`` with ``estimates`` or ``fits``, gives an iterator of
@@ -64,6 +65,7 @@ class Performance:
         self.columns = tuple(str(name) for name in self.cells.columns if name != "cell")
         self.factors = self.columns if factors is None else tuple(choose("factor", name, self.columns) for name in factors)
         self._scans: dict[tuple[int, ...] | None, Scan] = {}
+        self._held = Held()
 
     @classmethod
     def of_tables(
@@ -235,7 +237,8 @@ class Performance:
             cells, where = None, None
         if cells not in self._scans:
             numbers = self.cells["cell"].to_numpy(np.int64) if cells is None else np.array(cells, np.int64)
-            self._scans[cells] = Scan(self.frames, Layout(numbers, self.models, self.terms), self.kit, where or None)
+            layout = Layout(numbers, self.models, self.terms)
+            self._scans[cells] = Scan(self.frames, layout, self.kit, where or None, self._held)
         return self._scans[cells]
 
     def _cells_of(self, scan: Scan) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from jaxsim.measures.rates import fit_rows
 from jaxsim.measures.recipe import Recipe, recipe_of
 from jaxsim.measures.sample import NUMBERS, Array, numbers_of
 from jaxsim.measures.stream.census import Census, Counter, complete_rows
+from jaxsim.measures.stream.held import Held
 from jaxsim.measures.stream.layout import Layout, Place, locate
 from jaxsim.measures.stream.moments import Batch, Moments, first_look, second_look, third_look
 from jaxsim.measures.stream.whole import whole_look
@@ -47,12 +48,14 @@ class Scan:
         layout: strata of its estimates.
         kit: how they are measured.
         where: levels of the factors that choose the cells; None for all.
+        held: batches for the next look, of this scan and others of the source.
     """
 
     frames: Frames
     layout: Layout
     kit: Kit = field(default_factory=Kit)
     where: Mapping[str, Any] | None = None
+    held: Held = field(default_factory=Held)
     _kept: dict[Choice, Moments] = field(default_factory=dict)
     _census: Census | None = None
 
@@ -143,6 +146,13 @@ class Scan:
         return found
 
     def _batches(self, choice: Choice, counter: Counter | None = None) -> Iterable[Batch]:
+        return self.held.through((self._cells, choice), lambda: self._made(choice, counter))
+
+    @cached_property
+    def _cells(self) -> tuple[int, ...]:
+        return tuple(self.layout.cells.tolist())
+
+    def _made(self, choice: Choice, counter: Counter | None) -> Iterable[Batch]:
         for frame in self._read("estimates", (*ESTIMATES, *self.kit.columns)):
             place, usable, null = locate(frame, self.layout), is_usable(frame), (frame["truth"] == 0).to_numpy()
             if counter is not None:
@@ -174,6 +184,9 @@ class Scan:
         return replace(own, rows=pair_rows(own.rows, other.rows, self.kit.paired.means))
 
     def _fit_batches(self) -> Iterable[Batch]:
+        return self.held.through((self._cells, FITS), self._made_of_fits)
+
+    def _made_of_fits(self) -> Iterable[Batch]:
         for frame in self._read("fits", FITS):
             place = locate(frame, self.fits_layout)
             yield Batch(place, fit_rows(frame, place.code), place.dataset, place.column)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jaxsim.errors import InputError
+from jaxsim.sweep.executors.certificates import certificates
 from jaxsim.sweep.executors.jobs import COMMANDS, job_cluster
 
 # The kinds.
@@ -36,6 +37,8 @@ def _local(workers: int, options: Mapping[str, Any]) -> Any:
     from distributed import LocalCluster  # noqa: PLC0415 - an extra
 
     settings = {"processes": True, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "preload": [PRELOAD], **options}
+    if "security" not in settings:
+        settings["security"] = certificates()
     return LocalCluster(n_workers=workers, **settings)
 
 

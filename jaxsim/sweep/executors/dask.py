@@ -90,14 +90,19 @@ class Dask(Executor):
                 cluster = stack.enter_context(start(cluster, self.workers, self.options))
             try:
                 client = distributed.Client(self.scheduler or cluster, set_as_default=False, timeout=ANSWER)
-            except OSError as error:
-                raise InputError(
-                    f"no Dask scheduler answers at {self.scheduler} within {ANSWER} s ({error}). Start one with `dask scheduler` "
-                    "and give the address that it prints, or leave --scheduler out to have a cluster started."
-                ) from error
+            except (OSError, TypeError) as error:  # TypeError: TLS without certificates
+                raise self._no_answer(error) from error
             stack.enter_context(client)
             queued = self.scheduler is None and self.cluster in COMMANDS
             yield _DaskExecution(job, client, Jobs(cluster, self.workers if queued else 0))
+
+    def _no_answer(self, error: Exception) -> InputError:
+        tls = " (its certificates belong in Dask's configuration, as distributed.comm.tls)"
+        where = f"{self.scheduler}{tls if str(self.scheduler).startswith('tls://') else ''}"
+        return InputError(
+            f"no Dask scheduler answers at {where} within {ANSWER} s ({error}). Start one with `dask scheduler` and give the "
+            "address that it prints, or leave --scheduler out to have a cluster started."
+        )
 
 
 @dataclass

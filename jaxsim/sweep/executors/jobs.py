@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxsim.errors import InputError
+from jaxsim.sweep.executors.certificates import certificates
 
 # The queueing systems, with the command that takes jobs.
 COMMANDS: dict[str, str] = {"slurm": "sbatch", "pbs": "qsub"}
 # Options of dask-jobqueue that are lists; a single one is often given.
 LISTS = ("job_extra_directives", "job_script_prologue", "worker_extra_args", "job_directives_skip")
+# Where the certificates of jobs are written, for the user alone to read, if no other folder that the machines share is named.
+SHARED = "~"
 # Seconds without a worker after which a job has ended: a worker that only died is there again in five; queues take minutes anyway.
 GIVEN_UP = 20
 
@@ -41,6 +44,10 @@ def job_cluster(kind: str, workers: int, options: Mapping[str, Any]) -> Any:
         settings.setdefault("processes", cores)
     if not configured.get("scheduler-options"):  # a page about the cluster at a port of its own: 8787 may be somebody else's
         settings.setdefault("scheduler_options", {"dashboard_address": ":0"})
+    if "security" not in settings:
+        settings["security"] = certificates()
+    if not configured.get("shared-temp-directory"):
+        settings.setdefault("shared_temp_directory", SHARED)
     cluster = make(**settings)
     try:
         submit(cluster, workers)
