@@ -65,12 +65,16 @@ def without_df(data):
     return least_squares(data).drop(columns="df")
 
 
+def some_df(data):
+    return least_squares(data).assign(df=[np.nan, len(data) - 2])
+
+
 class TestWhatAFunctionReturns:
     @pytest.fixture(scope="class")
     def results(self, tmp_path_factory):
         functions = (
             least_squares, as_index, as_dictionary_of_series, as_software_names_it, as_table_with_attributes, as_estimates_only,
-            without_df,
+            without_df, some_df,
         )  # fmt: skip
         return run(tmp_path_factory.mktemp("returned"), PooledOLS(), *map(FrameStrategy, functions))
 
@@ -100,6 +104,11 @@ class TestWhatAFunctionReturns:
         table = results.measures(measures=["bias", "coverage"], terms=["x"]).set_index(["model", "measure"])["value"]
         assert np.isfinite(table["as_estimates_only", "bias"])
         assert np.isnan(table["as_estimates_only", "coverage"])
+
+    def test_a_test_without_degrees_of_freedom_beside_one_that_has_them(self, results):
+        rows = of(results, "some_df").query("replicate == 0")
+        assert rows["df"].to_list() == [np.inf, 38.0]
+        assert set(rows["status"]) == {"ok"}
 
     def test_without_degrees_of_freedom_it_is_normal(self, results):
         rows = of(results, "without_df")
@@ -158,6 +167,22 @@ def unknown_status(data):
     return {"Intercept": 1.0, "x": 2.0, "status": "fine"}
 
 
+def lengths_differ(data):
+    return {"term": ["Intercept", "x"], "estimate": [1.0, 2.0, 3.0]}
+
+
+def scalars(data):
+    return {"estimate": 1.0, "std_error": 0.1}
+
+
+def missing_flag(data):
+    return {"Intercept": 1.0, "x": 2.0, "converged": pd.NA}
+
+
+def column_twice(data):
+    return pd.DataFrame([[1.0, 2.0], [1.0, 2.0]], columns=["estimate", "estimate"], index=["Intercept", "x"])
+
+
 class TestFailuresAreRows:
     @pytest.mark.parametrize(
         ("strategy", "message"),
@@ -188,6 +213,10 @@ class TestFailuresAreRows:
             (twice, "crashed", "a term is there twice: Intercept, x, x"),
             (words, "crashed", "a number was expected"),
             (unknown_status, "crashed", "status"),
+            (lengths_differ, "crashed", "what was returned is no table of coefficients (ValueError: "),
+            (scalars, "crashed", "return a table with the columns"),
+            (missing_flag, "crashed", "TypeError"),
+            (column_twice, "crashed", "a column is there twice: estimate, estimate"),
         ],
     )
     def test_of_what_is_no_fit(self, tmp_path, function, status, message):
@@ -328,7 +357,51 @@ def logit(key, n_groups=8, n_obs=5, effect=0.3):
     return truth | {"marginal slope": 0.8 * effect}, columns
 
 
+def narrow(data):
+    """Least squares with limits of its own, and no p value."""
+    fit = PooledOLS().fit(data)
+    return {"estimate": fit.estimate, "std_error": fit.std_error, "conf_low": fit.estimate - 1, "conf_high": fit.estimate + 2}
+
+
+def strict(data):
+    """Least squares with p values of its own, and no limits."""
+    fit = PooledOLS().fit(data)
+    return {"estimate": fit.estimate, "std_error": fit.std_error, "p_value": jnp.full(2, 0.25)}
+
+
+def test_inference_of_its_own_is_kept_number_by_number(tmp_path):
+    results = run(tmp_path, FunctionEstimator(narrow), FunctionEstimator(strict), replicates=2)
+    rows = of(results, "narrow")
+    np.testing.assert_array_equal(rows["conf_low"], rows["estimate"] - 1)
+    np.testing.assert_array_equal(rows["conf_high"], rows["estimate"] + 2)
+    assert rows["p_value"].between(0, 1).all()
+    rows = of(results, "strict")
+    assert set(rows["p_value"]) == {0.25}
+    half = 1.959963984540054 * rows["std_error"]  # normal, for it has no df
+    np.testing.assert_allclose(rows["conf_high"], rows["estimate"] + half, rtol=1e-12)
+
+
+def half_told(key, n_groups=8, n_obs=5, effect=0.3):
+    """A process that does not tell the effect of one of its predictors."""
+    truth, columns = walk(key, n_groups, n_obs, effect)
+    return truth, columns | {"z": columns["x"] ** 2}
+
+
 class TestWhatACoefficientIsComparedWith:
+    def test_a_coefficient_without_a_truth_is_not_measured(self, tmp_path):
+        """Neither covered nor missed, neither power nor an error."""
+        strategies = (PooledOLS(), PooledOLS(formula="DV ~ x + z", label="with z"))
+        results = run(tmp_path, *strategies, process=FunctionProcess(half_told), replicates=20)
+        table = results.measures(["model", "term"], measures=["coverage", "rejection", "type_s", "bias"])
+        z = table.query("term == 'z'").set_index("measure")
+        assert z.loc[["coverage", "type_s", "bias"], "value"].isna().all()
+        assert z.loc["rejection", "kind"] == ""
+        for measure in ("power", "type_one_error"):
+            assert "z" not in set(results.measures(["model", "term"], measures=[measure])["term"])
+        pooled = results.measures(["model"], measures=["coverage"]).set_index("model")["value"]
+        own = table.query("measure == 'coverage' and model == 'with z' and term != 'z'")["value"]
+        assert pooled["with z"] == pytest.approx(own.mean(), abs=1e-12)  # the mean of two rates
+
     def test_an_estimand(self, tmp_path):
         strategies = (PooledOLS(), PooledOLS(label="marginal", estimand={"x": "marginal slope"}))
         results = run(tmp_path, *strategies, process=FunctionProcess(logit))

@@ -52,6 +52,9 @@ def told(returned: Any, terms: tuple[str, ...]) -> Told:
         return _told(returned, terms)
     except WrongTableError as error:
         return Told(status=Status.CRASHED, message=str(error))
+    except Exception as error:  # whatever it is, it is one dataset's, and no reason to end a study
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Told(status=Status.CRASHED, message=f"what was returned is no table of coefficients ({said}); return {ALLOWED}")
 
 
 def _told(returned: Any, terms: tuple[str, ...]) -> Told:
@@ -88,6 +91,8 @@ def _table(returned: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
         returned = returned.rename("estimate").to_frame()
     if not isinstance(returned, pd.DataFrame) or "estimate" not in returned:
         raise WrongTableError(f"a {type(returned).__name__} was returned; return {ALLOWED}")
+    if not returned.columns.is_unique:
+        raise WrongTableError(f"a column is there twice: {', '.join(map(str, returned.columns))}")
     of_fit = {name: value for name, value in returned.attrs.items() if name in OF_FIT} | of_fit
     return (returned.set_index("term") if "term" in returned else returned), of_fit
 
@@ -111,16 +116,16 @@ def _status(of_fit: Mapping[str, Any]) -> Status:
 def fit_of(fits: Sequence[Told], terms: tuple[str, ...], conf_level: float) -> tuple[Fit, list[str]]:
     """A batch of fits on the host, guarded as our own are, and what was said of each.
 
-    What a fit does not give follows from t with its ``df`` (infinite when not given); without a standard error there is no test and
-    no interval.
+    What a fit does not give follows from t with its ``df`` (infinite where it is not given); without a standard error there is no
+    test and no interval.
     """
     n, k = len(fits), len(terms)
     arrays = {name: np.full((n, k), np.nan) for name in NUMBERS}
     for row, fit in enumerate(fits):
         for name, values in fit.numbers.items():
             arrays[name][row] = values
-        if fit.status.has_numbers and "df" not in fit.numbers:
-            arrays["df"][row] = np.inf
+        if fit.status.has_numbers:  # NaN, or no df at all, as z tests have
+            arrays["df"][row] = np.where(np.isnan(arrays["df"][row]), np.inf, arrays["df"][row])
     by_t = t_table(arrays["estimate"], arrays["std_error"], arrays["df"], conf_level)
     for name in ("p_value", "conf_low", "conf_high"):
         arrays[name] = np.where(np.isnan(arrays[name]), getattr(by_t, name), arrays[name])

@@ -12,6 +12,8 @@ from jaxsim.status import USABLE_LABELS
 
 POLICIES: tuple[str, ...] = ("available", "listwise")
 TRUTHS: tuple[str, ...] = ("zero", "nonzero")
+# Kinds of truths by number; the last is that of a coefficient of which no true value is known.
+KINDS: tuple[str, ...] = ("nonzero", "zero", "untold")
 
 
 def is_usable(table: pd.DataFrame) -> np.ndarray:
@@ -49,8 +51,13 @@ def chosen_rows(table: pd.DataFrame, terms: Sequence[str] | None, truth: str | N
         known = list(map(str, pd.unique(table["term"].astype(str))))
         chosen &= table["term"].isin([choose("term", term, known) for term in names_given("terms", terms)]).to_numpy()
     if truth is not None:
-        chosen &= (table["truth"] == 0).to_numpy() == (choose("truth", truth, TRUTHS) == "zero")
+        chosen &= kind_of(table["truth"].to_numpy(float)) == KINDS.index(choose("truth", truth, TRUTHS))
     return chosen
+
+
+def kind_of(truth: np.ndarray) -> np.ndarray:
+    """The kind of each truth, a number of ``KINDS``, ``[rows]``."""
+    return np.where(np.isnan(truth), 2, (truth == 0).astype(int))
 
 
 def dataset_code(table: pd.DataFrame) -> np.ndarray:

@@ -19,8 +19,8 @@ def statistics(alpha: float, conf_level: float) -> dict[str, Statistic]:
 
     The truth may differ from dataset to dataset. ``covers`` says whether the interval contains it; ``rejects`` whether
     ``p <= alpha`` (resampled p values may be equal to it, and their intervals then exclude zero); ``significant`` the same of
-    coefficients that are not zero, 0 of the others. What a strategy does not give (limits, a p value) is NaN, and so is what
-    follows from it.
+    coefficients that are not zero, 0 of the others. What a strategy does not give (limits, a p value), or a process does not
+    tell (the truth), is NaN, and so is what follows from it.
 
     Args:
         alpha: level of the tests.
@@ -34,9 +34,9 @@ def statistics(alpha: float, conf_level: float) -> dict[str, Statistic]:
         "width": lambda rows: rows["conf_high"] - rows["conf_low"],
         "covers": lambda rows: contains(rows, rows["truth"]),
         "rejects": partial(_rejects, alpha=alpha),
-        "null": lambda rows: (rows["truth"] == 0).astype(float),
+        "null": lambda rows: _known((rows["truth"] == 0).astype(float), np.isnan(rows["truth"])),
         "interval_score": partial(_interval_score, penalty=2 / round(1 - conf_level, 12)),
-        "significant": lambda rows: np.where(rows["truth"] != 0, rows["rejects"], 0.0),
+        "significant": lambda rows: _known(np.where(rows["truth"] != 0, rows["rejects"], 0.0), np.isnan(rows["truth"])),
         "wrong_sign": lambda rows: rows["significant"] * (np.sign(rows["estimate"]) != np.sign(rows["truth"])),
         "significant_estimate": lambda rows: rows["significant"] * np.abs(rows["estimate"]),
         "significant_truth": lambda rows: rows["significant"] * np.abs(rows["truth"]),
@@ -44,9 +44,10 @@ def statistics(alpha: float, conf_level: float) -> dict[str, Statistic]:
 
 
 def contains(rows: Rows, value: Array) -> Array:
-    """Whether each interval contains a value, 0 or 1, ``[rows]``; NaN where a limit is."""
+    """Whether each interval contains a value, 0 or 1, ``[rows]``; NaN where a limit or the value is."""
     low, high = rows["conf_low"], rows["conf_high"]
-    return _known(((low <= value) & (value <= high)).astype(float), np.isnan(low) | np.isnan(high))
+    lacking = np.isnan(low) | np.isnan(high) | np.isnan(value)
+    return _known(((low <= value) & (value <= high)).astype(float), lacking)
 
 
 def _rejects(rows: Rows, alpha: float) -> Array:

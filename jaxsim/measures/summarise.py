@@ -87,7 +87,8 @@ def _parts(kit: Kit, table: pd.DataFrame, counted: np.ndarray, every: Lines, nam
     wanted = list(dict.fromkeys(map(measure_of, names)))
     found = measure_all(kit.recipe(wanted), rows, lines.strata.count, wanted)
     there, failed = every.per_line() > 0, every.per_line(~is_usable(table))
-    kind = kinds(lines.per_line(), lines.per_line(rows["null"] == 1))
+    null = np.where(lines.per_line(np.isnan(rows["null"])) > 0, np.nan, lines.per_line(rows["null"] == 1))
+    kind = kinds(lines.per_line(), null)
     parts = {}
     for name in names:
         said = kind if measure_of(name) == "rejection" else np.full(len(kind), "")
@@ -96,5 +97,8 @@ def _parts(kit: Kit, table: pd.DataFrame, counted: np.ndarray, every: Lines, nam
 
 
 def kinds(used: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """What the rejection rates of lines are that count ``used`` rows, ``null`` of them with a truth of zero, ``[lines]``."""
-    return np.select([used == 0, null == used, null == 0], ["", "type_one_error", "power"], default="mixed")
+    """What the rejection rates of lines are that count ``used`` rows, ``null`` of them with a truth of zero, ``[lines]``.
+
+    Nothing where ``null`` is NaN: of some rows no truth is known.
+    """
+    return np.select([(used == 0) | np.isnan(null), null == used, null == 0], ["", "type_one_error", "power"], default="mixed")

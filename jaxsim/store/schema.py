@@ -113,11 +113,12 @@ def _per_term(truth: np.ndarray, fit: Fit, conf_level: float) -> dict[str, np.nd
     """Numbers of each coefficient, ``[n, P]``."""
     estimate, error, df = (np.asarray(a, float) for a in (fit.estimate, fit.std_error, fit.df))
     statistic, p_value, low, high = t_table(estimate, error, df, conf_level)
-    if fit.p_value.shape == fit.estimate.shape:  # the method's own inference
-        p_value, low, high = (np.asarray(a, float) for a in (fit.p_value, fit.conf_low, fit.conf_high))
+    by_t = {"p_value": p_value, "conf_low": low, "conf_high": high}
+    given = {name: np.asarray(getattr(fit, name), float) for name in by_t}
+    own = {name: value for name, value in given.items() if value.shape == estimate.shape}  # the method's own inference
     return {
         "truth": np.asarray(truth, float), "estimate": estimate, "std_error": error, "statistic": statistic, "df": df,
-        "p_value": p_value, "conf_low": low, "conf_high": high,
+        **by_t, **own,
     }  # fmt: skip
 
 

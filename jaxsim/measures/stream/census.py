@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxsim.measures.policy import KINDS
 from jaxsim.measures.sample import Array
 from jaxsim.measures.stream.layout import Layout, Place
 
@@ -15,8 +16,8 @@ class Census:
     """Counts of rows.
 
     Attributes:
-        rows: by stratum and whether the truth is zero (0 no, 1 yes), ``[C, S, 2]``.
-        usable: those of a fit that gave an answer, ``[C, S, 2]``.
+        rows: by stratum and kind of the truth (:data:`jaxsim.measures.policy.KINDS`), ``[C, S, 3]``.
+        usable: those of a fit that gave an answer, ``[C, S, 3]``.
         datasets: ``[C]``.
     """
 
@@ -39,19 +40,19 @@ class Census:
     @property
     def is_mixed(self) -> bool:
         """Whether the truth of some stratum is zero in some datasets and not in others."""
-        return bool((self.rows > 0).all(axis=2).any())
+        return bool(((self.rows > 0).sum(axis=2) > 1).any())
 
 
 class Counter:
     """Takes a census frame by frame."""
 
     def __init__(self, layout: Layout) -> None:
-        shape = (len(layout.cells), layout.columns, 2)
+        shape = (len(layout.cells), layout.columns, len(KINDS))
         self.census = Census(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape[0], np.int64))
 
-    def add(self, place: Place, usable: Array, null: Array) -> None:
-        """Count the rows of a frame: whether their fits are usable, and whether their truths are zero, bool ``[rows]`` each."""
-        code, census = place.code * 2 + null, self.census
+    def add(self, place: Place, usable: Array, kind: Array) -> None:
+        """Count the rows of a frame: whether their fits are usable, bool, and the kinds of their truths, ``[rows]`` each."""
+        code, census = place.code * len(KINDS) + kind, self.census
         census.rows[place.cells] += _counts(code, place)
         census.usable[place.cells] += _counts(code[usable], place)
         census.datasets[place.cells] += np.bincount(place.dataset_cell, minlength=len(place.cells))
@@ -64,4 +65,4 @@ def complete_rows(place: Place, usable: Array, census: Census) -> Array:
 
 
 def _counts(code: Array, place: Place) -> Array:
-    return np.bincount(code, minlength=2 * len(place.strata)).reshape(len(place.cells), place.layout.columns, 2)
+    return np.bincount(code, minlength=len(KINDS) * len(place.strata)).reshape(len(place.cells), place.layout.columns, len(KINDS))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxsim.measures.differences import pair_rows
 from jaxsim.measures.kit import Kit
-from jaxsim.measures.policy import is_usable
+from jaxsim.measures.policy import KINDS, is_usable, kind_of
 from jaxsim.measures.rates import RECIPE as RATES
 from jaxsim.measures.rates import fit_rows
 from jaxsim.measures.recipe import Recipe, recipe_of
@@ -154,12 +154,13 @@ class Scan:
 
     def _made(self, choice: Choice, counter: Counter | None) -> Iterable[Batch]:
         for frame in self._read("estimates", (*ESTIMATES, *self.kit.columns)):
-            place, usable, null = locate(frame, self.layout), is_usable(frame), (frame["truth"] == 0).to_numpy()
+            place, usable = locate(frame, self.layout), is_usable(frame)
+            kind = kind_of(frame["truth"].to_numpy(float))
             if counter is not None:
-                counter.add(place, usable, null)
+                counter.add(place, usable, kind)
             counted = usable if choice.policy == "available" else complete_rows(place, usable, self.census)
             if choice.truth is not None:
-                counted = counted & (null == (choice.truth == "zero"))
+                counted = counted & (kind == KINDS.index(choice.truth))
             if choice.reference is None:
                 yield self._batch(frame, place, np.flatnonzero(counted), choice.alpha)
             else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxsim.errors import InputError, choose, names_given
-from jaxsim.measures.policy import POLICIES, TRUTHS
+from jaxsim.measures.policy import KINDS, POLICIES, TRUTHS
 from jaxsim.measures.sample import Array
 from jaxsim.measures.stream.scan import Choice, Scan
 
@@ -59,4 +59,4 @@ def select(scan: Scan, choice: Choice, terms: Sequence[str] | None, truth: str |
 
 def null_axis(truth: str) -> list[int]:
     """Place, in the last axis of a census, of truths that are ``zero`` or ``nonzero``."""
-    return [("nonzero", "zero").index(choose("truth", truth, TRUTHS))]
+    return [KINDS.index(choose("truth", truth, TRUTHS))]

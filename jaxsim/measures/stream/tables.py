@@ -24,7 +24,7 @@ def measured(scan: Scan, chosen: Selection, strata: Strata, names: Sequence[str]
     """Some measures, each in the lines that have any of the chosen strata, with ``kind, n_used, n_failed``."""
     moments = scan.moments(chosen.choice, tuple(map(measure_of, names)), strata.is_pooled)
     used, failed = _whole(strata.sum(moments.size)), _whole(strata.sum(chosen.failed))
-    kind = kinds(used, _whole(strata.sum(moments.total("null"))))
+    kind = kinds(used, np.rint(strata.sum(moments.total("null"))))
     there = np.bincount(strata.line[strata.here], minlength=strata.count) > 0
     found = {}
     for name in names:

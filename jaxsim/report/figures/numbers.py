@@ -68,7 +68,7 @@ class Numbers:
         """``term`` and ``truth`` of the shown coefficients: an example of each that is zero somewhere, or is not."""
         parts: list[pd.DataFrame] = []
         for frame in self.results.frames("estimates", ["cell", "replicate", "model", "term", "truth"]):
-            first = frame.drop_duplicates(["cell", "replicate", "term"])
+            first = frame.dropna(subset=["truth"]).drop_duplicates(["cell", "replicate", "term"])
             first = first.loc[first["term"].isin(self.shown), ["term", "truth"]]
             parts = [_examples(pd.concat([*parts, first], ignore_index=True))]
         return parts[0]
