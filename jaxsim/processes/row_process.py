@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import copy
 import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.processes import told
+from jaxsim.processes.instances import bare, derives
 from jaxsim.processes.process import Process
 from jaxsim.processes.told import KEEP, Sketch
 
@@ -99,8 +99,9 @@ class RowProcess(Process):
 
     @property
     def float_fields(self) -> tuple[str, ...]:
-        """Fields that may be traced: floats, and whole numbers in fields that are declared as floats."""
-        return told.float_fields(self.values, lambda name: told.declared_float(type(self), name))
+        """Fields that may be traced: floats, and whole numbers in fields that are declared as floats; none where an instance keeps
+        what it computed from them when it was made."""
+        return () if derives(self) else told.float_fields(self.values, lambda name: told.declared_float(type(self), name))
 
     @property
     def fixed_values(self) -> dict[str, Any]:
@@ -119,8 +120,9 @@ class RowProcess(Process):
         return {name: np.asarray(self.values[name], float) for name in self.sketch.traced}
 
     def holding(self, values: Mapping[str, Any]) -> Self:
-        """The same process with numbers that JAX traces in some fields: no validation, which would look at them."""
-        traced = copy.copy(self)
+        """The same process with numbers that JAX traces in some fields: no validation, which would look at them, and nothing
+        that was computed from other values."""
+        traced: Self = bare(self)
         for name, value in values.items():
             object.__setattr__(traced, name, value)
         return traced
