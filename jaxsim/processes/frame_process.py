@@ -107,8 +107,8 @@ class FrameProcess(Process):
 
     @property
     def names(self) -> Names:
-        """Learnt from one dataset, drawn here; the same for all values of the fields."""
-        key = (self.function, self.factors, self.response, self.between)
+        """Learnt from one dataset with these values of the fields, drawn here."""
+        key = (self.identity, hashable(self.fields))
         if key not in _NAMES:
             truth, frame = checked(self, self.function(np.random.default_rng(EXAMPLE), **self.fields))
             _NAMES[key] = self._named(truth, frame)
@@ -128,11 +128,16 @@ class FrameProcess(Process):
         return Names(fixed, every, self.factors, self.response, self.between or found, estimands=estimands)
 
     @property
+    def identity(self) -> Hashable:
+        """What tells it from others, but for the values of its fields."""
+        return (type(self), self.function, self.factors, self.response, self.between, self.most)
+
+    @property
     def terms(self) -> tuple[str, ...]:
         return self.names.fixed
 
     def program(self, bounds: Bounds) -> Hashable:
-        return (type(self), self.function, hashable(self.fields), bounds)
+        return (self.identity, hashable(self.fields), bounds)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
         return {}
