@@ -190,7 +190,25 @@ def _sorted(kind: str, truth: dict[str, Any], columns: tuple[str, ...], factors:
             fixed.append(name)
         elif name != SIGMA and not name.startswith(f"{COR}_"):
             estimands.append(name)
+    _check_spread(kind, truth, columns, factors)
     return _Sorted(tuple(fixed), tuple(estimands), tuple((factor, tuple(terms)) for factor, terms in spread.items()))
+
+
+def _check_spread(kind: str, truth: dict[str, Any], columns: tuple[str, ...], factors: tuple[str, ...]) -> None:
+    """Raise :class:`InputError` for a standard deviation or correlation of a factor, or of columns, that are not there."""
+    sds = {f"{SD}_{factor}_{term}" for factor in factors for term in columns}
+    told = {factor: [term for term in columns if f"{SD}_{factor}_{term}" in truth] for factor in factors}
+    cors = {f"{COR}_{factor}_{a}_{b}" for factor, terms in told.items() for a in terms for b in terms if a != b}
+    for name in truth.keys() - sds - cors - {*columns, *factors}:
+        if not name.startswith((f"{SD}_", f"{COR}_")):
+            continue
+        near = meant(name, sds | cors)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise InputError(
+            f"{kind}: the truth names {name!r}, which is no sd_<factor>_<term>, and no cor_<factor>_<term>_<term> of terms whose "
+            f"standard deviations are told; factors are {', '.join(factors)}, terms {', '.join(columns)}.{hint} (Another true "
+            "value has a name that does not begin with sd_ or cor_.)"
+        )
 
 
 def truth_of(truth: Mapping[str, Any], sketch: Sketch) -> Truth:
@@ -199,10 +217,10 @@ def truth_of(truth: Mapping[str, Any], sketch: Sketch) -> Truth:
     covariance = {}
     for factor, terms in names.components:
         sd = jnp.stack([jnp.asarray(truth[f"{SD}_{factor}_{term}"], float) for term in terms])
-        correlation = jnp.eye(len(terms))
+        correlation = jnp.where(jnp.eye(len(terms)) > 0, 1.0, jnp.nan)  # a correlation that is not told is not known to be zero
         for i, a in enumerate(terms):
             for j, b in enumerate(terms[:i]):
-                value = truth.get(f"{COR}_{factor}_{b}_{a}", truth.get(f"{COR}_{factor}_{a}_{b}", 0.0))
+                value = truth.get(f"{COR}_{factor}_{b}_{a}", truth.get(f"{COR}_{factor}_{a}_{b}", jnp.nan))
                 correlation = correlation.at[i, j].set(value).at[j, i].set(value)
         covariance[factor] = correlation * sd[:, None] * sd
     return Truth(
