@@ -19,10 +19,11 @@ class Names:
         columns: every predictor column, the terms among them; those when empty.
         factors: the grouping factors, the first of which strategies with one factor use.
         response: the column that strategies explain, unless their formula names another.
-        constant: columns that are one number a group: their effects cannot differ between groups.
+        constant: columns that are one number a group of the first factor: their effects cannot differ between its groups.
         random: for each factor whose groups' own coefficients are told, the terms that these are of.
         components: for each factor whose true covariance of these is told, its terms.
         estimands: names of other true values, which a strategy's coefficients may be compared with.
+        constant_by: columns that are one number a group of each of the other factors, where there are any.
     """
 
     fixed: tuple[str, ...]
@@ -33,6 +34,7 @@ class Names:
     random: tuple[tuple[str, tuple[str, ...]], ...] = ()
     components: tuple[tuple[str, tuple[str, ...]], ...] = ()
     estimands: tuple[str, ...] = ()
+    constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -42,6 +44,10 @@ class Names:
     def varying(self) -> tuple[str, ...]:
         """Fixed effects that can differ between groups: what a maximal model gives random effects."""
         return tuple(name for name in self.fixed if name not in self.constant)
+
+    def constant_in(self, factor: str) -> tuple[str, ...]:
+        """Columns that are one number in every group of a factor."""
+        return self.constant if factor == self.factors[0] else dict(self.constant_by).get(factor, ())
 
     def require(self, name: str, what: str) -> str:
         """The name of a column; :class:`InputError` says what is there if it is none."""

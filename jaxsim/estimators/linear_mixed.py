@@ -101,11 +101,13 @@ class LinearMixed(Formulated):
         if unknown:
             allowed = ", ".join(names.columns)
             raise InputError(f"estimator {self.name!r}: random effect {unknown[0]!r} is not a term of the process; use {allowed}.")
-        fixed = [name for name in random.columns if name in names.constant]
+        constant = names.constant_in(random.factor)
+        fixed = [name for name in random.columns if name in constant]
         if fixed:
+            varying = tuple(name for name in names.fixed if name not in constant)
             raise InputError(
                 f"estimator {self.name!r}: {fixed[0]!r} is one number a group, so its effect cannot differ between groups: the "
-                f"data say nothing about a random effect of it. Leave it out: random={names.varying!r}."
+                f"data say nothing about a random effect of it. Leave it out: random={varying!r}."
             )
         if not random.columns:
             raise InputError(f"estimator {self.name!r}: no column varies within groups; name the random effects, ('Intercept',).")

@@ -32,7 +32,8 @@ class FrameProcess(Process):
 
     ``rng`` is a NumPy generator seeded by the dataset's key. ``truth`` has numbers by name: a fixed effect has the name of a column
     (or ``Intercept``), anything else is an estimand. The DataFrame has the response, groups (labels of any kind) and predictors;
-    columns that are not numbers are there for strategies that read DataFrames. Rows with a missing value are missing.
+    columns that are not numbers are there for strategies that read DataFrames. A row with a missing value in any column, numbers or
+    not, is missing for every strategy.
 
     Args:
         function: of one dataset.
@@ -106,8 +107,8 @@ class FrameProcess(Process):
 
     @property
     def names(self) -> Names:
-        """Learnt from one dataset, drawn here; the same for all values of the fields."""
-        key = (self.function, self.factors, self.response, self.between)
+        """Learnt from one dataset with these values of the fields, drawn here."""
+        key = (self.identity, hashable(self.fields))
         if key not in _NAMES:
             truth, frame = checked(self, self.function(np.random.default_rng(EXAMPLE), **self.fields))
             _NAMES[key] = self._named(truth, frame)
@@ -127,11 +128,16 @@ class FrameProcess(Process):
         return Names(fixed, every, self.factors, self.response, self.between or found, estimands=estimands)
 
     @property
+    def identity(self) -> Hashable:
+        """What tells it from others, but for the values of its fields."""
+        return (type(self), self.function, self.factors, self.response, self.between, self.most)
+
+    @property
     def terms(self) -> tuple[str, ...]:
         return self.names.fixed
 
     def program(self, bounds: Bounds) -> Hashable:
-        return (type(self), self.function, hashable(self.fields), bounds)
+        return (self.identity, hashable(self.fields), bounds)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
         return {}
@@ -150,9 +156,9 @@ class FrameProcess(Process):
         """The dataset of this key, drawn here; rows with a missing value are left out."""
         words = tuple(int(word) for word in jax.random.key_data(key))
         truth, frame = checked(self, self.function(np.random.default_rng(words), **self.fields))
-        complete = frame.dropna().reset_index(drop=True)
-        complete.attrs["truth"] = {"fixed_effects": {name: float(truth[name]) for name in self.names.fixed}}
-        return complete
+        rows = complete(frame)
+        rows.attrs["truth"] = {"fixed_effects": {name: float(truth[name]) for name in self.names.fixed}}
+        return rows
 
 
 _NAMES: dict[Hashable, Names] = {}
@@ -184,13 +190,18 @@ def checked(process: FrameProcess, returned: Any) -> tuple[dict[str, float], pd.
         raise InputError(f"{process.kind}: the truth {dict(truth)!r} must have numbers by name.") from None
 
 
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows without a missing value in any column: those that every strategy analyses, whichever columns it reads."""
+    return frame.dropna().reset_index(drop=True)
+
+
 def reduced(frame: pd.DataFrame, names: Names, groups: int) -> tuple[np.ndarray, np.ndarray]:
     """Cross-products ``[G, M, M]`` and sizes ``[G]`` of a dataset, padded to so many groups, in the order of their labels."""
     columns = [c for c in names.columns if c != INTERCEPT or INTERCEPT in frame]
-    complete = frame[[*columns, names.response, names.factors[0]]].dropna()
-    codes, _ = pd.factorize(complete[names.factors[0]], sort=True)
-    at = {c: complete[c].to_numpy(float) for c in columns}
-    block = np.column_stack([at.get(c, np.ones(len(complete))) for c in names.columns] + [complete[names.response].to_numpy(float)])
+    there = complete(frame)
+    codes, _ = pd.factorize(there[names.factors[0]], sort=True)
+    at = {c: there[c].to_numpy(float) for c in columns}
+    block = np.column_stack([at.get(c, np.ones(len(there))) for c in names.columns] + [there[names.response].to_numpy(float)])
     products, sizes = np.zeros((groups, block.shape[1], block.shape[1])), np.bincount(codes, minlength=groups)
     order = np.argsort(codes, kind="stable")
     for g, rows in enumerate(np.split(block[order], np.cumsum(sizes)[:-1])):

@@ -106,7 +106,7 @@ class FunctionProcess(RowProcess):
 
     @property
     def identity(self) -> Hashable:
-        return (type(self), self.function, self.factors, self.response)
+        return (type(self), self.function, self.factors, self.response, self.between, self.most)
 
     @property
     def float_fields(self) -> tuple[str, ...]:

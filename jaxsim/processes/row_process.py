@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import copy
 import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from jaxsim.data.names import GROUP, INTERCEPT, RESPONSE, Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
-from jaxsim.processes import told
+from jaxsim.processes import constant, told
+from jaxsim.processes.instances import bare, derives
 from jaxsim.processes.process import Process
 from jaxsim.processes.told import KEEP, Sketch
 
@@ -85,7 +85,7 @@ class RowProcess(Process):
 
     @property
     def names(self) -> Names:
-        return self.sketch.names
+        return constant.names_of(self)
 
     @property
     def draws(self) -> type[Rows]:
@@ -99,8 +99,9 @@ class RowProcess(Process):
 
     @property
     def float_fields(self) -> tuple[str, ...]:
-        """Fields that may be traced: floats, and whole numbers in fields that are declared as floats."""
-        return told.float_fields(self.values, lambda name: told.declared_float(type(self), name))
+        """Fields that may be traced: floats, and whole numbers in fields that are declared as floats; none where an instance keeps
+        what it computed from them when it was made."""
+        return () if derives(self) else told.float_fields(self.values, lambda name: told.declared_float(type(self), name))
 
     @property
     def fixed_values(self) -> dict[str, Any]:
@@ -109,8 +110,8 @@ class RowProcess(Process):
 
     @property
     def identity(self) -> Hashable:
-        """What tells this kind of process from others: its class."""
-        return type(self)
+        """What tells this kind of process from others: its class, and the names that it gives."""
+        return (type(self), tuple(self.factors), self.response, self.between and tuple(self.between))
 
     def program(self, bounds: Bounds) -> Hashable:
         return (self.identity, told.hashable(self.fixed_values), bounds)
@@ -119,30 +120,31 @@ class RowProcess(Process):
         return {name: np.asarray(self.values[name], float) for name in self.sketch.traced}
 
     def holding(self, values: Mapping[str, Any]) -> Self:
-        """The same process with numbers that JAX traces in some fields: no validation, which would look at them."""
-        traced = copy.copy(self)
+        """The same process with numbers that JAX traces in some fields: no validation, which would look at them, and nothing
+        that was computed from other values."""
+        traced: Self = bare(self)
         for name, value in values.items():
             object.__setattr__(traced, name, value)
         return traced
 
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
-        sketch = self.sketch
+        sketch, names = self.sketch, self.names
         truth, columns = self.holding(parameters).simulate(key)
         n = sketch.rows
         keep = jnp.ones(n, bool) if KEEP not in columns else jnp.asarray(columns[KEEP]) != 0
-        levels = jnp.stack([jnp.asarray(columns[f], jnp.int32) for f in sketch.names.factors], axis=1)
-        predictors = [jnp.ones(n) if c == INTERCEPT else jnp.asarray(columns[c], float) for c in sketch.names.columns]
+        levels = jnp.stack([jnp.asarray(columns[f], jnp.int32) for f in names.factors], axis=1)
+        predictors = [jnp.ones(n) if c == INTERCEPT else jnp.asarray(columns[c], float) for c in names.columns]
         rows = Rows(
             x=jnp.stack(predictors, axis=1),
-            y=jnp.asarray(columns[sketch.names.response], float),
+            y=jnp.asarray(columns[names.response], float),
             levels=levels,
             weight=keep.astype(float),
-            columns=sketch.names.columns,
-            fixed=sketch.names.fixed,
+            columns=names.columns,
+            fixed=names.fixed,
             counts=bounds.levels,
-            factors=sketch.names.factors,
-            response=sketch.names.response,
-            constant=sketch.names.constant,
+            factors=names.factors,
+            response=names.response,
+            constant=names.constant,
         )
         return Draw(told.truth_of(truth, sketch), rows)
 

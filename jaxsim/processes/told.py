@@ -36,7 +36,7 @@ class Sketch:
     """What is known of a process before it draws.
 
     Attributes:
-        names: of its columns.
+        names: of its columns; which of them are constant takes a look at a dataset.
         rows: of a dataset, those that are missing included.
         traced: fields that are no part of the compiled program.
         has_sigma: whether it has the residual standard deviation.
@@ -61,8 +61,6 @@ def hashable(values: Any) -> Hashable:
 
 
 _SKETCHES: dict[Hashable, Sketch] = {}
-# Columns that are one number a group, by kind of process.
-_CONSTANT: dict[Hashable, tuple[str, ...]] = {}
 
 
 def sketch_of(process: Any) -> Sketch:
@@ -159,21 +157,7 @@ def _described(process: Any, traced: tuple[str, ...], truth: dict[str, Any], col
         sorted_.fixed, every, tuple(process.factors), process.response, random=random, components=sorted_.components,
         estimands=sorted_.estimands,
     )  # fmt: skip
-    sketch = Sketch(names, rows[0], traced, SIGMA in truth)
-    constant = _constant_columns(process, sketch) if process.between is None else tuple(process.between)
-    return dataclasses.replace(sketch, names=dataclasses.replace(names, constant=constant))
-
-
-def _constant_columns(process: Any, sketch: Sketch) -> tuple[str, ...]:
-    """Columns that are one number a group, looked at once for all processes that differ in numbers alone: drawing takes time."""
-    switches = {name: value for name, value in process.values.items() if isinstance(value, bool) or not _is_number(value)}
-    key = (process.identity, hashable(switches))
-    if key not in _CONSTANT:
-        found = _constant(process, sketch)
-        if found is None:
-            return ()
-        _CONSTANT[key] = found
-    return _CONSTANT[key]
+    return Sketch(names, rows[0], traced, SIGMA in truth)
 
 
 def _is_number(value: Any) -> bool:
@@ -206,31 +190,25 @@ def _sorted(kind: str, truth: dict[str, Any], columns: tuple[str, ...], factors:
             fixed.append(name)
         elif name != SIGMA and not name.startswith(f"{COR}_"):
             estimands.append(name)
+    _check_spread(kind, truth, columns, factors)
     return _Sorted(tuple(fixed), tuple(estimands), tuple((factor, tuple(terms)) for factor, terms in spread.items()))
 
 
-def _constant(process: Any, sketch: Sketch) -> tuple[str, ...] | None:
-    """Columns that are one number in every group of the first dataset of some seed (the intercept does not count); None where every
-    group has one row, so that nothing can be told."""
-    frame = example(process, sketch)
-    groups = frame.groupby(sketch.names.factors[0])
-    if groups.size().max() < 2:
-        return None
-    numbers = [c for c in sketch.names.columns if c != INTERCEPT]
-    return tuple(c for c in numbers if (groups[c].nunique() <= 1).all()) if numbers else ()
-
-
-def example(process: Any, sketch: Sketch) -> pd.DataFrame:
-    """One dataset, drawn as compiled code draws it."""
-
-    @jax.jit
-    def once(key: jax.Array, values: Any) -> Any:
-        return jax.tree.map(jnp.asarray, dict(process.holding(values).simulate(key)[1]))
-
-    values = {name: np.asarray(process.values[name], float) for name in sketch.traced}
-    columns = jax.device_get(once(jax.random.key(0, impl="threefry2x32"), values))
-    frame = pd.DataFrame({name: np.asarray(value) for name, value in columns.items()})
-    return frame[frame[KEEP] != 0] if KEEP in frame else frame
+def _check_spread(kind: str, truth: dict[str, Any], columns: tuple[str, ...], factors: tuple[str, ...]) -> None:
+    """Raise :class:`InputError` for a standard deviation or correlation of a factor, or of columns, that are not there."""
+    sds = {f"{SD}_{factor}_{term}" for factor in factors for term in columns}
+    told = {factor: [term for term in columns if f"{SD}_{factor}_{term}" in truth] for factor in factors}
+    cors = {f"{COR}_{factor}_{a}_{b}" for factor, terms in told.items() for a in terms for b in terms if a != b}
+    for name in truth.keys() - sds - cors - {*columns, *factors}:
+        if not name.startswith((f"{SD}_", f"{COR}_")):
+            continue
+        near = meant(name, sds | cors)
+        hint = f" Did you mean {near!r}?" if near else ""
+        raise InputError(
+            f"{kind}: the truth names {name!r}, which is no sd_<factor>_<term>, and no cor_<factor>_<term>_<term> of terms whose "
+            f"standard deviations are told; factors are {', '.join(factors)}, terms {', '.join(columns)}.{hint} (Another true "
+            "value has a name that does not begin with sd_ or cor_.)"
+        )
 
 
 def truth_of(truth: Mapping[str, Any], sketch: Sketch) -> Truth:
@@ -239,10 +217,10 @@ def truth_of(truth: Mapping[str, Any], sketch: Sketch) -> Truth:
     covariance = {}
     for factor, terms in names.components:
         sd = jnp.stack([jnp.asarray(truth[f"{SD}_{factor}_{term}"], float) for term in terms])
-        correlation = jnp.eye(len(terms))
+        correlation = jnp.where(jnp.eye(len(terms)) > 0, 1.0, jnp.nan)  # a correlation that is not told is not known to be zero
         for i, a in enumerate(terms):
             for j, b in enumerate(terms[:i]):
-                value = truth.get(f"{COR}_{factor}_{b}_{a}", truth.get(f"{COR}_{factor}_{a}_{b}", 0.0))
+                value = truth.get(f"{COR}_{factor}_{b}_{a}", truth.get(f"{COR}_{factor}_{a}_{b}", jnp.nan))
                 correlation = correlation.at[i, j].set(value).at[j, i].set(value)
         covariance[factor] = correlation * sd[:, None] * sd
     return Truth(

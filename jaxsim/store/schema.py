@@ -136,10 +136,11 @@ def components(names: Names, strategy: Strategy, truth: Truth, fit: Fit) -> dict
     for part in effects:
         matrix = np.asarray(fit.covariance[part.factor], float)
         found |= _spread(matrix, part.columns, part.factor)
-        if part.factor in truth.covariance and set(part.columns) <= set(told.get(part.factor, ())):
-            index = [told[part.factor].index(name) for name in part.columns]
+        known = tuple(name for name in part.columns if name in told.get(part.factor, ()))
+        if part.factor in truth.covariance and known:
+            index = [told[part.factor].index(name) for name in known]
             true = np.asarray(truth.covariance[part.factor], float)[:, index][:, :, index]
-            found |= {f"{TRUE}{name}": value for name, value in _spread(true, part.columns, part.factor).items()}
+            found |= {f"{TRUE}{name}": value for name, value in _spread(true, known, part.factor).items()}
     if effects and truth.sigma is not None:
         found[f"{TRUE}sigma"] = np.asarray(truth.sigma, float)
     return found

@@ -16,7 +16,7 @@ import pandas as pd
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Truth
 from jaxsim.errors import InputError
-from jaxsim.processes.frame_process import FrameProcess, checked, reduced
+from jaxsim.processes.frame_process import FrameProcess, checked, complete, reduced
 from jaxsim.study.cell import Cell
 from jaxsim.study.study import Study
 from jaxsim.sweep.programs import Simulated
@@ -73,7 +73,7 @@ class FrameSource:
         drawn = list(self._drawn(pairs))
         lost = {k: one for k, one in enumerate(drawn) if isinstance(one, str)}
         empty = pd.DataFrame(columns=[*self.study.names.factors, self.study.names.response])
-        frames = [empty if isinstance(one, str) else one[1].dropna().reset_index(drop=True) for one in drawn]
+        frames = [empty if isinstance(one, str) else complete(one[1]) for one in drawn]
         return frames, lost
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -15,11 +14,13 @@ from jaxsim.data.fit import Fit
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.estimators.estimator import Estimator, in_batches
+from jaxsim.processes.frame_process import FrameProcess
 from jaxsim.processes.process import Process
 from jaxsim.processes.row_process import RowProcess
 from jaxsim.study.cell import Cell
 from jaxsim.study.digests import is_own
 from jaxsim.study.study import Study
+from jaxsim.sweep.cells_alike import check_cells
 from jaxsim.sweep.compile import precision
 
 # Fields of a fit with a number for each coefficient.
@@ -34,6 +35,8 @@ def rehearse(study: Study) -> None:
         drawn = draws(study, study.cells[0]) if study.process.batched and is_users(study.process) else None
         if drawn is not None:
             check_draws(study, *drawn)
+        if isinstance(study.process, FrameProcess):
+            check_cells(study)
         own = [strategy for strategy in in_batches(study.estimators).values() if not strategy.guards_itself]
         if own:
             data = example(study, study.cells[0]) if drawn is None else drawn[0].data
@@ -79,7 +82,7 @@ def check_draws(study: Study, first: Draw, second: Draw) -> None:
             "jax.random (NumPy's generators are run once, when the program is compiled)."
         )
     if isinstance(process, RowProcess):
-        _check_cells(study)
+        check_cells(study)
 
 
 def _check_data(process: Process, data: Any) -> None:
@@ -102,24 +105,6 @@ def _check_data(process: Process, data: Any) -> None:
             raise InputError(
                 f"{process.kind}: {factor} has the code {int(codes.min() if codes.min() < 0 else codes.max())}; with "
                 f"{count} groups codes are 0 to {count - 1} (say the largest number of groups by n_groups or max_groups)."
-            )
-
-
-def _check_cells(study: Study) -> None:
-    """That the columns are the same in every cell."""
-    for cell in study.cells:
-        names = cell.process.names
-        if dataclasses.replace(names, constant=()) == dataclasses.replace(study.names, constant=()) and names != study.names:
-            odd = sorted({*names.constant} ^ {*study.names.constant})[0]
-            raise InputError(
-                f"{odd!r} is one number a group in some cells and varies within groups in others; say which are "
-                f"constant by between=(..) of {study.process.kind}."
-            )
-        if names != study.names:
-            raise InputError(
-                f"cell {cell.index} {dict(cell.conditions)} has the terms {', '.join(names.fixed)} and columns "
-                f"{', '.join(names.columns)}; the others {', '.join(study.names.fixed)} and {', '.join(study.names.columns)}. All "
-                "cells of a study must have the same."
             )
 
 
