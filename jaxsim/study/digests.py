@@ -1,8 +1,9 @@
 """What code a user's own class or function consists of: one digest for each thing that its numbers follow from.
 
-Covered are the source of the class or function, of the user's own base classes and functions that it names, and the values of
-constants that it names. Comments, docstrings and layout do not count; nor does what installed packages do. A class or function with
-an attribute ``version`` is not looked into: its author says when it has changed.
+Covered are the source of the class or function, of its decorators, of the user's own base classes, functions and modules that it
+names or imports, and the values of constants, objects, defaults and class attributes. Comments, docstrings and layout do not count;
+nor does what installed packages do, but for a part that is of one: its version. A class or function with an attribute ``version``
+is not looked into: its author says when it has changed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 import enum
 import functools
 import hashlib
+import inspect
 import sys
 import types
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxsim.study.installed import release
-from jaxsim.study.sources import bytecode, decorators, imported, lines_of, names_in, own_file, source, unwrapped, without_docstrings
+from jaxsim.study.sources import Source, bytecode, imported, names_in, own_file, unwrapped, without_docstrings
 from jaxsim.study.values import CONSTANTS, Shown
 from jaxsim.study.values import content as _content
 from jaxsim.workers.by_value import users_module
@@ -118,27 +120,29 @@ class _Collector:
             self.add(thing)
 
     def _class(self, cls: type) -> None:
-        self._put(cls.__qualname__, _digest(source(cls) or repr(sorted(vars(cls)))))
+        source = Source.of(cls)
+        self._put(cls.__qualname__, _digest(source.text or repr(sorted(vars(cls)))))
         for base in (type(cls), *cls.__bases__):
             self.add(base)
         around = vars(sys.modules.get(cls.__module__, cls))
-        for code in decorators(cls):
+        for code in source.decorators:
             self._named(code, around)
-        place = lines_of(cls)
         for name, member in vars(cls).items():
             for function in map(unwrapped, _inside(member) or [member]):
                 if isinstance(function, types.FunctionType):
-                    self._method(cls, function, place)
+                    self._method(cls, function, source)
                 elif _is_value(cls, name, function):
                     self.add(function, f"{cls.__qualname__}.{name}")
         self._defaults(cls)
 
-    def _method(self, cls: type, function: types.FunctionType, place: tuple[str, range]) -> None:
+    def _method(self, cls: type, function: types.FunctionType, source: Source) -> None:
         """A function of a class, whose source may be in the class's."""
         code = function.__code__
-        if code.co_filename == "<string>" and dataclasses.is_dataclass(cls) and function.__name__.startswith("__"):
+        inner: Any = inspect.unwrap(function)
+        made = isinstance(inner, types.FunctionType) and inner.__code__.co_filename == "<string>"
+        if made and dataclasses.is_dataclass(cls) and function.__name__.startswith("__"):
             return  # made by dataclasses
-        if function.__module__ == cls.__module__ and code.co_filename == place[0] and code.co_firstlineno in place[1]:
+        if function.__module__ == cls.__module__ and source.has(code):
             self._parts(function)
         else:
             self.add(function)
@@ -153,8 +157,9 @@ class _Collector:
 
     def _function(self, function: types.FunctionType) -> None:
         if is_own(function.__globals__.get("__name__") or ""):
-            self._put(function.__qualname__, _digest(source(function) or bytecode(function.__code__)))
-            for code in decorators(function):
+            source = Source.of(function)
+            self._put(function.__qualname__, _digest(source.text or bytecode(function.__code__)))
+            for code in source.decorators:
                 self._named(code, function.__globals__)
             self._parts(function)
             return

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -30,22 +31,48 @@ def unwrapped(thing: Any) -> Any:
     return thing
 
 
-def source(thing: type | types.FunctionType) -> str:
-    """Source without comments, docstrings and layout; empty where there is none."""
-    tree = parsed(thing)
-    return "" if tree is None else ast.unparse(tree)
+@dataclass(frozen=True)
+class Source:
+    """Where a class or function is defined.
 
+    Args:
+        tree: without docstrings; None where there is no source.
+        file: its path, or empty.
+        lines: of the file.
+    """
 
-def parsed(thing: type | types.FunctionType) -> ast.AST | None:
-    """The same as a tree; of a decorated function, that of what the decorator returned."""
-    try:
-        if isinstance(thing, type):
-            return without_docstrings(ast.parse(textwrap.dedent(inspect.getsource(thing))))
-        if thing.__code__.co_name == "<lambda>":
-            return _lambda(thing.__code__)
-        return without_docstrings(ast.parse(textwrap.dedent(inspect.getsource(thing.__code__))))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return None
+    tree: ast.AST | None = None
+    file: str = ""
+    lines: range = range(0)
+
+    @classmethod
+    def of(cls, thing: type | types.FunctionType) -> Source:
+        """A thing's; of a decorated function, that of what the decorator returned."""
+        try:
+            if isinstance(thing, types.FunctionType) and thing.__code__.co_name == "<lambda>":
+                return cls(_lambda(thing.__code__))
+            place = thing if isinstance(thing, type) else thing.__code__
+            lines, first = inspect.getsourcelines(place)
+            tree = without_docstrings(ast.parse(textwrap.dedent("".join(lines))))
+            return cls(tree, inspect.getsourcefile(place) or "", range(first, first + len(lines)))
+        except (OSError, TypeError, SyntaxError, ValueError):
+            return cls()
+
+    @property
+    def text(self) -> str:
+        """Without comments, docstrings and layout; empty where there is none."""
+        return "" if self.tree is None else ast.unparse(self.tree)
+
+    @property
+    def decorators(self) -> Iterator[types.CodeType]:
+        """Code of the decorators in it."""
+        for node in ast.walk(self.tree or ast.Module([], [])):
+            for decorator in getattr(node, "decorator_list", ()):
+                yield compile(ast.Expression(decorator), "<decorator>", "eval")
+
+    def has(self, code: types.CodeType) -> bool:
+        """Whether a function is defined in it; the path of a script is as it was typed."""
+        return Path(code.co_filename).name == Path(self.file).name and code.co_firstlineno in self.lines
 
 
 def without_docstrings(tree: ast.AST) -> ast.AST:
@@ -72,22 +99,6 @@ def _lambda(code: types.CodeType) -> ast.AST | None:
             if inside and node.lineno >= code.co_firstlineno:
                 return node
     return None
-
-
-def lines_of(cls: type) -> tuple[str, range]:
-    """File and lines of a class; no lines where they are not known."""
-    try:
-        lines, first = inspect.getsourcelines(cls)
-        return inspect.getsourcefile(cls) or "", range(first, first + len(lines))
-    except (OSError, TypeError):
-        return "", range(0)
-
-
-def decorators(thing: type | types.FunctionType) -> Iterator[types.CodeType]:
-    """Code of the decorators in the source of a class or function."""
-    for node in ast.walk(parsed(thing) or ast.Module([], [])):
-        for decorator in getattr(node, "decorator_list", ()):
-            yield compile(ast.Expression(decorator), "<decorator>", "eval")
 
 
 def codes(code: types.CodeType) -> Iterator[types.CodeType]:

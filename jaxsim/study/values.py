@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxsim.study.sources import bytecode, source, unwrapped
+from jaxsim.study.sources import Source, bytecode, unwrapped
 
 CONSTANTS = (int, float, complex, str, bytes, bool, type(None), np.generic)
 # Of these the kind alone counts: what they hold changes as they are used.
@@ -81,7 +81,7 @@ class Shown:
         if not isinstance(thing, types.FunctionType) or not self.is_own(thing.__module__):
             return self.name(thing)
         cells = [content(cell) for cell in thing.__closure__ or ()]
-        body = source(thing) or bytecode(thing.__code__)
+        body = Source.of(thing).text or bytecode(thing.__code__)
         return f"{self.name(thing)}({body}, {self(cells)}, {self(thing.__defaults__)}, {self(thing.__kwdefaults__)})"
 
     def _container(self, value: Any) -> str:
