@@ -116,7 +116,7 @@ def modules(tmp_path, monkeypatch):
 
 CHANGES = {
     "a method": ([("return self.noise(key) * SIZE +", "return self.noise(key) +")], (), {"SIZE", "Trial"}),
-    "a default of a field": ([("effect: float = 0.5", "effect: float = 0.4")], (), {"Trial"}),
+    "a default of a field": ([("effect: float = 0.5", "effect: float = 0.4")], (), {"Trial", "Trial.effect"}),
     "a property's constant": ([("LIMIT = 7", "LIMIT = 8")], (), {"LIMIT"}),
     "a constant": ([("SIZE, WEIGHTS, OPTIONS = 2.0", "SIZE, WEIGHTS, OPTIONS = 3.0")], (), {"SIZE"}),
     "an array": ([("np.array([1.0, 2.0])", "np.array([1.0, 2.5])")], (), {"WEIGHTS"}),

@@ -1,26 +1,29 @@
 """What code a user's own class or function consists of: one digest for each thing that its numbers follow from.
 
-Covered are the source of the class or function, of the user's own base classes and functions that it names, and the values of
-constants that it names. Comments, docstrings and layout do not count; nor does what installed packages do. A class or function with
-an attribute ``version`` is not looked into: its author says when it has changed.
+Covered are the source of the class or function, of its decorators, of the user's own base classes, functions and modules that it
+names or imports, and the values of constants, objects, defaults and class attributes. Comments, docstrings and layout do not count;
+nor does what installed packages do, but for a part that is of one: its version. A class or function with an attribute ``version``
+is not looked into: its author says when it has changed.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
+import enum
 import functools
 import hashlib
 import inspect
 import sys
-import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from jaxsim.study.installed import release
+from jaxsim.study.sources import Source, bytecode, imported, names_in, own_file, unwrapped, without_docstrings
+from jaxsim.study.values import CONSTANTS, Shown
+from jaxsim.study.values import content as _content
 from jaxsim.workers.by_value import users_module
 
 # Of digests in descriptions, hexadecimal digits: enough that no two versions of a function are taken for each other.
@@ -29,7 +32,8 @@ DIGITS = 12
 SCRIPTS = ("__main__", "jaxsim_experiment")
 # A part that was sent to another process carries its origin and digests, since its source may not be there.
 CARRIED = "__jaxsim_carried__"
-CONSTANTS = (int, float, complex, str, bytes, bool, type(None), np.generic)
+# What the code of a part of an installed package is called: no name of a thing has a space.
+INSTALLED = "installed package"
 
 
 def is_own(module_name: str) -> bool:
@@ -40,8 +44,17 @@ def is_own(module_name: str) -> bool:
     return module_name in SCRIPTS or module_name not in sys.modules or users_module(module_name) is not None
 
 
+def is_ours(kind: type) -> bool:
+    """Whether a class is jaxsim's own, which its name alone describes."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return kind.__module__.partition(".")[0] == "jaxsim" and found is kind
+
+
 def origin(thing: Any) -> str:
     """Where a class or function comes from, as ``module:name``; a script's module is called as its file is."""
+    thing = unwrapped(thing)
     carried = vars(thing).get(CARRIED)
     if carried is not None:
         return str(carried["origin"])
@@ -51,11 +64,14 @@ def origin(thing: Any) -> str:
     return f"{name}:{thing.__qualname__}"
 
 
-def code_of(thing: type | types.FunctionType) -> dict[str, str]:
-    """Digests by name of everything that a class or function consists of."""
+def code_of(thing: Any) -> dict[str, str]:
+    """Digests by name of everything that a class or function consists of; of an installed one its package's version."""
+    thing = unwrapped(thing)
     carried = vars(thing).get(CARRIED)
     if carried is not None:
         return dict(carried["code"])
+    if not is_own(thing.__module__):
+        return {} if thing.__module__.partition(".")[0] == "jaxsim" else {INSTALLED: release(thing.__module__)}
     version = vars(thing).get("version")
     if isinstance(version, str):
         return {"version": version}
@@ -69,61 +85,138 @@ class _Collector:
 
     def __init__(self, found: dict[str, str]) -> None:
         self.found = found
-        self.seen: set[int] = set()
+        self.seen: dict[int, Any] = {}  # held, so that no other gets their id
+        self.seen_modules: set[str] = set()
+        self.shown = Shown(self._met, is_own)
 
     def add(self, thing: Any, name: str = "") -> None:
         """Take up a thing that some code names ``name``."""
-        thing = _unwrapped(thing)
+        thing = unwrapped(thing)
         if id(thing) in self.seen and not isinstance(thing, CONSTANTS):
             return
-        self.seen.add(id(thing))
-        if isinstance(thing, type):
-            self._class(thing)
-        elif isinstance(thing, types.FunctionType):
-            self._function(thing)
-        elif isinstance(thing, functools.partial):
+        self.seen[id(thing)] = thing
+        if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType | types.ModuleType):
+            self._code(thing, name)
+        elif isinstance(thing, functools.partial | functools.partialmethod):
             self.add(thing.func)
             self._value(name or "partial", (thing.args, sorted(thing.keywords.items())))
-        elif not isinstance(thing, types.ModuleType | types.BuiltinFunctionType):
+        elif functions := _inside(thing):
+            for function in functions:
+                self.add(function, name)
+        else:
             self._value(name, thing)
 
+    def _code(self, thing: Any, name: str) -> None:
+        if isinstance(thing, type) and is_own(thing.__module__):
+            self._class(thing)
+        elif isinstance(thing, types.FunctionType) and is_own(thing.__module__):
+            self._function(thing)
+        elif name and not self.shown.name(thing).endswith(name) and not _is_own_module(thing):
+            self._put(name, self.shown.name(thing))  # of a package, under another name
+
+    def _met(self, thing: Any) -> None:
+        """Take up a class or function inside a value."""
+        if isinstance(thing, type | types.FunctionType):
+            self.add(thing)
+
     def _class(self, cls: type) -> None:
-        if not is_own(cls.__module__):
-            return
-        self._put(cls.__qualname__, _digest(_source(cls) or repr(sorted(vars(cls)))))
-        for base in cls.__bases__:
+        source = Source.of(cls)
+        self._put(cls.__qualname__, _digest(source.text or repr(sorted(vars(cls)))))
+        for base in (type(cls), *cls.__bases__):
             self.add(base)
-        for member in vars(cls).values():
-            function = _unwrapped(getattr(member, "fget", None) or getattr(member, "func", None) or member)
-            if isinstance(function, types.FunctionType) and function.__module__ == cls.__module__:
-                self._named_in(function)
+        around = vars(sys.modules.get(cls.__module__, cls))
+        for code in source.decorators:
+            self._named(code, around)
+        for name, member in vars(cls).items():
+            for function in map(unwrapped, _inside(member) or [member]):
+                if isinstance(function, types.FunctionType):
+                    self._method(cls, function, source)
+                elif _is_value(cls, name, function):
+                    self.add(function, f"{cls.__qualname__}.{name}")
+        self._defaults(cls)
+
+    def _method(self, cls: type, function: types.FunctionType, source: Source) -> None:
+        """A function of a class, whose source may be in the class's."""
+        code = function.__code__
+        inner: Any = inspect.unwrap(function)
+        made = isinstance(inner, types.FunctionType) and inner.__code__.co_filename == "<string>"
+        if made and dataclasses.is_dataclass(cls) and function.__name__.startswith("__"):
+            return  # made by dataclasses
+        if function.__module__ == cls.__module__ and source.has(code):
+            self._parts(function)
+        else:
+            self.add(function)
+
+    def _defaults(self, cls: type) -> None:
+        """Defaults of the fields that a dataclass adds, by value."""
+        for field in vars(cls).get("__dataclass_fields__", {}).values():
+            if field.name in vars(cls).get("__annotations__", {}):
+                for default in (field.default, field.default_factory):
+                    if default is not dataclasses.MISSING and not isinstance(vars(cls).get(field.name), CONSTANTS):
+                        self.add(default, f"{cls.__qualname__}.{field.name}")
 
     def _function(self, function: types.FunctionType) -> None:
-        if not is_own(function.__module__):
+        if is_own(function.__globals__.get("__name__") or ""):
+            source = Source.of(function)
+            self._put(function.__qualname__, _digest(source.text or bytecode(function.__code__)))
+            for code in source.decorators:
+                self._named(code, function.__globals__)
+            self._parts(function)
             return
-        self._put(function.__qualname__, _digest(_source(function) or _bytecode(function.__code__)))
-        self._named_in(function)
+        for cell in function.__closure__ or ():  # what a package put around a function
+            content = _content(cell)
+            if isinstance(content, (*CONSTANTS, tuple, types.FunctionType)):
+                self.add(content, f"{function.__qualname__} around")
+        self.add(getattr(function, "__wrapped__", None), f"{function.__qualname__} inside")
+
+    def _parts(self, function: types.FunctionType) -> None:
+        """What a function names, the variables of functions around it, and its defaults."""
+        self._named(function.__code__, function.__globals__)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            if name != "__class__":
+                self.add(_content(cell), name)
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self.add(default, f"{function.__qualname__} default")
+        if hasattr(function, "__wrapped__"):
+            self.add(function.__wrapped__)
 
-    def _named_in(self, function: types.FunctionType) -> None:
-        """Everything that a function names: globals, attributes of the user's modules, variables of functions around it."""
-        names = set(_names(function.__code__))
-        for name in sorted(names & function.__globals__.keys()):
-            value = function.__globals__[name]
-            if isinstance(value, types.ModuleType) and is_own(value.__name__):
-                for attribute in sorted(names & vars(value).keys()):
-                    self.add(vars(value)[attribute], f"{name}.{attribute}")
+    def _named(self, code: types.CodeType, around: Mapping[str, Any]) -> None:
+        """Globals that some code names, attributes of the user's modules, and modules that it imports."""
+        names = names_in(code)
+        for name in sorted(names & around.keys()):
+            if isinstance(around[name], types.ModuleType) and is_own(around[name].__name__):
+                self._attributes(name, around[name], names, set())
             else:
-                self.add(value, name)
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            try:
-                self.add(cell.cell_contents, name)
-            except ValueError:  # not assigned yet
-                continue
+                self.add(around[name], name)
+        self._imports(code, str(around.get("__package__") or ""))
+
+    def _attributes(self, path: str, module: types.ModuleType, names: set[str], before: set[str]) -> None:
+        for name in sorted(names & vars(module).keys()):
+            value = vars(module)[name]
+            if not isinstance(value, types.ModuleType):
+                self.add(value, f"{path}.{name}")
+            elif is_own(value.__name__) and value.__name__ not in before:
+                self._attributes(f"{path}.{name}", value, names, before | {module.__name__, value.__name__})
+
+    def _imports(self, code: types.CodeType, package: str) -> None:
+        """The user's modules that are imported inside a function: they may not be loaded yet, so their whole text counts."""
+        for name in imported(code, package):
+            place = own_file(name)
+            if place is not None and name not in self.seen_modules:
+                self.seen_modules.add(name)
+                try:
+                    tree = ast.parse(place[0].read_bytes())
+                    inner = compile(tree, str(place[0]), "exec")
+                except (OSError, SyntaxError, ValueError):
+                    continue
+                self._put(name, _digest(ast.unparse(without_docstrings(tree))))
+                self._imports(inner, place[1])
 
     def _value(self, name: str, value: Any) -> None:
-        text = _shown(value)
+        try:
+            text = self.shown(value)
+        except RecursionError:
+            text = self.shown.name(type(value))
         self._put(name or type(value).__qualname__, text if len(text) <= DIGITS else _digest(text))
 
     def _put(self, name: str, shown: str) -> None:
@@ -132,85 +225,28 @@ class _Collector:
         self.found[name] = shown if before == shown else _digest(f"{before} {shown}")
 
 
-def _unwrapped(thing: Any) -> Any:
-    """The function inside static and class methods, bound methods and what JAX or functools put around it."""
-    for _ in range(8):
-        inner = getattr(thing, "__func__", None) or (None if isinstance(thing, type) else getattr(thing, "__wrapped__", None))
-        if inner is None:
-            break
-        thing = inner
-    return thing
+def _inside(thing: Any) -> list[Any]:
+    """Functions inside methods, properties, and what a package put around a function; none of anything else."""
+    if isinstance(thing, staticmethod | classmethod):
+        return [thing.__func__]
+    if isinstance(thing, property):
+        return [one for one in (thing.fget, thing.fset, thing.fdel) if one is not None]
+    if isinstance(thing, functools.cached_property):
+        return [thing.func]
+    if not isinstance(thing, type | types.FunctionType) and callable(thing) and not is_own(type(thing).__module__):
+        found = [vars(thing)["__wrapped__"]] if "__wrapped__" in getattr(thing, "__dict__", {}) else []
+        return [*found, *(one for one in vars(thing).values() if isinstance(one, types.FunctionType))] if found else []
+    return []
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+def _is_own_module(thing: Any) -> bool:
+    return isinstance(thing, types.ModuleType) and is_own(thing.__name__)
 
 
-def _source(thing: type | types.FunctionType) -> str:
-    """Source without comments, docstrings and layout; empty where there is none."""
-    try:
-        if isinstance(thing, types.FunctionType) and thing.__name__ == "<lambda>":
-            return _lambda(thing)
-        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return ""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body and _is_text(body[0]):
-            node.body = body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-def _lambda(function: types.FunctionType) -> str:
-    """Source of one lambda: the node that begins in its line and holds its first instruction."""
-    lines, _ = inspect.findsource(function)
-    found = function.__code__.co_positions()
-    places = [(line, column) for line, _, column, _ in found if line is not None and column is not None]
-    for node in ast.walk(ast.parse("".join(lines))):
-        if isinstance(node, ast.Lambda) and node.body.lineno == places[-1][0]:
-            end = node.body.end_col_offset or 0
-            inside = any(line == node.body.lineno and node.body.col_offset <= at < end for line, at in places)
-            if inside and node.lineno >= function.__code__.co_firstlineno:
-                return ast.unparse(node)
-    return ""
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _bytecode(code: types.CodeType) -> str:
-    """What a function without source does; of one version of Python."""
-    constants = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    return repr((code.co_code, constants, code.co_names, code.co_varnames))
-
-
-def _shown(value: Any) -> str:
-    """A value as text that is the same for the same value in another process."""
-    if isinstance(value, CONSTANTS):
-        return repr(value.item() if isinstance(value, np.generic) else value)
-    if isinstance(value, list | tuple | set | frozenset):
-        parts = list(map(_shown, value))
-        return f"[{', '.join(sorted(parts) if isinstance(value, set | frozenset) else parts)}]"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_shown(k)}: {_shown(v)}' for k, v in value.items())}}}"
-    if dataclasses.is_dataclass(value):
-        fields = ", ".join(f"{f.name}={_shown(getattr(value, f.name))}" for f in dataclasses.fields(value))
-        return f"{type(value).__qualname__}({fields})"
-    return _shown_object(value)
-
-
-def _shown_object(value: Any) -> str:
-    """The same of arrays, functions, and things whose kind alone can be told."""
-    if isinstance(value, types.FunctionType):
-        return _source(value) or _bytecode(value.__code__)
-    if hasattr(value, "__array__"):
-        array = np.asarray(value)
-        return f"array({array.dtype}, {array.shape}, {hashlib.sha256(array.tobytes()).hexdigest()})"
-    return type(value).__qualname__
+def _is_value(cls: type, name: str, member: Any) -> bool:
+    """Whether an attribute of a class is the user's, not one that Python makes."""
+    made = (name.startswith("__") and name.endswith("__")) or name == "_abc_impl" or (issubclass(cls, enum.Enum) and name[0] == "_")
+    return not made and not isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType | enum.property)
 
 
 def _digest(text: str) -> str:

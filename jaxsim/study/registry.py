@@ -7,6 +7,7 @@ not use it. A class or function of the user's own is described by where it comes
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from jaxsim.errors import InputError, brief
-from jaxsim.study.digests import code_of, is_own, origin
+from jaxsim.study import installed
+from jaxsim.study.digests import INSTALLED, code_of, is_ours, is_own, origin
 
 # Keys of a description that no field may have.
 TYPE, CODE = "type", "code"
@@ -60,9 +62,14 @@ def encode(value: Any, where: str = "") -> Any:
     if isinstance(value, list | tuple) or hasattr(value, "__array__"):
         items = value if isinstance(value, list | tuple) else np.asarray(value).tolist()
         return [encode(v, where) for v in items] if isinstance(items, list | tuple) else encode(items, where)
-    if isinstance(value, types.FunctionType | functools.partial) or hasattr(value, "__wrapped__"):
+    if is_function(value) or isinstance(value, functools.partial):
         return _encode_function(value, where)
     return _plain(value, where)
+
+
+def is_function(value: Any) -> bool:
+    """Whether something is a function, or what a decorator put around one: that is taken as it is."""
+    return isinstance(value, types.FunctionType) or (callable(value) and hasattr(value, "__wrapped__"))
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -80,12 +87,12 @@ def _plain(value: Any, where: str) -> Any:
 
 
 def _encode_fields(value: Any) -> dict[str, Any]:
-    kind, own = type(value), is_own(type(value).__module__)
+    kind = type(value)
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init and not _is_default(f, value)}
     for name in (TYPE, CODE):
         if name in fields:
             raise InputError(f"{kind.__name__} has a field {name!r}, a name that descriptions need; call it something else.")
-    head = {TYPE: origin(kind), CODE: _code_of(kind)} if own else {TYPE: kind.__name__}
+    head = {TYPE: kind.__name__} if is_ours(kind) else {TYPE: origin(kind), CODE: _code_of(kind)}
     return head | {name: encode(v, f"{kind.__name__}.{name}") for name, v in fields.items()}
 
 
@@ -93,16 +100,16 @@ def _encode_function(value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, functools.partial):
         body = encode(value.func, where)
         return body | {"arguments": encode([list(value.args), value.keywords], where)}
-    function = getattr(value, "__wrapped__", value)
-    if not isinstance(function, types.FunctionType):
+    if not isinstance(getattr(value, "__qualname__", None), str) or not isinstance(getattr(value, "__module__", None), str):
         raise InputError(f"{where or 'a field'} holds {value!r}; give a plain Python function.")
-    return {TYPE: FUNCTION, "name": origin(function), CODE: _code_of(function)}
+    return {TYPE: FUNCTION, "name": origin(value), CODE: _code_of(value)}
 
 
 def _code_of(thing: Any) -> dict[str, str]:
     """Digests of the code of a class or function, which :func:`decode` can find from now on."""
     code = code_of(thing)
-    _DESCRIBED[origin(thing), tuple(sorted(code.items()))] = thing
+    with contextlib.suppress(TypeError):  # what cannot be referred to weakly is found by its name
+        _DESCRIBED[origin(thing), tuple(sorted(code.items()))] = thing
     return code
 
 
@@ -164,18 +171,26 @@ def _located(name: str, code: Mapping[str, str]) -> Any:
     described = _DESCRIBED.get((name, tuple(sorted(code.items()))))
     if described is not None:
         return described
+    if code.keys() == {INSTALLED}:
+        return _checked(name, code, installed.found(name))
     _, _, path = name.partition(":")
     for module in [m for key, m in sys.modules.items() if m is not None and is_own(key)]:
         found: Any = module
         for part in path.split("."):
             found = getattr(found, part, None)
-        if isinstance(found, type | types.FunctionType) and origin(found) == name:
-            if code_of(found) == dict(code):
-                return found
-            raise NotHereError(
-                f"{name} is here with other code than the results were computed with ({changed(code, code_of(found))})."
-            )
+        if (isinstance(found, type) or is_function(found)) and origin(found) == name:
+            return _checked(name, code, found)
     raise NotHereError(f"{name} is not here; load the script or module that defines it first.")
+
+
+def _checked(name: str, code: Mapping[str, str], found: Any) -> Any:
+    """What was found, if its code is what was described."""
+    if not (isinstance(found, type) or is_function(found)):
+        raise NotHereError(f"{name} is not here; install the package that defines it ({code[INSTALLED]}).")
+    here = code_of(found)
+    if here != dict(code):
+        raise NotHereError(f"{name} is here with other code than the results were computed with ({changed(code, here)}).")
+    return found
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> str:

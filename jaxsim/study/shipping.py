@@ -10,16 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jaxsim.errors import InputError
+from jaxsim.study import registry
 from jaxsim.study.digests import CARRIED, code_of, is_own, origin
+from jaxsim.study.sources import unwrapped
 from jaxsim.study.study import Study
 from jaxsim.workers.by_value import dumps
 
 
 def own_parts(value: Any) -> Iterator[type | types.FunctionType]:
     """Classes and functions of the user's that a study consists of."""
-    function = getattr(value, "__wrapped__", value)
-    if isinstance(function, types.FunctionType):
-        yield function
+    if registry.is_function(value):
+        yield unwrapped(value)
     elif isinstance(value, functools.partial):
         yield from own_parts([value.func, *value.args, *value.keywords.values()])
     elif isinstance(value, Mapping):

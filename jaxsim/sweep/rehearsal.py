@@ -18,7 +18,7 @@ from jaxsim.processes.frame_process import FrameProcess
 from jaxsim.processes.process import Process
 from jaxsim.processes.row_process import RowProcess
 from jaxsim.study.cell import Cell
-from jaxsim.study.digests import is_own
+from jaxsim.study.digests import is_ours
 from jaxsim.study.study import Study
 from jaxsim.sweep.cells_alike import check_cells
 from jaxsim.sweep.compile import precision
@@ -46,7 +46,7 @@ def rehearse(study: Study) -> None:
 
 def is_users(process: Process) -> bool:
     """Whether the user wrote it, as a class or as a function."""
-    return is_own(type(process).__module__) or hasattr(process, "function")
+    return not is_ours(type(process)) or hasattr(process, "function")
 
 
 def draws(study: Study, cell: Cell) -> tuple[Draw, Draw]:
