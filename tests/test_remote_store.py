@@ -53,8 +53,8 @@ def test_a_run_at_an_address_is_that_in_a_folder(address, local):
     results = STUDY.run(address, progress=False, batch=7)
     assert same(results, local)
     assert same(jaxsim.load(address), local)
-    assert results.folder._names() == local.folder._names()
-    for name in local.folder._names():
+    assert results.folder.place.names(CHUNKS) == local.folder.place.names(CHUNKS)
+    for name in local.folder.place.names(CHUNKS):
         assert results.folder.place.read(f"{CHUNKS}/{name}") == local.folder.place.read(f"{CHUNKS}/{name}")
     pd.testing.assert_frame_equal(jaxsim.load(address).measures(), local.measures(), check_exact=True)
     assert results.progress == (120, 120)
@@ -75,7 +75,7 @@ def test_an_interrupted_run_goes_on(address, local, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         STUDY.run(address, progress=False, batch=7)
     monkeypatch.setattr(RemotePlace, "write", write)
-    assert [f"{CHUNKS}/{name}" for name in jaxsim.load(address).folder._names()] == sorted(written)
+    assert [f"{CHUNKS}/{name}" for name in jaxsim.load(address).folder.place.names(CHUNKS)] == sorted(written)
     computed, compute = [], Worker.compute
     monkeypatch.setattr(Worker, "compute", lambda self, chunk, listen: computed.append(len(chunk)) or compute(self, chunk, listen))
     assert same(STUDY.run(address, progress=False, batch=7), local)
@@ -93,7 +93,7 @@ def test_a_damaged_object_is_computed_again_by_a_worker(s3, local, tmp_path, cap
     """Cut short, and one of the same length with a wrong byte; a Dask worker finds the same store by the same settings."""
     address = f"s3://studies/{tmp_path.name}"
     folder = STUDY.run(address, progress=False, batch=7).folder
-    short, wrong = folder._names()[3], folder._names()[5]
+    short, wrong = folder.place.names(CHUNKS)[3], folder.place.names(CHUNKS)[5]
     content = folder.place.read(f"{CHUNKS}/{wrong}")
     s3.pipe_file(f"studies/{tmp_path.name}/{CHUNKS}/{short}", folder.place.read(f"{CHUNKS}/{short}")[:100])
     s3.pipe_file(f"studies/{tmp_path.name}/{CHUNKS}/{wrong}", content[:300] + bytes([content[300] ^ 1]) + content[301:])
@@ -131,7 +131,7 @@ def test_the_command_line(s3, tmp_path, monkeypatch, capsys):
 def test_somebody_elses_place_is_refused(address):
     place = Folder(address).place
     place.write("thesis.tex", b"years of work")
-    with pytest.raises(InputError, match="holds files and no jaxsim results"):
+    with pytest.raises(InputError, match="exists and holds no jaxsim results"):
         STUDY.run(address, progress=False)
     with pytest.raises(InputError, match=r"no study\.json"):
         jaxsim.load(address)

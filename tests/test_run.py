@@ -199,7 +199,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no jaxsim results"):
         CHEAP.run(tmp_path, progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"], "nothing is left in a stranger's folder"
-    with pytest.raises(InputError, match="holds no jaxsim results"):
+    with pytest.raises(InputError, match="is a file; give a new or an empty folder"):
         CHEAP.run(tmp_path / "thesis.tex", progress=False)
     with pytest.raises(InputError, match=r"study\.json"):
         jaxsim.load(tmp_path)

@@ -82,7 +82,7 @@ def test_checksums_are_computed_piece_by_piece_and_once(stored, monkeypatch):
     place = Watched(stored)
     results = STUDY.run(place, progress=False)
     assert results.progress == (12_000, 12_000)
-    for name in results.folder._names():
+    for name in [entry.name for entry in results.folder.entries()]:
         pieces = [size for size in place.logs[name] if size <= 10_000]
         assert sum(pieces) == pytest.approx(place.size(name), rel=0.05)
         assert place.share(name) < 1.3, "once, and the footer"
@@ -91,8 +91,10 @@ def test_checksums_are_computed_piece_by_piece_and_once(stored, monkeypatch):
 def test_only_the_columns_that_are_asked_for_are_read(stored):
     place = Watched(stored)
     results = Results(place)
+    names = [entry.name for entry in results.folder.entries()]
+    place.logs.clear()  # each was read once to be checked
     list(results.frames("estimates", ["cell", "replicate", "model", "term", "estimate"]))
-    assert max(map(place.share, results.folder._names())) < 0.6
+    assert max(map(place.share, names)) < 0.6
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def test_what_cannot_be_reached_is_not_damaged(remote, monkeypatch):
     """A server that stops answering in the middle costs no chunk."""
     url, _ = remote
     folder = Folder(url)
-    names = folder._names()
+    names = folder.place.names(CHUNKS)
 
     def broken(self, path, start=None, end=None, **options):
         raise OSError("no route to host")
@@ -142,7 +144,7 @@ def test_what_cannot_be_reached_is_not_damaged(remote, monkeypatch):
         with pytest.raises(StorageError, match="no route to host") as caught:
             look()
         assert not isinstance(caught.value, DamagedError)
-    assert folder._names() == names
+    assert folder.place.names(CHUNKS) == names
 
 
 def test_more_replicates_are_planned_from_footers(remote, stored):
@@ -218,7 +220,7 @@ def test_an_audit_reads_only_the_chunks_of_its_sample(mixed):
     list(results.reader.entries)
     place.logs.clear()
     draw(results, 1, seed=0)
-    assert 0 < len(place.logs) <= 4 < len(results.folder._names())
+    assert 0 < len(place.logs) <= 4 < len(results.folder.entries())
     drawn = Results(place)
     drawn.read = drawn.frames = None
     assert len(draw(drawn, 1, seed=0)) == 4, "tables are not read as a whole"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import BinaryIO
@@ -21,7 +21,8 @@ _seen: dict[str, tuple[int, ...]] = {}
 
 
 class Inventory:
-    """Chunks of one place. Each is read once a process to compare its bytes with the checksum in its name.
+    """Chunks of one place. Each is read once a process to compare its bytes with the checksum in its name; of an address when its
+    rows are fetched, so that its footer alone says what is there.
 
     Args:
         place: of the results.
@@ -54,8 +55,7 @@ class Inventory:
     def whole(self, names: Iterable[str]) -> dict[str, About]:
         """Those of some chunks that are what was written, and what they hold; the others are noted as damaged."""
         wanted = list(names)
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            list(pool.map(self._look, [n for n in wanted if n not in self._abouts and n not in self._damaged]))
+        self._look_at([n for n in wanted if n not in self._abouts and n not in self._damaged], self._verify)
         return {name: self._abouts[name] for name in wanted if name in self._abouts}
 
     def check(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Inventory:
         self._abouts, self._damaged = {}, {}
         for name in names:
             _seen.pop(self._key(name), None)
-        self.whole(names)
+        self._look_at(names, self._verify_all)
         found = tuple(sorted(self._damaged))
         for name in found:
             self.place.remove(f"{CHUNKS}/{name}")
@@ -85,9 +85,13 @@ class Inventory:
             StorageError: if it is gone.
         """
         with self._there(name):
-            if _seen.get(self._key(name)) != self.place.stamp(f"{CHUNKS}/{name}"):
+            stamp = self.place.stamp(f"{CHUNKS}/{name}")
+            if stamp and _seen.get(self._key(name)) != stamp:
                 self._verify(name)
             with self.place.open(f"{CHUNKS}/{name}", whole) as file:
+                if whole and self._key(name) not in _seen:
+                    self._compare(name, file)
+                    _seen[self._key(name)] = stamp
                 yield file
 
     @contextlib.contextmanager
@@ -100,24 +104,39 @@ class Inventory:
                 "chunks); load them again."
             ) from error
 
-    def _look(self, name: str) -> None:
-        try:
-            with self._there(name):
-                self._abouts[name] = self._verify(name)
-        except DamagedError as error:
-            self._damaged[name] = str(error)
+    def _look_at(self, names: Iterable[str], verify: Callable[[str], About]) -> None:
+        def look(name: str) -> None:
+            try:
+                with self._there(name):
+                    self._abouts[name] = verify(name)
+            except DamagedError as error:
+                self._damaged[name] = str(error)
+
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            list(pool.map(look, names))
 
     def _verify(self, name: str) -> About:
-        """What a chunk holds, after its bytes were compared with its name."""
+        """What a chunk holds, after its bytes were compared with its name; of an address they are when its rows are fetched."""
+        stamp = self.place.stamp(f"{CHUNKS}/{name}")
+        if stamp and _seen.get(self._key(name)) != stamp:
+            return self._verify_all(name)
+        with self.place.open(f"{CHUNKS}/{name}") as file:
+            return chunks.describe(name, file)
+
+    def _verify_all(self, name: str) -> About:
+        """The same, wherever it is."""
         stamp = self.place.stamp(f"{CHUNKS}/{name}")
         with self.place.open(f"{CHUNKS}/{name}") as file:
-            if _seen.get(self._key(name)) != stamp:
-                if not chunks.is_whole(name, file):
-                    raise chunks.damaged(name)
-                file.seek(0)
+            self._compare(name, file)
             about = chunks.describe(name, file)
         _seen[self._key(name)] = stamp
         return about
+
+    def _compare(self, name: str, file: BinaryIO) -> None:
+        """Raise :class:`DamagedError` unless a file has the bytes that its name says."""
+        if not chunks.is_whole(name, file):
+            raise chunks.damaged(name)
+        file.seek(0)
 
     def _key(self, name: str) -> str:
         return f"{self.place.address}/{CHUNKS}/{name}"
