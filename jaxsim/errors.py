@@ -14,6 +14,8 @@ from typing import Any
 LARGEST = 2**31 - 1
 # Characters of a name, which is to fit into tables and figures; and of a value that a message quotes.
 LONGEST_NAME, LONGEST_QUOTE = 200, 100
+# Characters of what somebody else's error says.
+LONGEST_SAID = 300
 
 
 class InputError(ValueError):
@@ -43,6 +45,11 @@ def brief(value: object) -> str:
     shown = text if text.isprintable() else text.encode("ascii", "backslashreplace").decode()
     shown = "".join(c if c.isprintable() else "?" for c in shown)
     return shown if len(shown) <= LONGEST_QUOTE else f"{shown[: LONGEST_QUOTE - 3]}..."
+
+
+def in_brief(error: BaseException) -> str:
+    """What an error says, on one line, after its kind."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST_SAID]}"
 
 
 def whole_number(name: str, value: object, minimum: int, most: int = LARGEST) -> int:

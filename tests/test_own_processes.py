@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import jax
@@ -12,6 +14,7 @@ import own_parts
 import pandas as pd
 import pytest
 from exactly import same
+from subprocesses import PATIENCE, environment
 
 import jaxsim
 from jaxsim import (
@@ -286,8 +289,38 @@ class TestRows:
         assert one.program(one.bounds) != own_parts.Trial(n_obs=7).program(one.bounds)
 
 
+# A run on two devices, in tiles so small that each gets some.
+ON_TWO_DEVICES = """
+import sys, jaxsim.sweep.shape, own_parts
+from jaxsim import FrameProcess, Grid, Local, PooledOLS, Study
+jaxsim.sweep.shape.tile_datasets = lambda *_, **__: 8
+study = Study(FrameProcess(own_parts.survey), Grid(), (PooledOLS(),), 40, seed=1)
+study.run(sys.argv[1], progress=False, executor=Local(devices=2))
+"""
+
+
 class TestFrames:
     """NumPy and pandas generators, in worker processes."""
+
+    def test_every_device_gets_some(self, tmp_path):
+        command = [sys.executable, "-c", ON_TWO_DEVICES, str(tmp_path / "two")]
+        settings = environment() | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        one = study(FrameProcess(own_parts.survey), (PooledOLS(),), 40).run(tmp_path / "one", progress=False)
+        found = jaxsim.load(tmp_path / "two").estimates
+        assert len(found) == len(one.estimates) == 80
+        # Another size of tile is another program: the same numbers up to rounding.
+        np.testing.assert_allclose(found["estimate"], one.estimates["estimate"], rtol=1e-12, atol=1e-13)
+
+    def test_columns_that_are_said_to_be_constant(self):
+        def generator(rng, n_groups=5):
+            truth, frame = own_parts.survey(rng, n_groups)
+            return truth, frame.assign(size=frame.groupby("Group")["x"].transform("size"))
+
+        assert FrameProcess(generator).names.constant == ("size",)
+        assert FrameProcess(generator, between=()).names.constant == ()
+        assert FrameProcess(generator, between=("x",)).names.constant == ("x",)
 
     def test_numbers_follow_from_the_key_and_a_failure_is_a_row(self, tmp_path):
         def generator(rng, n_groups=5, effect=0.3):

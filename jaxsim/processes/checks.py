@@ -28,6 +28,13 @@ def group_sizes(n_obs: object, n_groups: int) -> int | tuple[int, ...] | GroupSi
     return whole_number("n_obs", n_obs, 1)
 
 
+def count_of_groups(kind: str, count: object, remedy: str) -> int:
+    """The largest number of groups that an own process says its datasets have; ``remedy`` is how it can say it."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InputError(f"{kind} does not say how many groups a dataset can have: give it {remedy}.")
+    return count
+
+
 def numbers(value: object) -> np.ndarray:
     """What was given as floats; one NaN for anything that is none."""
     try:

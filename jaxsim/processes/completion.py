@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,6 +12,7 @@ import pandas as pd
 
 from jaxsim.data.padding import Bounds
 from jaxsim.processes.direct import complete
+from jaxsim.processes.program import Program
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 
@@ -21,7 +20,7 @@ def completed(process: Any, key: jax.Array) -> pd.DataFrame:
     """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
     bounds = Bounds.of_groups(process.n_groups)
     parameters = process.parameters(bounds)
-    program = _Program((process.program(bounds), process.max_rows), process)
+    program = Program((process.program(bounds), process.max_rows), process)
     beta, sizes, effects, standard, gaussian = jax.device_get(_pieces(program, key, parameters))
     coefficients = beta + effects @ parameters["root"]
     if process.sampler == "rows":
@@ -44,16 +43,8 @@ def completed(process: Any, key: jax.Array) -> pd.DataFrame:
     return frame
 
 
-@dataclass(frozen=True)
-class _Program:
-    """A process as far as the compiled code depends on it: equal keys share the code made for either example."""
-
-    key: Hashable
-    example: Any = field(compare=False)
-
-
 @partial(jax.jit, static_argnums=0)
-def _pieces(program: _Program, key: jax.Array, parameters: Any) -> tuple[jax.Array, ...]:
+def _pieces(program: Program, key: jax.Array, parameters: Any) -> tuple[jax.Array, ...]:
     """What rows are made of: fixed effects, group sizes, standard group effects, ``[1 x e]``, and numbers to complete rows with."""
     process = program.example
     beta = process._fixed_effects(stream_key(key, Stream.TRUTH), parameters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ import pandas as pd
 
 from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.processes import told
+from jaxsim.processes.program import Program
 from jaxsim.processes.told import KEEP
 
 # Datasets that are looked at: a column with few values may be constant in all groups of one by chance.
@@ -56,22 +56,14 @@ def _found(process: Any, names: Names) -> ByFactor:
     return found
 
 
-@dataclass(frozen=True)
-class _Program:
-    """A process as far as the compiled code depends on it: equal keys share the code made for either example."""
-
-    key: Hashable
-    example: Any = dataclasses.field(compare=False)
-
-
 @partial(jax.jit, static_argnums=0)
-def _columns(program: _Program, key: jax.Array, values: Any) -> Any:
+def _columns(program: Program, key: jax.Array, values: Any) -> Any:
     return jax.tree.map(jnp.asarray, dict(program.example.holding(values).simulate(key)[1]))
 
 
 def _frame(process: Any, seed: int) -> pd.DataFrame:
     """One dataset, the rows that are there."""
-    program = _Program((process.identity, told.hashable(process.fixed_values)), process)
+    program = Program((process.identity, told.hashable(process.fixed_values)), process)
     values = {name: np.asarray(process.values[name], float) for name in process.sketch.traced}
     columns = jax.device_get(_columns(program, jax.random.key(seed, impl="threefry2x32"), values))
     frame = pd.DataFrame({name: np.asarray(value) for name, value in columns.items()})

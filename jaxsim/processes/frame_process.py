@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +14,10 @@ from pandas.api import types
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Draw, Truth
-from jaxsim.data.names import GROUP, INTERCEPT, RESPONSE, Names
+from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.data.padding import Bounds
-from jaxsim.errors import InputError, first_line, meant
-from jaxsim.processes.function_process import filled
-from jaxsim.processes.process import Process
+from jaxsim.errors import InputError, meant
+from jaxsim.processes.of_function import OfFunction
 from jaxsim.processes.told import SIGMA, hashable
 
 Generator = Callable[..., tuple[Mapping[str, float], pd.DataFrame]]
@@ -27,7 +26,7 @@ EXAMPLE = (0, 0)
 
 
 @dataclass(frozen=True, init=False)
-class FrameProcess(Process):
+class FrameProcess(OfFunction):
     """A process from a function ``f(rng, **fields) -> (truth, DataFrame)``, run in worker processes, a dataset at a time.
 
     ``rng`` is a NumPy generator seeded by the dataset's key. ``truth`` has numbers by name: a fixed effect has the name of a column
@@ -46,64 +45,13 @@ class FrameProcess(Process):
     """
 
     function: Generator
-    fields: dict[str, Any] = field(default_factory=dict)
-    factors: tuple[str, ...] = (GROUP,)
-    response: str = RESPONSE
-    between: tuple[str, ...] | None = None
-    most: int | None = None
 
     batched: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        function: Generator,
-        fields: Mapping[str, Any] | None = None,
-        *,
-        factors: tuple[str, ...] = (GROUP,),
-        response: str = RESPONSE,
-        between: tuple[str, ...] | None = None,
-        most: int | None = None,
-        **named: Any,
-    ) -> None:
-        if len(factors) != 1:
-            raise InputError(f"factors={factors!r}: a process of DataFrames groups rows by one column; give its name.")
-        values = filled(function, {**(fields or {}), **named})
-        given = dict(
-            function=function,
-            fields=values,
-            factors=tuple(factors),
-            response=response,
-            between=between and tuple(between),
-            most=most,
-        )
-        for name, value in given.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def kind(self) -> str:
-        return str(getattr(self.function, "__name__", "function"))
-
-    @property
-    def about(self) -> str:
-        return first_line(self.function.__doc__)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        return dict(self.fields)
-
-    def having(self, **changes: Any) -> Self:
-        options: Any = {"factors": self.factors, "response": self.response, "between": self.between, "most": self.most}
-        return type(self)(self.function, {**self.fields, **changes}, **options)
-
-    @property
-    def max_groups(self) -> int:
-        count = self.most if self.most is not None else self.fields.get("n_groups")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(
-                f"{self.kind} does not say how many groups a dataset can have: give it an argument n_groups (a whole number), or "
-                "FrameProcess(.., most=...)."
-            )
-        return count
+    def __init__(self, function: Generator, fields: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(function, fields, **options)
+        if len(self.factors) != 1:
+            raise InputError(f"factors={self.factors!r}: a process of DataFrames groups rows by one column; give its name.")
 
     @property
     def names(self) -> Names:
@@ -123,14 +71,11 @@ class FrameProcess(Process):
                 f"{self.kind} tells no true fixed effect; its truth names {', '.join(truth)}, its columns: {', '.join(every)}."
             )
         groups = frame.groupby(self.factors[0])
-        found = tuple(c for c in columns if (groups[c].nunique() <= 1).all()) if groups.size().max() > 1 else ()
+        constant = self.between
+        if constant is None:
+            constant = tuple(c for c in columns if (groups[c].nunique() <= 1).all()) if groups.size().max() > 1 else ()
         estimands = tuple(name for name in truth if name not in every and name != SIGMA)
-        return Names(fixed, every, self.factors, self.response, self.between or found, estimands=estimands)
-
-    @property
-    def identity(self) -> Hashable:
-        """What tells it from others, but for the values of its fields."""
-        return (type(self), self.function, self.factors, self.response, self.between, self.most)
+        return Names(fixed, every, self.factors, self.response, constant, estimands=estimands)
 
     @property
     def terms(self) -> tuple[str, ...]:

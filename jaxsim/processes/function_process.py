@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import jax
 
-from jaxsim.data.names import GROUP, RESPONSE
-from jaxsim.errors import InputError, first_line, meant
 from jaxsim.processes import told
+from jaxsim.processes.of_function import OfFunction
 from jaxsim.processes.row_process import Columns, RowProcess, Truths
 
 
-def filled(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of all parameters of a function but its first; :class:`InputError` for one that is missing or not known."""
-    name = getattr(function, "__name__", repr(function))
-    if not callable(function):
-        raise InputError(f"{function!r} is not a function; give one such as def draw(key, n_groups=20): ...")
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or parameters[0].kind is parameters[0].KEYWORD_ONLY:
-        raise InputError(f"{name}() takes no argument; its first is the random key, the others are fields that a grid may vary.")
-    rest = {p.name: p.default for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    for unknown in given.keys() - rest.keys():
-        near = meant(unknown, rest)
-        hint = f" Did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"{name}() has no argument {unknown!r}; it has {', '.join(rest) or 'none but its first'}.{hint}")
-    missing = [field for field, default in rest.items() if default is inspect.Parameter.empty and field not in given]
-    if missing:
-        raise InputError(f"{name}() needs a value of {', '.join(missing)}; give it with the process, {missing[0]}=...")
-    return {field: given.get(field, default) for field, default in rest.items()}
-
-
 @dataclass(frozen=True, init=False)
-class FunctionProcess(RowProcess):
+class FunctionProcess(OfFunction, RowProcess):
     """A process from a function ``f(key, **fields) -> (truth, columns)`` in JAX; see :meth:`jaxsim.RowProcess.simulate`.
 
     ``FunctionProcess(trial, n_groups=20, icc=.05)``: the function's arguments but the key are factors that a grid may vary.
@@ -52,61 +32,9 @@ class FunctionProcess(RowProcess):
     """
 
     function: Callable[..., tuple[Truths, Columns]]
-    fields: dict[str, Any] = field(default_factory=dict)
-    factors: tuple[str, ...] = (GROUP,)  # type: ignore[misc]  # a class has it once, a function each time
-    response: str = RESPONSE  # type: ignore[misc]
-    between: tuple[str, ...] | None = None  # type: ignore[misc]
-    most: int | None = None
-
-    def __init__(
-        self,
-        function: Callable[..., tuple[Truths, Columns]],
-        fields: Mapping[str, Any] | None = None,
-        *,
-        factors: tuple[str, ...] = (GROUP,),
-        response: str = RESPONSE,
-        between: tuple[str, ...] | None = None,
-        most: int | None = None,
-        **named: Any,
-    ) -> None:
-        values = filled(function, {**(fields or {}), **named})
-        given = dict(
-            function=function,
-            fields=values,
-            factors=tuple(factors),
-            response=response,
-            between=between and tuple(between),
-            most=most,
-        )
-        for name, value in given.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def kind(self) -> str:
-        return str(getattr(self.function, "__name__", "function"))
-
-    @property
-    def about(self) -> str:
-        return first_line(self.function.__doc__)
-
-    @property
-    def values(self) -> dict[str, Any]:
-        return dict(self.fields)
-
-    def having(self, **changes: Any) -> Self:
-        return self.holding(filled(self.function, {**self.fields, **changes}))
 
     def holding(self, values: Mapping[str, Any]) -> Self:
-        options: Any = {"factors": self.factors, "response": self.response, "between": self.between, "most": self.most}
-        return type(self)(self.function, {**self.fields, **values}, **options)
-
-    @property
-    def max_groups(self) -> int:
-        return super().max_groups if self.most is None else self.most
-
-    @property
-    def identity(self) -> Hashable:
-        return (type(self), self.function, self.factors, self.response, self.between, self.most)
+        return self.having(**values)
 
     @property
     def float_fields(self) -> tuple[str, ...]:

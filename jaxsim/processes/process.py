@@ -43,6 +43,11 @@ class Process(abc.ABC):
         return Names(tuple(self.terms))
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Every predictor column: what of the names is known without a look at a dataset."""
+        return self.names.columns
+
+    @property
     @abc.abstractmethod
     def max_groups(self) -> int:
         """The largest number of groups a dataset can have."""

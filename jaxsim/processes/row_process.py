@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +19,10 @@ from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.processes import constant, told
+from jaxsim.processes.checks import count_of_groups
 from jaxsim.processes.instances import bare, derives
 from jaxsim.processes.process import Process
+from jaxsim.processes.program import Program
 from jaxsim.processes.told import KEEP, Sketch
 
 Truths = Mapping[str, Any]
@@ -57,13 +58,9 @@ class RowProcess(Process):
     @property
     def max_groups(self) -> int:
         """The largest number of groups: the field ``n_groups``, unless a subclass says otherwise."""
-        count = self.values.get("n_groups")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InputError(
-                f"{self.kind} does not say how many groups a dataset can have: give it a field n_groups (a whole number), or a "
-                "property max_groups."
-            )
-        return count
+        return count_of_groups(
+            self.kind, self.values.get("n_groups"), "a field n_groups (a whole number), or a property max_groups"
+        )
 
     @property
     def max_levels(self) -> tuple[int, ...]:
@@ -82,6 +79,10 @@ class RowProcess(Process):
     @property
     def terms(self) -> tuple[str, ...]:
         return self.sketch.names.fixed
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.sketch.names.columns
 
     @property
     def names(self) -> Names:
@@ -151,18 +152,10 @@ class RowProcess(Process):
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset as rows, groups numbered from 1; ``attrs['truth']`` holds what it was made with."""
         bounds = self.bounds
-        drawn = jax.device_get(_drawn(_Program(self.program(bounds), self), bounds, key, self.parameters(bounds)))
+        drawn = jax.device_get(_drawn(Program(self.program(bounds), self), bounds, key, self.parameters(bounds)))
         return told.frame_of(drawn, self.sketch)
 
 
-@dataclass(frozen=True)
-class _Program:
-    """A process as far as the compiled code depends on it: equal keys share the code made for either example."""
-
-    key: Hashable
-    example: RowProcess = dataclasses.field(compare=False)
-
-
 @partial(jax.jit, static_argnums=(0, 1))
-def _drawn(program: _Program, bounds: Bounds, key: jax.Array, parameters: Any) -> Draw:
+def _drawn(program: Program, bounds: Bounds, key: jax.Array, parameters: Any) -> Draw:
     return program.example.draw(key, parameters, bounds)

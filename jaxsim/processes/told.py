@@ -16,7 +16,7 @@ import pandas as pd
 
 from jaxsim.data.draw import Draw, Truth
 from jaxsim.data.names import INTERCEPT, Names
-from jaxsim.errors import InputError, meant
+from jaxsim.errors import InputError, in_brief, meant
 
 # Marks rows that are there.
 KEEP = "keep"
@@ -61,6 +61,7 @@ def hashable(values: Any) -> Hashable:
 
 
 _SKETCHES: dict[Hashable, Sketch] = {}
+_KINDS: dict[Hashable, Sketch | None] = {}
 
 
 def sketch_of(process: Any) -> Sketch:
@@ -72,30 +73,26 @@ def sketch_of(process: Any) -> Sketch:
 
 
 def _sketch(process: Any) -> Sketch:
-    traced = _traceable(process)
+    floats = process.float_fields
+    found = _if_traced(process, floats)
+    if found is None:
+        alone = tuple(name for name in floats if len(floats) > 1 and _if_traced(process, (name,)) is not None)
+        found = _if_traced(process, alone) or _if_traced(process, ())
+    assert found is not None
+    return found
+
+
+def _if_traced(process: Any, traced: tuple[str, ...]) -> Sketch | None:
+    """The sketch of all processes that differ in nothing but these fields; None if :meth:`simulate` looks at one of them."""
     rest = (process.identity, hashable({k: v for k, v in process.values.items() if k not in traced}), traced)
-    if rest not in _SKETCHES:
+    if rest not in _KINDS:
         try:
-            truth, columns = _shapes(process, traced)
+            _KINDS[rest] = _described(process, traced, *_shapes(process, traced))
         except LOOKED_AT as error:
-            raise _untraceable(process, error) from error
-        _SKETCHES[rest] = _described(process, traced, truth, columns)
-    return _SKETCHES[rest]
-
-
-def _traceable(process: Any) -> tuple[str, ...]:
-    """Fields with floats that :meth:`simulate` does not look at."""
-    names = process.float_fields
-    found = [name for name in names if len(names) == 1 or _traces(process, (name,))]
-    return tuple(found) if _traces(process, tuple(found)) else ()
-
-
-def _traces(process: Any, traced: tuple[str, ...]) -> bool:
-    try:
-        _shapes(process, traced)
-    except LOOKED_AT:
-        return False
-    return True
+            if not traced:
+                raise _untraceable(process, error) from error
+            _KINDS[rest] = None
+    return _KINDS[rest]
 
 
 def _shapes(process: Any, traced: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -119,7 +116,7 @@ def _shapes(process: Any, traced: tuple[str, ...]) -> tuple[dict[str, Any], dict
 
 
 def _untraceable(process: Any, error: Exception) -> InputError:
-    return InputError(f"{process.kind} could not be traced by JAX: {type(error).__name__}: {_brief(error)}")
+    return InputError(f"{process.kind} could not be traced by JAX: {in_brief(error)}")
 
 
 def _pair(process: Any, returned: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -246,10 +243,6 @@ def frame_of(drawn: Draw, sketch: Sketch) -> pd.DataFrame:
         if factor == names.factors[0]:
             frame.attrs["truth"]["group_coefficients"] = np.asarray(coefficients).tolist()
     return frame
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def float_fields(values: Mapping[str, Any], declared: Callable[[str], bool]) -> tuple[str, ...]:

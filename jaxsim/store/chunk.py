@@ -106,7 +106,7 @@ def pack(table: pa.Table, about: About) -> tuple[str, bytes]:
 
 
 def digest(content: bytes) -> str:
-    """The checksum in a file's name."""
+    """The checksum of some bytes, such as in a file's name."""
     return hashlib.blake2b(content, digest_size=DIGITS // 2).hexdigest()
 
 

@@ -62,8 +62,6 @@ class Inventory:
         """Read every chunk, whenever it was read before, and remove those that are damaged; returns their names."""
         names = self.names()
         self._abouts, self._damaged = {}, {}
-        for name in names:
-            _seen.pop(self._key(name), None)
         self._look_at(names, self._verify_all)
         found = tuple(sorted(self._damaged))
         for name in found:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from jaxsim.store.chunk import digest
 from jaxsim.store.errors import DamagedError
 
 # A single flipped bit cannot remove both marks, and a file without both is one of an older version, which had neither.
 FORMAT, CHECKSUM = "format", "checksum"
 NOW = 2
-DIGITS = 16
 
 
 def sealed(value: Mapping[str, Any]) -> bytes:
@@ -43,4 +42,4 @@ def opened(content: bytes) -> Any:
 
 def _digest(value: Mapping[str, Any]) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=DIGITS // 2).hexdigest()
+    return digest(text.encode())

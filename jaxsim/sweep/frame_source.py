@@ -60,12 +60,10 @@ class FrameSource:
             for name, values in estimands.items():
                 values[k] = told[name]
             products[k], sizes[k] = reduced(frame, names, groups)
-        device = (jax.local_devices())[0]
-        data = CrossProducts(
-            products=jax.device_put(products, device), sizes=jax.device_put(sizes, device), columns=names.columns,
-            fixed=names.fixed, factors=names.factors, response=names.response, constant=names.constant,
-        )  # fmt: skip
-        truth: Any = Truth(fixed, estimands=estimands)  # type: ignore[arg-type]  # on the host
+        # On the host: each program takes them to the device that it is for.
+        about: Any = {"factors": names.factors, "response": names.response, "constant": names.constant}
+        data = CrossProducts(products, sizes, names.columns, names.fixed, **about)  # type: ignore[arg-type]
+        truth: Any = Truth(fixed, estimands=estimands)  # type: ignore[arg-type]
         return Simulated(truth, data, whole=truth, lost=lost)
 
     def frames(self, pairs: Sequence[tuple[Cell, int]]) -> tuple[list[pd.DataFrame], dict[int, str]]:

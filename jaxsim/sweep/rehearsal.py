@@ -12,7 +12,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Draw
 from jaxsim.data.fit import Fit
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, in_brief
 from jaxsim.estimators.estimator import Estimator, in_batches
 from jaxsim.processes.frame_process import FrameProcess
 from jaxsim.processes.process import Process
@@ -35,7 +35,7 @@ def rehearse(study: Study) -> None:
         drawn = draws(study, study.cells[0]) if study.process.batched and is_users(study.process) else None
         if drawn is not None:
             check_draws(study, *drawn)
-        if isinstance(study.process, FrameProcess):
+        if isinstance(study.process, RowProcess | FrameProcess):
             check_cells(study)
         own = [strategy for strategy in in_batches(study.estimators).values() if not strategy.guards_itself]
         if own:
@@ -58,7 +58,7 @@ def draws(study: Study, cell: Cell) -> tuple[Draw, Draw]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{process.kind} could not draw a dataset: {type(error).__name__}: {_brief(error)}") from error
+        raise InputError(f"{process.kind} could not draw a dataset: {in_brief(error)}") from error
     return first, second
 
 
@@ -81,8 +81,6 @@ def check_draws(study: Study, first: Draw, second: Draw) -> None:
             f"{process.kind} draws the same dataset whatever its key: make every random number from the key that it is given, with "
             "jax.random (NumPy's generators are run once, when the program is compiled)."
         )
-    if isinstance(process, RowProcess):
-        check_cells(study)
 
 
 def _check_data(process: Process, data: Any) -> None:
@@ -135,9 +133,7 @@ def check_fit(study: Study, strategy: Estimator, data: Any) -> None:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
-            f"estimator {strategy.name!r} could not be traced by JAX: {type(error).__name__}: {_brief(error)}"
-        ) from error
+        raise InputError(f"estimator {strategy.name!r} could not be traced by JAX: {in_brief(error)}") from error
     for name in PER_TERM:
         value = getattr(fit, name)
         allowed = {(len(names),), *({()} if name == "df" else ()), *({(0,)} if name in PER_TERM[3:] else ())}
@@ -146,7 +142,3 @@ def check_fit(study: Study, strategy: Estimator, data: Any) -> None:
                 f"estimator {strategy.name!r}: {name} has shape {tuple(value.shape)}; it estimates {len(names)} coefficients "
                 f"({', '.join(names)}). One that estimates others says so (coefficients, or terms=...)."
             )
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

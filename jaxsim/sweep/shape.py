@@ -51,7 +51,7 @@ class Shape:
         """The shape that serves a cell."""
         process = cell.process
         bounds = process.bounds.padded()
-        columns = len(process.names.columns) + 1
+        columns = len(process.columns) + 1
         return cls(process.program(bounds), bounds, tile_datasets(bounds.cells, columns, rows=bounds.rows))
 
     @property

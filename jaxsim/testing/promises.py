@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, in_brief
 
 
 class BrokenError(AssertionError):
@@ -46,7 +46,7 @@ class Promises:
         except AssertionError as error:
             self.broken[name] = str(error) or "it does not hold"
         except Exception as error:
-            self.broken[name] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            self.broken[name] = in_brief(error)
         else:
             self.kept.append(name)
 
@@ -82,4 +82,4 @@ def attempt(function: Callable[[], Any], what: str) -> Any:
     try:
         return function()
     except Exception as error:
-        raise AssertionError(f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise AssertionError(f"{what}: {in_brief(error)}") from error
