@@ -41,10 +41,12 @@ class Problem(NamedTuple):
 
     @property
     def n_rows(self) -> Array:
+        """Rows of the dataset, ``[]``."""
         return self.sizes.sum()
 
     @property
     def n_groups(self) -> Array:
+        """Groups that have any, ``[]``."""
         return self.present.sum()
 
 

@@ -32,6 +32,7 @@ class Ranges(io.RawIOBase):
         return self.at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer from where the file stands, as far as it goes; what was fetched last is not fetched again."""
         start, stop = self.at, min(self.at + len(buffer), self.size)
         if start >= stop:
             return 0
