@@ -113,6 +113,12 @@ def check_options(value: object) -> None:
         raise InputError(f"options={brief(value)}: give a dictionary of arguments by name.")
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Raise :class:`InputError` for anything but a positive number of seconds."""
+    if not finite(value) or not value > 0:  # type: ignore[operator]  # a number, since it is finite
+        raise InputError(f"{name}={brief(value)}: give a positive number of seconds.")
+
+
 def first_line(documentation: str | None) -> str:
     """The first line of a docstring; empty for none, and for the signature that a dataclass without one gets."""
     line = (documentation or "").strip().partition("\n")[0].replace("``", "").rstrip(".")

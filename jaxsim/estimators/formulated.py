@@ -122,6 +122,7 @@ class Formulated(Estimator):
     formula: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.formula is not None and self.plain.random and not self.takes_random:
             raise InputError(f"{type(self).__name__}(formula={self.formula!r}) has no random effects; leave them out.")
 
