@@ -137,6 +137,10 @@ class Formulated(Estimator):
         assert self.formula is not None
         return read(self.formula)
 
+    def response(self, names: Names) -> str:
+        """The column that it explains."""
+        return names.response if self.formula is None else self.plain.response
+
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return names.fixed if self.formula is None else self.plain.fixed
 
