@@ -21,7 +21,7 @@ from jaxsim.status import USABLE, Status
 
 @dataclass(frozen=True, eq=False)
 class Handed:
-    """One dataset as other software gets it: complete rows, names of the columns, and numbers that decide its random draws."""
+    """One dataset as other software gets it: complete rows, names of the columns, 32-bit numbers that decide its random draws."""
 
     rows: pd.DataFrame
     names: Names

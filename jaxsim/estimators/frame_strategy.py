@@ -72,8 +72,7 @@ class FrameStrategy(OwnFunction, External):
     def arguments(self, data: Handed) -> dict[str, Any]:
         """What the function is given besides the rows."""
         named = inspect.signature(self.function).parameters
-        seed = sum(word << (32 * k) for k, word in enumerate(data.seed)) % 2**32
-        given = {"conf_level": data.conf_level, "seed": seed}
+        given = {"conf_level": data.conf_level, "seed": data.seed[0] if data.seed else 0}
         return {name: given[name] for name in GIVEN if name in named} | dict(self.options)
 
 
