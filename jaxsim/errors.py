@@ -120,6 +120,18 @@ def check_options(value: object) -> None:
         raise InputError(f"options={brief(value)}: give a dictionary of arguments by name.")
 
 
+def check_probability(name: str, value: object, such_as: float = 0.95) -> None:
+    """Raise :class:`InputError` unless a level, of confidence or of a test, lies between 0 and 1."""
+    if not finite(value) or not 0 < value < 1:  # type: ignore[operator]  # a number, since it is finite
+        raise InputError(f"{name}={brief(value)} must be a number between 0 and 1, such as {such_as}.")
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise :class:`InputError` for anything but a positive number of seconds."""
+    if not finite(value) or not value > 0:  # type: ignore[operator]  # a number, since it is finite
+        raise InputError(f"{name}={brief(value)}: give a positive number of seconds.")
+
+
 def first_line(documentation: str | None) -> str:
     """The first line of a docstring; empty for none, and for the signature that a dataclass without one gets."""
     line = (documentation or "").strip().partition("\n")[0].replace("``", "").rstrip(".")

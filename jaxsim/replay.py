@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jaxsim.errors import InputError, whole_number
+from jaxsim.errors import InputError, brief, whole_number
 from jaxsim.estimators.formulated import formula_text
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.frames.bayes_result import BayesResult
@@ -24,12 +24,11 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
     known = {e.name: e for e in study.estimators if isinstance(e, HierarchicalBayes)}
     if label not in known and not (label is None and len(known) == 1):
         have = ", ".join(known) or "none"
-        raise InputError(f"model={label!r}: give the label of one of the study's Bayesian strategies; it has {have}.")
+        raise InputError(f"model={brief(label)}: give the label of one of the study's Bayesian strategies; it has {have}.")
     strategy = known[label] if label is not None else next(iter(known.values()))
     found, names = study.find(cell), study.names
-    response = strategy.plain.response if strategy.formula is not None else names.response
     (effects,) = strategy.random_effects(names)
-    text = formula_text(response, strategy.coefficients(names), effects)
+    text = formula_text(strategy.response(names), strategy.coefficients(names), effects)
     mixed = prepare(text, study.dataset(cell, replicate))
     number = whole_number("replicate", replicate, 0, 2**32 - 1)
     key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)

@@ -208,7 +208,7 @@ class Results:
                 "of processes that tell sd_<factor>_<term> or sigma, in folders written by jaxsim 0.4 or newer."
             )
         names = {s.name: [c for c in component_names(study.names, s) if c in told] for s in study.estimators}
-        return components_of(self.frames, self.cells, list(names), told, factors=self.factors, has=names)
+        return components_of(self.frames, self.cells, names, told, self.factors)
 
     def rates(self, by: Sequence[str] | None = None, where: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Convergence, singular, failure and success rates; by model and the grid's factors when ``by`` is None."""

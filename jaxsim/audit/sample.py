@@ -105,7 +105,7 @@ def _finished(strategy: LinearMixed, row: Mapping[Hashable, Any], estimates: pd.
     return Finished(
         strategy=strategy,
         terms=terms,
-        response=names.response if strategy.formula is None else strategy.plain.response,
+        response=strategy.response(names),
         effects=effects,
         cell=int(row["cell"]),
         replicate=int(row["replicate"]),

@@ -18,8 +18,6 @@ from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
 
-# What the intercept is called: by the processes, and by R's formula language.
-INTERCEPTS: tuple[str, ...] = ("Intercept", "(Intercept)")
 # A response whose residual, given the fixed effects and every group's own effects, falls below this fraction of its squares
 # has none: cross-products carry 16 digits, and six are left here.
 NO_RESIDUAL = 1e-10

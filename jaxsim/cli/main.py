@@ -196,10 +196,10 @@ def _write_report(results: Results, folder: Path | None) -> None:
 
 
 def _summary(options: argparse.Namespace) -> None:
-    results = _loaded(options)
-    asked = {name: getattr(options, name) for name in ("by", "terms", "alpha", "measures")}
     from jaxsim.store.place import place_of  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
+    results = _loaded(options)
+    asked = {name: getattr(options, name) for name in ("by", "terms", "alpha", "measures")}
     if options.csv is None:
         _print_summary(results, **asked)
         return

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from jaxsim.errors import InputError, meant
 
 INTERCEPT = "Intercept"
+# What the intercept is called: by the processes, and by R's formula language.
+INTERCEPTS = (INTERCEPT, "(Intercept)")
 GROUP, RESPONSE = "Group", "DV"
 
 

@@ -14,13 +14,14 @@ import pandas as pd
 
 from jaxsim.data.fit import Fit, withhold
 from jaxsim.data.names import Names
+from jaxsim.errors import whole_number
 from jaxsim.estimators.strategy import Reads, Strategy
 from jaxsim.status import USABLE, Status
 
 
 @dataclass(frozen=True, eq=False)
 class Handed:
-    """One dataset as other software gets it: complete rows, names of the columns, and numbers that decide its random draws."""
+    """One dataset as other software gets it: complete rows, names of the columns, 32-bit numbers that decide its random draws."""
 
     rows: pd.DataFrame
     names: Names
@@ -59,9 +60,22 @@ def guarded(fit: Fit) -> Fit:
 
 @dataclass(frozen=True)
 class External(Strategy):
-    """A strategy that fits rows with other software. Every dataset gets a row with a status, whatever happens to the software."""
+    """A strategy that fits rows with other software. Every dataset gets a row with a status, whatever happens to the software.
+
+    It is slow, so a subclass may have a field ``first``: fit only the first so many replicates of each cell; None for all of them.
+    """
 
     reads: ClassVar[Reads] = pd.DataFrame
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        first = getattr(self, "first", None)
+        if first is not None:
+            object.__setattr__(self, "first", whole_number("first", first, 1))
+
+    @property
+    def limit(self) -> int | None:
+        return getattr(self, "first", None)
 
     @abc.abstractmethod
     def session(self) -> AbstractContextManager[Session]:

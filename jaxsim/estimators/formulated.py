@@ -122,6 +122,7 @@ class Formulated(Estimator):
     formula: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.formula is not None and self.plain.random and not self.takes_random:
             raise InputError(f"{type(self).__name__}(formula={self.formula!r}) has no random effects; leave them out.")
 
@@ -135,6 +136,10 @@ class Formulated(Estimator):
         """The formula taken apart; only where there is one."""
         assert self.formula is not None
         return read(self.formula)
+
+    def response(self, names: Names) -> str:
+        """The column that it explains."""
+        return names.response if self.formula is None else self.plain.response
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return names.fixed if self.formula is None else self.plain.fixed

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jaxsim.data.fit import Fit
-from jaxsim.data.names import Names
-from jaxsim.errors import InputError, brief, check_options, finite, first_line, names_given, whole_number
+from jaxsim.errors import InputError, brief, check_seconds
 from jaxsim.estimators.external import External, Handed, Session
+from jaxsim.estimators.own_code import OwnFunction
 from jaxsim.estimators.tabled import Told, fit_of, told
 from jaxsim.status import Status
 
@@ -24,7 +24,7 @@ TIME_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True)
-class FrameStrategy(External):
+class FrameStrategy(OwnFunction, External):
     """A strategy from a Python function of a DataFrame, called in worker processes.
 
     The function gets the rows of one dataset (columns as the process names them: ``Group, DV, IV1, ..``) and returns a table with
@@ -57,32 +57,8 @@ class FrameStrategy(External):
         if not callable(self.function) or not inspect.signature(self.function).parameters:
             given = brief(self.function)
             raise InputError(f"function={given} is not a function of a DataFrame; give one such as def gee(data): ...")
-        if self.first is not None:
-            object.__setattr__(self, "first", whole_number("first", self.first, 1))
-        check_options(self.options)
-        if self.terms is not None:
-            object.__setattr__(self, "terms", names_given("terms", self.terms))
-        if not finite(self.time_limit) or not self.time_limit > 0:
-            raise InputError(f"time_limit={brief(self.time_limit)}: give a positive number of seconds.")
-
-    @property
-    def name(self) -> str:
-        return self.label or self.kind
-
-    @property
-    def kind(self) -> str:
-        return str(getattr(self.function, "__name__", "function"))
-
-    @property
-    def about(self) -> str:
-        return first_line(self.function.__doc__)
-
-    @property
-    def limit(self) -> int | None:
-        return self.first
-
-    def coefficients(self, names: Names) -> tuple[str, ...]:
-        return names.fixed if self.terms is None else self.terms
+        super().__post_init__()
+        check_seconds("time_limit", self.time_limit)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -96,8 +72,7 @@ class FrameStrategy(External):
     def arguments(self, data: Handed) -> dict[str, Any]:
         """What the function is given besides the rows."""
         named = inspect.signature(self.function).parameters
-        seed = sum(word << (32 * k) for k, word in enumerate(data.seed)) % 2**32
-        given = {"conf_level": data.conf_level, "seed": seed}
+        given = {"conf_level": data.conf_level, "seed": data.seed[0] if data.seed else 0}
         return {name: given[name] for name in GIVEN if name in named} | dict(self.options)
 
 

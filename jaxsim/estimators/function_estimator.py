@@ -11,10 +11,10 @@ from typing import Any
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit
-from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, brief, check_options, choose, first_line, names_given
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators.estimator import Estimator
+from jaxsim.estimators.own_code import OwnFunction
 from jaxsim.estimators.strategy import Reads
 
 READS: dict[str, Reads] = {"cross_products": CrossProducts, "rows": Rows}
@@ -22,7 +22,7 @@ FIELDS = tuple(f.name for f in dataclasses.fields(Fit))
 
 
 @dataclass(frozen=True)
-class FunctionEstimator(Estimator):
+class FunctionEstimator(OwnFunction, Estimator):
     """A strategy from a function ``f(data) -> Fit`` of ONE dataset in JAX, or ``f(data, context)`` to be given a key and a level.
 
     The function may return a :class:`jaxsim.Fit`, a dictionary of some of its fields, or ``(estimate, std_error)``.
@@ -49,21 +49,7 @@ class FunctionEstimator(Estimator):
         if not callable(self.function):
             raise InputError(f"function={brief(self.function)} is not a function; give one such as def fit(data): ...")
         choose("data", self.data, READS)
-        check_options(self.options)
-        if self.terms is not None:
-            object.__setattr__(self, "terms", names_given("terms", self.terms))
-
-    @property
-    def name(self) -> str:
-        return self.label or str(getattr(self.function, "__name__", "function"))
-
-    @property
-    def kind(self) -> str:
-        return str(getattr(self.function, "__name__", "function"))
-
-    @property
-    def about(self) -> str:
-        return first_line(self.function.__doc__)
+        super().__post_init__()
 
     @property
     def reads(self) -> Reads:  # type: ignore[override]  # a class has it once, a function each time
@@ -74,9 +60,6 @@ class FunctionEstimator(Estimator):
         parameters = inspect.signature(self.function).parameters.values()
         needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         return len([p for p in needed if p.name not in self.options]) > 1
-
-    def coefficients(self, names: Names) -> tuple[str, ...]:
-        return names.fixed if self.terms is None else self.terms
 
     def view(self, data: Any) -> Any:
         viewed = super().view(data)

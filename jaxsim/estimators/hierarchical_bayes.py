@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import ClassVar
 
 import jax
@@ -14,11 +14,11 @@ from jaxsim.bayesian.attempts import METHODS, explore
 from jaxsim.bayesian.marginals import INTERVALS
 from jaxsim.bayesian.prior import distributions
 from jaxsim.bayesian.priors import Decov, Priors, named
-from jaxsim.bayesian.problem import INTERCEPTS, Model
+from jaxsim.bayesian.problem import Model
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, withhold
-from jaxsim.data.names import Names
+from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.formulated import Formulated
@@ -63,7 +63,7 @@ class HierarchicalBayes(Formulated):
     def takes_random(self) -> bool:
         return True
 
-    @property
+    @cached_property
     def _mixed(self) -> LinearMixed:
         """The mixed model with the same random effects: it knows the names."""
         return LinearMixed(self.formula, self.random, self.covariance, label=self.label)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxsim.data.fit import Fit
 from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.errors import InputError, choose, truth, whole_number
+from jaxsim.errors import InputError, choose, truth
 from jaxsim.estimators.external import External, Handed, Session, whole_fit
 from jaxsim.estimators.formulated import PlainFormula, formula_text, read
 
@@ -53,19 +53,14 @@ class Lme4(External):
     label: str = "lme4"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "reml", truth("reml", self.reml))
         choose("df", self.df, DF_METHODS)
         choose("effort", self.effort, EFFORTS)
         if self.df == "kenward-roger" and not self.reml:
             raise InputError("df='kenward-roger' needs REML: leave reml=True, or take df='satterthwaite'.")
-        if self.first is not None:
-            object.__setattr__(self, "first", whole_number("first", self.first, 1))
         if self.formula is not None:
             _parse(self.formula)  # now, so that what is wrong with it is said at once
-
-    @property
-    def limit(self) -> int | None:
-        return self.first
 
     @cached_property
     def plain(self) -> PlainFormula:

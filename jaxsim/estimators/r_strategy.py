@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jaxsim.data.fit import Fit
-from jaxsim.data.names import Names
-from jaxsim.errors import InputError, brief, finite, names_given, whole_number
+from jaxsim.errors import InputError, brief, check_seconds
 from jaxsim.estimators.external import External, Handed, Session
 from jaxsim.estimators.frame_strategy import TIME_LIMIT_S
+from jaxsim.estimators.own_code import OwnCode
 from jaxsim.estimators.tabled import Told, fit_of, told
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RStrategy(External):
+class RStrategy(OwnCode, External):
     """A strategy in R code that gives a function of one data frame; R's errors are rows with the status ``refused``.
 
     The data frame has the process's columns (``Group, DV, IV1, ..``). The function returns a data.frame with the columns ``term,
@@ -48,19 +48,8 @@ class RStrategy(External):
     def __post_init__(self) -> None:
         if not isinstance(self.script, str) or "function" not in self.script:
             raise InputError(f"script={brief(self.script)} gives no R function; write 'function(data) {{ .. }}'.")
-        if self.first is not None:
-            object.__setattr__(self, "first", whole_number("first", self.first, 1))
-        if self.terms is not None:
-            object.__setattr__(self, "terms", names_given("terms", self.terms))
-        if not finite(self.time_limit) or not self.time_limit > 0:
-            raise InputError(f"time_limit={brief(self.time_limit)}: give a positive number of seconds.")
-
-    @property
-    def limit(self) -> int | None:
-        return self.first
-
-    def coefficients(self, names: Names) -> tuple[str, ...]:
-        return names.fixed if self.terms is None else self.terms
+        super().__post_init__()
+        check_seconds("time_limit", self.time_limit)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -36,6 +36,9 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
     # Whether JAX fits many datasets at once; else other software fits one after the other, in a session.
     batched: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:  # noqa: B027 - where there is nothing to check
+        """Check the fields, and keep them as they are meant; subclasses that do so call this one, too."""
+
     @property
     def name(self) -> str:
         """The label of this strategy in every table: its field ``label``, or the name of its class."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxsim.data.context import Context as Resampling
+from jaxsim.data.context import Context
 from jaxsim.data.padding import padded_groups
 from jaxsim.estimators import Fit, TwoStage
 from jaxsim.estimators.second_stage import OwnRegressions
@@ -51,9 +51,9 @@ def lm2(
         InputError: as :func:`ols`; also for fewer than two groups, or options that are unknown or do not go together.
     """
     estimator = TwoStage(inference, weights, draws)
-    resampling = seeded(seed, conf_level) if estimator.resamples else None
+    context = seeded(seed, conf_level) if estimator.resamples else None
     regression = prepare(formula, data, column_argument("group", group), conf_level, "group")
-    found = fit(regression, estimator, resampling)
+    found = fit(regression, estimator, context)
     return announce(report(regression, found, method(estimator, regression, seed), conf_level))
 
 
@@ -75,7 +75,7 @@ def complete(n_groups: int, draws: int) -> bool:
     return 2 ** (n_groups - 1) <= draws
 
 
-def fit(regression: Regression, estimator: TwoStage, resampling: Resampling | None = None) -> Answer:
+def fit(regression: Regression, estimator: TwoStage, context: Context | None = None) -> Answer:
     """The first stage on rows, by QR of every group's columns; the second by the estimator."""
     assert regression.codes is not None
     assert regression.labels is not None
@@ -87,7 +87,7 @@ def fit(regression: Regression, estimator: TwoStage, resampling: Resampling | No
         return nothing(regression, status, explain(status, regression))
     beta, rest = residual(orthonormal(regression.x.values), regression.y)
     own = own_regressions(regression.x.values, rest, regression.codes, beta)
-    found = jax.device_get(_second_stage(estimator, own, resampling))
+    found = jax.device_get(_second_stage(estimator, own, context))
     status = Status(int(found.status))
     return Answer(
         status,
@@ -103,8 +103,8 @@ def fit(regression: Regression, estimator: TwoStage, resampling: Resampling | No
 
 
 @partial(jax.jit, static_argnums=0)
-def _second_stage(estimator: TwoStage, own: OwnRegressions, resampling: Resampling | None) -> Fit:
-    return estimator.second_stage(own, jnp.asarray(Status.OK, jnp.int32), resampling)
+def _second_stage(estimator: TwoStage, own: OwnRegressions, context: Context | None) -> Fit:
+    return estimator.second_stage(own, jnp.asarray(Status.OK, jnp.int32), context)
 
 
 def own_table(found: Fit) -> InferenceTable:

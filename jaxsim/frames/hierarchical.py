@@ -13,8 +13,9 @@ from jaxsim.bayesian.marginals import INTERVALS
 from jaxsim.bayesian.posterior import Posterior, posterior
 from jaxsim.bayesian.prior import distributions
 from jaxsim.bayesian.priors import Priors, named
-from jaxsim.bayesian.problem import INTERCEPTS, Model
+from jaxsim.bayesian.problem import Model
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.names import INTERCEPTS
 from jaxsim.data.padding import padded_groups
 from jaxsim.errors import choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS

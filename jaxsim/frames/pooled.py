@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from jaxsim.data.context import Context as Resampling
+from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.errors import InputError, brief, choose
@@ -85,7 +85,7 @@ def lm(
         refuse_unused(weights, draws)
         return ols(formula, data, conf_level)
     estimator = strategy(vcov, df, inference, weights, draws)
-    resampling = seeded(seed, conf_level) if estimator.resamples else None
+    context = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
     method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
     if len(columns) > 1:
@@ -96,7 +96,7 @@ def lm(
     regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster")
     if estimator.resamples:
         method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
-    return announce(report(regression, clustered(regression, estimator, resampling), method, conf_level))
+    return announce(report(regression, clustered(regression, estimator, context), method, conf_level))
 
 
 def strategy(vcov: str, df: str | None, inference: str, weights: str | None, draws: int | None) -> ClusterRobust:
@@ -155,7 +155,7 @@ def pooled(regression: Regression) -> Answer:
     )
 
 
-def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resampling | None = None) -> Answer:
+def clustered(regression: Regression, estimator: ClusterRobust, context: Context | None = None) -> Answer:
     """As :func:`pooled`; df and p values belong to the user's coefficients, which are contrasts of those of the basis.
 
     The response is the residual, so the coefficients of the fit are zero, and a user's coefficient is zero where its contrast is
@@ -169,14 +169,14 @@ def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resa
     def about(which: np.ndarray) -> Fit:
         rows = np.resize(which, len(beta))  # repeated, so that one compiled program serves any selection
         contrasts = Contrasts(jnp.asarray(basis.inverse[rows]), jnp.asarray(-beta[rows]))
-        return jax.device_get(fit_contrasts(estimator, data, contrasts, resampling))
+        return jax.device_get(fit_contrasts(estimator, data, contrasts, context))
 
     every = np.arange(len(beta))
     found = about(every)
     status = Status(int(found.status))
     if status is not Status.ZERO_VARIANCE:
         return answer(
-            beta, every, found, status, explain(status, regression, estimator), too_coarse(regression, estimator, resampling)
+            beta, every, found, status, explain(status, regression, estimator), too_coarse(regression, estimator, context)
         )
     # A column for each group, say, has coefficients without a variance; they should not take the others with them.
     have = np.array([j for j in every if int(about(every[[j]]).status) == Status.OK], int)
@@ -186,11 +186,11 @@ def clustered(regression: Regression, estimator: ClusterRobust, resampling: Resa
     return answer(beta, have, about(have), status, f"{lacking}: the groups say nothing about the variance of such a coefficient")
 
 
-def too_coarse(regression: Regression, estimator: ClusterRobust, resampling: Resampling | None) -> str:
+def too_coarse(regression: Regression, estimator: ClusterRobust, context: Context | None) -> str:
     """Why sign patterns are too few for the level that is asked for; empty if they are not."""
     assert regression.labels is not None
     n = len(regression.labels)
-    if resampling is None or estimator.weights != "rademacher" or 2.0 ** (1 - n) <= 1 - float(resampling.conf_level) + 1e-12:
+    if context is None or estimator.weights != "rademacher" or 2.0 ** (1 - n) <= 1 - float(context.conf_level) + 1e-12:
         return ""
     return f"{n} clusters have only {2 ** (n - 1)} sign patterns that differ"
 

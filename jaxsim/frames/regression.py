@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.data.context import Context as Resampling
+from jaxsim.data.context import Context
 from jaxsim.errors import InputError, brief
 from jaxsim.formula.columns import collect, grouping, require, two_groups
 from jaxsim.formula.expression import response
@@ -67,11 +67,11 @@ def column_argument(argument: str, value: str) -> str:
     return value
 
 
-def seeded(seed: int, conf_level: float) -> Resampling:
+def seeded(seed: int, conf_level: float) -> Context:
     """What a method that resamples needs, from the user's seed."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InputError(f"seed={brief(seed)} must be an integer from 0 to 2**32 - 1.")
-    return Resampling(analysis_key(seed), conf_level)
+    return Context(analysis_key(seed), conf_level)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import choose
 from jaxsim.measures.kit import Kit
 from jaxsim.measures.sample import NUMBERS
 from jaxsim.measures.stream.performance import Performance
@@ -20,13 +19,7 @@ Has = Mapping[str, Collection[str]]
 
 
 def components(
-    frames: Frames,
-    cells: pd.DataFrame,
-    models: Sequence[str],
-    names: Sequence[str],
-    *,
-    factors: Sequence[str] | None = None,
-    has: Has | None = None,
+    frames: Frames, cells: pd.DataFrame, has: Has, names: Sequence[str], factors: Sequence[str] | None = None
 ) -> Performance:
     """Measures of variance components against the values that the data were made with, read from the fits.
 
@@ -39,25 +32,19 @@ def components(
         frames: as for :class:`jaxsim.measures.stream.Performance`; of ``fits``, with ``cell, replicate, model, status`` and, for
             each component ``x``, its estimate ``x`` and its true value ``true_x``.
         cells: one row a cell: ``cell`` and its conditions.
-        models: labels of the strategies.
+        has: the components that each strategy estimates, by its label, in the order they are shown. Of the others there are no
+            rows, and none where the data were made without the component (its true value is NaN).
         names: columns of the components, such as ``sd_Group_Intercept``, ``cor_Group_Intercept_IV1``, ``sigma``.
         factors: columns of ``cells`` that lines are made of by default; all but ``cell`` when None.
-        has: the components that each strategy estimates; looked up when None (those that some fit of it has a number for). Of the
-            others there are no rows, and none where the data were made without the component (its true value is NaN).
-
-    Raises:
-        InputError: for a strategy in ``has`` that is not one of ``models``.
     """
-    for model in has or ():
-        choose("strategy", model, models)
     read = _Melted(frames, tuple(names), has)
-    return Performance(read, cells, models, names, (), Kit(has_inference=False), factors)
+    return Performance(read, cells, list(has), names, (), Kit(has_inference=False), factors)
 
 
 class _Melted:
     """Estimates in frames, of the fits in frames: a row for each component of a fit."""
 
-    def __init__(self, frames: Frames, names: tuple[str, ...], has: Has | None) -> None:
+    def __init__(self, frames: Frames, names: tuple[str, ...], has: Has) -> None:
         self.frames, self.names, self.has = frames, names, has
 
     def __call__(self, table: str, columns: Sequence[str], where: Mapping[str, Any] | None = None) -> Iterable[pd.DataFrame]:
@@ -66,15 +53,12 @@ class _Melted:
         return (frame[list(columns)] for frame in self._estimates(where))
 
     def _estimates(self, where: Mapping[str, Any] | None) -> Iterator[pd.DataFrame]:
-        if self.has is None:
-            self.has = self._found()
         wanted = [*KEY, *(column for name in self.names for column in (name, f"true_{name}"))]
         for fits in self.frames("fits", columns=wanted, where=where):
             yield pd.concat([self._rows(fits, name) for name in self.names], ignore_index=True)
 
     def _rows(self, fits: pd.DataFrame, name: str) -> pd.DataFrame:
         """Of one component."""
-        assert self.has is not None
         estimate, truth = (fits[column].to_numpy(np.float64) for column in (name, f"true_{name}"))
         owners = [model for model, own in self.has.items() if name in own]
         there = fits["model"].isin(owners).to_numpy() & ~np.isnan(truth)
@@ -82,12 +66,3 @@ class _Melted:
         status = np.where(without, Status.NON_FINITE.label, fits["status"].astype(str))
         found = fits[list(KEY)].assign(term=name, status=status, **dict.fromkeys(NUMBERS, np.nan))
         return found.assign(estimate=estimate, truth=truth)[there]
-
-    def _found(self) -> Has:
-        """The components that some fit of each strategy has a number for."""
-        found: dict[str, set[str]] = {}
-        for fits in self.frames("fits", columns=["model", *self.names], where=None):
-            for model, numbers in fits.groupby("model", observed=True):
-                known = numbers[list(self.names)].notna().any()
-                found.setdefault(str(model), set()).update(map(str, known.index[known]))
-        return found

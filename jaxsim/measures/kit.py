@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
-from jaxsim.errors import InputError, brief, choose, finite
+from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.measures import differences
 from jaxsim.measures.addition import Addition
 from jaxsim.measures.catalogue import CATALOGUE, GROUPS, OF_ESTIMATES, RARE, REJECTIONS
@@ -42,8 +42,7 @@ class Kit:
     _complained: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.conf_level < 1:
-            raise InputError(f"conf_level={self.conf_level}: give a number between 0 and 1, such as 0.95.")
+        check_probability("conf_level", self.conf_level)
         object.__setattr__(self, "additions", tuple(self.additions))
         object.__setattr__(self, "own", tuple(self.own))
         for own in self.own:
@@ -117,9 +116,10 @@ class Kit:
 
     def level(self, alpha: float | None) -> float:
         """The level of tests that was asked for, or :attr:`alpha`; raises :class:`InputError` for one outside (0, 1)."""
-        if alpha is not None and (not finite(alpha) or not 0 < alpha < 1):
-            raise InputError(f"alpha={brief(alpha)}: give a number between 0 and 1, such as 0.05.")
-        return self.alpha if alpha is None else alpha
+        if alpha is None:
+            return self.alpha
+        check_probability("alpha", alpha, 0.05)
+        return alpha
 
     def known(self, name: str) -> str:
         """The name of a measure, also of ``power`` and ``type_one_error``; raises :class:`InputError` for any other."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.asked import measure_of
 from jaxsim.measures.catalogue import CATALOGUE, REJECTIONS
 from jaxsim.measures.rates import EVENTS
@@ -26,7 +27,6 @@ SHOWN = {
 }
 RATES = {"singular": "singular", "failure": "failed"}
 PROPORTIONS = frozenset({*EVENTS, *REJECTIONS, *(name for name, measure in CATALOGUE.items() if measure.is_rate)})
-INTERCEPTS = ("Intercept", "(Intercept)")
 # A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
 LARGEST_DECIMALS = 5
 

@@ -6,7 +6,6 @@ import base64
 import contextlib
 import gc
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -25,6 +24,7 @@ from jaxsim.report.figures import FIGURES, style
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.results import Results
 from jaxsim.store.errors import unwritable
+from jaxsim.store.place import place_of
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,7 @@ def write(results: Results, folder: str | Path | None = None, *, policy: str = "
         raise InputError(f"{index} is no report of jaxsim and is not replaced; give another folder for the report.")
     numbers = Numbers(results, policy)
     pictures = save_figures(numbers, target / "figures")
-    partial = index.with_suffix(f".{os.getpid()}.partial")
-    page = render(numbers, pictures)
-    with _writing(target):
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, index)
+    place_of(target).write(index.name, render(numbers, pictures).encode())
     return index
 
 
@@ -77,17 +73,17 @@ def _is_report(page: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """What the system refuses, as a sentence about the report."""
+def _writing(figures: Path) -> Iterator[None]:
+    """What the system refuses of the figures, as a sentence about the report."""
     try:
         yield
     except OSError as error:
-        raise unwritable(f"the report in {target}", error) from error
+        raise unwritable(f"the report in {figures.parent}", error) from error
 
 
 def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
     """Draw every figure that the study has something for, and save it as PNG and SVG; files of the others are removed."""
-    with _writing(folder.parent):
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     with matplotlib.rc_context(style.RC), _without_collection():
@@ -95,13 +91,13 @@ def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
             figure = entry.draw(numbers)
             files = {kind: folder / f"{name}.{kind}" for kind in ("png", "svg")}
             if figure is None:
-                with _writing(folder.parent):
+                with _writing(folder):
                     for file in files.values():
                         file.unlink(missing_ok=True)
                 continue
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=style.DPI)
-            with _writing(folder.parent):
+            with _writing(folder):
                 files["png"].write_bytes(buffer.getvalue())
                 figure.savefig(files["svg"], metadata={"Date": None})
             image = Markup(f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, brief, choose, finite, meant, printable, several
+from jaxsim.errors import InputError, brief, check_probability, choose, meant, printable, several
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.processes.process import Process
 from jaxsim.study import registry
@@ -61,8 +61,7 @@ def every(study: Outline) -> None:
 
 def settings(study: Outline) -> None:
     """Numbers and options."""
-    if not finite(study.conf_level) or not 0 < study.conf_level < 1:
-        raise InputError(f"conf_level={brief(study.conf_level)}: give a number between 0 and 1, such as 0.95.")
+    check_probability("conf_level", study.conf_level)
     if not isinstance(study.grid, Grid):
         raise InputError(f"grid={brief(study.grid)}: give a Grid, such as Grid(n_groups=[10, 30]).")
     if len(study.grid) > CELLS:
