@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
+import numpy as np
 import pytest
 from outside import absent
 
@@ -18,6 +19,12 @@ def _programs_of_one_module():
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
         gc.collect()
+
+
+@pytest.fixture
+def rng():
+    """Random numbers, the same in every test."""
+    return np.random.default_rng(5)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import inspect
 import io
-import itertools
 import json
 import logging
 import os
@@ -335,11 +334,11 @@ def attack(seed: object, seconds: float, only: str | None = None) -> int:
     ends = time.monotonic() + seconds
     with _elsewhere(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for number in itertools.count():
-            if time.monotonic() > ends:
-                return number
+        number = 0
+        while time.monotonic() <= ends:
             one(seed, number, only)
-    return 0
+            number += 1
+    return number
 
 
 if __name__ == "__main__":

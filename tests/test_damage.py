@@ -106,7 +106,7 @@ def test_every_table_counts_a_damaged_chunk_as_missing(out, capsys):
     assert sum(len(part) for part in results.frames("fits")) == 2 * done
     assert main(["summary", str(out)]) == 0
     told = capsys.readouterr()
-    assert f"UNFINISHED, {done} of 160" in told.out or f"{done} of 160" in told.out
+    assert f"UNFINISHED: {done} of 160 datasets." in told.out
     assert told.err.count(victim.name) == 1, "in one line"
 
 

@@ -110,9 +110,16 @@ def test_bad_estimators_are_refused_with_what_is_allowed(make, word):
         make()
 
 
-@pytest.mark.parametrize("given", ["lmer", LinearMixed, None])
-def test_estimators_are_instances(given):
-    with pytest.raises(InputError, match=r"give (an instance|instances such as)"):
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("lmer", "has 'lmer'; give instances such as"),
+        (LinearMixed, r"has the class LinearMixed; give an instance: LinearMixed\(\.\.\)"),
+        (None, "has None; give instances such as"),
+    ],
+)
+def test_estimators_are_instances(given, words):
+    with pytest.raises(InputError, match=words):
         Study(GaussianMultilevel(), Grid(), (given,), replicates=1)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_measures import estimates, fits_of
+from test_streaming import same
 
 from jaxsim import measures
 from jaxsim.errors import InputError
@@ -21,8 +22,6 @@ from jaxsim.measures.recipe import recipe_of
 from jaxsim.measures.sample import Rows
 from jaxsim.measures.stream import Performance
 
-# Sums of some hundred numbers of order 1 in another order, then some ten operations.
-SAME = dict(rtol=1e-11, atol=1e-11)
 LEVELS = Addition(
     columns=("level",),
     statistics={"level_square": lambda rows: rows["level"] ** 2},
@@ -47,11 +46,6 @@ def source(table, kit=None, calls=None, factors=None, cells=None):
 
 
 @pytest.fixture
-def rng():
-    return np.random.default_rng(5)
-
-
-@pytest.fixture
 def table(rng):
     return zero_and_not(rng)
 
@@ -62,11 +56,6 @@ def zero_and_not(rng):
     made["truth"] = made["truth"].where(made["term"] != "y", 0.0)
     made["truth"] = made["truth"].where((made["term"] != "z") | (made["replicate"] % 2 == 0), 0.0)
     return made
-
-
-def same(got, expected):
-    assert len(expected)
-    pd.testing.assert_frame_equal(got, expected, check_dtype=False, check_categorical=False, **SAME)
 
 
 def test_a_score_adds_columns_statistics_measures_and_differences(table, rng):

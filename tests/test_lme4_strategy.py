@@ -17,10 +17,8 @@ from jaxsim.estimators import Lme4
 from jaxsim.estimators.external import guarded
 from jaxsim.estimators.lme4 import fit_of
 from jaxsim.r import outcome as r
-from jaxsim.r import shared
 from jaxsim.r.outcome import Outcome
 from jaxsim.r.request import Request
-from jaxsim.r.shared import shared_pool
 from jaxsim.status import Status
 
 TERMS = ("Intercept", "IV1")
@@ -83,44 +81,6 @@ class TestRows:
         again = guarded(fit)
         jax.tree.map(np.testing.assert_array_equal, again, fit)
         assert np.isfinite(fit.estimate[1]).all(), "an optimiser that stopped early has numbers to show"
-
-
-class TestSharedPool:
-    class Fake:
-        """A pool without processes."""
-
-        def __init__(self):
-            self.closed = False
-
-        def close(self):
-            self.closed = True
-
-    @pytest.fixture(autouse=True)
-    def fake(self, monkeypatch):
-        monkeypatch.setattr(shared, "Pool", self.Fake)
-
-    def test_it_is_one_until_the_last_has_left(self):
-        with shared_pool() as first:
-            with shared_pool() as second:
-                assert second is first
-            assert not first.closed
-        assert first.closed
-        with shared_pool() as third:
-            assert third is not first
-
-    def test_one_that_was_closed_is_replaced(self):
-        with shared_pool() as first:
-            first.close()
-            with shared_pool() as second:
-                assert second is not first
-            assert second.closed
-        with shared_pool() as third:
-            assert not third.closed
-
-    def test_an_error_closes_it(self):
-        with pytest.raises(ZeroDivisionError), shared_pool() as pool:
-            raise ZeroDivisionError
-        assert pool.closed
 
 
 @pytest.mark.parametrize(

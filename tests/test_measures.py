@@ -42,11 +42,6 @@ def value(table, measure, column="value"):
     return rows[column].iloc[0]
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(5)
-
-
 def test_published_formulas_of_one_cell(rng):
     table = estimates(rng, n=30)
     got = measures.summarise(table, ["model", "term"])

@@ -18,42 +18,31 @@ from jaxsim.sweep.cells_alike import FLOATS, check_cells
 GROUP = jnp.arange(40) // 4
 
 
-def tau_of_rows(process, key):
-    """A truth and rows that hold the number itself."""
-    noise = jax.random.normal(key, GROUP.shape)
-    return {"Intercept": process.tau, "sd_Group_Intercept": process.tau}, {"Group": GROUP, "DV": process.tau + 0.01 * noise}
+@dataclass(frozen=True)
+class Tau(RowProcess):
+    """A truth ``tau``, which follows from a field, and rows that hold the number itself."""
+
+    n_groups: int = 10
+    icc: float = 0.04
+
+    def simulate(self, key):
+        noise = jax.random.normal(key, GROUP.shape)
+        return {"Intercept": self.tau, "sd_Group_Intercept": self.tau}, {"Group": GROUP, "DV": self.tau + 0.01 * noise}
 
 
 @dataclass(frozen=True)
-class InitField(RowProcess):
-    n_groups: int = 10
-    icc: float = 0.04
+class Attribute(Tau):
+    def __post_init__(self):
+        object.__setattr__(self, "tau", self.icc**0.5)
+
+
+@dataclass(frozen=True)
+class InitField(Attribute):
     tau: float = field(init=False, default=0.0)
 
-    def __post_init__(self):
-        object.__setattr__(self, "tau", self.icc**0.5)
-
-    def simulate(self, key):
-        return tau_of_rows(self, key)
-
 
 @dataclass(frozen=True)
-class Attribute(RowProcess):
-    n_groups: int = 10
-    icc: float = 0.04
-
-    def __post_init__(self):
-        object.__setattr__(self, "tau", self.icc**0.5)
-
-    def simulate(self, key):
-        return tau_of_rows(self, key)
-
-
-@dataclass(frozen=True)
-class Cached(RowProcess):
-    n_groups: int = 10
-    icc: float = 0.04
-
+class Cached(Tau):
     def __post_init__(self):
         if not self.tau < 1:
             raise ValueError("icc")
@@ -62,23 +51,14 @@ class Cached(RowProcess):
     def tau(self):
         return jnp.sqrt(self.icc)
 
-    def simulate(self, key):
-        return tau_of_rows(self, key)
-
 
 @dataclass(frozen=True)
-class Lazy(RowProcess):
-    n_groups: int = 10
-    icc: float = 0.04
-
+class Lazy(Tau):
     @property
     def tau(self):
         if "_tau" not in vars(self):
             object.__setattr__(self, "_tau", jnp.sqrt(self.icc))
         return self._tau
-
-    def simulate(self, key):
-        return tau_of_rows(self, key)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 from test_measures import estimates, fits_of
+from test_streaming import ROOT, SAME, same
 from textbook_measures import of_line
 
 from jaxsim import measures
@@ -16,10 +16,6 @@ from jaxsim.measures.overview import headline, overview
 from jaxsim.measures.stream import Performance
 
 MODELS, TERMS = ("full", "part", "slopes"), ("Intercept", "x", "z")
-# Sums of at most a hundred numbers of order 1, added up in another order and then used in some ten operations.
-SAME = dict(rtol=1e-11, atol=1e-11)
-# Where rounding meets the square root of a difference.
-ROOT = dict(rtol=1e-9, atol=1e-6)
 LINES = [[], ["model"], ["term"], ["cell"], ["model", "term"], ["cell", "term"], ["cell", "model", "term"]]
 OWN = (OwnMeasure("p90", lambda rows: np.quantile(np.abs(rows.error), 0.9)), OwnMeasure("far", lambda rows: rows.error > 1))
 
@@ -45,11 +41,6 @@ def table(whole):
 @pytest.fixture(scope="module", params=[4096, 7], ids=["one_frame", "many"])
 def source(request, table):
     return Performance.of_tables(table, fits_of(table), datasets=request.param, own=OWN)
-
-
-def same(got, expected, tolerance=SAME):
-    assert len(expected)
-    pd.testing.assert_frame_equal(got, expected, check_dtype=False, check_categorical=False, **tolerance)
 
 
 def complete(table):

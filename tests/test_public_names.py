@@ -46,9 +46,6 @@ def loaded_by(code: str) -> set[str]:
 
 def test_importing_costs_nothing():
     assert not {"jax", "numpy", "pandas"} & loaded_by("import jaxsim")
-    assert not {"jax", "numpy", "pandas"} & loaded_by(
-        "from jaxsim.cli.main import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
-    )
 
 
 def test_a_model_of_a_frame_loads_no_study_machinery():

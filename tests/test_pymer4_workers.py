@@ -261,7 +261,7 @@ class TestWithoutR:
                 Pool(**arguments)
 
     def test_the_parts_of_a_worker_do_not_import_jax(self):
-        modules = ("outcome", "verdict", "request", "pool", "shared", "code", "generation", "requirements", "proof")
+        modules = ("outcome", "verdict", "request", "pool", "shared", "code_request", "generation", "requirements", "proof")
         program = "".join(f"import jaxsim.r.{name}\n" for name in modules)
         program += "import sys; assert not {'jax', 'rpy2', 'pymer4'} & sys.modules.keys()"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False)

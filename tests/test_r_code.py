@@ -8,10 +8,10 @@ import pytest
 from r_workers import SLEEP, rows, simulated
 
 from jaxsim.errors import InputError
-from jaxsim.r.code import check_code
 from jaxsim.r.code_outcome import from_code
-from jaxsim.r.code_request import CodeRequest, encode_data
+from jaxsim.r.code_request import CodeRequest, check_text, encode_data
 from jaxsim.r.request import Request
+from jaxsim.r.shared import shared_pool
 from jaxsim.status import Status
 
 NLME = """
@@ -216,7 +216,7 @@ class TestWithoutR:
     def test_r_that_is_not_there(self, monkeypatch, tmp_path):
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.delenv("R_HOME", raising=False)
-        with pytest.raises(InputError, match="R is not on the PATH"):
-            check_code("nrow")
+        with pytest.raises(InputError, match="R is not on the PATH"), shared_pool() as pool:
+            pool.check_code("nrow")
         with pytest.raises(InputError, match="code="):
-            check_code("")
+            check_text("")

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from jaxsim.errors import InputError
-from jaxsim.workers.functions import Call, PythonPool, call_all, function_id, pickle_function, python_pool
+from jaxsim.workers.functions import Call, PythonPool, function_id, pickle_function, python_pool
 
 DATA = pd.DataFrame({"x": np.arange(6.0), "g": list("aabbcc")})
 # Seconds: what waits this long is ended by somebody.
@@ -146,10 +146,6 @@ class TestAnswers:
 
     def test_warnings_can_be_heard_inside(self, pool):
         assert ask(pool, warned).value == ["divide by zero encountered in log"]
-
-    def test_without_a_pool_of_ones_own(self):
-        answers = call_all(calls(column_sum, (DATA,), (DATA,)), workers=1)
-        assert [answer.value for answer in answers] == [15.0, 15.0]
 
     def test_pools_are_shared_by_number_of_workers(self, pool):
         with python_pool(2) as same, python_pool(1) as other:

@@ -20,6 +20,7 @@ from obedient import Number
 from subprocesses import TESTS, until
 
 from jaxsim.errors import InputError
+from jaxsim.r import shared as r_shared
 from jaxsim.workers.cores import usable_cores
 from jaxsim.workers.pool import AHEAD, NotReady, Pool
 from jaxsim.workers.protocol import pack, receive, send
@@ -244,6 +245,33 @@ class TestShared:
 
         def close(self):
             self.closed = True
+
+    @pytest.fixture(autouse=True)
+    def _without_r(self, monkeypatch):
+        monkeypatch.setattr(r_shared, "Pool", self.Fake)
+
+    def test_it_is_one_until_the_last_has_left(self):
+        with r_shared.shared_pool() as first:
+            with r_shared.shared_pool() as second:
+                assert second is first
+            assert not first.closed
+        assert first.closed
+        with r_shared.shared_pool() as third:
+            assert third is not first
+
+    def test_one_that_was_closed_is_replaced(self):
+        with r_shared.shared_pool() as first:
+            first.close()
+            with r_shared.shared_pool() as second:
+                assert second is not first
+            assert second.closed
+        with r_shared.shared_pool() as third:
+            assert not third.closed
+
+    def test_an_error_closes_it(self):
+        with pytest.raises(ZeroDivisionError), r_shared.shared_pool() as pool:
+            raise ZeroDivisionError
+        assert pool.closed
 
     def test_one_for_each_key(self):
         with shared("a", self.Fake) as one, shared("a", self.Fake) as same, shared("b", self.Fake) as other:

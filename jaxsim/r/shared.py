@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from jaxsim.r.pool import Pool
 from jaxsim.workers.shared import shared
 
 
-@contextmanager
-def shared_pool() -> Iterator[Pool]:
+def shared_pool() -> AbstractContextManager[Pool]:
     """A pool shared by all ``with`` blocks that are open at the same time; its workers end with the last of them.
 
     Raises:
         InputError: as :class:`~jaxsim.r.pool.Pool`.
     """
-    with shared("R", Pool) as pool:
-        yield pool
+    return shared("R", Pool)

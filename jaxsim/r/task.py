@@ -36,9 +36,7 @@ class CodeTask:
     Attributes:
         code: R code whose last value is the function.
         frame: as it gets them: numbers, booleans and categories, missing values included; None if the code is only to be read.
-        kind: ``code``.
     """
 
     code: str
     frame: pd.DataFrame | None
-    kind: str = "code"

@@ -76,6 +76,19 @@ class Described:
     facts: str
     why: str
 
+    @property
+    def kind(self) -> str:
+        """What the part is called: its class, or its function."""
+        description = self.described()
+        function = description.get("function")
+        name = str(function["name"] if isinstance(function, dict) else description[registry.TYPE])
+        return name.rpartition(":")[2]
+
+    @property
+    def about(self) -> str:
+        """Its documentation is not here."""
+        return ""
+
     def described(self) -> dict[str, Any]:
         """As it was stored."""
         found: dict[str, Any] = json.loads(self.text)
@@ -86,24 +99,9 @@ class Described:
         return json.loads(self.facts)[name]
 
 
-def kind_of(description: Mapping[str, Any]) -> str:
-    """What a part is called: its class, or its function."""
-    function = description.get("function")
-    name = str(function["name"] if isinstance(function, dict) else description[registry.TYPE])
-    return name.rpartition(":")[2]
-
-
 @dataclass(frozen=True)
 class AbsentProcess(Described, Process):
     """A process whose code is not here."""
-
-    @property
-    def kind(self) -> str:
-        return kind_of(self.described())
-
-    @property
-    def about(self) -> str:
-        return ""
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -160,14 +158,6 @@ class AbsentStrategy(Described, Strategy):
     @property
     def name(self) -> str:
         return str(self.fact("label"))
-
-    @property
-    def kind(self) -> str:
-        return kind_of(self.described())
-
-    @property
-    def about(self) -> str:
-        return ""
 
     @property
     def limit(self) -> int | None:

@@ -12,7 +12,6 @@ import ast
 import dataclasses
 import enum
 import functools
-import hashlib
 import inspect
 import sys
 import types
@@ -21,13 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from jaxsim.study.installed import release
-from jaxsim.study.sources import Source, bytecode, imported, names_in, own_file, unwrapped, without_docstrings
+from jaxsim.study.sources import DIGITS, Source, bytecode, digest, imported, names_in, own_file, unwrapped, without_docstrings
 from jaxsim.study.values import CONSTANTS, Shown
 from jaxsim.study.values import content as _content
 from jaxsim.workers.by_value import users_module
 
-# Of digests in descriptions, hexadecimal digits: enough that no two versions of a function are taken for each other.
-DIGITS = 12
 # Names of a script's module: run by Python, or by ``jaxsim run``.
 SCRIPTS = ("__main__", "jaxsim_experiment")
 # A part that was sent to another process carries its origin and digests, since its source may not be there.
@@ -75,16 +72,16 @@ def code_of(thing: Any) -> dict[str, str]:
     version = vars(thing).get("version")
     if isinstance(version, str):
         return {"version": version}
-    found: dict[str, str] = {}
-    _Collector(found).add(thing)
-    return dict(sorted(found.items()))
+    collector = _Collector()
+    collector.add(thing)
+    return dict(sorted(collector.found.items()))
 
 
 class _Collector:
     """Walks from one thing to everything that it names."""
 
-    def __init__(self, found: dict[str, str]) -> None:
-        self.found = found
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
         self.seen: dict[int, Any] = {}  # held, so that no other gets their id
         self.seen_modules: set[str] = set()
         self.shown = Shown(self._met, is_own)
@@ -121,7 +118,7 @@ class _Collector:
 
     def _class(self, cls: type) -> None:
         source = Source.of(cls)
-        self._put(cls.__qualname__, _digest(source.text or repr(sorted(vars(cls)))))
+        self._put(cls.__qualname__, digest(source.text or repr(sorted(vars(cls)))))
         for base in (type(cls), *cls.__bases__):
             self.add(base)
         around = vars(sys.modules.get(cls.__module__, cls))
@@ -158,7 +155,7 @@ class _Collector:
     def _function(self, function: types.FunctionType) -> None:
         if is_own(function.__globals__.get("__name__") or ""):
             source = Source.of(function)
-            self._put(function.__qualname__, _digest(source.text or bytecode(function.__code__)))
+            self._put(function.__qualname__, digest(source.text or bytecode(function.__code__)))
             for code in source.decorators:
                 self._named(code, function.__globals__)
             self._parts(function)
@@ -184,7 +181,7 @@ class _Collector:
         """Globals that some code names, attributes of the user's modules, and modules that it imports."""
         names = names_in(code)
         for name in sorted(names & around.keys()):
-            if isinstance(around[name], types.ModuleType) and is_own(around[name].__name__):
+            if _is_own_module(around[name]):
                 self._attributes(name, around[name], names, set())
             else:
                 self.add(around[name], name)
@@ -209,7 +206,7 @@ class _Collector:
                     inner = compile(tree, str(place[0]), "exec")
                 except (OSError, SyntaxError, ValueError):
                     continue
-                self._put(name, _digest(ast.unparse(without_docstrings(tree))))
+                self._put(name, digest(ast.unparse(without_docstrings(tree))))
                 self._imports(inner, place[1])
 
     def _value(self, name: str, value: Any) -> None:
@@ -217,12 +214,12 @@ class _Collector:
             text = self.shown(value)
         except RecursionError:
             text = self.shown.name(type(value))
-        self._put(name or type(value).__qualname__, text if len(text) <= DIGITS else _digest(text))
+        self._put(name or type(value).__qualname__, text if len(text) <= DIGITS else digest(text))
 
     def _put(self, name: str, shown: str) -> None:
         """Take down a thing; two of one name, from two modules, are taken down together."""
         before = self.found.get(name, shown)
-        self.found[name] = shown if before == shown else _digest(f"{before} {shown}")
+        self.found[name] = shown if before == shown else digest(f"{before} {shown}")
 
 
 def _inside(thing: Any) -> list[Any]:
@@ -233,9 +230,9 @@ def _inside(thing: Any) -> list[Any]:
         return [one for one in (thing.fget, thing.fset, thing.fdel) if one is not None]
     if isinstance(thing, functools.cached_property):
         return [thing.func]
-    if not isinstance(thing, type | types.FunctionType) and callable(thing) and not is_own(type(thing).__module__):
-        found = [vars(thing)["__wrapped__"]] if "__wrapped__" in getattr(thing, "__dict__", {}) else []
-        return [*found, *(one for one in vars(thing).values() if isinstance(one, types.FunctionType))] if found else []
+    of_a_package = callable(thing) and not isinstance(thing, type | types.FunctionType) and not is_own(type(thing).__module__)
+    if of_a_package and "__wrapped__" in getattr(thing, "__dict__", {}):
+        return [vars(thing)["__wrapped__"], *(one for one in vars(thing).values() if isinstance(one, types.FunctionType))]
     return []
 
 
@@ -247,7 +244,3 @@ def _is_value(cls: type, name: str, member: Any) -> bool:
     """Whether an attribute of a class is the user's, not one that Python makes."""
     made = (name.startswith("__") and name.endswith("__")) or name == "_abc_impl" or (issubclass(cls, enum.Enum) and name[0] == "_")
     return not made and not isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType | enum.property)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-import hashlib
 import importlib
 import importlib.metadata
 import sys
@@ -13,7 +12,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from jaxsim.study.sources import without_docstrings
+from jaxsim.study.sources import digest, without_docstrings
 from jaxsim.workers.by_value import is_users
 
 
@@ -30,12 +29,12 @@ def release(module: str) -> str:
         return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     file = getattr(sys.modules.get(module), "__file__", None) or ""
     try:
-        content = Path(file).read_bytes()
+        content: str | bytes = Path(file).read_bytes()
     except OSError:
         return f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     with contextlib.suppress(SyntaxError, ValueError):  # a module in C
-        content = ast.unparse(without_docstrings(ast.parse(content))).encode()
-    return hashlib.sha256(content).hexdigest()[:12]
+        content = ast.unparse(without_docstrings(ast.parse(content)))
+    return digest(content)
 
 
 def found(name: str) -> Any:

@@ -61,10 +61,6 @@ class Outline:
         """All scores, that of the groups' coefficients among them."""
         return ((GroupRecovery(),) if self.group_coefficients else ()) + self.scores
 
-    def strategy(self, label: str) -> Strategy:
-        """The strategy with this label."""
-        return next(strategy for strategy in self.estimators if strategy.name == label)
-
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:
         """Every cell, in the order of the grid."""

@@ -23,6 +23,7 @@ import numpy as np
 from jaxsim.errors import InputError, brief
 from jaxsim.study import installed
 from jaxsim.study.digests import INSTALLED, code_of, is_ours, is_own, origin
+from jaxsim.study.sources import DIGITS
 
 # Keys of a description that no field may have.
 TYPE, CODE = "type", "code"
@@ -32,8 +33,6 @@ _SPECIAL = {
     DICT: ({TYPE, "items"}, {TYPE, "items"}),
     FUNCTION: ({TYPE, "name", CODE}, {TYPE, "name", CODE, "arguments"}),
 }
-
-
 # Classes and functions that were described in this process, by where they come from and what their code is: a lambda, or a function
 # inside another, cannot be found by its name. The same key is the same code, so it does not matter which of several it finds.
 _DESCRIBED: weakref.WeakValueDictionary[tuple[str, tuple[tuple[str, str], ...]], Any] = weakref.WeakValueDictionary()
@@ -203,7 +202,7 @@ def changed(old: Mapping[str, str], new: Mapping[str, str]) -> str:
         if one is None or other is None:
             found.append(f"{name} ({'only here' if one is None else 'only there'})")
         else:
-            short = max(len(one), len(other)) < 12
+            short = max(len(one), len(other)) < DIGITS
             found.append(f"{name} ({one} there, {other} here)" if short else name)
     return ", ".join(found) or "nothing"
 

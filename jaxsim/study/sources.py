@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
-import functools
+import hashlib
 import importlib.util
 import inspect
 import sys
@@ -16,14 +16,20 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from jaxsim.workers.by_value import is_users
+from jaxsim.workers.by_value import CACHED, is_users
 
-_CACHED = type(functools.lru_cache(len))
+# Of digests in descriptions, hexadecimal digits: enough that no two versions of a function are taken for each other.
+DIGITS = 12
+
+
+def digest(text: str | bytes) -> str:
+    """A digest of some text or file, as descriptions have it."""
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()[:DIGITS]
 
 
 def unwrapped(thing: Any) -> Any:
     """The function inside ``jax.jit`` and ``functools.cache``, which do not change what it gives."""
-    while isinstance(thing, _CACHED) or type(thing).__module__.partition(".")[0] == "jaxlib":
+    while isinstance(thing, CACHED) or type(thing).__module__.partition(".")[0] == "jaxlib":
         inner = getattr(thing, "__wrapped__", None)
         if inner is None:
             break

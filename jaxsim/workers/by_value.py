@@ -18,7 +18,8 @@ _LIBRARY = tuple(os.path.realpath(sysconfig.get_paths()[name]) + os.sep for name
 _JAXSIM = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 _INSTALLED = {"site-packages", "dist-packages"}
 _TYPED = ("<stdin>", "<ipython-input")
-_CACHED = type(functools.lru_cache(len))
+# What functools.cache and functools.lru_cache put around a function.
+CACHED = type(functools.lru_cache(len))
 # cloudpickle has one list of modules for the whole process; it is changed while something is pickled, and put back.
 _lock = threading.RLock()
 
@@ -77,7 +78,7 @@ class _Pickler(cloudpickle.Pickler):
             self._register(users_module(obj.__name__))
         elif isinstance(obj, (FunctionType, type)):
             self._register(users_module(getattr(obj, "__module__", None)))
-        elif isinstance(obj, _CACHED) and is_users_thing(obj):
+        elif isinstance(obj, CACHED) and is_users_thing(obj):
             return _cached, (obj.__wrapped__, obj.cache_parameters())
         return super().reducer_override(obj)
 

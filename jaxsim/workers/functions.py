@@ -127,12 +127,6 @@ def python_pool(workers: int | None = None) -> AbstractContextManager[PythonPool
     return shared(("Python", count), lambda: PythonPool(count))
 
 
-def call_all(calls: Iterable[Call], workers: int | None = None) -> Iterator[Answer]:
-    """:meth:`PythonPool.call_all` of the :func:`python_pool`, which is open until the last answer was taken."""
-    with python_pool(workers) as pool:
-        yield from pool.call_all(calls)
-
-
 def _job(call: Call) -> Job[Reply]:
     if not isinstance(call, Call):
         raise InputError(f"calls must be Calls; a {type(call).__name__} was given.")
