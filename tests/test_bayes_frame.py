@@ -1,7 +1,5 @@
 """``jaxsim.bayes``: tables, draws, predictions, ArviZ, and what cannot be sampled."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pandas as pd
@@ -9,7 +7,7 @@ import pytest
 from oracle import deficient_datasets, make_rows
 
 import jaxsim
-from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, InputError, NotSupportedError, Study
+from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, InputError, Study
 from jaxsim.bayesian.posterior import systematic
 
 FORMULA = "Reaction ~ Days + (Days | Subject)"
@@ -132,11 +130,6 @@ def test_what_can_never_be_sampled_is_refused(sleepstudy, fit):
             jaxsim.bayes(FORMULA, sleepstudy, **wrong)
     with pytest.raises(InputError, match="two groups"):
         jaxsim.bayes(FORMULA, sleepstudy[sleepstudy["Subject"] == 308])
-    odd = dataclasses.replace(
-        fit, model=dataclasses.replace(fit.model, formula=dataclasses.replace(fit.model.formula, text="y ~ scale(x)"))
-    )
-    with pytest.raises(NotSupportedError, match="scale"):
-        odd.predict(sleepstudy)
 
 
 def test_systematic_resampling_keeps_the_weights():

@@ -1,4 +1,4 @@
-"""Columns of a DataFrame as the formula needs them: complete rows, numbers or levels, group codes."""
+"""Columns of a DataFrame as the formula needs them: complete rows, numbers or levels."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ WHOLE_COLUMN = re.compile(r"\b(?:scale|center)\s*\(")
 class Rows:
     """The rows a model can use: ``frame`` has the needed columns only, without missing values; ``dropped`` rows had some.
 
-    ``text`` is the formula.
+    ``text`` is the formula; ``index`` the labels that the rows have in the user's data.
     """
 
     frame: pd.DataFrame
     dropped: int
     text: str
+    index: pd.Index
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -79,13 +80,15 @@ def collect(data: pd.DataFrame, names: Sequence[str], text: str = "") -> Rows:
     require(data, names)
     kept = data.loc[:, list(names)]
     complete = ~kept.isna().any(axis=1)
-    kept = kept.loc[complete].reset_index(drop=True).infer_objects()
+    kept = kept.loc[complete]
+    index = kept.index
+    kept = kept.reset_index(drop=True).infer_objects()
     if not len(kept):
         raise InputError(f"no row has a value in each of {', '.join(names)}: {len(data)} rows were given and none is complete.")
     for name in names:
         if types.is_float_dtype(kept[name]):
             check_finite(kept[name].to_numpy(float), name)
-    return Rows(kept, int((~complete).sum()), text)
+    return Rows(kept, int((~complete).sum()), text, index)
 
 
 def check_finite(values: np.ndarray, label: str) -> None:
@@ -129,20 +132,6 @@ def level_name(level: Any) -> str:
     return f"{level:.15g}" if isinstance(level, float) else str(level)
 
 
-def grouping(frame: pd.DataFrame, names: Sequence[str]) -> tuple[np.ndarray, pd.Index]:
-    """Codes ``0 .. G - 1`` of the groups ``[N]`` and their labels ``[G]``, in the order of R's factor levels.
-
-    Several names make one grouping factor of the combinations that occur, labelled ``a:b``.
-    """
-    parts = [sorted_codes(frame[name]) for name in names]
-    if len(parts) == 1:
-        codes, labels = parts[0]
-        return codes, pd.Index(labels, name=names[0], tupleize_cols=False)
-    seen, codes = np.unique(np.column_stack([codes for codes, _ in parts]), axis=0, return_inverse=True)
-    joined = [":".join(level_name(labels[i]) for i, (_, labels) in zip(row, parts, strict=True)) for row in seen]
-    return codes.reshape(-1), pd.Index(joined, name=":".join(names))
-
-
 def sorted_codes(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
     """Codes and the labels that occur: categories in their order, everything else sorted, text as a dictionary sorts it.
 
@@ -161,9 +150,3 @@ def sorted_codes(series: pd.Series) -> tuple[np.ndarray, list[Any]]:
         return codes, found
     order = sorted(range(len(found)), key=lambda i: (found[i].casefold(), found[i].swapcase()))
     return np.argsort(order)[codes], [found[i] for i in order]
-
-
-def two_groups(labels: pd.Index) -> None:
-    """Raise :class:`InputError` for a grouping factor with one level."""
-    if len(labels) < 2:
-        raise InputError(f"the grouping factor {labels.name!r} has the one level {labels[0]!r}; at least two groups are needed.")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief
 from jaxsim.formula.columns import Column, as_column, check_finite, check_size, level_name
-from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, plain
+from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, STATEFUL, plain
 from jaxsim.formula.tokens import Token, show
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
@@ -28,8 +28,22 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def evaluate(tokens: Sequence[Token], frame: pd.DataFrame) -> Column:
-    """The variable on the rows of ``frame``, with R's label; :class:`InputError` names what cannot be computed."""
+class Memory(dict[str, Any]):
+    """What the calls of one variable have learned from the fitted rows, such as the mean of ``scale(x)``, by their text."""
+
+
+def evaluate(tokens: Sequence[Token], frame: pd.DataFrame, memory: Memory | None = None, *, learning: bool = False) -> Column:
+    """The variable on the rows of ``frame``, with R's label.
+
+    Args:
+        tokens: a column or a call.
+        frame: complete rows.
+        memory: what calls have learned, or will learn when ``learning``; None learns and forgets.
+        learning: whether these are the fitted rows.
+
+    Raises:
+        InputError: that names what cannot be computed.
+    """
     label = show(tokens)
     if len(tokens) == 1 and tokens[0].kind == "name":
         return as_column(frame[tokens[0].text], label)
@@ -38,7 +52,7 @@ def evaluate(tokens: Sequence[Token], frame: pd.DataFrame) -> Column:
     try:
         tree = ast.parse(source, mode="eval").body
         with np.errstate(all="ignore"):
-            value = Walker(label, names, frame).visit(tree)
+            value = Walker(label, names, frame, Memory() if memory is None else memory, learning or memory is None).visit(tree)
     except InputError:
         raise
     except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):  # too large, or no expression at all
@@ -66,8 +80,8 @@ def python_token(token: Token, names: dict[str, str]) -> str:
 class Walker(ast.NodeVisitor):
     """Evaluates one parsed expression; ``names`` maps its names back to columns and functions."""
 
-    def __init__(self, label: str, names: dict[str, str], frame: pd.DataFrame) -> None:
-        self.label, self.names, self.frame = label, names, frame
+    def __init__(self, label: str, names: dict[str, str], frame: pd.DataFrame, memory: Memory, learning: bool) -> None:
+        self.label, self.names, self.frame, self.memory, self.learning = label, names, frame, memory, learning
 
     def generic_visit(self, node: ast.AST) -> Any:
         """Anything without a method of its own."""
@@ -116,7 +130,16 @@ class Walker(ast.NodeVisitor):
         if name in FACTORS:
             return self.factor(node.args[0])
         value = self.visit(node.args[0])
-        return value if name == IDENTITY else NUMERIC[name](self.number(value))
+        if name == IDENTITY:
+            return value
+        return self.stateful(node, name, self.number(value)) if name in STATEFUL else NUMERIC[name](self.number(value))
+
+    def stateful(self, node: ast.Call, name: str, value: np.ndarray) -> np.ndarray:
+        """A call whose value in a row depends on the fitted rows: learned there, applied everywhere."""
+        key = ast.unparse(node)
+        if self.learning:
+            self.memory[key] = STATEFUL[name].learn(value)
+        return STATEFUL[name].apply(value, self.memory[key])
 
     def factor(self, node: ast.expr) -> Column:
         """Levels in sorted order, or those the column has already."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +24,24 @@ NUMERIC: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sin": np.sin,
     "cos": np.cos,
     "tan": np.tan,
-    "center": lambda x: x - np.mean(x),
-    "scale": lambda x: (x - np.mean(x)) / np.std(x, ddof=1),
+}
+
+
+@dataclass(frozen=True)
+class Stateful:
+    """A function whose value in a row depends on the fitted rows: what it learns from them, and how it is applied to any."""
+
+    learn: Callable[[np.ndarray], Any]
+    apply: Callable[[np.ndarray, Any], np.ndarray]
+
+
+STATEFUL: dict[str, Stateful] = {
+    "center": Stateful(np.mean, lambda x, mean: x - mean),
+    "scale": Stateful(lambda x: (np.mean(x), np.std(x, ddof=1)), lambda x, learned: (x - learned[0]) / learned[1]),
 }
 IDENTITY = "I"
 FACTORS = ("C", "factor", "as.factor")
-KNOWN = (IDENTITY, *NUMERIC, *FACTORS)
+KNOWN = (IDENTITY, *NUMERIC, *STATEFUL, *FACTORS)
 
 
 def plain(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,46 +10,76 @@ import pandas as pd
 
 from jaxsim.errors import InputError
 from jaxsim.formula.columns import Column, check_size
-from jaxsim.formula.expression import evaluate
 from jaxsim.formula.parse import Terms
+from jaxsim.formula.variable import Variable, learn
 
 INTERCEPT = "(Intercept)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How to make the columns of one side of a formula from a DataFrame, as learned from the rows that were fitted.
+
+    Attributes:
+        terms: of the formula.
+        variables: one for each of ``terms.variables``.
+        contrasts: ``(term, variable)`` pairs in which a factor is coded by contrasts.
+    """
+
+    terms: Terms
+    variables: tuple[Variable, ...]
+    contrasts: frozenset[tuple[int, int]]
+
+    def on(self, frame: pd.DataFrame) -> np.ndarray:
+        """The columns for any complete rows, ``[N, P]``; :class:`InputError` as :meth:`Variable.on`."""
+        return self.columns([variable.on(frame) for variable in self.variables], len(frame))[0]
+
+    def columns(self, columns: Sequence[Column], n_rows: int) -> tuple[np.ndarray, tuple[str, ...], tuple[int, ...]]:
+        """Values ``[N, P]``, names and terms of the model matrix of some variables' values."""
+        parts: list[np.ndarray] = [np.ones((n_rows, 1))] if self.terms.intercept else []
+        names: list[str] = [INTERCEPT] if self.terms.intercept else []
+        term_of = [0] * len(names)
+        for number, member in enumerate(self.terms.members, start=1):
+            product, labels = np.ones((n_rows, 1)), [""]
+            for i in member:
+                coded, levels = code(columns[i], (number - 1, i) in self.contrasts)
+                # The levels of the first variable vary fastest, as in R.
+                product = (coded[:, :, None] * product[:, None, :]).reshape(n_rows, -1)
+                labels = [f"{label}:{level}" if label else level for level in levels for label in labels]
+            parts.append(product)
+            names += labels
+            term_of += [number] * len(labels)
+        values = np.concatenate(parts, axis=1) if parts else np.zeros((n_rows, 0))
+        return values, tuple(names), tuple(term_of)
+
+
+@dataclass(frozen=True, eq=False)
 class ModelMatrix:
     """``values`` ``[N, P]``, ``names`` ``P`` of them as in R, and the number of the term each column belongs to, ``[P]``.
 
-    ``categorical`` says whether a factor takes part.
+    ``recipe`` makes the same columns of other rows.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
     term_of: tuple[int, ...]
-    categorical: bool
+    recipe: Recipe
+
+    @property
+    def categorical(self) -> bool:
+        """Whether a factor takes part."""
+        return any(variable.levels is not None for variable in self.recipe.variables)
 
 
 def model_matrix(terms: Terms, frame: pd.DataFrame) -> ModelMatrix:
-    """Treatment coding by R's rules; raises :class:`InputError` for a factor with one level."""
-    columns = [evaluate(variable, frame) for variable in terms.variables]
-    contrasts = contrast_coded(terms, columns)
-    parts: list[np.ndarray] = [np.ones((len(frame), 1))] if terms.intercept else []
-    names: list[str] = [INTERCEPT] if terms.intercept else []
-    term_of = [0] * len(names)
-    for number, member in enumerate(terms.members, start=1):
-        product, labels = np.ones((len(frame), 1)), [""]
-        for i in member:
-            coded, levels = code(columns[i], (number - 1, i) in contrasts)
-            # The levels of the first variable vary fastest, as in R.
-            product = (coded[:, :, None] * product[:, None, :]).reshape(len(frame), -1)
-            labels = [f"{label}:{level}" if label else level for level in levels for label in labels]
-        parts.append(product)
-        names += labels
-        term_of += [number] * len(labels)
-    values = np.concatenate(parts, axis=1) if parts else np.zeros((len(frame), 0))
+    """Treatment coding by R's rules, learned from these rows; raises :class:`InputError` for a factor with one level."""
+    learned = [learn(variable, frame) for variable in terms.variables]
+    columns = [column for _, column in learned]
+    recipe = Recipe(terms, tuple(variable for variable, _ in learned), frozenset(contrast_coded(terms, columns)))
+    values, names, term_of = recipe.columns(columns, len(frame))
     for column, name in zip(values.T, names, strict=True):
         check_size(column, name)
-    return ModelMatrix(values, tuple(names), tuple(term_of), any(column.levels is not None for column in columns))
+    return ModelMatrix(values, names, term_of, recipe)
 
 
 def contrast_coded(terms: Terms, columns: list[Column]) -> set[tuple[int, int]]:
@@ -70,13 +101,10 @@ def contrast_coded(terms: Terms, columns: list[Column]) -> set[tuple[int, int]]:
 
 
 def code(column: Column, contrasts: bool) -> tuple[np.ndarray, list[str]]:
-    """Columns of one variable ``[N, k]`` and their names; levels that do not occur are left out."""
+    """Columns of one variable ``[N, k]`` and their names; of a factor all levels are those that the fitted rows have."""
     if column.levels is None:
         return column.values[:, None], [column.label]
-    used = np.unique(column.values).astype(int)
-    if len(used) < 2:
-        raise InputError(
-            f"the factor {column.label!r} has the one level {column.levels[used[0]]!r} on the complete rows; leave it out."
-        )
-    kept = used[1:] if contrasts else used
+    if len(column.levels) < 2:
+        raise InputError(f"the factor {column.label!r} has the one level {column.levels[0]!r} on the complete rows; leave it out.")
+    kept = np.arange(1 if contrasts else 0, len(column.levels))
     return (column.values[:, None] == kept).astype(float), [f"{column.label}{column.levels[i]}" for i in kept]

@@ -12,10 +12,9 @@ import pandas as pd
 from jaxsim.bayesian import diagnostics
 from jaxsim.bayesian.posterior import Posterior
 from jaxsim.bayesian.priors import Priors
-from jaxsim.errors import InputError, NotSupportedError
-from jaxsim.formula.columns import WHOLE_COLUMN, require
-from jaxsim.formula.model_matrix import model_matrix
-from jaxsim.frames.mixed_model import MixedModel, blocks_of
+from jaxsim.errors import InputError
+from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.new_rows import new_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,56 +89,22 @@ class BayesResult:
             noise: whether to add residual noise; without it these are draws of the rows' expectations.
 
         Raises:
-            InputError: if there are no draws, or a column or a level is missing.
-            NotSupportedError: for ``scale()`` and ``center()``, which mean something else in other rows.
+            InputError: if there are no draws; for a column that is not there, a missing value, a level that no fitted row has, or
+                groups of another type.
         """
         draws, rng = self._some(), np.random.default_rng(seed)
-        x, z, known = self._matrices(data)
+        rows = new_rows(self.model, data, grouped=True)
+        assert rows.z is not None
         flat = [
             value.reshape(-1, *value.shape[2:]) for value in (draws.beta, draws.sd, draws.correlation, draws.sigma, draws.effects)
         ]
         beta, sd, correlation, sigma, effects = flat
-        labels = pd.Index(known)
-        place = self.model.labels.get_indexer(labels)
-        mean = beta @ x.T
+        mean = beta @ rows.x.T
         factor = sd[..., None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(sd.shape[1]))
-        for label in dict.fromkeys(known):
-            rows = np.flatnonzero(labels == label)
-            new = place[rows[0]] < 0
-            own = np.einsum("sij,sj->si", factor, rng.normal(size=sd.shape)) if new else effects[:, place[rows[0]]]
-            mean[:, rows] += own @ z[rows].T
+        for at, code in rows.by_group():
+            own = np.einsum("sij,sj->si", factor, rng.normal(size=sd.shape)) if code < 0 else effects[:, code]
+            mean[:, at] += own @ rows.z[at].T
         return mean + sigma[:, None] * rng.normal(size=mean.shape) if noise else mean
-
-    def _matrices(self, data: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-        """Columns with fixed and random effects, and the groups' labels, of new rows: made beside the old rows, for their
-        levels."""
-        formula = self.model.formula
-        if WHOLE_COLUMN.search(formula.text):
-            raise NotSupportedError(
-                f"{formula.text!r} has scale() or center(): put their values into columns of their own to predict."
-            )
-        response = {token.text for token in formula.response if token.kind == "name"}
-        names = [name for name in formula.names if name not in response]
-        require(data, names)
-        new = data[names]
-        if new.isna().any(axis=None):
-            raise InputError("new rows have missing values; drop them first.")
-        old = self.model.frame[names]
-        for name in names:
-            if name not in formula.random[0].group and not pd.api.types.is_numeric_dtype(old[name]):
-                unknown = set(new[name]) - set(old[name])
-                if unknown:
-                    raise InputError(
-                        f"column {name!r} has the level {sorted(map(str, unknown))[0]!r}, which the model has not seen."
-                    )
-        both = pd.concat([old, new], ignore_index=True)
-        x = model_matrix(formula.fixed, both).values[len(old) :]
-        blocks = [block for part in formula.random for block in blocks_of(part, both, formula.text)]
-        z = np.column_stack([block.values for block in blocks])[len(old) :]
-        group = formula.random[0].group
-        if len(group) == 1:
-            return x, z, list(new[group[0]])
-        return x, z, [":".join(map(str, row)) for row in new[list(group)].itertuples(index=False)]
 
     def _some(self) -> Posterior:
         if self.draws is None:

@@ -13,7 +13,8 @@ from jaxsim.data.context import Context
 from jaxsim.data.padding import padded_groups
 from jaxsim.estimators import Fit, TwoStage
 from jaxsim.estimators.second_stage import OwnRegressions
-from jaxsim.frames.regression import Answer, Regression, column_argument, nothing, prepare, report, seeded
+from jaxsim.frames.answer import Answer, nothing, report
+from jaxsim.frames.regression import Regression, column_argument, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.inference import InferenceTable
 from jaxsim.numerics.row_basis import dependent, orthonormal, residual, verdict

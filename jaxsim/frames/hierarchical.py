@@ -17,11 +17,10 @@ from jaxsim.bayesian.problem import Model
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import choose, whole_number
+from jaxsim.errors import check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
-from jaxsim.frames.result import check_level
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
 
@@ -51,7 +50,7 @@ def bayes(
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
             sampled reliably has a ``status`` instead.
     """
-    check_level(conf_level)
+    check_probability("conf_level", conf_level)
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, brief
+from jaxsim.errors import InputError, brief, check_probability
+from jaxsim.frames.fitted import coefficient_table, square
 from jaxsim.frames.mixed_fit import Estimates, estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
-from jaxsim.frames.result import FitResult, announce, check_level, coefficient_table, square
+from jaxsim.frames.result import FitResult, announce
 from jaxsim.lmm.solution import check_df
 
 _DF_TITLES = {
@@ -38,7 +39,7 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
         NotSupportedError: for crossed or nested random effects, and for ``(f || g)`` with a categorical f.
     """
-    check_level(conf_level)
+    check_probability("conf_level", conf_level)
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
@@ -70,7 +71,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
         n_rows=len(model.y),
         n_groups=len(model.labels),
         messages=model.messages + ((found.message,) if found.message else ()),
-        formula=model.formula.text,
+        model=model,
         method=f"Linear mixed model fit by {kind}; t tests use {_DF_TITLES[df]}",
         conf_level=conf_level,
     )

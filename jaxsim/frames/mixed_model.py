@@ -10,9 +10,10 @@ import pandas as pd
 from jaxsim.data.random_effects import Structure
 from jaxsim.data.verdicts import too_few_rows
 from jaxsim.errors import InputError, NotSupportedError
-from jaxsim.formula.columns import collect, grouping, two_groups
+from jaxsim.formula.columns import Rows, collect
 from jaxsim.formula.expression import response
-from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
+from jaxsim.formula.grouping import Grouping, grouping, two_groups
+from jaxsim.formula.model_matrix import ModelMatrix, Recipe, model_matrix
 from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
 from jaxsim.numerics.row_basis import dependent, verdict
 from jaxsim.status import Status
@@ -26,19 +27,51 @@ class Block:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MixedModel:
-    """A mixed model ready to be fitted: response ``y`` ``[N]``, fixed effects, blocks of random effects, groups; ``frame``: its
-    rows."""
+    """A mixed model ready to be fitted.
+
+    Attributes:
+        formula: taken apart.
+        y: response ``[N]``.
+        x: fixed effects.
+        blocks: of random effects.
+        random: how to make the columns of each random-effects term.
+        groups: the grouping factor.
+        rows: that are used.
+    """
 
     formula: Formula
     y: np.ndarray
     x: ModelMatrix
     blocks: tuple[Block, ...]
-    codes: np.ndarray
-    labels: pd.Index
-    messages: tuple[str, ...]
-    frame: pd.DataFrame
+    random: tuple[Recipe, ...]
+    groups: Grouping
+    rows: Rows
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Group of each row, ``[N]``."""
+        return self.groups.codes
+
+    @property
+    def labels(self) -> pd.Index:
+        """Of the groups, ``[G]``."""
+        return self.groups.labels
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What a user should know about the rows."""
+        return self.rows.messages
+
+    @property
+    def z(self) -> np.ndarray:
+        """Columns with random effects, ``[N, Q]``."""
+        return np.column_stack([block.values for block in self.blocks])
+
+    def z_on(self, frame: pd.DataFrame) -> np.ndarray:
+        """The columns with random effects of other rows, ``[N, Q]``."""
+        return np.column_stack([recipe.on(frame) for recipe in self.random])
 
     @property
     def random_names(self) -> tuple[str, ...]:
@@ -61,9 +94,11 @@ def prepare(text: str, data: pd.DataFrame) -> MixedModel:
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
     if not x.names:
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
-    codes, labels = grouping(rows.frame, formula.random[0].group)
-    two_groups(labels)
-    blocks = tuple(block for part in formula.random for block in blocks_of(part, rows.frame, text))
+    groups = grouping(rows.frame, formula.random[0].group)
+    two_groups(groups)
+    matrices = [model_matrix(part.terms, rows.frame) for part in formula.random]
+    parts = zip(formula.random, matrices, strict=True)
+    blocks = tuple(block for part, matrix in parts for block in blocks_of(part, matrix, text))
     names = [name for block in blocks for name in block.names]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -71,12 +106,11 @@ def prepare(text: str, data: pd.DataFrame) -> MixedModel:
             f"the formula {text!r} gives {', '.join(twice)} two random effects; each column may have one. "
             f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
         )
-    return MixedModel(formula, y, x, blocks, codes, labels, rows.messages, rows.frame)
+    return MixedModel(formula, y, x, blocks, tuple(matrix.recipe for matrix in matrices), groups, rows)
 
 
-def blocks_of(part: RandomTerm, frame: pd.DataFrame, text: str) -> list[Block]:
+def blocks_of(part: RandomTerm, matrix: ModelMatrix, text: str) -> list[Block]:
     """One block for ``(x | g)``; for ``(x || g)`` a block per term."""
-    matrix = model_matrix(part.terms, frame)
     if not matrix.names:
         raise InputError(f"a random-effects term of {text!r} has no columns. Supported: {SUPPORTED_RANDOM}.")
     if not part.independent:

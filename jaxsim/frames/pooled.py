@@ -18,7 +18,8 @@ from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
 from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
-from jaxsim.frames.regression import Answer, Regression, column_argument, nothing, prepare, report, seeded
+from jaxsim.frames.answer import Answer, nothing, report
+from jaxsim.frames.regression import Regression, column_argument, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.two_way import check_two_way, two_way, ways_argument
 from jaxsim.inference import InferenceTable
@@ -91,7 +92,7 @@ def lm(
     if len(columns) > 1:
         check_two_way(estimator)
         regression = prepare(formula, data, columns, conf_level, "cluster")
-        both = " and ".join(f"{labels.name} ({len(labels)})" for _, labels in regression.ways)
+        both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
         return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
     regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster")
     if estimator.resamples:

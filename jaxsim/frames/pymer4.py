@@ -10,15 +10,16 @@ import pandas as pd
 
 from jaxsim.errors import NotSupportedError
 from jaxsim.formula.columns import level_name
+from jaxsim.frames.answer import Answer
+from jaxsim.frames.answer import nothing as no_answer
+from jaxsim.frames.answer import report as report_regression
 from jaxsim.frames.mixed import report as report_mixed
 from jaxsim.frames.mixed_fit import Estimates
 from jaxsim.frames.mixed_fit import nothing as no_estimates
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.mixed_model import prepare as prepare_mixed
-from jaxsim.frames.regression import Answer, Regression, column_argument
-from jaxsim.frames.regression import nothing as no_answer
+from jaxsim.frames.regression import Regression, column_argument
 from jaxsim.frames.regression import prepare as prepare_regression
-from jaxsim.frames.regression import report as report_regression
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.r.outcome import Outcome
 from jaxsim.r.pool import Pool

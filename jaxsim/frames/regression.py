@@ -1,4 +1,4 @@
-"""A regression of a DataFrame made ready (formula, model matrix, groups), and its answer as tables."""
+"""A regression of a DataFrame made ready: formula, model matrix, groups."""
 
 from __future__ import annotations
 
@@ -8,38 +8,59 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.context import Context
-from jaxsim.errors import InputError, brief
-from jaxsim.formula.columns import collect, grouping, require, two_groups
+from jaxsim.errors import InputError, brief, check_probability
+from jaxsim.formula.columns import Rows, collect, require
 from jaxsim.formula.expression import response
+from jaxsim.formula.grouping import Grouping, grouping, two_groups
 from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
 from jaxsim.formula.parse import Formula, parse
-from jaxsim.frames.result import FitResult, check_level, coefficient_table, square
-from jaxsim.inference import InferenceTable
 from jaxsim.seeding import analysis_key
-from jaxsim.status import Status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Regression:
-    """A regression ready to be fitted: response ``y`` ``[N]``, model matrix, groups (None without), what was dropped.
+    """A regression ready to be fitted.
 
-    ``ways`` has codes and labels of every grouping factor; ``codes`` and ``labels`` are those of the one with the fewest groups.
+    Attributes:
+        formula: taken apart.
+        y: response ``[N]``.
+        x: model matrix.
+        rows: that are used.
+        ways: every grouping factor; none without groups.
     """
 
     formula: Formula
     y: np.ndarray
     x: ModelMatrix
-    codes: np.ndarray | None
-    labels: pd.Index | None
-    messages: tuple[str, ...]
-    ways: tuple[tuple[np.ndarray, pd.Index], ...] = ()
+    rows: Rows
+    ways: tuple[Grouping, ...] = ()
+
+    @property
+    def groups(self) -> Grouping | None:
+        """The grouping factor with the fewest groups; None without any."""
+        return min(self.ways, key=lambda way: len(way.labels), default=None)
+
+    @property
+    def codes(self) -> np.ndarray | None:
+        """Group of each row ``[N]``; None without groups."""
+        return None if self.groups is None else self.groups.codes
+
+    @property
+    def labels(self) -> pd.Index | None:
+        """Of the groups ``[G]``; None without groups."""
+        return None if self.groups is None else self.groups.labels
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What a user should know about the rows."""
+        return self.rows.messages
 
 
 def prepare(
     text: str, data: pd.DataFrame, group: str | tuple[str, ...] | None, conf_level: float, argument: str = ""
 ) -> Regression:
     """Check the input and build the model matrix; several grouping factors are kept apart."""
-    check_level(conf_level)
+    check_probability("conf_level", conf_level)
     formula = parse(text)
     if formula.random:
         raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
@@ -52,12 +73,9 @@ def prepare(
     if not x.names:
         raise InputError(f"the formula {text!r} has no coefficients; write 'y ~ 1' for an intercept.")
     ways = tuple(grouping(rows.frame, [name]) for name in factors)
-    for _, labels in ways:
-        two_groups(labels)
-    if not ways:
-        return Regression(formula, y, x, None, None, rows.messages)
-    codes, labels = min(ways, key=lambda way: len(way[1]))
-    return Regression(formula, y, x, codes, labels, rows.messages, ways)
+    for way in ways:
+        two_groups(way)
+    return Regression(formula, y, x, rows, ways)
 
 
 def column_argument(argument: str, value: str) -> str:
@@ -72,56 +90,3 @@ def seeded(seed: int, conf_level: float) -> Context:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise InputError(f"seed={brief(seed)} must be an integer from 0 to 2**32 - 1.")
     return Context(analysis_key(seed), conf_level)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a strategy found for a regression, in the user's columns; arrays are NaN where there is no answer.
-
-    ``estimate``, ``df`` ``[P]``; ``vcov`` ``[P, P]``; ``own`` holds p values and confidence limits ``[P]`` that do not come
-    from the t distribution (None where they do); ``coef`` every group's own coefficients.
-    """
-
-    status: Status
-    message: str
-    estimate: np.ndarray
-    vcov: np.ndarray
-    df: np.ndarray
-    criterion: float | None = None
-    sigma: float | None = None
-    own: InferenceTable | None = None
-    coef: pd.DataFrame | None = None
-
-
-def nothing(regression: Regression, status: Status, message: str) -> Answer:
-    """The answer of a regression that could not be fitted."""
-    p = regression.x.values.shape[1]
-    return Answer(status, message, np.full(p, np.nan), np.full((p, p), np.nan), np.full(p, np.nan))
-
-
-def report(regression: Regression, found: Answer, method: str, conf_level: float) -> FitResult:
-    """The answer as tables."""
-    names = regression.x.names
-    table = coefficient_table(names, found.estimate, np.sqrt(np.diagonal(found.vcov)), found.df, conf_level, found.own)
-    return FitResult(
-        table=table,
-        criterion=found.criterion,
-        sigma=found.sigma,
-        theta=None,
-        theta_names=None,
-        varcorr=None,
-        covariance=None,
-        random_effects=None,
-        coef=found.coef,
-        vcov=square(found.vcov, names),
-        status=found.status.label,
-        converged=found.status is Status.OK,
-        singular=False,
-        n_rows=len(regression.y),
-        n_groups=None if regression.labels is None else len(regression.labels),
-        messages=regression.messages + ((found.message,) if found.message else ()),
-        formula=regression.formula.text,
-        method=method,
-        conf_level=conf_level,
-        resampled=found.own is not None,
-    )

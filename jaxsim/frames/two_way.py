@@ -11,7 +11,8 @@ import numpy as np
 from jaxsim.errors import InputError, NotSupportedError
 from jaxsim.estimators import ClusterRobust
 from jaxsim.estimators.sandwich import sandwich
-from jaxsim.frames.regression import Answer, Regression, column_argument, nothing
+from jaxsim.frames.answer import Answer, nothing
+from jaxsim.frames.regression import Regression, column_argument
 from jaxsim.numerics.row_basis import orthonormal, residual, verdict
 from jaxsim.status import Status
 
@@ -53,7 +54,7 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
     if status is not Status.OK:
         return nothing(regression, status, message)
     n, p = regression.x.values.shape
-    groups = min(len(labels) for _, labels in regression.ways)
+    groups = min(len(way.labels) for way in regression.ways)
     df = {"G-1": groups - 1.0, "G-P": groups - float(p), "normal": np.inf}[estimator.degrees]
     if df <= 0:
         return nothing(regression, Status.TOO_FEW_GROUPS, f"{groups} clusters leave no degrees of freedom; use df='G-1'")
@@ -72,7 +73,7 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
 
 def three_groupings(regression: Regression) -> list[np.ndarray]:
     """Codes of both factors and of their intersection, ``[N]`` each."""
-    first, second = (codes for codes, _ in regression.ways)
+    first, second = (way.codes for way in regression.ways)
     _, both = np.unique(np.column_stack([first, second]), axis=0, return_inverse=True)
     return [first, second, both.reshape(-1)]
 
