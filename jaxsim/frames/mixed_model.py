@@ -39,6 +39,8 @@ class MixedModel:
         random: how to make the columns of each random-effects term.
         groups: the grouping factor.
         rows: that are used.
+        weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
+        offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
     """
 
     formula: Formula
@@ -48,6 +50,8 @@ class MixedModel:
     random: tuple[Recipe, ...]
     groups: Grouping
     rows: Rows
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @property
     def codes(self) -> np.ndarray:

@@ -27,6 +27,8 @@ class Regression:
         x: model matrix.
         rows: that are used.
         ways: every grouping factor; none without groups.
+        weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
+        offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
     """
 
     formula: Formula
@@ -34,6 +36,8 @@ class Regression:
     x: ModelMatrix
     rows: Rows
     ways: tuple[Grouping, ...] = ()
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @property
     def groups(self) -> Grouping | None:
