@@ -29,7 +29,7 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
     found, names = study.find(cell), study.names
     (effects,) = strategy.random_effects(names)
     text = formula_text(strategy.response(names), strategy.coefficients(names), effects)
-    mixed = prepare(text, study.dataset(cell, replicate))
+    mixed = prepare(text, study.dataset(cell, replicate), aliased="refuse")
     number = whole_number("replicate", replicate, 0, 2**32 - 1)
     key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)
     return sampled(mixed, strategy.priors, key, strategy.method, strategy.interval, study.conf_level)

@@ -37,11 +37,13 @@ def lm2(
     draws: int = 9999,
     seed: int = 0,
     conf_level: float = 0.95,
+    *,
+    aliased: str = "drop",
 ) -> FitResult:
     """Two-stage analysis: a regression per group, then a test of the mean of each coefficient (pymer4's ``Lm2``).
 
     Args:
-        formula, data, conf_level: as for :func:`ols`.
+        formula, data, conf_level, aliased: as for :func:`ols`.
         group: column of the groups. A group that cannot be fitted alone makes the whole fit a failure.
         inference: source of p values and confidence limits: ``t``, ``bootstrap`` (percentile), ``bootstrap-t`` or ``sign-flip``.
         weights: ``equal``, or ``precision`` for a random-effects mean; see :class:`jaxsim.TwoStage` for both.
@@ -53,7 +55,7 @@ def lm2(
     """
     estimator = TwoStage(inference, weights, draws)
     context = seeded(seed, conf_level) if estimator.resamples else None
-    regression = prepare(formula, data, column_argument("group", group), conf_level, "group")
+    regression = prepare(formula, data, column_argument("group", group), conf_level, "group", aliased)
     found = fit(regression, estimator, context)
     return announce(report(regression, found, method(estimator, regression, seed), conf_level))
 

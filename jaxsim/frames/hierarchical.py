@@ -33,6 +33,8 @@ def bayes(
     method: str = "nuts",
     interval: str = "equal-tailed",
     conf_level: float = 0.95,
+    *,
+    aliased: str = "drop",
 ) -> BayesResult:
     """Sample the posterior of a hierarchical model with one grouping factor.
 
@@ -45,6 +47,7 @@ def bayes(
             resampled to as many draws; ``auto``: the second, and the first where it is not reliable.
         interval: of the table, ``equal-tailed`` or ``hpd``.
         conf_level: of the interval.
+        aliased: as for :func:`jaxsim.lmer`.
 
     Raises:
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
@@ -54,7 +57,7 @@ def bayes(
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
-    return sampled(prepare(formula, data), priors, analysis_key(number), method, interval, conf_level)
+    return sampled(prepare(formula, data, aliased), priors, analysis_key(number), method, interval, conf_level)
 
 
 def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float) -> BayesResult:

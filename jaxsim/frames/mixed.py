@@ -21,7 +21,15 @@ _DF_TITLES = {
 }
 
 
-def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "satterthwaite", conf_level: float = 0.95) -> FitResult:
+def lmer(
+    formula: str,
+    data: pd.DataFrame,
+    reml: bool = True,
+    df: str = "satterthwaite",
+    conf_level: float = 0.95,
+    *,
+    aliased: str = "drop",
+) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's ``lmer`` (and lmerTest) would.
 
     Args:
@@ -34,6 +42,8 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
             pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS). The last two also adjust ``vcov`` and the
             standard errors, and need REML.
         conf_level: of the confidence limits.
+        aliased: what becomes of a fixed-effects column that is a combination of those before it, as an empty cell of ``f * h``
+            makes: ``drop`` leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
@@ -43,7 +53,7 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
-    model = prepare(formula, data)
+    model = prepare(formula, data, aliased)
     return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
 
 

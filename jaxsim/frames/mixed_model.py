@@ -9,11 +9,11 @@ import pandas as pd
 
 from jaxsim.data.random_effects import Structure
 from jaxsim.data.verdicts import too_few_rows
-from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.errors import InputError, NotSupportedError, choose
 from jaxsim.formula.columns import Rows, collect
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
-from jaxsim.formula.model_matrix import ModelMatrix, Recipe, model_matrix
+from jaxsim.formula.model_matrix import ALIASED, ModelMatrix, Recipe, model_matrix
 from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
 from jaxsim.numerics.row_basis import dependent, verdict
 from jaxsim.status import Status
@@ -65,8 +65,8 @@ class MixedModel:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What a user should know about the rows."""
-        return self.rows.messages
+        """What a user should know about the rows and columns."""
+        return self.rows.messages + self.x.messages
 
     @property
     def z(self) -> np.ndarray:
@@ -89,8 +89,9 @@ class MixedModel:
         return Structure(tuple(tuple(range(end - len(block.names), end)) for end, block in zip(ends, self.blocks, strict=True)))
 
 
-def prepare(text: str, data: pd.DataFrame) -> MixedModel:
-    """Check the input and build the matrices."""
+def prepare(text: str, data: pd.DataFrame, aliased: str = "drop") -> MixedModel:
+    """Check the input and build the matrices; ``aliased`` as for :func:`jaxsim.lmer`."""
+    choose("aliased", aliased, ALIASED)
     formula = parse(text)
     if not formula.random:
         raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
@@ -98,6 +99,7 @@ def prepare(text: str, data: pd.DataFrame) -> MixedModel:
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
     if not x.names:
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
+    x = x.without_aliased() if aliased == "drop" else x
     groups = grouping(rows.frame, formula.random[0].group)
     two_groups(groups)
     matrices = [model_matrix(part.terms, rows.frame) for part in formula.random]

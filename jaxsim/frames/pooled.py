@@ -30,18 +30,20 @@ from jaxsim.status import Status
 LM_DRAWS = 9999
 
 
-def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult:
+def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95, *, aliased: str = "drop") -> FitResult:
     """Ordinary least squares that ignores any grouping: classical standard errors, t with N - P degrees of freedom.
 
     Args:
         formula: such as ``"y ~ x + f + I(x^2)"``; terms, order and names as in R, text columns in treatment coding.
         data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
         conf_level: of the confidence limits.
+        aliased: what becomes of a column that is a combination of those before it, as an empty cell of ``f * h`` makes: ``drop``
+            leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
     """
-    regression = prepare(formula, data, None, conf_level)
+    regression = prepare(formula, data, None, conf_level, aliased=aliased)
     return announce(report(regression, pooled(regression), "Ordinary least squares", conf_level))
 
 
@@ -57,11 +59,12 @@ def lm(
     weights: str | None = None,
     draws: int | None = None,
     seed: int = 0,
+    aliased: str = "drop",
 ) -> FitResult:
     """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
 
     Args:
-        formula, data, conf_level: as for :func:`ols`.
+        formula, data, conf_level, aliased: as for :func:`ols`.
         cluster: column of the groups within which errors may depend on each other; not needed for ``vcov="iid"``. Two columns
             allow dependence within the groups of either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the
             smaller number.
@@ -84,17 +87,17 @@ def lm(
         if df is not None or inference != "t":
             raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
         refuse_unused(weights, draws)
-        return ols(formula, data, conf_level)
+        return ols(formula, data, conf_level, aliased=aliased)
     estimator = strategy(vcov, df, inference, weights, draws)
     context = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
     method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
     if len(columns) > 1:
         check_two_way(estimator)
-        regression = prepare(formula, data, columns, conf_level, "cluster")
+        regression = prepare(formula, data, columns, conf_level, "cluster", aliased)
         both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
         return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
-    regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster")
+    regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster", aliased)
     if estimator.resamples:
         method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
     return announce(report(regression, clustered(regression, estimator, context), method, conf_level))

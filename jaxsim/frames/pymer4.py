@@ -53,7 +53,7 @@ def lmer(
     """
     request = Request(formula, data, reml=reml, df=df, conf_level=conf_level, effort=effort)
     try:
-        model = prepare_mixed(formula, data)
+        model = prepare_mixed(formula, data, "refuse")
     except NotSupportedError as error:
         advice = "lme4 may still fit it: jaxsim.r.pool.Pool().fit(Request(formula, data)) returns its numbers as they are."
         raise NotSupportedError(f"{error} {advice}") from None
@@ -74,7 +74,7 @@ def lm(formula: str, data: pd.DataFrame, cluster: str = "Group", conf_level: flo
     Raises:
         InputError: as :func:`jaxsim.lm`; also if pymer4 0.8 or R is missing.
     """
-    regression = prepare_regression(formula, data, column_argument("cluster", cluster), conf_level, "cluster")
+    regression = prepare_regression(formula, data, column_argument("cluster", cluster), conf_level, "cluster", "refuse")
     outcome = pool().fit(Request(formula, data, kind="lm", group=cluster, conf_level=conf_level))
     method = f"Ordinary least squares, cluster-robust standard errors{_through(outcome)}"
     return announce(report_regression(regression, _answer(regression, outcome), method, conf_level))
@@ -89,7 +89,7 @@ def lm2(formula: str, data: pd.DataFrame, group: str = "Group", conf_level: floa
     Raises:
         InputError: as :func:`jaxsim.lm2`; also if pymer4 0.8 or R is missing.
     """
-    regression = prepare_regression(formula, data, column_argument("group", group), conf_level, "group")
+    regression = prepare_regression(formula, data, column_argument("group", group), conf_level, "group", "refuse")
     outcome = pool().fit(Request(formula, data, kind="lm2", group=group, conf_level=conf_level))
     method = f"Two-stage: a regression per group, then a t test{_through(outcome)}"
     return announce(report_regression(regression, _answer(regression, outcome), method, conf_level))

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.context import Context
-from jaxsim.errors import InputError, brief, check_probability
+from jaxsim.errors import InputError, brief, check_probability, choose
 from jaxsim.formula.columns import Rows, collect, require
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
-from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
+from jaxsim.formula.model_matrix import ALIASED, ModelMatrix, model_matrix
 from jaxsim.formula.parse import Formula, parse
 from jaxsim.seeding import analysis_key
 
@@ -56,15 +56,21 @@ class Regression:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What a user should know about the rows."""
-        return self.rows.messages
+        """What a user should know about the rows and columns."""
+        return self.rows.messages + self.x.messages
 
 
 def prepare(
-    text: str, data: pd.DataFrame, group: str | tuple[str, ...] | None, conf_level: float, argument: str = ""
+    text: str,
+    data: pd.DataFrame,
+    group: str | tuple[str, ...] | None,
+    conf_level: float,
+    argument: str = "",
+    aliased: str = "drop",
 ) -> Regression:
-    """Check the input and build the model matrix; several grouping factors are kept apart."""
+    """Check the input and build the model matrix; several grouping factors are kept apart. ``aliased``: see :func:`jaxsim.ols`."""
     check_probability("conf_level", conf_level)
+    choose("aliased", aliased, ALIASED)
     formula = parse(text)
     if formula.random:
         raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
@@ -76,6 +82,7 @@ def prepare(
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
     if not x.names:
         raise InputError(f"the formula {text!r} has no coefficients; write 'y ~ 1' for an intercept.")
+    x = x.without_aliased() if aliased == "drop" else x
     ways = tuple(grouping(rows.frame, [name]) for name in factors)
     for way in ways:
         two_groups(way)
