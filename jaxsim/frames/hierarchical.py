@@ -20,6 +20,7 @@ from jaxsim.data.padding import padded_groups
 from jaxsim.errors import check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
+from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
@@ -96,8 +97,14 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
     exact = 1 - summary.p_value / 2
     table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
-    message = "" if status.usable else status.message
+    message = prior_alone(mixed) if status.usable else status.message
     return finished(mixed, given, conf_level, status, message, table, draws)
+
+
+def prior_alone(mixed: MixedModel) -> str:
+    """What a user should know of variances about which the data say nothing; empty if there are none."""
+    known = of_model(mixed)
+    return "" if known.everything else f"{cause(known, mixed)}, and its posterior is what the priors make it"
 
 
 def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, float]:

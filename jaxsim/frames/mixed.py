@@ -60,7 +60,7 @@ def lmer(
 def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float) -> FitResult:
     """The estimates as tables."""
     group, names = str(model.labels.name), model.x.names
-    covariance = found.sigma**2 * found.factor @ found.factor.T
+    covariance = found.covariance
     entries = model.structure.entries
     modes = pd.DataFrame(found.modes, index=model.labels, columns=list(model.random_names))
     kind = "REML" if reml else "maximum likelihood"
