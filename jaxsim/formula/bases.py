@@ -121,5 +121,6 @@ def orthogonal(x: np.ndarray, degree: int) -> np.ndarray:
 def whole(name: str, value: Any, least: int) -> int:
     """A whole number, written as ``3`` or ``3.0``, of at least ``least`` and below 100."""
     if not finite(value) or value != int(value) or not least <= value < 100:
-        raise InputError(f"{name}={brief(value)}: give a whole number from {least} to 99.")
+        shown = brief(int(value) if finite(value) and value == int(value) else value)
+        raise InputError(f"{name}={shown}: give a whole number from {least} to 99.")
     return int(value)

@@ -133,6 +133,11 @@ class Walker(ast.NodeVisitor):
             return self.stateful(node, name)
         if name == "C" and len(node.args) == 2 and not node.keywords:
             return self.contrasts(*node.args)
+        if name in FACTORS and (len(node.args) != 1 or node.keywords):
+            raise InputError(
+                f'{self.label!r}: {name} takes a column here, C also contrasts, as C(f, Sum) or C(f, Treatment("level")). '
+                "For other levels, or another order of them, make the column a pandas.Categorical first."
+            )
         if len(node.args) != 1 or node.keywords:
             raise InputError(f"{name!r} in {self.label!r} takes one argument here; compute the column in the DataFrame first.")
         if name in FACTORS:

@@ -96,8 +96,9 @@ def check_calls(tokens: Sequence[Token]) -> None:
             continue
         if name == "offset":
             raise InputError("offset(..) is not supported; subtract the offset from the response.")
-        known = ", ".join(KNOWN if role == "call" else IN_OPTIONS)
+        if role == "option call":
+            raise InputError(f"{name!r} in {show(tokens)!r} is not known here; {', '.join(IN_OPTIONS)} are.")
         raise InputError(
             f"{name!r} is followed by a parenthesis in {show(tokens)!r}, but it is not a function that is known here: "
-            f"{known}. Compute the column in the DataFrame first, or write the missing operator."
+            f"{', '.join(KNOWN)}. Compute the column in the DataFrame first, or write the missing operator."
         )

@@ -59,7 +59,15 @@ def _converted(data: Any) -> pd.DataFrame:
         raise InputError(f"{WANTED}; {given}, which is not computed yet: call .collect() first.")
     if not isinstance(table, narwhals.DataFrame):
         raise InputError(f"{WANTED}, or a table of polars, modin or pyarrow; {given}.")
-    return table.to_pandas()
+    if not table.implementation.is_polars():
+        return table.to_pandas()
+    # The order of a Categorical's levels is nobody's there: they are those of all columns of the process, sorted as text. An Enum's
+    # are in the order that was given, which need not mean more and less.
+    kinds = table.schema.items()
+    texts = [narwhals.col(name).cast(narwhals.String) for name, kind in kinds if kind == narwhals.Categorical]
+    frame = table.with_columns(*texts).to_pandas()
+    enums = {name: frame[name].cat.as_unordered() for name, kind in kinds if kind == narwhals.Enum}
+    return frame.assign(**enums)
 
 
 def is_column(value: Any) -> bool:
@@ -70,7 +78,8 @@ def is_column(value: Any) -> bool:
 
 
 def with_column(data: pd.DataFrame, argument: str, value: Any) -> tuple[pd.DataFrame, str]:
-    """The data with a column that was given beside them, and its name: its own, or that of the argument.
+    """The data with a column that was given beside them, and its name: its own, or that of the argument if it has none or another
+    column has it.
 
     A series of pandas belongs to the rows by its index, anything else by position.
 
@@ -93,9 +102,9 @@ def with_column(data: pd.DataFrame, argument: str, value: Any) -> tuple[pd.DataF
     if name in data.columns:
         if column.equals(data[name]):
             return data, name
-        raise InputError(
-            f"{argument}= is named {name!r}, and the data have another column of that name; give that name alone, or rename one."
-        )
+        name = argument
+    if name in data.columns:
+        raise InputError(f"the data have another column named {name!r} than the one that was given; rename one of them.")
     return data.assign(**{name: column}), name
 
 

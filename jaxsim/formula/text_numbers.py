@@ -8,7 +8,9 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief
 from jaxsim.formula.columns import Rows
+from jaxsim.formula.functions import NUMERIC, STATEFUL, column_names, plain
 from jaxsim.formula.parse import Formula
+from jaxsim.formula.tokens import show
 
 # A factor of more levels than this, and of more than this share of the rows, is taken for a mistake if its levels are numbers;
 # one of nearly as many levels as rows always.
@@ -16,8 +18,14 @@ MANY, SHARE, NEARLY = 10, 1 / 3, 0.9
 
 
 def check_text(formula: Formula, rows: Rows) -> None:
-    """Raise :class:`InputError` for a response or predictor of text that looks like numbers, or like names of rows."""
+    """Raise :class:`InputError` for a response or predictor of text that looks like numbers or like names of rows, or that is
+    given to a function of numbers."""
     sides = [*formula.fixed.variables, *(variable for part in formula.random for variable in part.terms.variables)]
+    for tokens in (formula.response, *sides):
+        if len(tokens) > 1 and plain(tokens[0].text) in (*NUMERIC, *STATEFUL):
+            for name in column_names(tokens):
+                if is_text(rows.frame[name]):
+                    raise InputError(f"{show(tokens)!r} does arithmetic with text: {about(name, rows.frame[name], rows.index)}")
     for name in dict.fromkeys(tokens[0].text for tokens in sides if len(tokens) == 1):
         series = rows.frame[name]
         if not is_text(series):
@@ -51,6 +59,8 @@ def about(name: str, series: pd.Series, index: pd.Index | None = None) -> str:
         return (
             f"the column {name!r} holds numbers as text, such as {brief(series.iloc[0])}; pandas.to_numeric makes numbers of them."
         )
+    if not numbers.any():
+        return f"the column {name!r} holds text, such as {brief(series.iloc[0])}."
     at = int((~numbers).to_numpy().argmax())
     row = "" if index is None else f" in row {brief(_plain(index[at]))}"
     return (
@@ -65,7 +75,7 @@ def is_text(series: pd.Series) -> bool:
 
 
 def _are_numbers(series: pd.Series) -> pd.Series:
-    return pd.to_numeric(series, errors="coerce").notna()
+    return pd.to_numeric(series.astype(object), errors="coerce").notna()
 
 
 def _plain(label: Any) -> Any:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.errors import InputError, NotSupportedError, brief
 from jaxsim.estimators import ClusterRobust
 from jaxsim.estimators.sandwich import sandwich
 from jaxsim.frames.answer import Answer, nothing
@@ -28,9 +28,11 @@ def ways_argument(cluster: Any) -> tuple[Any, ...]:
     columns = tuple(column_argument("cluster", name) for name in cluster)
     names = [name for name in columns if isinstance(name, str)]
     if not columns or len(set(names)) < len(names):
-        raise InputError(f"cluster={list(columns)!r} must name one column, or two different ones.")
+        raise InputError(
+            f"cluster={brief(cluster)} must name one column, or two different ones; values go into a Series or an array."
+        )
     if len(columns) > 2:
-        raise NotSupportedError(f"cluster={list(columns)!r} names {len(columns)} columns; at most two are supported.")
+        raise NotSupportedError(f"cluster={brief(cluster)} names {len(columns)} columns; at most two are supported.")
     return columns
 
 
