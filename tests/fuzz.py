@@ -11,7 +11,6 @@ import functools
 import inspect
 import io
 import json
-import logging
 import os
 import random
 import signal
@@ -301,9 +300,8 @@ def _limited() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _elsewhere() -> Iterator[None]:
-    """In a folder of its own with files of some kinds, everything as it was afterwards; the formula library gives no advice."""
+    """In a folder of its own with files of some kinds, everything as it was afterwards."""
     here, paths, flags = os.getcwd(), list(sys.path), os.environ.get("XLA_FLAGS", "")
-    logging.getLogger("formulae").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxsim.errors import NotSupportedError
 from jaxsim.formula.columns import level_name
+from jaxsim.formula.tables import as_frame
 from jaxsim.frames.answer import Answer
 from jaxsim.frames.answer import nothing as no_answer
 from jaxsim.frames.answer import report as report_regression
@@ -51,6 +52,7 @@ def lmer(
         InputError: as :func:`jaxsim.lmer`; also if pymer4, R or one of its packages is missing.
         NotSupportedError: for crossed or nested random effects, which a :class:`FitResult` cannot hold.
     """
+    data = as_frame(data)
     request = Request(formula, data, reml=reml, df=df, conf_level=conf_level, effort=effort)
     try:
         model = prepare_mixed(formula, data)
@@ -74,6 +76,7 @@ def lm(formula: str, data: pd.DataFrame, cluster: str = "Group", conf_level: flo
     Raises:
         InputError: as :func:`jaxsim.lm`; also if pymer4 0.8 or R is missing.
     """
+    data = as_frame(data)
     regression = prepare_regression(formula, data, column_argument("cluster", cluster), conf_level, "cluster")
     outcome = pool().fit(Request(formula, data, kind="lm", group=cluster, conf_level=conf_level))
     method = f"Ordinary least squares, cluster-robust standard errors{_through(outcome)}"
@@ -89,6 +92,7 @@ def lm2(formula: str, data: pd.DataFrame, group: str = "Group", conf_level: floa
     Raises:
         InputError: as :func:`jaxsim.lm2`; also if pymer4 0.8 or R is missing.
     """
+    data = as_frame(data)
     regression = prepare_regression(formula, data, column_argument("group", group), conf_level, "group")
     outcome = pool().fit(Request(formula, data, kind="lm2", group=group, conf_level=conf_level))
     method = f"Two-stage: a regression per group, then a t test{_through(outcome)}"
