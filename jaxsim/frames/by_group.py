@@ -41,11 +41,12 @@ def lm2(
     conf_level: float = 0.95,
     *,
     ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> FitResult:
     """Two-stage analysis: a regression per group, then a test of the mean of each coefficient (pymer4's ``Lm2``).
 
     Args:
-        formula, data, conf_level, ordered: as for :func:`ols`.
+        formula, data, conf_level, ordered, aliased: as for :func:`ols`.
         group: column of the groups, by its name or as a Series or array with a value for each row. A group that cannot be fitted
             alone makes the whole fit a failure.
         inference: source of p values and confidence limits: ``t``, ``bootstrap`` (percentile), ``bootstrap-t`` or ``sign-flip``.
@@ -58,7 +59,7 @@ def lm2(
     """
     estimator = TwoStage(inference, weights, draws)
     context = seeded(seed, conf_level) if estimator.resamples else None
-    regression = prepare(formula, data, column_argument("group", group), conf_level, "group", Coding(ordered))
+    regression = prepare(formula, data, column_argument("group", group), conf_level, "group", Coding(ordered, aliased))
     found = fit(regression, estimator, context)
     return announce(report(regression, found, method(estimator, regression, seed), conf_level))
 

@@ -22,6 +22,7 @@ from jaxsim.errors import check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
+from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
@@ -37,6 +38,7 @@ def bayes(
     conf_level: float = 0.95,
     *,
     ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> BayesResult:
     """Sample the posterior of a hierarchical model with one grouping factor.
 
@@ -49,6 +51,7 @@ def bayes(
             resampled to as many draws; ``auto``: the second, and the first where it is not reliable.
         interval: of the table, ``equal-tailed`` or ``hpd``.
         conf_level: of the interval.
+        aliased: as for :func:`jaxsim.lmer`.
 
     Raises:
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
@@ -58,7 +61,8 @@ def bayes(
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
-    return sampled(prepare(formula, data, Coding(ordered)), priors, analysis_key(number), method, interval, conf_level)
+    model = prepare(formula, data, Coding(ordered, aliased))
+    return sampled(model, priors, analysis_key(number), method, interval, conf_level)
 
 
 def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float) -> BayesResult:
@@ -97,8 +101,14 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
     exact = 1 - summary.p_value / 2
     table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
-    message = "" if status.usable else status.message
+    message = prior_alone(mixed) if status.usable else status.message
     return finished(mixed, given, conf_level, status, message, table, draws)
+
+
+def prior_alone(mixed: MixedModel) -> str:
+    """What a user should know of variances about which the data say nothing; empty if there are none."""
+    known = of_model(mixed)
+    return "" if known.everything else f"{cause(known, mixed)}, and its posterior is what the priors make it"
 
 
 def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, float]:

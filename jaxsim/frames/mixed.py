@@ -32,6 +32,7 @@ def lmer(
     conf_level: float = 0.95,
     *,
     ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's ``lmer`` (and lmerTest) would.
 
@@ -47,6 +48,8 @@ def lmer(
             standard errors, and need REML.
         conf_level: of the confidence limits.
         ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
+        aliased: what becomes of a fixed-effects column that is a combination of those before it, as an empty cell of ``f * h``
+            makes: ``drop`` leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
@@ -56,14 +59,14 @@ def lmer(
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
-    model = prepare(formula, data, Coding(ordered))
+    model = prepare(formula, data, Coding(ordered, aliased))
     return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
 
 
 def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float) -> FitResult:
     """The estimates as tables."""
     group, names = str(model.labels.name), model.x.names
-    covariance = found.sigma**2 * found.factor @ found.factor.T
+    covariance = found.covariance
     entries = model.structure.entries
     modes = pd.DataFrame(found.modes, index=model.labels, columns=list(model.random_names))
     kind = "REML" if reml else "maximum likelihood"

@@ -12,11 +12,11 @@ import pandas as pd
 from jaxsim.data.random_effects import Structure
 from jaxsim.data.verdicts import too_few_rows
 from jaxsim.errors import InputError, NotSupportedError
-from jaxsim.formula.coding import Coding
+from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Rows, collect
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
-from jaxsim.formula.model_matrix import DEFAULT, ModelMatrix, Recipe, model_matrix
+from jaxsim.formula.model_matrix import ModelMatrix, Recipe, model_matrix
 from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
 from jaxsim.formula.tables import as_frame
 from jaxsim.formula.text_numbers import check_text
@@ -44,6 +44,8 @@ class MixedModel:
         random: how to make the columns of each random-effects term.
         groups: the grouping factor.
         rows: that are used.
+        weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
+        offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
     """
 
     formula: Formula
@@ -53,6 +55,8 @@ class MixedModel:
     random: tuple[Recipe, ...]
     groups: Grouping
     rows: Rows
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @property
     def codes(self) -> np.ndarray:
@@ -66,9 +70,9 @@ class MixedModel:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What a user should know about the rows and the coding."""
+        """What a user should know about the rows, the columns and their coding."""
         notes = [note for recipe in (self.x.recipe, *self.random) for note in recipe.notes]
-        return self.rows.messages + tuple(dict.fromkeys(notes))
+        return self.rows.messages + self.x.messages + tuple(dict.fromkeys(notes))
 
     @property
     def z(self) -> np.ndarray:
@@ -101,6 +105,7 @@ def prepare(text: str, data: Any, coding: Coding = DEFAULT) -> MixedModel:
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame, coding)
     if not x.names:
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
+    x = x.without_aliased() if coding.aliased == "drop" else x
     groups = grouping(rows.frame, formula.random[0].group)
     two_groups(groups)
     matrices = [model_matrix(part.terms, rows.frame, coding) for part in formula.random]

@@ -29,7 +29,7 @@ from jaxsim.status import Status
 LM_DRAWS = 9999
 
 
-def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "treatment") -> FitResult:
+def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "treatment", aliased: str = "drop") -> FitResult:
     """Ordinary least squares that ignores any grouping: classical standard errors, t with N - P degrees of freedom.
 
     Args:
@@ -38,11 +38,13 @@ def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "tr
             in a column that is needed are dropped, with a message.
         conf_level: of the confidence limits.
         ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
+        aliased: what becomes of a column that is a combination of those before it, as an empty cell of ``f * h`` makes: ``drop``
+            leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
     """
-    regression = prepare(formula, data, None, conf_level, coding=Coding(ordered))
+    regression = prepare(formula, data, None, conf_level, coding=Coding(ordered, aliased))
     return announce(report(regression, pooled(regression), "Ordinary least squares", conf_level))
 
 
@@ -59,11 +61,12 @@ def lm(
     draws: int | None = None,
     seed: int = 0,
     ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> FitResult:
     """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
 
     Args:
-        formula, data, conf_level, ordered: as for :func:`ols`.
+        formula, data, conf_level, ordered, aliased: as for :func:`ols`.
         cluster: column of the groups within which errors may depend on each other, by its name or as a Series or array with a value
             for each row (a Series by its index); not needed for ``vcov="iid"``. Two columns
             allow dependence within the groups of either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the
@@ -87,17 +90,17 @@ def lm(
         if df is not None or inference != "t":
             raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
         refuse_unused(weights, draws)
-        return ols(formula, data, conf_level, ordered=ordered)
+        return ols(formula, data, conf_level, ordered=ordered, aliased=aliased)
     estimator = strategy(vcov, df, inference, weights, draws)
     context = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
     method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
     if len(columns) > 1:
         check_two_way(estimator)
-        regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered))
+        regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered, aliased))
         both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
         return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
-    regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered))
+    regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered, aliased))
     if estimator.resamples:
         method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
     return announce(report(regression, clustered(regression, estimator, context), method, conf_level))

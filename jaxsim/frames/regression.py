@@ -12,11 +12,11 @@ import pandas as pd
 
 from jaxsim.data.context import Context
 from jaxsim.errors import InputError, brief, check_probability
-from jaxsim.formula.coding import Coding
+from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Rows, collect, require
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
-from jaxsim.formula.model_matrix import DEFAULT, ModelMatrix, model_matrix
+from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
 from jaxsim.formula.parse import Formula, parse
 from jaxsim.formula.tables import as_frame, is_column, with_column
 from jaxsim.formula.text_numbers import check_text
@@ -33,6 +33,8 @@ class Regression:
         x: model matrix.
         rows: that are used.
         ways: every grouping factor; none without groups.
+        weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
+        offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
     """
 
     formula: Formula
@@ -40,6 +42,8 @@ class Regression:
     x: ModelMatrix
     rows: Rows
     ways: tuple[Grouping, ...] = ()
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @property
     def groups(self) -> Grouping | None:
@@ -58,8 +62,8 @@ class Regression:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What a user should know about the rows and the coding."""
-        return self.rows.messages + self.x.recipe.notes
+        """What a user should know about the rows, the columns and their coding."""
+        return self.rows.messages + self.x.messages + self.x.recipe.notes
 
 
 def prepare(text: str, data: Any, group: Any, conf_level: float, argument: str = "", coding: Coding = DEFAULT) -> Regression:
@@ -80,6 +84,7 @@ def prepare(text: str, data: Any, group: Any, conf_level: float, argument: str =
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame, coding)
     if not x.names:
         raise InputError(f"the formula {text!r} has no coefficients; write 'y ~ 1' for an intercept.")
+    x = x.without_aliased() if coding.aliased == "drop" else x
     ways = tuple(grouping(rows.frame, [name]) for name in factors)
     for way in ways:
         two_groups(way)
