@@ -17,6 +17,7 @@ from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.frames.regression import Regression
 from jaxsim.lmm.solution import LME4_SINGULAR
+from jaxsim.numerics.compiling import FAST_TO_COMPILE, compiled
 from jaxsim.numerics.row_basis import Basis, orthonormal
 from jaxsim.status import Status
 
@@ -67,9 +68,14 @@ def _mixed(model: MixedModel, basis: Basis, start: np.ndarray, rest: np.ndarray,
     p = basis.q.shape[1]
     random = tuple(tuple(names[p + i] for i in block) for block in model.structure.blocks)
     estimator = LinearMixed(random=random, reml=reml, df="normal")
-    parts = [jax.device_get(estimator.fit_batch(tile)) for tile in tiles(values, rest, model.codes, names, p)]
+    parts = [jax.device_get(_fit(estimator, tile)) for tile in tiles(values, rest, model.codes, names, p)]
     fits: Fit = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rest)], *parts)
     return in_own_units(model, basis, blocks, start, fits, reml)
+
+
+@compiled(FAST_TO_COMPILE, static_argnums=0)
+def _fit(estimator: LinearMixed, data: CrossProducts) -> Fit:
+    return estimator.fit_batch(data)
 
 
 def tiles(values: np.ndarray, rest: np.ndarray, codes: np.ndarray, names: tuple[str, ...], p: int) -> Iterator[CrossProducts]:
