@@ -6,7 +6,7 @@ the fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ import numpy as np
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.data.random_effects import Structure
+from jaxsim.frames.identification import Identified, identified, sentence
 from jaxsim.frames.mixed_model import MixedModel, check
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
@@ -34,7 +35,10 @@ NO_ADJUSTMENT = (
 
 @dataclass(frozen=True)
 class Estimates:
-    """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``."""
+    """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``.
+
+    ``known`` is the relative covariance ``[Q, Q]`` where its factor is not known as a whole, NaN where it is not known either.
+    """
 
     status: Status
     message: str
@@ -47,6 +51,12 @@ class Estimates:
     modes: np.ndarray
     converged: bool = False
     singular: bool = False
+    known: np.ndarray | None = None
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Of the random effects, ``[Q, Q]``."""
+        return self.sigma**2 * (self.factor @ self.factor.T if self.known is None else self.known)
 
 
 def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
@@ -57,6 +67,9 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     basis, blocks = orthonormal(model.x.values), [orthonormal(block.values) for block in model.blocks]
     start, rest = residual(basis, model.y)
     spec, data = pose_rows(model, basis, blocks, rest, reml)
+    known = identified(np.asarray(data.products), basis, blocks)
+    if reml and not known.everything:
+        return in_part(model, known, df)
     adjusted = df.startswith("kenward-roger")
     method = df if adjusted else "satterthwaite"  # the other methods share its compiled program
     problem, point = optimum(spec, data)
@@ -70,6 +83,7 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     if status.usable and not (np.isfinite(found.vcov).all() and (found.df > 0).all()):
         return nothing(model, Status.NON_FINITE, NO_ADJUSTMENT if adjusted else Status.NON_FINITE.message)
     message = BOUNDARY if singular else ""
+    message = message if known.everything else sentence(known, model, reml)
     residual_df = np.full(len(start), len(rest) - len(start), float)
     return Estimates(
         status=status,
@@ -83,6 +97,59 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
         modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, found.theta))[: len(model.labels)]),
         converged=bool(found.optimal),
         singular=singular,
+    )
+
+
+def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
+    """What REML says of a model that is identified in part: numbers of the random effects that are left, NaN for the others."""
+    left, back = known.left_of(model), known.back
+    reduced = replace(model, blocks=left)
+    found = estimate(reduced, True, df) if left else least_squares(reduced, df)
+    if not found.status.usable:
+        return nothing(model, found.status, found.message)
+    both = np.outer(known.random, known.random)
+    relative = np.where(both, back @ (found.factor @ found.factor.T) @ back.T, np.nan)
+    return replace(
+        found,
+        status=Status.UNIDENTIFIED,
+        message=sentence(known, model, True),
+        beta=np.where(known.estimates, found.beta, np.nan),
+        vcov=np.where(np.outer(known.errors, known.errors), found.vcov, np.nan),
+        df=np.where(known.errors, found.df, np.nan),
+        factor=factor_in_part(model.structure, known, found.factor),
+        modes=np.where(known.modes, found.modes @ back.T, np.nan),
+        known=relative,
+    )
+
+
+def factor_in_part(structure: Structure, known: Identified, left: np.ndarray) -> np.ndarray:
+    """Relative factor ``[Q, Q]`` from that of the random effects that are left, ``[R, R]``; NaN for blocks known in part."""
+    factor = np.zeros((structure.size, structure.size))
+    begin = 0
+    for at, back in zip(structure.blocks, known.kept, strict=True):
+        own = slice(begin, begin + back.shape[1])
+        begin = own.stop
+        square = np.ix_(at, at)
+        factor[square] = triangular(back @ left[own, own]) if known.random[list(at)].all() else np.nan
+    return factor
+
+
+def least_squares(model: MixedModel, df: str) -> Estimates:
+    """REML of a model without random effects."""
+    basis = orthonormal(model.x.values)
+    beta, rest = residual(basis, model.y)
+    nu, rss = float(len(rest) - len(beta)), float(rest @ rest)
+    return Estimates(
+        status=Status.OK,
+        message="",
+        beta=beta,
+        vcov=rss / nu * basis.inverse @ basis.inverse.T,
+        df=np.full(len(beta), np.inf if df == "normal" else nu),
+        criterion=nu * (1 + np.log(2 * np.pi * rss / nu)) + basis.log_determinant,
+        sigma=np.sqrt(rss / nu),
+        factor=np.zeros((0, 0)),
+        modes=np.zeros((len(model.labels), 0)),
+        converged=True,
     )
 
 
@@ -106,9 +173,14 @@ def original_factor(structure: Structure, blocks: list[Basis], theta: np.ndarray
     factor[structure.entries[:, 0], structure.entries[:, 1]] = theta
     for at, block in zip(structure.blocks, blocks, strict=True):
         square = np.ix_(at, at)
-        _, upper = np.linalg.qr((block.inverse @ factor[square]).T)
-        factor[square] = np.where(np.diagonal(upper) < 0, -1.0, 1.0) * upper.T
-    return np.tril(factor)
+        factor[square] = triangular(block.inverse @ factor[square])
+    return factor
+
+
+def triangular(root: np.ndarray) -> np.ndarray:
+    """The lower factor of ``root root'`` with a non-negative diagonal."""
+    _, upper = np.linalg.qr(root.T)
+    return np.tril(np.where(np.diagonal(upper) < 0, -1.0, 1.0) * upper.T)
 
 
 def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.ndarray, reml: bool) -> tuple[Spec, CrossProducts]:

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.verdicts import saturated
+from jaxsim.lmm.deviance import Spec
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
@@ -68,3 +70,10 @@ def pose(data: CrossProducts) -> Problem:
     sizes = data.sizes.astype(float)
     present = (sizes > 0).astype(float)
     return Problem(products, present, sizes, column_scale, response_scale, ls.beta, ls.full_rank, ls.exact)
+
+
+def unidentified(problem: Problem, spec: Spec) -> Array:
+    """Whether REML is flat in a variance, bool ``[]``. ML is not: its optimum has a variance of zero there, whatever the data."""
+    if not spec.reml:
+        return jnp.asarray(False)
+    return saturated(problem.products, spec.fixed, spec.random, spec.structure)

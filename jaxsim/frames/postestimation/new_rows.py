@@ -11,8 +11,9 @@ import pandas as pd
 
 from jaxsim.errors import InputError
 from jaxsim.formula.columns import require
+from jaxsim.formula.functions import column_names
 from jaxsim.formula.grouping import Grouping
-from jaxsim.formula.parse import column_names
+from jaxsim.formula.tables import as_frame
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.regression import Regression
 
@@ -35,7 +36,7 @@ class NewRows:
             yield at.to_numpy(), int(self.codes[at.iloc[0]])
 
 
-def new_rows(model: MixedModel | Regression, data: pd.DataFrame, *, grouped: bool, random: bool | None = None) -> NewRows:
+def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random: bool | None = None) -> NewRows:
     """The matrices of new rows.
 
     Args:
@@ -55,6 +56,7 @@ def new_rows(model: MixedModel | Regression, data: pd.DataFrame, *, grouped: boo
         names |= dict.fromkeys(name for variables in parts for tokens in variables for name in column_names(tokens))
     if groups is not None:
         names |= dict.fromkeys(groups.names)
+    data = as_frame(data)
     require(data, names, "the model needs")
     frame = data.loc[:, list(names)]
     missing = frame.isna().any()
