@@ -10,6 +10,7 @@ import pandas as pd
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.layout import summarise
 from jaxsim.frames.postestimation import bootstrap, intervals, simulation
+from jaxsim.frames.postestimation.pictures import Pictures
 from jaxsim.frames.postestimation.prediction import predict
 
 
@@ -52,6 +53,11 @@ class FitResult(Fitted):
     def bootstrap(self, n: int = 1000, seed: int = 0, kind: str = "parametric") -> pd.DataFrame:
         """Refits to simulated responses; see :func:`~jaxsim.frames.postestimation.bootstrap.bootstrap`."""
         return bootstrap.bootstrap(self, n, seed, kind)
+
+    @property
+    def plot(self) -> Pictures:
+        """Pictures: ``residuals()``, ``qq()``, ``random_effects()``, ``effects("day")``; each is a matplotlib figure."""
+        return Pictures(self)
 
 
 def announce(fit: FitResult) -> FitResult:
