@@ -28,9 +28,9 @@ from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
 
 HIDDEN = (
-    "the response hardly differs within the {n} groups of {group} beyond what the predictors explain: by less than 1/100,000 of what "
-    "it differs altogether, which the sums of squares that the posterior is computed from cannot tell from rounding. If it was "
-    "measured once a group, analyse one row a group with ols"
+    "the response hardly differs within the {n} groups of {group} beyond what the predictors explain: by less than 1/100,000 of "
+    "what it differs altogether, which the sums of squares that the posterior is computed from cannot tell from rounding. If it "
+    "was measured once a group, analyse one row a group with ols"
 )
 UNRELIABLE = (
     "the posterior was not sampled reliably: its draws and their diagnostics are there to be looked at, the tables are empty"
