@@ -323,7 +323,7 @@ def test_groups_that_are_tuples():
         (lambda: jaxsim.RStrategy(endless()), "script="),
         (lambda: jaxsim.Prior("Normal", 5), "give a name and pairs"),
         (lambda: jaxsim.OwnMeasure(endless(), len), "own measure"),
-        (lambda: jaxsim.lm("y ~ x", pd.DataFrame({"y": [1.0]}), cluster=5), "cluster=5"),
+        (lambda: jaxsim.lm("y ~ x", pd.DataFrame({"y": [1.0]}), cluster=5), "cluster='5'"),
     ],
 )
 def test_options_of_strategies(make, words):

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError
+from jaxsim.formula.algebra import Terms
+from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Column, check_size
-from jaxsim.formula.parse import Terms
+from jaxsim.formula.contrasts import Contrast
 from jaxsim.formula.variable import Variable, learn
 from jaxsim.numerics.row_basis import dependent
 
 INTERCEPT = "(Intercept)"
-# What becomes of fixed-effects columns that are combinations of those before them: left out as in R, or no fit at all.
-ALIASED: tuple[str, ...] = ("drop", "refuse")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,11 @@ class Recipe:
     contrasts: frozenset[tuple[int, int]]
     kept: tuple[int, ...] | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the coding."""
+        return tuple(variable.note for variable in self.variables if variable.note)
+
     def on(self, frame: pd.DataFrame) -> np.ndarray:
         """The columns that are estimated for any complete rows, ``[N, P]``; :class:`InputError` as :meth:`Variable.on`."""
         every = self.full_on(frame)
@@ -52,7 +57,7 @@ class Recipe:
         for number, member in enumerate(self.terms.members, start=1):
             product, labels = np.ones((n_rows, 1)), [""]
             for i in member:
-                coded, levels = code(columns[i], (number - 1, i) in self.contrasts)
+                coded, levels = code(columns[i], self.variables[i].contrast if (number - 1, i) in self.contrasts else None)
                 # The levels of the first variable vary fastest, as in R.
                 product = (coded[:, :, None] * product[:, None, :]).reshape(n_rows, -1)
                 labels = [f"{label}:{level}" if label else level for level in levels for label in labels]
@@ -114,12 +119,21 @@ class ModelMatrix:
         )
 
 
-def model_matrix(terms: Terms, frame: pd.DataFrame) -> ModelMatrix:
-    """Treatment coding by R's rules, learned from these rows; raises :class:`InputError` for a factor with one level."""
-    learned = [learn(variable, frame) for variable in terms.variables]
+def model_matrix(terms: Terms, frame: pd.DataFrame, coding: Coding = DEFAULT) -> ModelMatrix:
+    """The columns by R's rules, learned from these rows.
+
+    Raises:
+        InputError: for a factor with one level, and for two columns of the same name.
+    """
+    learned = [learn(variable, frame, coding) for variable in terms.variables]
     columns = [column for _, column in learned]
+    for column in columns:
+        check_levels(column)
     recipe = Recipe(terms, tuple(variable for variable, _ in learned), frozenset(contrast_coded(terms, columns)))
     values, names, term_of = recipe.columns(columns, len(frame))
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise InputError(f"two columns of the model would be named {twice!r}: a column and a level of another. Rename one of them.")
     for column, name in zip(values.T, names, strict=True):
         check_size(column, name)
     return ModelMatrix(values, names, term_of, recipe)
@@ -143,11 +157,19 @@ def contrast_coded(terms: Terms, columns: list[Column]) -> set[tuple[int, int]]:
     return found
 
 
-def code(column: Column, contrasts: bool) -> tuple[np.ndarray, list[str]]:
-    """Columns of one variable ``[N, k]`` and their names; of a factor all levels are those that the fitted rows have."""
-    if column.levels is None:
-        return column.values[:, None], [column.label]
-    if len(column.levels) < 2:
+def check_levels(column: Column) -> None:
+    """Raise :class:`InputError` for a factor with one level."""
+    if column.levels is not None and len(column.levels) < 2:
         raise InputError(f"the factor {column.label!r} has the one level {column.levels[0]!r} on the complete rows; leave it out.")
-    kept = np.arange(1 if contrasts else 0, len(column.levels))
-    return (column.values[:, None] == kept).astype(float), [f"{column.label}{column.levels[i]}" for i in kept]
+
+
+def code(column: Column, contrast: Contrast | None) -> tuple[np.ndarray, list[str]]:
+    """Columns of one variable ``[N, k]`` and their names; of a factor by contrasts, or one for each level that fitted rows have."""
+    if column.levels is None:
+        if column.values.ndim == 1:
+            return column.values[:, None], [column.label]
+        return column.values, [f"{column.label}{i}" for i in range(1, column.values.shape[1] + 1)]
+    matrix, names = np.eye(len(column.levels)), list(column.levels)
+    if contrast is not None:
+        matrix, names = contrast.columns(column.label, column.levels)
+    return matrix[column.values.astype(int)], [f"{column.label}{name}" for name in names]

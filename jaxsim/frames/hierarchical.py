@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ from jaxsim.data.names import INTERCEPTS
 from jaxsim.data.padding import padded_groups
 from jaxsim.errors import check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
+from jaxsim.formula.coding import Coding
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
@@ -37,20 +39,21 @@ UNRELIABLE = (
 
 def bayes(
     formula: str,
-    data: pd.DataFrame,
+    data: Any,
     priors: str | Priors = "weak",
     seed: int = 0,
     method: str = "nuts",
     interval: str = "equal-tailed",
     conf_level: float = 0.95,
     *,
+    ordered: str = "treatment",
     aliased: str = "drop",
 ) -> BayesResult:
     """Sample the posterior of a hierarchical model with one grouping factor.
 
     Args:
         formula: as for :func:`jaxsim.lmer`, such as ``"y ~ x + (x | g)"``.
-        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        data, ordered: as for :func:`jaxsim.lmer`.
         priors: a named set (``weak``, ``flat``, ``informative``, ``rstanarm``) or :class:`jaxsim.Priors`.
         seed: of the random numbers, a non-negative whole number below 2**32.
         method: ``nuts``: four Markov chains of 500 draws, longer ones where they do not mix; ``fast``: importance sampling,
@@ -67,7 +70,8 @@ def bayes(
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
-    return sampled(prepare(formula, data, aliased), priors, analysis_key(number), method, interval, conf_level)
+    model = prepare(formula, data, Coding(ordered, aliased))
+    return sampled(model, priors, analysis_key(number), method, interval, conf_level)
 
 
 def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float) -> BayesResult:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, brief, check_probability
+from jaxsim.formula.coding import Coding
 from jaxsim.frames.fitted import coefficient_table, square
 from jaxsim.frames.mixed_fit import Estimates, estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
@@ -23,25 +26,29 @@ _DF_TITLES = {
 
 def lmer(
     formula: str,
-    data: pd.DataFrame,
+    data: Any,
     reml: bool = True,
     df: str = "satterthwaite",
     conf_level: float = 0.95,
     *,
+    ordered: str = "treatment",
     aliased: str = "drop",
 ) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's ``lmer`` (and lmerTest) would.
 
     Args:
         formula: such as ``"y ~ x * f + (x | g)"``. Terms, order and names as in R; text, boolean and categorical columns have
-            treatment coding. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for numeric x, ``(0 + x | g)``, several such
-            terms on one group, and ``a:b`` as the group.
-        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+            treatment contrasts, or those that ``C(f, Sum)`` names (:class:`jaxsim.formula.contrasts.Contrast`). ``poly``, ``bs``,
+            ``ns``, ``scale`` and ``center`` learn from the fitted rows. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for
+            numeric x, ``(0 + x | g)``, several such terms on one group, and ``a:b`` as the group.
+        data: a row per observation: a DataFrame, or a table of polars, modin or pyarrow (with narwhals). Rows with a missing value
+            in a column that is needed are dropped, with a message.
         reml: REML if true, else maximum likelihood.
         df: of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite), ``kenward-roger`` (as
             pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS). The last two also adjust ``vcov`` and the
             standard errors, and need REML.
         conf_level: of the confidence limits.
+        ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
         aliased: what becomes of a fixed-effects column that is a combination of those before it, as an empty cell of ``f * h``
             makes: ``drop`` leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
@@ -53,7 +60,7 @@ def lmer(
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
-    model = prepare(formula, data, aliased)
+    model = prepare(formula, data, Coding(ordered, aliased))
     return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
 
 

@@ -1,9 +1,12 @@
-"""Fit a mixed model on orthonormal bases of its columns, and carry the result back to the columns themselves."""
+"""Fit a mixed model on orthonormal bases of its columns, and carry the result back to the columns themselves.
+
+A program that fits one model once is compiled without optimisation: a user waits for the compiler, not for the milliseconds of
+the fit.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,6 +25,7 @@ from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem, pose
 from jaxsim.lmm.start import Starts, starts
+from jaxsim.numerics.compiling import NOT_OPTIMISED, compiled
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual
 from jaxsim.status import Status
 
@@ -196,20 +200,20 @@ def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.nda
     return Spec(tuple(range(p)), tuple(range(p, len(columns))), model.structure, reml), data
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(NOT_OPTIMISED, static_argnums=0)
 def optimum(spec: Spec, data: CrossProducts) -> tuple[Problem, newton.Point]:
     """The search of :meth:`jaxsim.LinearMixed.fit`; its end is kept because the contrasts need the Hessian there."""
     problem = pose(data)
     return problem, newton.search(problem, starts(problem, spec), spec).best
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(NOT_OPTIMISED, static_argnums=0)
 def best(spec: Spec, problem: Problem, begin: Starts) -> newton.Point:
     """The best of the optima that the searches from these starts end in."""
     return newton.search(problem, begin, spec).best
 
 
-@partial(jax.jit, static_argnums=(0, 4))
+@compiled(NOT_OPTIMISED, static_argnums=(0, 4))
 def conclude(spec: Spec, problem: Problem, point: newton.Point, contrasts: jax.Array, df: str) -> solution.Solution:
     """What follows from the optimum, with the df of each contrast of the coefficients (rows of ``[K, P]``).
 
@@ -218,7 +222,7 @@ def conclude(spec: Spec, problem: Problem, point: newton.Point, contrasts: jax.A
     return solution.solve(problem, point, spec, df, contrasts)
 
 
-@partial(jax.jit, static_argnums=0)
+@compiled(NOT_OPTIMISED, static_argnums=0)
 def modes(spec: Spec, problem: Problem, theta: jax.Array) -> jax.Array:
     """Conditional modes, ``[G, Q]``."""
     return solution.blups(problem, theta, spec)[0]
