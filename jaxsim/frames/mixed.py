@@ -9,6 +9,7 @@ from jaxsim.errors import InputError, brief, check_probability
 from jaxsim.frames.fitted import coefficient_table, square
 from jaxsim.frames.mixed_fit import Estimates, estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
+from jaxsim.frames.mixed_tests import mixed_tests
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.lmm.solution import check_df
 
@@ -74,6 +75,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
         model=model,
         method=f"Linear mixed model fit by {kind}; t tests use {_DF_TITLES[df]}",
         conf_level=conf_level,
+        tests=None if found.optimum is None else mixed_tests(found.optimum, df),
     )
 
 

@@ -13,6 +13,7 @@ from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.data.random_effects import Structure
 from jaxsim.frames.mixed_model import MixedModel, check
+from jaxsim.frames.mixed_tests import Optimum
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem, pose
@@ -30,7 +31,10 @@ NO_ADJUSTMENT = (
 
 @dataclass(frozen=True)
 class Estimates:
-    """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``."""
+    """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``.
+
+    ``optimum`` is where the search ended, None where the estimates are no answer.
+    """
 
     status: Status
     message: str
@@ -43,6 +47,7 @@ class Estimates:
     modes: np.ndarray
     converged: bool = False
     singular: bool = False
+    optimum: Optimum | None = None
 
 
 def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
@@ -79,6 +84,7 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
         modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, found.theta))[: len(model.labels)]),
         converged=bool(found.optimal),
         singular=singular,
+        optimum=Optimum(spec, problem, point, basis.inverse) if status.usable else None,
     )
 
 
