@@ -8,6 +8,7 @@ from typing import Any
 from jaxsim.errors import InputError, brief, whole_number
 from jaxsim.estimators.formulated import formula_text
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
+from jaxsim.formula.coding import REFUSING
 from jaxsim.frames.bayes_result import BayesResult
 from jaxsim.frames.hierarchical import sampled
 from jaxsim.frames.mixed_model import prepare
@@ -29,7 +30,7 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
     found, names = study.find(cell), study.names
     (effects,) = strategy.random_effects(names)
     text = formula_text(strategy.response(names), strategy.coefficients(names), effects)
-    mixed = prepare(text, study.dataset(cell, replicate))
+    mixed = prepare(text, study.dataset(cell, replicate), REFUSING)
     number = whole_number("replicate", replicate, 0, 2**32 - 1)
     key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)
     return sampled(mixed, strategy.priors, key, strategy.method, strategy.interval, study.conf_level)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jaxsim import measures
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, brief, names_given, several, whole_number
 from jaxsim.measures.components import components as components_of
 from jaxsim.measures.stream import Performance
 from jaxsim.measures.stream.cells import chosen_cells
+from jaxsim.store.coverage import replicate_range
 from jaxsim.store.folder import Folder
 from jaxsim.store.place import Place
 from jaxsim.store.reading import Reader
@@ -130,11 +131,25 @@ class Results:
         Raises:
             InputError: for an unknown table, column, factor or level, or a damaged chunk.
         """
-        chosen = None if where is None and cells is None else {self.study.find(c).index for c in cells or range(len(self.cells))}
-        if where:
-            chosen = (chosen or set()) & set(chosen_cells(self.cells, where))
-        interval = (0, replicates) if isinstance(replicates, int) else replicates
-        yield from self.reader.frames(table, columns, None if chosen is None else sorted(chosen), interval, datasets)
+        wanted = None if columns is None else names_given("columns", columns)
+        parts = self.reader.frames(
+            table, wanted, self._chosen(where, cells), replicate_range(replicates), whole_number("datasets", datasets, 1)
+        )
+        yield from parts
+
+    def _chosen(self, where: Mapping[str, Any] | None, cells: Sequence[int] | None) -> list[int] | None:
+        """Numbers of the cells that have these levels and are among these; None for all."""
+        if where is None and cells is None:
+            return None
+        chosen = set(range(len(self.cells))) if cells is None else set(self._numbers(cells))
+        return sorted(chosen & set(chosen_cells(self.cells, where)) if where else chosen)
+
+    def _numbers(self, cells: Sequence[int]) -> list[int]:
+        """Numbers of cells that there are."""
+        given = several(cells, len(self.cells))
+        if given is None:
+            raise InputError(f"cells={brief(cells)}: give a list of cells' numbers, such as [0, 3].")
+        return [self.study.find(cell).index for cell in given]
 
     def read(self, table: str, columns: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """The same as one table, with the cells' conditions; see :meth:`frames` for the options.
@@ -161,8 +176,9 @@ class Results:
     def performance_of(self, replicates: int | None = None, cells: Sequence[int] | None = None) -> Performance:
         """Measures of the first so many replicates of some cells; of all of them when None."""
         study = self.study
+        replicate_range(replicates)
         frames = functools.partial(self.frames, replicates=replicates, cells=cells)
-        table = self.cells if cells is None else self.cells[self.cells["cell"].isin(cells)]
+        table = self.cells if cells is None else self.cells[self.cells["cell"].isin(self._numbers(cells))]
         labels = [strategy.name for strategy in study.estimators]
         return Performance(frames, table, labels, study.terms, study.mixed, study.kit, self.factors)
 

@@ -19,6 +19,7 @@ class Status(enum.IntEnum):
     ZERO_VARIANCE = 8
     REFUSED = 9
     CRASHED = 10
+    UNIDENTIFIED = 11
 
     @property
     def label(self) -> str:
@@ -54,6 +55,8 @@ _MESSAGES = {
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
     Status.REFUSED: "the software refused the data or stopped with an error; its words are in the message",
     Status.CRASHED: "the process that was fitting died, or code of the user's raised an error; the reason is in the message",
+    Status.UNIDENTIFIED: "the fixed effects account for all that differs between the groups, so the data say nothing about the "
+    "variance of a random effect",
 }
 
 LABELS: tuple[str, ...] = tuple(status.label for status in Status)

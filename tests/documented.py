@@ -1,4 +1,4 @@
-"""Fits of well-known data, and what R's packages say of them (``reference/postestimation.json``)."""
+"""Fits of well-known data, and what R's packages say of them (``reference/terms_and_means.json``)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHODS = ("satterthwaite", "kenward-roger")
 @functools.cache
 def answers() -> dict[str, Any]:
     """Everything that is stored."""
-    return json.loads((REFERENCE / "postestimation.json").read_text())
+    return json.loads((REFERENCE / "terms_and_means.json").read_text())
 
 
 @functools.cache

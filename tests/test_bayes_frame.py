@@ -110,7 +110,7 @@ def frame_of(rows):
 def test_data_without_a_posterior_get_a_status(case, status, words):
     rows = deficient_datasets(make_rows(11, [5, 9, 4, 12, 6, 7], group_sd=1.5))[case]
     with pytest.warns(UserWarning, match=words):
-        found = jaxsim.bayes("y ~ x1 + x2 + (1 | g)", frame_of(rows), method="fast")
+        found = jaxsim.bayes("y ~ x1 + x2 + (1 | g)", frame_of(rows), method="fast", aliased="refuse")
     assert found.status == status
     assert found.draws is None
     assert found.table[["estimate", "conf_low", "conf_high"]].isna().all(axis=None)

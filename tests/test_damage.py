@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -221,3 +222,91 @@ class TestStatusZeroMeansComplete:
         assert (out / name).stat().st_size > 0
         if name == "cells.csv":
             assert len(pd.read_csv(out / name)) == 4
+
+
+ASKED_WRONGLY = {
+    "columns that are one name": (dict(columns="model"), r"columns='model': give a tuple of names"),
+    "columns that are a number": (dict(columns=5), "columns=5: give a tuple of names"),
+    "no datasets a part": (dict(datasets=0), "datasets=0: give a whole number of at least 1"),
+    "half a dataset": (dict(datasets=2.5), "datasets=2.5: give a whole number"),
+    "replicates that are text": (dict(replicates="ab"), "replicates='ab': give a whole number"),
+    "replicates below none": (dict(replicates=(-1, 5)), "the first of replicates=-1: give a whole number of at least 0"),
+    "replicates from behind": (dict(replicates=(3, 2)), "the end of replicates=2: give a whole number of at least 3"),
+    "three ends": (dict(replicates=(0, 5, 6)), r"replicates=\(0, 5, 6\): give how many of each cell, or a pair"),
+    "cells that are text": (dict(cells="a"), "cells='a': give a list of cells' numbers"),
+    "a cell that is not there": (dict(cells=[99]), "cell=99: this study has cells 0 to 3"),
+}
+
+
+@pytest.mark.parametrize("case", ASKED_WRONGLY)
+def test_odd_questions(whole, case):
+    options, words = ASKED_WRONGLY[case]
+    with pytest.raises(InputError, match=words):
+        whole.read("fits", **options)
+
+
+def test_no_cells_are_none_and_not_all(whole):
+    assert not list(whole.frames("fits", cells=[]))
+    assert len(whole.read("fits", cells=[1], replicates=(3, 7))) == 8
+
+
+def disk_that_fills_at(monkeypatch, number):
+    """From the ``number``-th file on nothing can be written; the number of files that were."""
+    written = []
+
+    def sync(_):
+        written.append(1)
+        if len(written) > number:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jaxsim.store.place.os.fsync", sync)
+    return written
+
+
+def test_a_disk_that_is_full_at_any_write(whole, tmp_path, monkeypatch):
+    """A run says so and keeps what was finished; when there is room again, the same command makes the rest, to the same bits."""
+    out, reference = tmp_path / "out", tables(whole.out)
+    with monkeypatch.context() as patch:
+        written = disk_that_fills_at(patch, 10**9)
+        STUDY.run(tmp_path / "counted", progress=False, batch=BATCH)
+    assert len(written) >= 14, "ten chunks and the small files"
+    for number in range(len(written)):
+        with monkeypatch.context() as patch:
+            disk_that_fills_at(patch, number)
+            with pytest.raises(StorageError, match="the disk is full"):
+                STUDY.run(out, progress=False, batch=BATCH)
+        assert not list(out.rglob("*.partial"))
+        if (out / "study.json").exists():
+            done = jaxsim.load(out).progress[0]
+            assert done == sum(entry.about.datasets for entry in Folder(out).entries())
+        if number % 4 == 3:
+            assert same((made := STUDY.run(out, progress=False, batch=BATCH)) and tables(made.out), reference)
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def test_files_that_vanish_or_move_at_random_while_a_run_is_at_work(whole, tmp_path, monkeypatch):
+    """It ends complete or says what it lacks, and the next one ends complete."""
+    reference, noted = tables(whole.out), runs._Work._note
+    for seed in range(8):
+        rng, out = random.Random(seed), tmp_path / str(seed)
+
+        def note(work, *arguments, rng=rng, out=out):
+            noted(work, *arguments)
+            files = sorted(file for file in out.rglob("*") if file.is_file() and rng.random() < 0.1)
+            for file in files:
+                if rng.random() < 0.5:
+                    file.unlink(missing_ok=True)
+                else:
+                    file.rename(file.with_name(f"{file.name}.moved"))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(runs._Work, "_note", note)
+            said = ""
+            try:
+                complete = STUDY.run(out, progress=False, batch=BATCH).progress == (160, 160)
+            except StorageError as error:
+                complete, said = False, str(error)
+        if complete:
+            assert same(tables(out), reference)
+        else:
+            assert "lacks" in said or "moved or removed" in said, "never quietly incomplete"

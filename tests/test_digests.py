@@ -7,8 +7,10 @@ import importlib.util
 import itertools
 import sys
 
+import own_parts
 import pytest
 
+from jaxsim import Grid, PooledOLS, Study
 from jaxsim.study import registry
 from jaxsim.study.digests import code_of, origin
 
@@ -194,3 +196,13 @@ def test_where_things_come_from(modules):
     module = modules()
     assert origin(module.Trial) == f"{module.__name__}:Trial"
     assert origin(module.lambdas[0]) == f"{module.__name__}:<lambda>"
+
+
+def test_the_code_of_a_process_is_looked_at_once_for_all_cells(monkeypatch):
+    looked = []
+    monkeypatch.setattr(registry, "code_of", lambda thing: looked.append(thing) or code_of(thing))
+    study = Study(own_parts.Trial(), Grid(n_groups=[4, 5, 6]), (PooledOLS(),), 2, seed=1)
+    assert looked.count(own_parts.Trial) == 1
+    again = Study(own_parts.Trial(), Grid(n_groups=[4, 5, 6]), (PooledOLS(),), 2, seed=1)
+    assert looked.count(own_parts.Trial) == 2, "another study looks for itself: code may have changed"
+    assert [cell.key for cell in study.cells] == [cell.key for cell in again.cells]

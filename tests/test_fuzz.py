@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import fuzz
 import pytest
 from fuzz import ATTACKS, Broken, attack, one
 
@@ -18,4 +21,17 @@ def test_what_breaks_it_is_told(monkeypatch):
 
     monkeypatch.setitem(ATTACKS, "made up", raises)
     with pytest.raises(Broken, match=r"made up: KeyError: .*one\(1, 2, 'made up'\)"):
+        one(1, 2, "made up")
+
+
+def works():
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("hang", [lambda: time.sleep(20), works], ids=["waits", "works"])
+def test_what_hangs_is_told(monkeypatch, hang):
+    monkeypatch.setattr(fuzz, "SECONDS", 0.3)
+    monkeypatch.setitem(ATTACKS, "made up", lambda rng: hang())
+    with pytest.raises(Broken, match="made up: _Hang"):
         one(1, 2, "made up")

@@ -123,7 +123,7 @@ def test_rounding_is_not_a_variance():
 def test_failures_are_a_status():
     data = simulated(n=40).assign(z=lambda rows: rows["x"])
     with pytest.warns(UserWarning, match="rank deficient: z"):
-        assert jaxsim.lm("y ~ x + z", data, cluster=["firm", "year"]).status == "rank_deficient"
+        assert jaxsim.lm("y ~ x + z", data, cluster=["firm", "year"], aliased="refuse").status == "rank_deficient"
     data["half"] = data["firm"] % 2
     with pytest.warns(UserWarning, match="2 clusters leave no degrees of freedom"):
         assert jaxsim.lm("y ~ x", data, cluster=["half", "year"], df="G-P").status == "too_few_groups"
@@ -134,7 +134,8 @@ def test_failures_are_a_status():
     [
         (["firm", "firm"], {}, InputError, "two different ones"),
         ([], {}, InputError, "must name one column"),
-        (["firm", 3], {}, InputError, "must be the name of the column"),
+        (["firm", 3], {}, InputError, "there must be a column '3'"),
+        (["firm", None], {}, InputError, "must be the name of the column"),
         (["firm", "years"], {}, InputError, "Did you mean 'year'"),
         (["firm", "constant"], {}, InputError, "at least two groups are needed"),
         (["firm", "year", "x"], {}, NotSupportedError, "at most two"),

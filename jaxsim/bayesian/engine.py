@@ -92,7 +92,14 @@ def data_status(data: CrossProducts, problem: Problem, model: Model) -> Array:
     few = 2 if model.priors.proper_sds else 3
     finite = jnp.isfinite(data.products).all() & jnp.isfinite(problem.products).all()
     exact = problem.exact | problem.saturated
-    return first_status(*verdicts.mixed_model(data, p, widest, finite=finite, full_rank=problem.full_rank, exact=exact, fewest=few))
+    flat: Array | bool = False
+    if not model.priors.proper_sds:  # a variance that the data say nothing about has the posterior that its prior is
+        flat = verdicts.saturated(jnp.moveaxis(problem.products, 0, -1), model.fixed, model.random, model.structure)
+    return first_status(
+        *verdicts.mixed_model(
+            data, p, widest, finite=finite, full_rank=problem.full_rank, exact=exact, unidentified=flat, fewest=few
+        )
+    )
 
 
 def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:

@@ -19,7 +19,7 @@ from jaxsim.errors import InputError, brief, choose, names_given, truth
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
-from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.numerics.lanes import iterate
 from jaxsim.status import Status
@@ -161,8 +161,11 @@ class LinearMixed(Formulated):
         found = solution.solve(problem, point, spec, self.df)
         p, widest = len(spec.fixed), max(len(block) for block in spec.structure.blocks)
         finite = jnp.isfinite(data.products).all()
+        flat = unidentified(problem, spec)
         status = first_status(
-            *verdicts.mixed_model(data, p, widest, finite=finite, full_rank=problem.full_rank, exact=problem.exact),
+            *verdicts.mixed_model(
+                data, p, widest, finite=finite, full_rank=problem.full_rank, exact=problem.exact, unidentified=flat
+            ),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),
             (~found.optimal, Status.NOT_CONVERGED),
             (found.singular, Status.SINGULAR),

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from jaxsim.errors import InputError, meant
+from jaxsim.errors import InputError, brief, meant
+from jaxsim.formula.contrasts import Contrast
 
 
 @dataclass(frozen=True)
@@ -20,22 +21,26 @@ class Column:
 
     Attributes:
         label: as R would name it.
-        values: ``[N]`` float; positions in ``levels`` for a categorical variable.
-        levels: names of the levels, the reference first; None for numbers.
+        values: ``[N]`` float, or ``[N, k]`` of a variable with several columns; positions in ``levels`` for a categorical one.
+        levels: names of the levels, the first first; None for numbers.
         logical: true for a variable of true and false, whose values 0 and 1 can also serve as numbers.
+        ordered: whether the levels are an ordered category's.
+        contrast: that the formula gives to the levels; None for the default.
     """
 
     label: str
     values: np.ndarray
     levels: tuple[str, ...] | None = None
     logical: bool = False
+    ordered: bool = False
+    contrast: Contrast | None = None
 
 
 # The largest number of a column is between these: its square over another's square is then between 1e-280 and 1e280, and sums of a
 # billion such are still numbers, of full precision.
 SMALLEST, LARGEST = 1e-70, 1e70
 # Calls whose value in a row depends on the other rows.
-WHOLE_COLUMN = re.compile(r"\b(?:scale|center)\s*\(")
+WHOLE_COLUMN = re.compile(r"\b(?:scale|center|poly|bs|ns)\s*\(")
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class Rows:
         plural = "row with missing values was" if self.dropped == 1 else "rows with missing values were"
         if not self.dropped:
             return ()
-        note = "scale() and center() used the rows that are left, where R uses every row that has the column"
+        note = "scale(), center(), poly(), bs() and ns() used the rows that are left, where R uses every row that has the column"
         return (f"{self.dropped} {plural} dropped", *([note] if WHOLE_COLUMN.search(self.text) else []))
 
 
@@ -117,18 +122,24 @@ def as_column(series: pd.Series, label: str) -> Column:
     if types.is_bool_dtype(series) and not isinstance(series.dtype, pd.CategoricalDtype):
         return Column(label, series.to_numpy(float), ("FALSE", "TRUE"), logical=True)
     if isinstance(series.dtype, pd.CategoricalDtype):
-        return Column(label, series.cat.codes.to_numpy(float), tuple(level_name(level) for level in series.cat.categories))
+        categories = tuple(level_name(level) for level in series.cat.categories)
+        return Column(label, series.cat.codes.to_numpy(float), categories, ordered=bool(series.cat.ordered))
     if types.is_numeric_dtype(series) and not types.is_complex_dtype(series):
         return Column(label, series.to_numpy(float))
     if all(isinstance(value, str) for value in series):
         codes, levels = sorted_codes(series)
         return Column(label, codes.astype(float), tuple(levels))
     kinds = ", ".join(sorted({type(value).__name__ for value in series}))
-    raise InputError(f"column {label!r} holds {kinds}; it must hold numbers, text, booleans or categories. Convert it first.")
+    text = next(
+        (f" The first text is {brief(value)}: pandas.to_numeric finds them." for value in series if isinstance(value, str)), ""
+    )
+    raise InputError(f"column {label!r} holds {kinds}; it must hold numbers, text, booleans or categories. Convert it first.{text}")
 
 
 def level_name(level: Any) -> str:
-    """A level as R writes it: 2.0 as 2."""
+    """A level as R writes it: 2.0 as 2, True as TRUE."""
+    if isinstance(level, (bool, np.bool_)):
+        return str(level).upper()
     return f"{level:.15g}" if isinstance(level, float) else str(level)
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, brief
+from jaxsim.formula.arguments import bind, contrast
 from jaxsim.formula.columns import Column, as_column, check_finite, check_size, level_name
 from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, STATEFUL, plain
-from jaxsim.formula.tokens import Token, show
+from jaxsim.formula.tokens import Token, first_argument, show
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -52,14 +54,15 @@ def evaluate(tokens: Sequence[Token], frame: pd.DataFrame, memory: Memory | None
     try:
         tree = ast.parse(source, mode="eval").body
         with np.errstate(all="ignore"):
-            value = Walker(label, names, frame, Memory() if memory is None else memory, learning or memory is None).visit(tree)
+            value = Walker(tokens, names, frame, Memory() if memory is None else memory, learning or memory is None).visit(tree)
     except InputError:
         raise
     except (SyntaxError, ValueError, OverflowError, MemoryError, RecursionError):  # too large, or no expression at all
         raise InputError(f"{brief(label)} cannot be read as an expression; compute the column in the DataFrame first.") from None
     if isinstance(value, Column):
         return value
-    values = np.broadcast_to(np.asarray(value), (len(frame),))
+    values = np.asarray(value)
+    values = values if values.ndim == 2 else np.broadcast_to(values, (len(frame),))
     if values.dtype.kind not in "bfiu":
         raise InputError(f"{label!r} does not give numbers.")
     if values.dtype == bool:
@@ -80,8 +83,9 @@ def python_token(token: Token, names: dict[str, str]) -> str:
 class Walker(ast.NodeVisitor):
     """Evaluates one parsed expression; ``names`` maps its names back to columns and functions."""
 
-    def __init__(self, label: str, names: dict[str, str], frame: pd.DataFrame, memory: Memory, learning: bool) -> None:
-        self.label, self.names, self.frame, self.memory, self.learning = label, names, frame, memory, learning
+    def __init__(self, tokens: Sequence[Token], names: dict[str, str], frame: pd.DataFrame, memory: Memory, learning: bool) -> None:
+        self.tokens, self.label = tokens, show(tokens)
+        self.names, self.frame, self.memory, self.learning = names, frame, memory, learning
 
     def generic_visit(self, node: ast.AST) -> Any:
         """Anything without a method of its own."""
@@ -121,45 +125,77 @@ class Walker(ast.NodeVisitor):
         return np.asarray(_COMPARE[type(node.ops[0])](left, right), dtype=bool)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """One of the known functions, of one argument."""
+        """One of the known functions, of one argument and its options."""
         if not isinstance(node.func, ast.Name):
             return self.generic_visit(node)
         name = plain(self.names[node.func.id])
+        if name in STATEFUL:
+            return self.stateful(node, name)
+        if name == "C" and len(node.args) == 2 and not node.keywords:
+            return self.contrasts(*node.args)
+        if name in FACTORS and (len(node.args) != 1 or node.keywords):
+            raise InputError(
+                f'{self.label!r}: {name} takes a column here, C also contrasts, as C(f, Sum) or C(f, Treatment("level")). '
+                "For other levels, or another order of them, make the column a pandas.Categorical first."
+            )
         if len(node.args) != 1 or node.keywords:
             raise InputError(f"{name!r} in {self.label!r} takes one argument here; compute the column in the DataFrame first.")
         if name in FACTORS:
             return self.factor(node.args[0])
         value = self.visit(node.args[0])
-        if name == IDENTITY:
-            return value
-        return self.stateful(node, name, self.number(value)) if name in STATEFUL else NUMERIC[name](self.number(value))
+        return value if name == IDENTITY else NUMERIC[name](self.number(value))
 
-    def stateful(self, node: ast.Call, name: str, value: np.ndarray) -> np.ndarray:
+    def stateful(self, node: ast.Call, name: str) -> np.ndarray:
         """A call whose value in a row depends on the fitted rows: learned there, applied everywhere."""
-        key = ast.unparse(node)
-        if self.learning:
-            self.memory[key] = STATEFUL[name].learn(value)
-        return STATEFUL[name].apply(value, self.memory[key])
+        function, key = STATEFUL[name], ast.unparse(node)
+        inside, options = bind(node, self.names, function.options, function.named, self.label)
+        x = np.broadcast_to(self.number(self.visit(inside)), (len(self.frame),))
+        if not self.learning:
+            return np.asarray(self.memory[key].on(x))
+        check_finite(x, self.label)
+        try:
+            self.memory[key] = function.learn(x, *options.values())
+        except InputError as error:
+            raise InputError(f"{self.label!r}: {error}") from None
+        return np.asarray(self.memory[key].on(x))
+
+    def contrasts(self, inside: ast.expr, how: ast.expr) -> Column:
+        """``C(f, Sum)``: the factor with these contrasts. By patsy's names it is labelled as f, by R's as R does."""
+        chosen, from_r = contrast(how, self.names, self.label)
+        column = self.factor(inside)
+        return replace(column, label=self.label if from_r else show(first_argument(self.tokens)), contrast=chosen)
 
     def factor(self, node: ast.expr) -> Column:
         """Levels in sorted order, or those the column has already."""
         if isinstance(node, ast.Name):
             column = as_column(self.frame[self.names[node.id]], self.label)
             if column.levels is not None:
-                return Column(self.label, column.values, column.levels)
-        levels, codes = np.unique(np.broadcast_to(self.visit(node), (len(self.frame),)), return_inverse=True)
-        return Column(self.label, codes.astype(float), tuple(level_name(float(level)) for level in levels))
+                return replace(column, logical=False)
+        value = self.visit(node)
+        if isinstance(value, Column):
+            return replace(value, label=self.label)
+        values = np.broadcast_to(value, (len(self.frame),))
+        if values.dtype == bool:
+            return Column(self.label, values.astype(float), ("FALSE", "TRUE"))
+        found, codes = np.unique(values, return_inverse=True)
+        names = [level_name(float(number)) for number in found]
+        levels = tuple(dict.fromkeys(names))  # numbers that agree in 15 digits are one level, as in R
+        return Column(self.label, np.array([float(levels.index(name)) for name in names])[codes], levels)
 
     def number(self, value: Any) -> Any:
         """The value as numbers."""
+        if not isinstance(value, Column) and np.ndim(value) == 2:
+            raise InputError(f"{self.label!r} does arithmetic with several columns at once; compute them in the DataFrame first.")
         if isinstance(value, Column) or np.asarray(value).dtype.kind not in "bfiu":
-            raise InputError(f"{self.label!r} does arithmetic with text; use numbers.")
+            raise InputError(f"{self.label!r} does arithmetic with text; use numbers (pandas.to_numeric converts text).")
         return np.asarray(value, dtype=float)
 
 
 def response(tokens: Sequence[Token], frame: pd.DataFrame) -> np.ndarray:
     """The response, ``[N]``; :class:`InputError` unless it is numeric."""
     column = evaluate(tokens, frame)
+    if column.values.ndim == 2:
+        raise InputError(f"the response {column.label!r} has several columns; give one.")
     if column.levels is not None and not column.logical:
         shown = ", ".join(map(repr, column.levels[:3]))
         raise InputError(

@@ -80,8 +80,21 @@ def grouping(frame: pd.DataFrame, names: Sequence[str]) -> Grouping:
         return Grouping(tuple(names), codes, index, tuple((label,) for label in labels))
     seen, codes = np.unique(np.column_stack([codes for codes, _ in parts]), axis=0, return_inverse=True)
     members = tuple(tuple(labels[i] for i, (_, labels) in zip(row, parts, strict=True)) for row in seen)
-    joined = [":".join(map(level_name, member)) for member in members]
-    return Grouping(tuple(names), codes.reshape(-1), pd.Index(joined, name=":".join(names)), members)
+    return Grouping(tuple(names), codes.reshape(-1), pd.Index(joined(members), name=":".join(names)), members)
+
+
+def joined(members: Sequence[tuple[Any, ...]]) -> list[str]:
+    """A label for each combination of labels: ``a:b`` as in R, parts in backquotes where that leaves two groups with one label."""
+    labels = [":".join(map(level_name, member)) for member in members]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [":".join(map(_quoted, member)) for member in members]
+
+
+def _quoted(label: Any) -> str:
+    if isinstance(label, str):
+        return "`" + label.replace("`", "``") + "`" if {":", "`"} & set(label) else label
+    return repr(label) if isinstance(label, float) else level_name(label)
 
 
 def two_groups(groups: Grouping) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError
+from jaxsim.formula.algebra import Terms
+from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Column, check_size
-from jaxsim.formula.parse import Terms
+from jaxsim.formula.contrasts import Contrast
 from jaxsim.formula.variable import Variable, learn
+from jaxsim.numerics.row_basis import dependent
 
 INTERCEPT = "(Intercept)"
 
@@ -24,14 +27,26 @@ class Recipe:
         terms: of the formula.
         variables: one for each of ``terms.variables``.
         contrasts: ``(term, variable)`` pairs in which a factor is coded by contrasts.
+        kept: positions of the columns that are estimated among all; None for all of them.
     """
 
     terms: Terms
     variables: tuple[Variable, ...]
     contrasts: frozenset[tuple[int, int]]
+    kept: tuple[int, ...] | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about the coding."""
+        return tuple(variable.note for variable in self.variables if variable.note)
 
     def on(self, frame: pd.DataFrame) -> np.ndarray:
-        """The columns for any complete rows, ``[N, P]``; :class:`InputError` as :meth:`Variable.on`."""
+        """The columns that are estimated for any complete rows, ``[N, P]``; :class:`InputError` as :meth:`Variable.on`."""
+        every = self.full_on(frame)
+        return every if self.kept is None else every[:, list(self.kept)]
+
+    def full_on(self, frame: pd.DataFrame) -> np.ndarray:
+        """As :meth:`on`, with the aliased columns in their places."""
         return self.columns([variable.on(frame) for variable in self.variables], len(frame))[0]
 
     def columns(self, columns: Sequence[Column], n_rows: int) -> tuple[np.ndarray, tuple[str, ...], tuple[int, ...]]:
@@ -42,7 +57,7 @@ class Recipe:
         for number, member in enumerate(self.terms.members, start=1):
             product, labels = np.ones((n_rows, 1)), [""]
             for i in member:
-                coded, levels = code(columns[i], (number - 1, i) in self.contrasts)
+                coded, levels = code(columns[i], self.variables[i].contrast if (number - 1, i) in self.contrasts else None)
                 # The levels of the first variable vary fastest, as in R.
                 product = (coded[:, :, None] * product[:, None, :]).reshape(n_rows, -1)
                 labels = [f"{label}:{level}" if label else level for level in levels for label in labels]
@@ -57,26 +72,68 @@ class Recipe:
 class ModelMatrix:
     """``values`` ``[N, P]``, ``names`` ``P`` of them as in R, and the number of the term each column belongs to, ``[P]``.
 
-    ``recipe`` makes the same columns of other rows.
+    ``recipe`` makes the same columns of other rows; ``aliased`` names the columns that were left out, being combinations of those
+    before them.
     """
 
     values: np.ndarray
     names: tuple[str, ...]
     term_of: tuple[int, ...]
     recipe: Recipe
+    aliased: tuple[str, ...] = ()
 
     @property
     def categorical(self) -> bool:
         """Whether a factor takes part."""
         return any(variable.levels is not None for variable in self.recipe.variables)
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What a user should know about the columns that were left out."""
+        if not self.aliased:
+            return ()
+        one = len(self.aliased) == 1
+        what = (
+            "is a combination of the columns before it: it was" if one else "are combinations of the columns before them: they were"
+        )
+        return (
+            f"{', '.join(self.aliased)} {what} dropped, as in R, and the others are estimated (aliased='refuse' stops instead)",
+        )
 
-def model_matrix(terms: Terms, frame: pd.DataFrame) -> ModelMatrix:
-    """Treatment coding by R's rules, learned from these rows; raises :class:`InputError` for a factor with one level."""
-    learned = [learn(variable, frame) for variable in terms.variables]
+    def without_aliased(self) -> ModelMatrix:
+        """The same without the columns that are combinations of those before them: what R's ``lm`` and ``lmer`` estimate.
+
+        Such columns arise where combinations of levels do not occur (an empty cell of ``sex * dose``), where a variable follows
+        from others, or where it is constant beside an intercept.
+        """
+        aliased = dependent(self.values)
+        if not aliased or len(aliased) == len(self.names):
+            return self
+        kept = [i for i in range(len(self.names)) if i not in aliased]
+        return ModelMatrix(
+            self.values[:, kept],
+            tuple(self.names[i] for i in kept),
+            tuple(self.term_of[i] for i in kept),
+            replace(self.recipe, kept=tuple(kept)),
+            tuple(self.names[i] for i in aliased),
+        )
+
+
+def model_matrix(terms: Terms, frame: pd.DataFrame, coding: Coding = DEFAULT) -> ModelMatrix:
+    """The columns by R's rules, learned from these rows.
+
+    Raises:
+        InputError: for a factor with one level, and for two columns of the same name.
+    """
+    learned = [learn(variable, frame, coding) for variable in terms.variables]
     columns = [column for _, column in learned]
+    for column in columns:
+        check_levels(column)
     recipe = Recipe(terms, tuple(variable for variable, _ in learned), frozenset(contrast_coded(terms, columns)))
     values, names, term_of = recipe.columns(columns, len(frame))
+    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if twice is not None:
+        raise InputError(f"two columns of the model would be named {twice!r}: a column and a level of another. Rename one of them.")
     for column, name in zip(values.T, names, strict=True):
         check_size(column, name)
     return ModelMatrix(values, names, term_of, recipe)
@@ -100,11 +157,19 @@ def contrast_coded(terms: Terms, columns: list[Column]) -> set[tuple[int, int]]:
     return found
 
 
-def code(column: Column, contrasts: bool) -> tuple[np.ndarray, list[str]]:
-    """Columns of one variable ``[N, k]`` and their names; of a factor all levels are those that the fitted rows have."""
-    if column.levels is None:
-        return column.values[:, None], [column.label]
-    if len(column.levels) < 2:
+def check_levels(column: Column) -> None:
+    """Raise :class:`InputError` for a factor with one level."""
+    if column.levels is not None and len(column.levels) < 2:
         raise InputError(f"the factor {column.label!r} has the one level {column.levels[0]!r} on the complete rows; leave it out.")
-    kept = np.arange(1 if contrasts else 0, len(column.levels))
-    return (column.values[:, None] == kept).astype(float), [f"{column.label}{column.levels[i]}" for i in kept]
+
+
+def code(column: Column, contrast: Contrast | None) -> tuple[np.ndarray, list[str]]:
+    """Columns of one variable ``[N, k]`` and their names; of a factor by contrasts, or one for each level that fitted rows have."""
+    if column.levels is None:
+        if column.values.ndim == 1:
+            return column.values[:, None], [column.label]
+        return column.values, [f"{column.label}{i}" for i in range(1, column.values.shape[1] + 1)]
+    matrix, names = np.eye(len(column.levels)), list(column.levels)
+    if contrast is not None:
+        matrix, names = contrast.columns(column.label, column.levels)
+    return matrix[column.values.astype(int)], [f"{column.label}{name}" for name in names]

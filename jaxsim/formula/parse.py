@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import formulae
-
 from jaxsim.errors import InputError, NotSupportedError
-from jaxsim.formula.functions import check_calls
-from jaxsim.formula.size import check_terms, check_text, check_tokens
+from jaxsim.formula.algebra import Terms, expand
+from jaxsim.formula.functions import check_calls, column_names
+from jaxsim.formula.size import check_text, check_tokens
 from jaxsim.formula.tokens import Token, closing, depths, is_operator, show, tokenize
 
 SUPPORTED_RANDOM = "(1 | g), (x | g), (x || g), (0 + x | g), several such terms on the same g, and g = a:b"
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What R's ``terms()`` makes of one side of a formula.
-
-    Attributes:
-        intercept: whether it has one.
-        variables: distinct columns and calls in order of appearance, as tokens.
-        members: the terms, each the positions of its variables, main effects first, then two-way interactions, and so on.
-    """
-
-    intercept: bool
-    variables: tuple[tuple[Token, ...], ...]
-    members: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -56,12 +39,6 @@ class Formula:
         for part in self.random:
             sides += [*part.terms.variables, tuple(Token("name", name) for name in part.group)]
         return tuple(dict.fromkeys(name for side in sides for name in column_names(side)))
-
-
-def column_names(tokens: Sequence[Token]) -> list[str]:
-    """Names that stand for columns: all but those that are called."""
-    following = [*tokens[1:], Token("operator", "")]
-    return [a.text for a, b in zip(tokens, following, strict=True) if a.kind == "name" and not is_operator(b, "(")]
 
 
 def parse(text: str) -> Formula:
@@ -143,64 +120,6 @@ def parse_random(tokens: Sequence[Token]) -> RandomTerm:
 
 
 def parse_terms(tokens: Sequence[Token]) -> Terms:
-    """Expand ``*``, ``:``, ``/``, ``^`` and ``-`` into terms, in R's order."""
+    """The terms of one side; :class:`InputError` for functions that are not known."""
     check_calls(tokens)
-    variables: list[tuple[Token, ...]] = []
-    algebra: list[str] = []
-    i = 0
-    while i < len(tokens):
-        end = closing(tokens, i + 1) + 1 if tokens[i].kind == "name" and is_call(tokens, i) else i + 1
-        piece = tuple(tokens[i:end])
-        if piece[0].kind == "name":
-            if piece == (Token("name", "."),):
-                raise InputError("'.' (all other columns) is not supported; name the columns.")
-            if piece not in variables:
-                variables.append(piece)
-            algebra.append(f"v{variables.index(piece)}")
-        else:
-            check_algebra(tokens, i)
-            algebra.append("**" if piece[0].text == "^" else piece[0].text)
-        i = end
-    check_operators(algebra, show(tokens))
-    check_terms(algebra, show(tokens))
-    intercept, expanded = expand(" ".join(algebra), show(tokens))
-    return Terms(intercept, tuple(variables), expanded)
-
-
-def is_call(tokens: Sequence[Token], i: int) -> bool:
-    """Whether the name at ``i`` is called."""
-    return i + 1 < len(tokens) and is_operator(tokens[i + 1], "(")
-
-
-def check_algebra(tokens: Sequence[Token], i: int) -> None:
-    """Refuse what has no meaning between terms."""
-    token = tokens[i]
-    power = i > 0 and is_operator(tokens[i - 1], "^")
-    allowed = is_operator(token, "+", "-", "*", "/", ":", "^", "(", ")") if token.kind == "operator" else token.kind == "number"
-    if not allowed:
-        raise InputError(f"{token.text!r} in {show(tokens)!r} has no meaning here; terms are joined by + - : * / and ^.")
-    if token.kind == "number" and not power and token.text not in ("0", "1"):
-        raise InputError(
-            f"the number {token.text} in {show(tokens)!r} is not a term; only 0 and 1 are. Arithmetic goes into I(..)."
-        )
-
-
-def check_operators(algebra: Sequence[str], shown: str) -> None:
-    """The library that expands the terms ignores what follows a complete expression: find that here."""
-    joining = {"+", "-", "*", "/", ":", "**"}
-    if not algebra:
-        raise InputError("a side of the formula is empty; write 1 for an intercept alone.")
-    for left, right in itertools.pairwise(algebra):
-        if left not in joining | {"("} and right not in joining | {")"}:
-            raise InputError(f"two terms of {shown!r} are not joined by an operator.")
-
-
-def expand(algebra: str, shown: str) -> tuple[bool, tuple[tuple[int, ...], ...]]:
-    """Whether there is an intercept, and the terms as positions of variables, by degree."""
-    try:
-        terms = formulae.model_description(algebra).common_terms
-    except Exception as error:  # its errors are of every kind, and about the placeholders
-        raise InputError(f"{shown!r} cannot be read as terms joined by + - : * / and ^.") from error
-    intercept = any(type(term).__name__ == "Intercept" for term in terms)
-    found = [frozenset(int(c.name[1:]) for c in term.components) for term in terms if type(term).__name__ != "Intercept"]
-    return intercept, tuple(sorted((tuple(sorted(term)) for term in dict.fromkeys(found)), key=len))
+    return expand(tokens)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from jaxsim.errors import InputError
 
@@ -17,6 +19,7 @@ _TOKEN = re.compile(
     |(?P<operator>\|\||\*\*|//|<=|>=|==|!=|%[^%\s]*%|[-+*/^:()|~,<>=!&{}\[\]%$@?;])""",
     re.VERBOSE,
 )
+_WORD = re.compile(r"\w[\w.]*")
 _SYNTACTIC = re.compile(r"(?:[^\W\d]|_|\.(?!\d))[\w.]*")
 # R writes a space on either side of these, none around ^, / and :.
 _SPACED = {"+", "-", "*", "<", ">", "<=", ">=", "==", "!=", "=", "~", "|", "||", "&"}
@@ -32,11 +35,26 @@ class Token:
     def __str__(self) -> str:
         if self.kind == "string":
             return f'"{self.text[1:-1]}"'
+        if self.kind == "number":
+            return shortest(float(self.text))
         return f"`{self.text}`" if self.kind == "name" and not _SYNTACTIC.fullmatch(self.text) else self.text
 
 
+def shortest(value: float) -> str:
+    """A number as R deparses it: with up to 15 digits, as a power of ten where that is shorter."""
+    fixed = f"{Decimal(f'{value:.15g}'):f}"
+    mantissa, _, exponent = f"{value:.14e}".partition("e")
+    power = f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+    return fixed if len(fixed) <= len(power) else power
+
+
 def tokenize(text: str) -> tuple[Token, ...]:
-    """Tokens of a formula; :class:`InputError` quotes the formula and the character that cannot be read."""
+    """Tokens of a formula, with names in Unicode's composed form (NFC).
+
+    Raises:
+        InputError: that quotes the formula and the character that cannot be read.
+    """
+    text = unicodedata.normalize("NFC", text)
     tokens: list[Token] = []
     position = 0
     while position < len(text):
@@ -46,6 +64,11 @@ def tokenize(text: str) -> tuple[Token, ...]:
                 f"the formula {text!r} cannot be read at {text[position:]!r}; quote unusual column names with `backquotes`."
             )
         kind, value, position = match.lastgroup, match[match.lastgroup], match.end()
+        if kind == "number" and (rest := _WORD.match(text, position)):
+            raise InputError(
+                f"{value + rest[0]!r} in the formula {text!r} begins with a digit: if it is the name of a column, "
+                f"write it in backquotes, `{value + rest[0]}`."
+            )
         if kind != "space":
             tokens.append(Token("name" if kind == "quoted" else kind, "^" if value == "**" else value))
     return tuple(tokens)
@@ -90,3 +113,9 @@ def is_operator(token: Token, *texts: str) -> bool:
 def closing(tokens: Sequence[Token], opening: int) -> int:
     """Position of the parenthesis that closes the one at ``opening``."""
     return next(i + opening for i, token, depth in depths(tokens[opening:]) if is_operator(token, ")") and depth == 0)
+
+
+def first_argument(tokens: Sequence[Token]) -> tuple[Token, ...]:
+    """What a call that these tokens are has before its first comma."""
+    comma = next((i for i, token, depth in depths(tokens) if is_operator(token, ",") and depth == 1), len(tokens) - 1)
+    return tuple(tokens[2:comma])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jaxsim.data.context import Context
 from jaxsim.data.padding import padded_groups
 from jaxsim.estimators import Fit, TwoStage
 from jaxsim.estimators.second_stage import OwnRegressions
+from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
 from jaxsim.frames.linear_tests import MeanTests
 from jaxsim.frames.regression import Regression, column_argument, prepare, seeded
@@ -31,19 +33,23 @@ SECOND_STAGE = {
 
 def lm2(
     formula: str,
-    data: pd.DataFrame,
-    group: str = "Group",
+    data: Any,
+    group: Any = "Group",
     inference: str = "t",
     weights: str = "equal",
     draws: int = 9999,
     seed: int = 0,
     conf_level: float = 0.95,
+    *,
+    ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> FitResult:
     """Two-stage analysis: a regression per group, then a test of the mean of each coefficient (pymer4's ``Lm2``).
 
     Args:
-        formula, data, conf_level: as for :func:`ols`.
-        group: column of the groups. A group that cannot be fitted alone makes the whole fit a failure.
+        formula, data, conf_level, ordered, aliased: as for :func:`ols`.
+        group: column of the groups, by its name or as a Series or array with a value for each row. A group that cannot be fitted
+            alone makes the whole fit a failure.
         inference: source of p values and confidence limits: ``t``, ``bootstrap`` (percentile), ``bootstrap-t`` or ``sign-flip``.
         weights: ``equal``, or ``precision`` for a random-effects mean; see :class:`jaxsim.TwoStage` for both.
         draws: resamples or sign patterns; all patterns are used where there are fewer.
@@ -54,7 +60,7 @@ def lm2(
     """
     estimator = TwoStage(inference, weights, draws)
     context = seeded(seed, conf_level) if estimator.resamples else None
-    regression = prepare(formula, data, column_argument("group", group), conf_level, "group")
+    regression = prepare(formula, data, column_argument("group", group), conf_level, "group", Coding(ordered, aliased))
     found = fit(regression, estimator, context)
     return announce(report(regression, found, method(estimator, regression, seed), conf_level))
 

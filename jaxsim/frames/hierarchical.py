@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,32 +20,47 @@ from jaxsim.data.names import INTERCEPTS
 from jaxsim.data.padding import padded_groups
 from jaxsim.errors import check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
+from jaxsim.formula.coding import Coding
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
+from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
 
+HIDDEN = (
+    "the response hardly differs within the {n} groups of {group} beyond what the predictors explain: by less than 1/100,000 of "
+    "what it differs altogether, which the sums of squares that the posterior is computed from cannot tell from rounding. If it "
+    "was measured once a group, analyse one row a group with ols"
+)
+UNRELIABLE = (
+    "the posterior was not sampled reliably: its draws and their diagnostics are there to be looked at, the tables are empty"
+)
+
 
 def bayes(
     formula: str,
-    data: pd.DataFrame,
+    data: Any,
     priors: str | Priors = "weak",
     seed: int = 0,
     method: str = "nuts",
     interval: str = "equal-tailed",
     conf_level: float = 0.95,
+    *,
+    ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> BayesResult:
     """Sample the posterior of a hierarchical model with one grouping factor.
 
     Args:
         formula: as for :func:`jaxsim.lmer`, such as ``"y ~ x + (x | g)"``.
-        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        data, ordered: as for :func:`jaxsim.lmer`.
         priors: a named set (``weak``, ``flat``, ``informative``, ``rstanarm``) or :class:`jaxsim.Priors`.
         seed: of the random numbers, a non-negative whole number below 2**32.
         method: ``nuts``: four Markov chains of 500 draws, longer ones where they do not mix; ``fast``: importance sampling,
             resampled to as many draws; ``auto``: the second, and the first where it is not reliable.
         interval: of the table, ``equal-tailed`` or ``hpd``.
         conf_level: of the interval.
+        aliased: as for :func:`jaxsim.lmer`.
 
     Raises:
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
@@ -54,7 +70,8 @@ def bayes(
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
-    return sampled(prepare(formula, data), priors, analysis_key(number), method, interval, conf_level)
+    model = prepare(formula, data, Coding(ordered, aliased))
+    return sampled(model, priors, analysis_key(number), method, interval, conf_level)
 
 
 def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, interval: str, conf_level: float) -> BayesResult:
@@ -69,7 +86,8 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     found, draws = posterior(data, key, kind, Method(model, interval), conf_level)
     status = Status(int(found.status))
     if draws is None:
-        return finished(mixed, given, conf_level, status, status.message)
+        message = HIDDEN.format(n=len(mixed.labels), group=mixed.groups.name) if status is Status.ZERO_RESIDUAL else status.message
+        return finished(mixed, given, conf_level, status, message)
     if not bool(found.reliable):
         status = Status.NOT_CONVERGED
     at = [i for i, name in enumerate(mixed.x.names) if name in INTERCEPTS]
@@ -93,8 +111,15 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
     exact = 1 - summary.p_value / 2
     table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
-    message = "" if status.usable else status.message
-    return finished(mixed, given, conf_level, status, message, table, draws)
+    if not status.usable:
+        table.loc[:, table.columns != "term"] = np.nan
+    return finished(mixed, given, conf_level, status, prior_alone(mixed) if status.usable else UNRELIABLE, table, draws)
+
+
+def prior_alone(mixed: MixedModel) -> str:
+    """What a user should know of variances about which the data say nothing; empty if there are none."""
+    known = of_model(mixed)
+    return "" if known.everything else f"{cause(known, mixed)}, and its posterior is what the priors make it"
 
 
 def pose_rows(mixed: MixedModel, priors: Priors) -> tuple[CrossProducts, Model, float]:
@@ -138,7 +163,7 @@ def finished(
         warnings.warn(text, UserWarning, stacklevel=4)
     return BayesResult(
         table=table,
-        parameters=parameter_table(mixed, draws, conf_level),
+        parameters=parameter_table(mixed, draws if status.usable else None, conf_level),
         diagnostics=diagnostics_table(mixed, draws),
         status=status.label,
         messages=messages,

@@ -10,6 +10,9 @@ import numpy as np
 from jaxsim.errors import InputError, brief
 from jaxsim.numerics.row_basis import RANK_TOLERANCE
 
+# A weight this small beside the largest of a combination is what rounding leaves of none.
+ROUNDING = 1e-9
+
 
 class JointTest(NamedTuple):
     """That several combinations are zero: ``f`` with ``num_df`` and ``den_df`` degrees of freedom; NaN where there is no test.
@@ -79,6 +82,46 @@ class MeanTests:
 
     def by(self, df: str) -> LinearTests:
         raise InputError(fixed_by_the_fit(df))
+
+
+@dataclass(frozen=True, eq=False)
+class PartialTests:
+    """Those of a fit that knows only some coefficients' standard errors, ``known`` ``[P]``; NaN for combinations with others."""
+
+    whole: LinearTests
+    known: np.ndarray
+
+    @property
+    def vcov(self) -> np.ndarray:
+        return np.where(np.outer(self.known, self.known), self.whole.vcov, np.nan)
+
+    def df(self, rows: np.ndarray) -> np.ndarray:
+        return np.where(touches(rows, ~self.known), np.nan, self.whole.df(rows))
+
+    def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
+        if touches(rows, ~self.known).any():
+            return JointTest(np.nan, len(rows), np.nan)
+        return self.whole.joint(rows, estimate)
+
+    def by(self, df: str) -> LinearTests:
+        return PartialTests(self.whole.by(df), self.known)
+
+
+def touches(rows: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Whether combinations ``[K, P]`` have any of the coefficients ``which`` ``[P]`` with a weight beyond rounding, ``[K]``."""
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    return ((np.abs(rows) > ROUNDING * largest) & which).any(axis=1)
+
+
+def combined(rows: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """``rows @ beta``, ``[K]``; an unknown coefficient makes only those combinations unknown that have it."""
+    return np.where(touches(rows, np.isnan(beta)), np.nan, rows @ np.nan_to_num(beta))
+
+
+def variances(rows: np.ndarray, vcov: np.ndarray) -> np.ndarray:
+    """Of combinations, ``[K]``; as :func:`combined` where some are unknown."""
+    found = np.einsum("kp,pq,kq->k", rows, np.nan_to_num(vcov), rows)
+    return np.where(touches(rows, np.isnan(np.diagonal(vcov))), np.nan, np.maximum(found, 0.0))
 
 
 def wald(covariance: np.ndarray, estimate: np.ndarray) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, brief, check_probability
+from jaxsim.formula.coding import Coding
 from jaxsim.frames.fitted import coefficient_table, square
 from jaxsim.frames.mixed_fit import Estimates, estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
-from jaxsim.frames.mixed_tests import mixed_tests
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.lmm.solution import check_df
 
@@ -22,19 +24,33 @@ _DF_TITLES = {
 }
 
 
-def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "satterthwaite", conf_level: float = 0.95) -> FitResult:
+def lmer(
+    formula: str,
+    data: Any,
+    reml: bool = True,
+    df: str = "satterthwaite",
+    conf_level: float = 0.95,
+    *,
+    ordered: str = "treatment",
+    aliased: str = "drop",
+) -> FitResult:
     """Fit a linear mixed model with one grouping factor, as lme4's ``lmer`` (and lmerTest) would.
 
     Args:
         formula: such as ``"y ~ x * f + (x | g)"``. Terms, order and names as in R; text, boolean and categorical columns have
-            treatment coding. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for numeric x, ``(0 + x | g)``, several such
-            terms on one group, and ``a:b`` as the group.
-        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+            treatment contrasts, or those that ``C(f, Sum)`` names (:class:`jaxsim.formula.contrasts.Contrast`). ``poly``, ``bs``,
+            ``ns``, ``scale`` and ``center`` learn from the fitted rows. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for
+            numeric x, ``(0 + x | g)``, several such terms on one group, and ``a:b`` as the group.
+        data: a row per observation: a DataFrame, or a table of polars, modin or pyarrow (with narwhals). Rows with a missing value
+            in a column that is needed are dropped, with a message.
         reml: REML if true, else maximum likelihood.
         df: of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite), ``kenward-roger`` (as
             pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS). The last two also adjust ``vcov`` and the
             standard errors, and need REML.
         conf_level: of the confidence limits.
+        ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
+        aliased: what becomes of a fixed-effects column that is a combination of those before it, as an empty cell of ``f * h``
+            makes: ``drop`` leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
@@ -44,14 +60,14 @@ def lmer(formula: str, data: pd.DataFrame, reml: bool = True, df: str = "sattert
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
-    model = prepare(formula, data)
+    model = prepare(formula, data, Coding(ordered, aliased))
     return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
 
 
 def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float) -> FitResult:
     """The estimates as tables."""
     group, names = str(model.labels.name), model.x.names
-    covariance = found.sigma**2 * found.factor @ found.factor.T
+    covariance = found.covariance
     entries = model.structure.entries
     modes = pd.DataFrame(found.modes, index=model.labels, columns=list(model.random_names))
     kind = "REML" if reml else "maximum likelihood"
@@ -75,7 +91,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
         model=model,
         method=f"Linear mixed model fit by {kind}; t tests use {_DF_TITLES[df]}",
         conf_level=conf_level,
-        tests=None if found.optimum is None else mixed_tests(found.optimum, df),
+        tests=found.tests,
     )
 
 

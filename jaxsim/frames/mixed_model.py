@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +12,14 @@ import pandas as pd
 from jaxsim.data.random_effects import Structure
 from jaxsim.data.verdicts import too_few_rows
 from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Rows, collect
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
 from jaxsim.formula.model_matrix import ModelMatrix, Recipe, model_matrix
 from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
+from jaxsim.formula.tables import as_frame
+from jaxsim.formula.text_numbers import check_text
 from jaxsim.numerics.row_basis import dependent, verdict
 from jaxsim.status import Status
 
@@ -39,6 +44,8 @@ class MixedModel:
         random: how to make the columns of each random-effects term.
         groups: the grouping factor.
         rows: that are used.
+        weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
+        offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
     """
 
     formula: Formula
@@ -48,6 +55,8 @@ class MixedModel:
     random: tuple[Recipe, ...]
     groups: Grouping
     rows: Rows
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @property
     def codes(self) -> np.ndarray:
@@ -61,8 +70,9 @@ class MixedModel:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What a user should know about the rows."""
-        return self.rows.messages
+        """What a user should know about the rows, the columns and their coding."""
+        notes = [note for recipe in (self.x.recipe, *self.random) for note in recipe.notes]
+        return self.rows.messages + self.x.messages + tuple(dict.fromkeys(notes))
 
     @property
     def z(self) -> np.ndarray:
@@ -85,18 +95,20 @@ class MixedModel:
         return Structure(tuple(tuple(range(end - len(block.names), end)) for end, block in zip(ends, self.blocks, strict=True)))
 
 
-def prepare(text: str, data: pd.DataFrame) -> MixedModel:
+def prepare(text: str, data: Any, coding: Coding = DEFAULT) -> MixedModel:
     """Check the input and build the matrices."""
     formula = parse(text)
     if not formula.random:
         raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
-    rows = collect(data, formula.names, text)
-    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
+    rows = collect(as_frame(data), formula.names, text)
+    check_text(formula, rows)
+    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame, coding)
     if not x.names:
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
+    x = x.without_aliased() if coding.aliased == "drop" else x
     groups = grouping(rows.frame, formula.random[0].group)
     two_groups(groups)
-    matrices = [model_matrix(part.terms, rows.frame) for part in formula.random]
+    matrices = [model_matrix(part.terms, rows.frame, coding) for part in formula.random]
     parts = zip(formula.random, matrices, strict=True)
     blocks = tuple(block for part, matrix in parts for block in blocks_of(part, matrix, text))
     names = [name for block in blocks for name in block.names]
@@ -106,7 +118,19 @@ def prepare(text: str, data: pd.DataFrame) -> MixedModel:
             f"the formula {text!r} gives {', '.join(twice)} two random effects; each column may have one. "
             f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
         )
+    check_same(x, matrices)
     return MixedModel(formula, y, x, blocks, tuple(matrix.recipe for matrix in matrices), groups, rows)
+
+
+def check_same(fixed: ModelMatrix, random: Sequence[ModelMatrix]) -> None:
+    """Raise :class:`InputError` if a name stands for one column among the fixed effects and for another among the random ones."""
+    known = dict(zip(fixed.names, fixed.values.T, strict=True))
+    for matrix in random:
+        for name, values in zip(matrix.names, matrix.values.T, strict=True):
+            if name in known and not np.array_equal(known[name], values):
+                raise InputError(
+                    f"{name!r} is one column among the fixed effects and another among the random ones; code them alike."
+                )
 
 
 def blocks_of(part: RandomTerm, matrix: ModelMatrix, text: str) -> list[Block]:
@@ -120,7 +144,9 @@ def blocks_of(part: RandomTerm, matrix: ModelMatrix, text: str) -> list[Block]:
             f"{text!r} has '||' with a categorical column. lme4 does not make its effects independent either: it expands the term "
             "to (1 | g) + (0 + f | g), with correlated levels. Write that, or (f | g), or make indicator columns and use those."
         )
-    return [Block(matrix.values[:, [i]], (name,)) for i, name in enumerate(matrix.names)]
+    terms = np.array(matrix.term_of)
+    places = [np.flatnonzero(terms == term) for term in dict.fromkeys(matrix.term_of)]
+    return [Block(matrix.values[:, at], tuple(matrix.names[i] for i in at)) for at in places]
 
 
 def check(model: MixedModel) -> tuple[Status, str]:

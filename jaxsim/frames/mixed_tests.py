@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import jax
 import numpy as np
@@ -22,6 +22,7 @@ from jaxsim.lmm.uncertainty import (
     pooled_degrees,
     satterthwaite_uncertainty,
 )
+from jaxsim.numerics.compiling import NOT_OPTIMISED, compiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,6 @@ def mixed_tests(optimum: Optimum, df: str) -> LinearTests:
     return tests
 
 
-@partial(jax.jit, static_argnums=(0, 3))
+@compiled(NOT_OPTIMISED, static_argnums=(0, 3))
 def _adjustment(spec: Spec, problem: Problem, point: Point, observed: bool) -> Adjustment:
     return kenward_roger(problem, point, spec, observed)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
@@ -18,10 +16,11 @@ from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
 from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
+from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
 from jaxsim.frames.cluster_tests import ClusterTests
 from jaxsim.frames.linear_tests import FixedDf, LinearTests
-from jaxsim.frames.regression import Regression, column_argument, prepare, seeded
+from jaxsim.frames.regression import Regression, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.two_way import check_two_way, two_way, ways_argument
 from jaxsim.inference import InferenceTable
@@ -32,25 +31,29 @@ from jaxsim.status import Status
 LM_DRAWS = 9999
 
 
-def ols(formula: str, data: pd.DataFrame, conf_level: float = 0.95) -> FitResult:
+def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "treatment", aliased: str = "drop") -> FitResult:
     """Ordinary least squares that ignores any grouping: classical standard errors, t with N - P degrees of freedom.
 
     Args:
-        formula: such as ``"y ~ x + f + I(x^2)"``; terms, order and names as in R, text columns in treatment coding.
-        data: a row per observation. Rows with a missing value in a column that is needed are dropped, with a message.
+        formula: such as ``"y ~ x + C(f, Sum) + poly(x, 2)"``; terms, order and names as in R, text columns in treatment coding.
+        data: a row per observation: a DataFrame, or a table of polars, modin or pyarrow (with narwhals). Rows with a missing value
+            in a column that is needed are dropped, with a message.
         conf_level: of the confidence limits.
+        ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
+        aliased: what becomes of a column that is a combination of those before it, as an empty cell of ``f * h`` makes: ``drop``
+            leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
     """
-    regression = prepare(formula, data, None, conf_level)
+    regression = prepare(formula, data, None, conf_level, coding=Coding(ordered, aliased))
     return announce(report(regression, pooled(regression), "Ordinary least squares", conf_level))
 
 
 def lm(
     formula: str,
-    data: pd.DataFrame,
-    cluster: str | Sequence[str] = "Group",
+    data: Any,
+    cluster: Any = "Group",
     vcov: str = "CR1S",
     conf_level: float = 0.95,
     *,
@@ -59,12 +62,15 @@ def lm(
     weights: str | None = None,
     draws: int | None = None,
     seed: int = 0,
+    ordered: str = "treatment",
+    aliased: str = "drop",
 ) -> FitResult:
     """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
 
     Args:
-        formula, data, conf_level: as for :func:`ols`.
-        cluster: column of the groups within which errors may depend on each other; not needed for ``vcov="iid"``. Two columns
+        formula, data, conf_level, ordered, aliased: as for :func:`ols`.
+        cluster: column of the groups within which errors may depend on each other, by its name or as a Series or array with a value
+            for each row (a Series by its index); not needed for ``vcov="iid"``. Two columns
             allow dependence within the groups of either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the
             smaller number.
         vcov: ``CR0``, ``CR1``, ``CR1p``, ``CR1S`` (Stata's, fixest's), ``pymer4`` (its version 0.8), ``CR2``, ``CR3``
@@ -86,17 +92,17 @@ def lm(
         if df is not None or inference != "t":
             raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
         refuse_unused(weights, draws)
-        return ols(formula, data, conf_level)
+        return ols(formula, data, conf_level, ordered=ordered, aliased=aliased)
     estimator = strategy(vcov, df, inference, weights, draws)
     context = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
     method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
     if len(columns) > 1:
         check_two_way(estimator)
-        regression = prepare(formula, data, columns, conf_level, "cluster")
+        regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered, aliased))
         both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
         return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
-    regression = prepare(formula, data, column_argument("cluster", columns[0]), conf_level, "cluster")
+    regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered, aliased))
     if estimator.resamples:
         method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
     return announce(report(regression, clustered(regression, estimator, context), method, conf_level))

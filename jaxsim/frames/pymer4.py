@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import NotSupportedError
+from jaxsim.formula.coding import REFUSING
 from jaxsim.formula.columns import level_name
+from jaxsim.formula.tables import as_frame
 from jaxsim.frames.answer import Answer
 from jaxsim.frames.answer import nothing as no_answer
 from jaxsim.frames.answer import report as report_regression
@@ -51,9 +53,10 @@ def lmer(
         InputError: as :func:`jaxsim.lmer`; also if pymer4, R or one of its packages is missing.
         NotSupportedError: for crossed or nested random effects, which a :class:`FitResult` cannot hold.
     """
+    data = as_frame(data)
     request = Request(formula, data, reml=reml, df=df, conf_level=conf_level, effort=effort)
     try:
-        model = prepare_mixed(formula, data)
+        model = prepare_mixed(formula, data, REFUSING)
     except NotSupportedError as error:
         advice = "lme4 may still fit it: jaxsim.r.pool.Pool().fit(Request(formula, data)) returns its numbers as they are."
         raise NotSupportedError(f"{error} {advice}") from None
@@ -74,7 +77,8 @@ def lm(formula: str, data: pd.DataFrame, cluster: str = "Group", conf_level: flo
     Raises:
         InputError: as :func:`jaxsim.lm`; also if pymer4 0.8 or R is missing.
     """
-    regression = prepare_regression(formula, data, column_argument("cluster", cluster), conf_level, "cluster")
+    data = as_frame(data)
+    regression = prepare_regression(formula, data, column_argument("cluster", cluster), conf_level, "cluster", REFUSING)
     outcome = pool().fit(Request(formula, data, kind="lm", group=cluster, conf_level=conf_level))
     method = f"Ordinary least squares, cluster-robust standard errors{_through(outcome)}"
     return announce(report_regression(regression, _answer(regression, outcome), method, conf_level))
@@ -89,7 +93,8 @@ def lm2(formula: str, data: pd.DataFrame, group: str = "Group", conf_level: floa
     Raises:
         InputError: as :func:`jaxsim.lm2`; also if pymer4 0.8 or R is missing.
     """
-    regression = prepare_regression(formula, data, column_argument("group", group), conf_level, "group")
+    data = as_frame(data)
+    regression = prepare_regression(formula, data, column_argument("group", group), conf_level, "group", REFUSING)
     outcome = pool().fit(Request(formula, data, kind="lm2", group=group, conf_level=conf_level))
     method = f"Two-stage: a regression per group, then a t test{_through(outcome)}"
     return announce(report_regression(regression, _answer(regression, outcome), method, conf_level))

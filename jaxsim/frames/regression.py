@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.data.context import Context
 from jaxsim.errors import InputError, brief, check_probability
+from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Rows, collect, require
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
 from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
 from jaxsim.formula.parse import Formula, parse
+from jaxsim.formula.tables import as_frame, as_name, is_column, with_column
+from jaxsim.formula.text_numbers import check_text
 from jaxsim.seeding import analysis_key
 
 
@@ -27,6 +31,8 @@ class Regression:
         x: model matrix.
         rows: that are used.
         ways: every grouping factor; none without groups.
+        weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
+        offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
     """
 
     formula: Formula
@@ -34,6 +40,8 @@ class Regression:
     x: ModelMatrix
     rows: Rows
     ways: tuple[Grouping, ...] = ()
+    weights: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @property
     def groups(self) -> Grouping | None:
@@ -52,36 +60,55 @@ class Regression:
 
     @property
     def messages(self) -> tuple[str, ...]:
-        """What a user should know about the rows."""
-        return self.rows.messages
+        """What a user should know about the rows, the columns and their coding."""
+        return self.rows.messages + self.x.messages + self.x.recipe.notes
 
 
-def prepare(
-    text: str, data: pd.DataFrame, group: str | tuple[str, ...] | None, conf_level: float, argument: str = ""
-) -> Regression:
-    """Check the input and build the model matrix; several grouping factors are kept apart."""
+def prepare(text: str, data: Any, group: Any, conf_level: float, argument: str = "", coding: Coding = DEFAULT) -> Regression:
+    """Check the input and build the model matrix.
+
+    Args:
+        text, data, conf_level, coding: as they come.
+        group: a column by its name or itself, several of them in a tuple, which are kept apart, or None.
+        argument: what the group is called there.
+    """
     check_probability("conf_level", conf_level)
     formula = parse(text)
     if formula.random:
         raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
-    factors = (group,) if isinstance(group, str) else group or ()
-    for name in factors:
-        require(data, [name], f"{argument}={brief(name)} names the column of the groups, so there must be")
-    names = tuple(dict.fromkeys((*formula.names, *factors)))
-    rows = collect(data, names, text)
-    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame)
+    data, factors = factor_columns(as_frame(data), group, argument)
+    rows = collect(data, tuple(dict.fromkeys((*formula.names, *factors))), text)
+    check_text(formula, rows)
+    y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame, coding)
     if not x.names:
         raise InputError(f"the formula {text!r} has no coefficients; write 'y ~ 1' for an intercept.")
+    x = x.without_aliased() if coding.aliased == "drop" else x
     ways = tuple(grouping(rows.frame, [name]) for name in factors)
     for way in ways:
         two_groups(way)
     return Regression(formula, y, x, rows, ways)
 
 
-def column_argument(argument: str, value: str) -> str:
-    """``value`` if it can be the name of a column, else :class:`InputError`."""
-    if not isinstance(value, str):
-        raise InputError(f"{argument}={brief(value)} must be the name of the column that holds the groups.")
+def factor_columns(data: pd.DataFrame, group: Any, argument: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The data with the columns of the groups, and their names."""
+    names = []
+    for factor in () if group is None else group if isinstance(group, tuple) else (group,):
+        if isinstance(factor, str):
+            require(data, [factor], f"{argument}={brief(factor)} names the column of the groups, so there must be")
+            names.append(factor)
+        else:
+            data, name = with_column(data, argument, factor)
+            names.append(name)
+    return data, tuple(names)
+
+
+def column_argument(argument: str, value: Any) -> Any:
+    """``value`` if it can be a column or the name of one, which is then text, else :class:`InputError`."""
+    name = as_name(value)
+    if isinstance(name, str):
+        return name
+    if not is_column(value):
+        raise InputError(f"{argument}={brief(value)} must be the name of the column that holds the groups, or the column itself.")
     return value
 
 

@@ -11,7 +11,18 @@ import pandas as pd
 
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.layout import summarise
-from jaxsim.frames.postestimation import anova_tables, contrast, explained, hypotheses, marginal_means, trends
+from jaxsim.frames.postestimation import (
+    anova_tables,
+    bootstrap,
+    contrast,
+    explained,
+    hypotheses,
+    intervals,
+    marginal_means,
+    simulation,
+    trends,
+)
+from jaxsim.frames.postestimation.pictures import Pictures
 from jaxsim.frames.postestimation.prediction import predict
 
 
@@ -26,9 +37,39 @@ class FitResult(Fitted):
     def __str__(self) -> str:
         return self.summary()
 
-    def predict(self, data: pd.DataFrame | None = None, level: str = "group") -> pd.Series:
-        """Expected responses of rows; see :func:`~jaxsim.frames.postestimation.prediction.predict`."""
-        return predict(self, data, level)
+    def predict(
+        self,
+        data: pd.DataFrame | None = None,
+        level: str = "group",
+        interval: str | None = None,
+        conf_level: float | None = None,
+    ) -> pd.Series | pd.DataFrame:
+        """Expected responses of rows and intervals; see :func:`~jaxsim.frames.postestimation.prediction.predict`."""
+        return predict(self, data, level, interval, conf_level)
+
+    def confint(
+        self,
+        method: str = "wald",
+        conf_level: float | None = None,
+        draws: int = 1000,
+        seed: int = 0,
+        kind: str = "percentile",
+    ) -> pd.DataFrame:
+        """Intervals of all parameters; see :func:`~jaxsim.frames.postestimation.intervals.confint`."""
+        return intervals.confint(self, method, conf_level, draws, seed, kind)
+
+    def simulate(self, n: int = 1, seed: int = 0, conditional: bool = False) -> pd.DataFrame:
+        """Simulated responses; see :func:`~jaxsim.frames.postestimation.simulation.simulate`."""
+        return simulation.simulate(self, n, seed, conditional)
+
+    def bootstrap(self, n: int = 1000, seed: int = 0, kind: str = "parametric") -> pd.DataFrame:
+        """Refits to simulated responses; see :func:`~jaxsim.frames.postestimation.bootstrap.bootstrap`."""
+        return bootstrap.bootstrap(self, n, seed, kind)
+
+    @property
+    def plot(self) -> Pictures:
+        """Pictures: ``residuals()``, ``qq()``, ``random_effects()``, ``effects("day")``; each is a matplotlib figure."""
+        return Pictures(self)
 
     def anova(self, type: int | str = 3, df: str | None = None) -> pd.DataFrame:
         """F tests of the terms; see :func:`~jaxsim.frames.postestimation.anova_tables.anova`."""

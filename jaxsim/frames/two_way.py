@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.errors import InputError, NotSupportedError, brief
 from jaxsim.estimators import ClusterRobust
 from jaxsim.estimators.sandwich import sandwich
 from jaxsim.frames.answer import Answer, nothing
@@ -22,15 +22,18 @@ CONVENTIONS: tuple[str, ...] = ("CR0", "CR1", "CR1S")
 ROUNDING = 1e-12
 
 
-def ways_argument(cluster: str | Sequence[str]) -> tuple[str, ...]:
-    """The column or the two different columns that ``cluster`` names."""
-    if isinstance(cluster, str) or not isinstance(cluster, (list, tuple)):
-        return (column_argument("cluster", cluster),)  # type: ignore[arg-type]
+def ways_argument(cluster: Any) -> tuple[Any, ...]:
+    """The column or the two different columns, by name or themselves."""
+    if not isinstance(cluster, (list, tuple)):
+        return (column_argument("cluster", cluster),)
     columns = tuple(column_argument("cluster", name) for name in cluster)
-    if not columns or len(set(columns)) < len(columns):
-        raise InputError(f"cluster={list(columns)!r} must name one column, or two different ones.")
+    names = [name for name in columns if isinstance(name, str)]
+    if not columns or len(set(names)) < len(names):
+        raise InputError(
+            f"cluster={brief(cluster)} must name one column, or two different ones; values go into a Series or an array."
+        )
     if len(columns) > 2:
-        raise NotSupportedError(f"cluster={list(columns)!r} names {len(columns)} columns; at most two are supported.")
+        raise NotSupportedError(f"cluster={brief(cluster)} names {len(columns)} columns; at most two are supported.")
     return columns
 
 

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.verdicts import saturated
+from jaxsim.lmm.deviance import Spec
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
@@ -28,6 +30,9 @@ class Problem(NamedTuple):
         response_scale: residual SD of the OLS fit, ``[]``.
         shift: OLS coefficients that were subtracted, ``[P]``, original units.
         full_rank, exact: verdicts of the OLS fit.
+        between: ``[Q, M, G]`` where ``products`` hold only what is orthogonal to the group's random-effects columns: coordinates of
+            the rest, so that ``products + between'between`` are the cross-products. Where groups differ by much more than the
+            residuals do, their sum would have no digits of the residuals left. None: ``products`` are all there is.
     """
 
     products: Array
@@ -38,6 +43,7 @@ class Problem(NamedTuple):
     shift: Array
     full_rank: Array
     exact: Array
+    between: Array | None = None
 
     @property
     def n_rows(self) -> Array:
@@ -68,3 +74,10 @@ def pose(data: CrossProducts) -> Problem:
     sizes = data.sizes.astype(float)
     present = (sizes > 0).astype(float)
     return Problem(products, present, sizes, column_scale, response_scale, ls.beta, ls.full_rank, ls.exact)
+
+
+def unidentified(problem: Problem, spec: Spec) -> Array:
+    """Whether REML is flat in a variance, bool ``[]``. ML is not: its optimum has a variance of zero there, whatever the data."""
+    if not spec.reml:
+        return jnp.asarray(False)
+    return saturated(problem.products, spec.fixed, spec.random, spec.structure)

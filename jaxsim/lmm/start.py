@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.lmm.deviance import Spec
-from jaxsim.lmm.problem import Problem
+from jaxsim.lmm.problem import Problem, unidentified
 from jaxsim.numerics import small
 from jaxsim.numerics.least_squares import solve
 
@@ -71,7 +71,8 @@ class Starts(NamedTuple):
 def starts(problem: Problem, spec: Spec) -> Starts:
     """The moment estimate, the identity; for small groups also a complement of the first (variances inverted), and 10 I.
 
-    A dataset that cannot be fitted, such as the empty ones that fill a batch, needs none: its search ends with its first step.
+    A dataset that cannot be fitted, such as the empty ones that fill a batch or one on which the criterion is flat, needs none: its
+    search ends with its first step.
     """
     mask, size = spec.structure.mask, spec.structure.size
     moment = bounded(moments(problem, spec) * mask) * mask
@@ -79,4 +80,4 @@ def starts(problem: Problem, spec: Spec) -> Starts:
     values = jnp.stack([moment, jnp.eye(size), complement, 10 * jnp.eye(size)])
     small_groups = problem.n_rows < SMALL_GROUP * size * problem.n_groups
     needed = jnp.where(small_groups, 4, 2)
-    return Starts(values, jnp.where(problem.n_groups < 2, 0, needed))
+    return Starts(values, jnp.where((problem.n_groups < 2) | unidentified(problem, spec), 0, needed))

@@ -30,7 +30,7 @@ class Basis:
     @property
     def log_determinant(self) -> float:
         """``log |columns' columns|``."""
-        return 2 * float(np.log(np.abs(np.diagonal(self.r))).sum())
+        return 2 * float(np.linalg.slogdet(self.r)[1])
 
 
 def orthonormal(columns: np.ndarray) -> Basis:
@@ -71,7 +71,10 @@ def verdict(columns: np.ndarray, names: tuple[str, ...], y: np.ndarray) -> tuple
     collinear = dependent(columns)
     if collinear:
         listed = ", ".join(names[i] for i in collinear)
-        return Status.RANK_DEFICIENT, f"rank deficient: {listed} is a combination of the columns before it; leave it out"
+        return (
+            Status.RANK_DEFICIENT,
+            f"rank deficient: {listed} is a combination of the columns before it; aliased='drop' leaves it out",
+        )
     _, rest = residual(orthonormal(columns), y)
     if np.linalg.norm(rest) <= ZERO_RESIDUAL * np.linalg.norm(y):
         return Status.ZERO_RESIDUAL, Status.ZERO_RESIDUAL.message

@@ -6,8 +6,26 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from jaxsim.errors import InputError, brief, whole_number
+
 Interval = tuple[int, int]
 Intervals = tuple[Interval, ...]
+
+
+def replicate_range(replicates: object) -> Interval | None:
+    """First and end of the replicates that are asked for: the first so many, or a pair of numbers; None for all.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if replicates is None:
+        return None
+    if not isinstance(replicates, tuple | list):
+        return 0, whole_number("replicates", replicates, 0)
+    if len(replicates) != 2:
+        raise InputError(f"replicates={brief(replicates)}: give how many of each cell, or a pair of numbers (first, end).")
+    first = whole_number("the first of replicates", replicates[0], 0)
+    return first, whole_number("the end of replicates", replicates[1], first)
 
 
 def union(intervals: Iterable[Interval]) -> Intervals:

@@ -157,9 +157,11 @@ def _estimands(study: Outline) -> None:
 
 def cells(study: Outline) -> None:
     """That no two cells are the same process."""
+    with registry.one_look():
+        keys = [cell.key for cell in study.cells]
     first: dict[str, Cell] = {}
-    for cell in study.cells:
-        twin = first.setdefault(cell.key, cell)
+    for cell, key in zip(study.cells, keys, strict=True):
+        twin = first.setdefault(key, cell)
         if twin is not cell:
             raise InputError(
                 f"cells {twin.index} {dict(twin.conditions)} and {cell.index} {dict(cell.conditions)} are the same process, "

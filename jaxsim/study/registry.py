@@ -8,6 +8,7 @@ not use it. A class or function of the user's own is described by where it comes
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import json
@@ -15,7 +16,7 @@ import math
 import sys
 import types
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ _SPECIAL = {
 # Classes and functions that were described in this process, by where they come from and what their code is: a lambda, or a function
 # inside another, cannot be found by its name. The same key is the same code, so it does not matter which of several it finds.
 _DESCRIBED: weakref.WeakValueDictionary[tuple[str, tuple[tuple[str, str], ...]], Any] = weakref.WeakValueDictionary()
+# Digests of what was met in the look that is being taken, with what they are of, so that no other gets its id.
+_look: contextvars.ContextVar[dict[int, tuple[Any, dict[str, str]]] | None] = contextvars.ContextVar("look", default=None)
 
 
 class NotHereError(InputError):
@@ -104,9 +107,24 @@ def _encode_function(value: Any, where: str) -> dict[str, Any]:
     return {TYPE: FUNCTION, "name": origin(value), CODE: _code_of(value)}
 
 
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """Take the code of each class or function once while many parts are described, such as the cells of a study."""
+    before = _look.set({})
+    try:
+        yield
+    finally:
+        _look.reset(before)
+
+
 def _code_of(thing: Any) -> dict[str, str]:
     """Digests of the code of a class or function, which :func:`decode` can find from now on."""
+    seen = _look.get()
+    if seen is not None and id(thing) in seen:
+        return seen[id(thing)][1]
     code = code_of(thing)
+    if seen is not None:
+        seen[id(thing)] = thing, code
     with contextlib.suppress(TypeError):  # what cannot be referred to weakly is found by its name
         _DESCRIBED[origin(thing), tuple(sorted(code.items()))] = thing
     return code

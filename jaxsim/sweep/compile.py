@@ -15,16 +15,16 @@ import jax
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
+from jaxsim.numerics.compiling import FAST_TO_COMPILE
+
 Compiled = Callable[..., Any]
 
-# XLA's older loop emitters and one code generator per program (the programs are compiled beside each other) compile faster, and
-# the results run as fast: the time is in matrix products and elementwise loops that every emitter vectorises. LLVM's
-# optimisation level stays at its default: with level 1, which compiles in two thirds of the time, the last vector of a loop over
-# datasets is rounded differently from the others, and a dataset's last bit would depend on its place in the tile. One thread a
-# program: with several, loops are cut at places that depend on the number of cores; tiles are computed beside each other instead.
+# Beside what compiles fast (one code generator per program: the programs are compiled beside each other). LLVM's optimisation level
+# stays at its default: with level 1, which compiles in two thirds of the time, the last vector of a loop over datasets is rounded
+# differently from the others, and a dataset's last bit would depend on its place in the tile. One thread a program: with several,
+# loops are cut at places that depend on the number of cores; tiles are computed beside each other instead.
 CPU_OPTIONS: dict[str, str | bool] = {
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": "1",
+    **FAST_TO_COMPILE,
     "xla_cpu_multi_thread_eigen": False,
 }
 

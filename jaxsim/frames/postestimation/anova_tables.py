@@ -7,6 +7,7 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief
 from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.linear_tests import combined
 from jaxsim.frames.postestimation.term_hypotheses import hypotheses, term_names
 from jaxsim.frames.postestimation.tested import joint_test, linear_tests_of
 
@@ -43,7 +44,7 @@ def anova(fit: Fitted, type: int | str = 3, df: str | None = None) -> pd.DataFra
         if not len(rows):
             lines.append((term, np.nan, np.nan, 0, np.nan, np.nan, np.nan))
             continue
-        found, p_value = joint_test(tests, rows, rows @ beta, term)
+        found, p_value = joint_test(tests, rows, combined(rows, beta), term)
         mean = found.f / found.scale * variance
         lines.append((term, mean * found.num_df, mean, int(found.num_df), found.den_df, found.f, p_value))
     return pd.DataFrame(lines, columns=["term", "sum_sq", "mean_sq", "num_df", "den_df", "f", "p_value"])

@@ -16,7 +16,8 @@ from jaxsim.errors import InputError, brief, choose, finite, several
 from jaxsim.formula.columns import level_name
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation.adjust import ADJUSTMENTS, Family, adjusted, multiplier
-from jaxsim.frames.postestimation.marginal_means import Means, estimates, means
+from jaxsim.frames.postestimation.estimability import estimates
+from jaxsim.frames.postestimation.marginal_means import Means, means
 from jaxsim.frames.postestimation.reference_grid import is_number
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
 from jaxsim.inference import t_table
@@ -65,7 +66,7 @@ def contrasts(
     tables = []
     for block in asked.within:
         rows = matrix @ asked.rows[block]
-        estimate, error, degrees = estimates(tests, rows, fit.beta)
+        estimate, error, degrees = estimates(fit, tests, rows, "contrasts")
         found = t_table(estimate, error, degrees)
         family = Family(len(rows), len(block), int(np.linalg.matrix_rank(rows)))
         half = multiplier(level, degrees, family, kind) * error

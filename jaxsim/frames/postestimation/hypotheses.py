@@ -7,7 +7,7 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.linear_tests import JointTest
+from jaxsim.frames.linear_tests import JointTest, combined, variances
 from jaxsim.frames.postestimation.linear_formula import read
 from jaxsim.frames.postestimation.tested import joint_test, linear_tests_of
 from jaxsim.numerics.row_basis import dependent
@@ -35,8 +35,8 @@ def hypotheses(fit: Fitted, text: str, df: str | None = None) -> pd.DataFrame:
     if implied:
         shown = ", ".join(repr(asked.texts[i]) for i in implied)
         raise InputError(f"in {brief(text)}, {shown} follows from the hypotheses before, or contradicts them; leave it out.")
-    distance = rows @ fit.beta - asked.values
-    variance = np.einsum("kp,pq,kq->k", rows, tests.vcov, rows)
+    distance = combined(rows, fit.beta) - asked.values
+    variance = variances(rows, tests.vcov)
     lines = [
         (text, distance[i], np.sqrt(variance[i]), *_line(*joint_test(tests, rows[[i]], distance[[i]], text)))
         for i, text in enumerate(asked.texts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,9 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief, choose, several
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.linear_tests import LinearTests
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.adjust import ADJUSTMENTS, Family, multiplier
+from jaxsim.frames.postestimation.estimability import estimates
 from jaxsim.frames.postestimation.reference_grid import known_predictor, reference_grid
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
 from jaxsim.frames.regression import Regression
@@ -26,7 +25,7 @@ class Means:
 
     Attributes:
         levels: a column for each of the factors, then those of ``by``, ``K`` rows.
-        rows: combinations of the coefficients, ``[K, P]``.
+        rows: combinations of all columns of the model, ``[K, R]``.
         within: rows that belong together: one array of positions for each combination of the levels of ``by``.
         by: the names that divide them.
     """
@@ -94,7 +93,7 @@ def emmeans(
     """
     method = interval_method(adjust)
     tests, level, asked = linear_tests_of(fit, df), level_of(fit, conf_level), means(fit.model, specs, by, at)
-    mean, error, degrees = estimates(tests, asked.rows, fit.beta)
+    mean, error, degrees = estimates(fit, tests, asked.rows, "means")
     half = np.full(len(mean), np.nan)
     for block in asked.within:
         family = Family(len(block), len(block), int(np.linalg.matrix_rank(asked.rows[block])))
@@ -107,16 +106,3 @@ def interval_method(adjust: str | None) -> str:
     if adjust == "tukey":
         raise InputError("adjust='tukey' is for all pairwise differences, see contrasts; for means use 'sidak' or 'bonferroni'.")
     return "none" if adjust is None else choose("adjust", adjust, [name for name in ADJUSTMENTS if name != "tukey"])
-
-
-def estimates(tests: LinearTests, rows: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of combinations ``[K, P]``: estimate, standard error and degrees of freedom, ``[K]`` each; a warning where these are NaN."""
-    variance, df = np.einsum("kp,pq,kq->k", rows, tests.vcov, rows), tests.df(rows)
-    if np.isnan(df).any():
-        warnings.warn(
-            f"{int(np.isnan(df).sum())} of {len(df)} combinations of coefficients have no degrees of freedom: the data "
-            "say nothing about a variance that matters to them; another df or vcov may have them",
-            UserWarning,
-            stacklevel=4,
-        )
-    return rows @ beta, np.sqrt(np.maximum(variance, 0.0)), df

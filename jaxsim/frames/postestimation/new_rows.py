@@ -11,8 +11,9 @@ import pandas as pd
 
 from jaxsim.errors import InputError
 from jaxsim.formula.columns import require
+from jaxsim.formula.functions import column_names
 from jaxsim.formula.grouping import Grouping
-from jaxsim.formula.parse import column_names
+from jaxsim.formula.tables import as_frame
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.regression import Regression
 
@@ -35,23 +36,27 @@ class NewRows:
             yield at.to_numpy(), int(self.codes[at.iloc[0]])
 
 
-def new_rows(model: MixedModel | Regression, data: pd.DataFrame, *, grouped: bool) -> NewRows:
+def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random: bool | None = None) -> NewRows:
     """The matrices of new rows.
 
     Args:
         model: that was fitted.
         data: rows with the predictors and, if ``grouped``, the groups. The response is not needed.
         grouped: whether the groups matter.
+        random: whether the columns with random effects matter; where the groups do, when None.
 
     Raises:
         InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type.
     """
     groups = model.groups if grouped else None
     names = dict.fromkeys(name for tokens in model.formula.fixed.variables for name in column_names(tokens))
-    if groups is not None:
+    random = grouped if random is None else random
+    if random:
         parts = [part.terms.variables for part in model.formula.random]
         names |= dict.fromkeys(name for variables in parts for tokens in variables for name in column_names(tokens))
+    if groups is not None:
         names |= dict.fromkeys(groups.names)
+    data = as_frame(data)
     require(data, names, "the model needs")
     frame = data.loc[:, list(names)]
     missing = frame.isna().any()
@@ -60,7 +65,7 @@ def new_rows(model: MixedModel | Regression, data: pd.DataFrame, *, grouped: boo
     frame = frame.reset_index(drop=True).infer_objects()
     return NewRows(
         x=model.x.recipe.on(frame),
-        z=model.z_on(frame) if grouped and isinstance(model, MixedModel) else None,
+        z=model.z_on(frame) if random and isinstance(model, MixedModel) else None,
         codes=_codes(groups, frame),
         index=data.index,
         labels=[] if groups is None else list(zip(*(frame[name] for name in groups.names), strict=True)),

@@ -1,39 +1,105 @@
-"""Expected responses of rows, from a fitted model."""
+"""Expected responses of rows from a fitted model, and how far they may be off."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
-from jaxsim.errors import choose
+from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.postestimation.new_rows import new_rows
+from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.components import require_usable
+from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
+from jaxsim.frames.postestimation.prediction_error import Design, Spread, spread
+from jaxsim.frames.regression import Regression
 
 LEVELS = ("group", "population")
+INTERVALS = ("confidence", "prediction")
 
 
-def predict(fit: Fitted, data: pd.DataFrame | None = None, level: str = "group") -> pd.Series:
-    """Expected responses.
+def predict(
+    fit: Fitted,
+    data: pd.DataFrame | None = None,
+    level: str = "group",
+    interval: str | None = None,
+    conf_level: float | None = None,
+) -> pd.Series | pd.DataFrame:
+    """Expected responses, and intervals for them or for the responses themselves.
 
     Args:
         fit: the model.
         data: rows with its predictors and, at the level of groups, its groups; the fitted rows when None.
         level: ``group``: with the effects of the row's own group, which are zero for a group that the model has not seen;
             ``population``: with fixed effects alone.
+        interval: ``confidence``: of the prediction itself, from the uncertainty of the fixed effects and, at the level of groups,
+            of the conditional modes with them (:mod:`jaxsim.frames.postestimation.prediction_error`). ``prediction``: of a new
+            response, which adds the residual variance (of a row of weight 1) and, for the population and groups that the model has
+            not seen, the variance of the random effects. None: no interval.
+        conf_level: of the interval; that of the fit when None.
 
     Returns:
-        A number for each row, with the labels of the rows.
+        A number for each row, with the labels of the rows; with an interval ``estimate, std_error, conf_low, conf_high``, where
+        ``std_error`` is the standard deviation of the error that the interval is about. Limits use t with the degrees of freedom
+        of the fit: N - P of ``ols`` (R's ``predict.lm``), Satterthwaite's for the variance of the row's error after ``lmer``, or
+        its N - P or infinite ones.
 
     Raises:
-        InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type.
+        InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type; for
+            intervals of a fit that has none.
     """
     choose("level", level, LEVELS)
     grouped = level == "group" and fit.coef is not None
-    if data is None:
-        if grouped:
-            return fit.fitted.rename("prediction")
-        return pd.Series(fit.model.x.values @ fit.beta, index=fit.model.rows.index, name="prediction")
-    rows = new_rows(fit.model, data, grouped=grouped)
+    if interval is None:
+        return _expected(fit, _rows(fit, data, grouped, random=grouped), grouped)
+    choose("interval", interval, INTERVALS)
+    if conf_level is not None:
+        check_probability("conf_level", conf_level)
+    require_usable(fit, "an interval")
+    new = interval == "prediction"
+    rows = _rows(fit, data, grouped, random=grouped or new)
+    estimate = _expected(fit, rows, grouped)
+    found = _of_mixed(fit, rows, new) if isinstance(fit.model, MixedModel) else _of_regression(fit, rows, grouped, new)
+    error = np.sqrt(found.variance)
+    reach = stats.t.ppf((1 + (fit.conf_level if conf_level is None else conf_level)) / 2, found.df) * error
+    columns = {"estimate": estimate, "std_error": error, "conf_low": estimate - reach, "conf_high": estimate + reach}
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def _rows(fit: Fitted, data: pd.DataFrame | None, grouped: bool, random: bool) -> NewRows:
+    """The matrices of the rows that are predicted; the fitted ones without ``data``."""
+    if data is not None:
+        return new_rows(fit.model, data, grouped=grouped, random=random)
+    model = fit.model
+    codes = model.groups.codes if grouped and model.groups is not None else np.full(len(model.y), -1)
+    return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [])
+
+
+def _expected(fit: Fitted, rows: NewRows, grouped: bool) -> pd.Series:
     values = rows.x @ fit.beta
     if grouped:
         values = values + fit.of_group(rows.x, rows.z, rows.codes)
     return pd.Series(values, index=rows.index, name="prediction")
+
+
+def _of_mixed(fit: Fitted, rows: NewRows, new: bool) -> Spread:
+    """Of a mixed model's predictions; of new responses if ``new``."""
+    assert isinstance(fit.model, MixedModel)
+    z = np.zeros((len(rows.x), len(fit.model.random_names))) if rows.z is None else rows.z
+    found = spread(fit, Design(rows.x, z, rows.codes), effects=new, noise=new)
+    df = fit.table["df"].to_numpy()
+    fixed = np.isinf(df).all() or (df == len(fit.model.y) - len(df)).all()
+    return found._replace(df=np.full(len(found.df), df[0])) if fixed else found
+
+
+def _of_regression(fit: Fitted, rows: NewRows, grouped: bool, new: bool) -> Spread:
+    """Of the predictions of a regression, with its classical or robust covariance."""
+    assert isinstance(fit.model, Regression)
+    if grouped:
+        raise InputError("a two-stage analysis says nothing of how well each group is known; use level='population'.")
+    if new and fit.sigma is None:
+        raise InputError("a two-stage analysis has no variance of new responses; use interval='confidence'.")
+    variance = np.einsum("np,pr,nr->n", rows.x, fit.vcov.to_numpy(), rows.x)
+    assert fit.sigma is not None or not new
+    extra = fit.sigma**2 if new and fit.sigma is not None else 0.0
+    return Spread(variance + extra, np.full(len(variance), fit.table["df"].min()))

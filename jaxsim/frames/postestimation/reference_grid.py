@@ -13,7 +13,6 @@ from pandas.api import types
 
 from jaxsim.errors import InputError, brief, finite, meant, several
 from jaxsim.formula.columns import as_column
-from jaxsim.formula.functions import FACTORS, plain
 from jaxsim.formula.parse import column_names
 from jaxsim.formula.variable import Variable
 from jaxsim.frames.mixed_model import MixedModel
@@ -44,7 +43,7 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceGrid:
-    """``x`` are the columns of the model on the grid, ``[n_1, .., n_A, P]``, one dimension for each of ``axes``."""
+    """``x`` are all columns of the model on the grid, aliased ones too, ``[n_1, .., n_A, R]``, a dimension for each of ``axes``."""
 
     axes: tuple[Axis, ...]
     x: np.ndarray
@@ -55,7 +54,7 @@ class ReferenceGrid:
         return [axis.name for axis in self.axes]
 
     def over(self, names: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
-        """Combinations of the values of some axes, the first varying fastest, and the mean of ``x`` over all others, ``[K, P]``."""
+        """Combinations of the values of some axes, the first varying fastest, and the mean of ``x`` over all others, ``[K, R]``."""
         places = [self.names.index(name) for name in names]
         others = tuple(i for i in range(len(self.axes)) if i not in places)
         kept = sorted(places)
@@ -93,7 +92,7 @@ def reference_grid(model: MixedModel | Regression, at: Mapping[str, Any] | None 
     n_rows = math.prod(shape)
     columns = {axis.name: axis.values.iloc[code].reset_index(drop=True) for axis, code in zip(axes, codes, strict=True)}
     grid = pd.DataFrame(columns, index=pd.RangeIndex(n_rows))
-    return ReferenceGrid(axes, model.x.recipe.on(grid).reshape(*shape, -1))
+    return ReferenceGrid(axes, model.x.recipe.full_on(grid).reshape(*shape, -1))
 
 
 def predictors(model: MixedModel | Regression) -> list[str]:
@@ -153,7 +152,7 @@ def _plain(value: Any) -> Any:
 
 
 def _makes_levels(variable: Variable) -> bool:
-    return variable.levels is not None and plain(variable.tokens[0].text) in FACTORS
+    return variable.levels is not None and not variable.logical
 
 
 def _levels(series: pd.Series, name: str, given: tuple[Any, ...] | None) -> pd.Series:

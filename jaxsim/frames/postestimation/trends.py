@@ -12,7 +12,8 @@ from jaxsim.errors import InputError, brief, finite
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.adjust import Family, multiplier
-from jaxsim.frames.postestimation.marginal_means import estimates, interval_method, names_of
+from jaxsim.frames.postestimation.estimability import estimates
+from jaxsim.frames.postestimation.marginal_means import interval_method, names_of
 from jaxsim.frames.postestimation.reference_grid import is_number, known_predictor, predictors, reference_grid
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
 from jaxsim.frames.regression import Regression
@@ -50,7 +51,7 @@ def trends(
     method = interval_method(adjust)
     tests, level = linear_tests_of(fit, df), level_of(fit, conf_level)
     levels, rows = slopes(fit.model, variable, by, at)
-    trend, error, degrees = estimates(tests, rows, fit.beta)
+    trend, error, degrees = estimates(fit, tests, rows, "slopes")
     found = t_table(trend, error, degrees)
     half = multiplier(level, degrees, Family(len(rows), len(rows), int(np.linalg.matrix_rank(rows))), method) * error
     return levels.assign(
@@ -67,7 +68,7 @@ def trends(
 def slopes(
     model: MixedModel | Regression, variable: str, by: str | Sequence[str] | None, at: Mapping[str, Any] | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Combinations of levels, and the combinations of the coefficients ``[K, P]`` that are slopes there."""
+    """Combinations of levels, and the combinations of all columns ``[K, R]`` that are slopes there."""
     given = dict(at or {})
     known_predictor(variable, predictors(model))
     numbers = model.rows.frame[variable]

@@ -1,0 +1,169 @@
+"""Confidence intervals of every parameter of a fit: fixed effects, variance components, residual standard deviation."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from jaxsim.data.random_effects import Structure
+from jaxsim.errors import InputError, check_probability, choose, whole_number
+from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.bootstrap import bootstrap
+from jaxsim.frames.postestimation.components import (
+    Component,
+    component_values,
+    is_reml,
+    parameter_names,
+    parameter_values,
+    random_components,
+    require_usable,
+)
+from jaxsim.frames.postestimation.prediction_error import surface_of
+from jaxsim.frames.postestimation.profile import profile_limits
+from jaxsim.frames.postestimation.simulation import factor_of
+from jaxsim.frames.postestimation.surface import derivatives
+from jaxsim.status import USABLE_LABELS
+
+METHODS = ("wald", "profile", "bootstrap")
+TYPES = ("percentile", "basic")
+# A standard deviation below this fraction of the residual one is zero as lme4's isSingular judges it, and a correlation this close
+# to 1 is at its bound: neither has a Wald interval.
+BOUNDARY = 1e-4
+
+
+def confint(
+    fit: Fitted,
+    method: str = "wald",
+    conf_level: float | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    kind: str = "percentile",
+) -> pd.DataFrame:
+    """Confidence intervals.
+
+    Args:
+        fit: the model.
+        method: ``wald``: those of the fit's table for fixed effects; for variance components of ``lmer`` normal intervals of the
+            logarithm of a standard deviation and Fisher's z of a correlation, by the observed information of the fit's criterion
+            (as nlme's ``intervals``, which differentiates numerically), NaN at the boundary; for ``sigma`` of ``ols`` the exact
+            interval by chi-square. ``profile``: by the profile of the likelihood (:mod:`jaxsim.frames.postestimation.profile`), of
+            ``lmer`` only; a bound of the parameter (0, -1, 1) where the data do not exclude it. ``bootstrap``: from refits to
+            ``draws`` simulated responses.
+        conf_level: that of the fit when None.
+        draws, seed: of the bootstrap; see :func:`~jaxsim.frames.postestimation.bootstrap.bootstrap`.
+        kind: of the bootstrap's interval: ``percentile``, or ``basic``, which reflects it at the estimate.
+
+    Returns:
+        ``term, estimate, conf_low, conf_high``: fixed effects, ``sd_<group>_<term>``, ``cor_<group>_<term>_<term>``, ``sigma``.
+
+    Raises:
+        InputError: for a fit without an answer, or a method that it does not have.
+    """
+    choose("method", method, METHODS)
+    choose("kind", kind, TYPES)
+    level = fit.conf_level if conf_level is None else conf_level
+    check_probability("conf_level", level)
+    require_usable(fit, "an interval")
+    estimate = parameter_values(fit)
+    if method == "wald":
+        low, high = _wald(fit, level)
+    elif method == "profile":
+        if not isinstance(fit.model, MixedModel):
+            raise InputError("method='profile' is for lmer; a regression has method='wald', and after ols that is exact.")
+        low, high = profile_limits(fit, level)
+    else:
+        low, high = _bootstrap(fit, estimate, level, whole_number("draws", draws, 2), seed, kind)
+    frame = pd.DataFrame({"term": parameter_names(fit.model), "estimate": estimate, "conf_low": low, "conf_high": high})
+    return frame if fit.sigma is not None else frame.iloc[:-1]
+
+
+def _wald(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
+    low, high = _fixed_effects(fit, level)
+    if isinstance(fit.model, MixedModel):
+        below, above = _components(fit, level)
+    else:
+        below, above = (np.atleast_1d(limit) for limit in _residual(fit, level))
+    return np.append(low, below), np.append(high, above)
+
+
+def _fixed_effects(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """By t with the df of the table; the table's own where they come from resamples."""
+    table = fit.table
+    if fit.resampled:
+        if level != fit.conf_level:
+            raise InputError(
+                f"the limits of this fit come from resamples, at conf_level={fit.conf_level}; fit it again with conf_level={level}."
+            )
+        return table["conf_low"].to_numpy(), table["conf_high"].to_numpy()
+    reach = stats.t.ppf((1 + level) / 2, table["df"]) * table["std_error"]
+    return (table["estimate"] - reach).to_numpy(), (table["estimate"] + reach).to_numpy()
+
+
+def _residual(fit: Fitted, level: float) -> tuple[float, float]:
+    """Of a regression's ``sigma``: exact where rows are independent, none with clusters."""
+    if fit.sigma is None or fit.model.groups is not None:
+        return np.nan, np.nan
+    nu = len(fit.model.y) - len(fit.beta)
+    low, high = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], nu)
+    return float(fit.sigma * np.sqrt(nu / low)), float(fit.sigma * np.sqrt(nu / high))
+
+
+def _components(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of standard deviations, correlations and ``sigma`` by the delta method; NaN where one is at its bound."""
+    assert isinstance(fit.model, MixedModel)
+    assert fit.sigma is not None
+    parts, factor = random_components(fit.model), factor_of(fit)
+    values = component_values(parts, factor @ factor.T)
+    least = [BOUNDARY * fit.sigma if i == j else -1.0 for _, i, j in parts]
+    if not ((values > least) & [i == j or abs(v) < 1 - BOUNDARY**2 for v, (_, i, j) in zip(values, parts, strict=True)]).all():
+        return np.full(len(parts) + 1, np.nan), np.full(len(parts) + 1, np.nan)
+    _, _, hessian = derivatives(surface_of(fit.model, is_reml(fit)), factor, 2 * np.log(fit.sigma))
+    slopes = np.zeros((len(parts) + 1, len(hessian)))
+    slopes[:-1, :-1] = _slopes(parts, factor, fit.model.structure)
+    slopes[-1, -1] = 0.5
+    error = np.sqrt(np.einsum("ck,kl,cl->c", slopes, 2 * np.linalg.inv(hessian), slopes))
+    reach = stats.norm.ppf((1 + level) / 2) * error
+    correlation = np.array([i != j for _, i, j in parts] + [False])
+    values = np.append(values, fit.sigma)
+    with np.errstate(invalid="ignore"):
+        middle = np.where(correlation, np.arctanh(values), np.log(values))
+    low, high = (np.where(correlation, np.tanh(at), np.exp(at)) for at in (middle - reach, middle + reach))
+    return low, high
+
+
+def _slopes(parts: Sequence[Component], factor: np.ndarray, structure: Structure) -> np.ndarray:
+    """Of log standard deviations and Fisher's z of correlations along the free entries of the factor, ``[C, T]``."""
+    rows, columns = structure.entries.T
+    half = np.eye(len(factor))[rows][:, :, None] * factor.T[columns][:, None, :]
+    moved = half + np.swapaxes(half, 1, 2)
+    covariance = factor @ factor.T
+    logs = np.einsum("tqq->qt", moved) / (2 * np.diagonal(covariance)[:, None])
+    found = []
+    for _, i, j in parts:
+        scale = np.sqrt(covariance[i, i] * covariance[j, j])
+        r = covariance[i, j] / scale
+        found.append(logs[i] if i == j else (moved[:, i, j] / scale - r * (logs[i] + logs[j])) / (1 - r**2))
+    return np.array(found)
+
+
+def _bootstrap(fit: Fitted, estimate: np.ndarray, level: float, draws: int, seed: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Quantiles of the refits that have an answer; a warning counts the others."""
+    refits = bootstrap(fit, draws, seed)
+    usable = refits["status"].isin(USABLE_LABELS)
+    failed = int((~usable).sum())
+    if failed:
+        warnings.warn(
+            f"{failed} of {draws} refits have no answer; the limits are quantiles of the others", UserWarning, stacklevel=4
+        )
+    values = refits.loc[usable, list(parameter_names(fit.model))].to_numpy()
+    if not len(values):
+        return np.full(len(estimate), np.nan), np.full(len(estimate), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a correlation that no refit has
+        low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return (low, high) if kind == "percentile" else (2 * estimate - high, 2 * estimate - low)

@@ -1,0 +1,36 @@
+"""Options for XLA on CPU: how programs are compiled, and how long that takes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+# XLA's older loop emitters and one code generator per program compile in half the time, and the results run as fast: the time is in
+# matrix products and elementwise loops that every emitter vectorises.
+FAST_TO_COMPILE: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": "1"}
+# Without LLVM's optimisation, in a quarter of the time; the results run three times as long at worst.
+NOT_OPTIMISED: dict[str, Any] = {**FAST_TO_COMPILE, "xla_backend_optimization_level": 0}
+
+
+def compiled(options: dict[str, Any], static_argnums: int | tuple[int, ...] = ()) -> Callable[[Callable[..., Any]], Any]:
+    """``jax.jit`` with these options on CPU; without them elsewhere, and where XLA does not know one of them."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        plain = jax.jit(function, static_argnums=static_argnums)
+        tuned = jax.jit(function, static_argnums=static_argnums, compiler_options=options)
+
+        @functools.wraps(function)
+        def call(*arguments: Any) -> Any:
+            if jax.default_backend() != "cpu":
+                return plain(*arguments)
+            try:
+                return tuned(*arguments)
+            except (RuntimeError, ValueError):  # another version of XLA; an error of the function's own is raised again
+                return plain(*arguments)
+
+        return call
+
+    return decorate
