@@ -27,6 +27,15 @@ from jaxsim.frames.mixed_model import MixedModel, check, prepare
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
 
+HIDDEN = (
+    "the response hardly differs within the {n} groups of {group} beyond what the predictors explain: by less than 1/100,000 of "
+    "what it differs altogether, which the sums of squares that the posterior is computed from cannot tell from rounding. If it "
+    "was measured once a group, analyse one row a group with ols"
+)
+UNRELIABLE = (
+    "the posterior was not sampled reliably: its draws and their diagnostics are there to be looked at, the tables are empty"
+)
+
 
 def bayes(
     formula: str,
@@ -77,7 +86,8 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     found, draws = posterior(data, key, kind, Method(model, interval), conf_level)
     status = Status(int(found.status))
     if draws is None:
-        return finished(mixed, given, conf_level, status, status.message)
+        message = HIDDEN.format(n=len(mixed.labels), group=mixed.groups.name) if status is Status.ZERO_RESIDUAL else status.message
+        return finished(mixed, given, conf_level, status, message)
     if not bool(found.reliable):
         status = Status.NOT_CONVERGED
     at = [i for i, name in enumerate(mixed.x.names) if name in INTERCEPTS]
@@ -101,8 +111,9 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
     exact = 1 - summary.p_value / 2
     table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
-    message = prior_alone(mixed) if status.usable else status.message
-    return finished(mixed, given, conf_level, status, message, table, draws)
+    if not status.usable:
+        table.loc[:, table.columns != "term"] = np.nan
+    return finished(mixed, given, conf_level, status, prior_alone(mixed) if status.usable else UNRELIABLE, table, draws)
 
 
 def prior_alone(mixed: MixedModel) -> str:
@@ -152,7 +163,7 @@ def finished(
         warnings.warn(text, UserWarning, stacklevel=4)
     return BayesResult(
         table=table,
-        parameters=parameter_table(mixed, draws, conf_level),
+        parameters=parameter_table(mixed, draws if status.usable else None, conf_level),
         diagnostics=diagnostics_table(mixed, draws),
         status=status.label,
         messages=messages,

@@ -38,8 +38,9 @@ def lmer(
 
     Args:
         formula: such as ``"y ~ x * f + (x | g)"``. Terms, order and names as in R; text, boolean and categorical columns have
-            treatment coding. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for numeric x, ``(0 + x | g)``, several such
-            terms on one group, and ``a:b`` as the group.
+            treatment contrasts, or those that ``C(f, Sum)`` names (:class:`jaxsim.formula.contrasts.Contrast`). ``poly``, ``bs``,
+            ``ns``, ``scale`` and ``center`` learn from the fitted rows. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for
+            numeric x, ``(0 + x | g)``, several such terms on one group, and ``a:b`` as the group.
         data: a row per observation: a DataFrame, or a table of polars, modin or pyarrow (with narwhals). Rows with a missing value
             in a column that is needed are dropped, with a message.
         reml: REML if true, else maximum likelihood.

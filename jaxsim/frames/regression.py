@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,7 @@ from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
 from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
 from jaxsim.formula.parse import Formula, parse
-from jaxsim.formula.tables import as_frame, is_column, with_column
+from jaxsim.formula.tables import as_frame, as_name, is_column, with_column
 from jaxsim.formula.text_numbers import check_text
 from jaxsim.seeding import analysis_key
 
@@ -106,8 +104,9 @@ def factor_columns(data: pd.DataFrame, group: Any, argument: str) -> tuple[pd.Da
 
 def column_argument(argument: str, value: Any) -> Any:
     """``value`` if it can be a column or the name of one, which is then text, else :class:`InputError`."""
-    if isinstance(value, (str, Integral)) and not isinstance(value, bool):
-        return unicodedata.normalize("NFC", str(value))
+    name = as_name(value)
+    if isinstance(name, str):
+        return name
     if not is_column(value):
         raise InputError(f"{argument}={brief(value)} must be the name of the column that holds the groups, or the column itself.")
     return value
