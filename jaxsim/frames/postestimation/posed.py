@@ -11,12 +11,17 @@ from functools import cached_property
 
 import numpy as np
 
+from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.components import is_reml
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.frames.postestimation.simulation import factor_of
 from jaxsim.frames.postestimation.surface import Surface, surface
 from jaxsim.numerics.row_basis import orthonormal
+
+# How far the residual variance may be from what the fit says: rounding leaves 1e-16 of the squared ratio of standard deviations.
+DIGITS = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +65,11 @@ class Posed:
 
 
 def posed(fit: Fitted) -> Posed:
-    """Of a mixed model that has an answer."""
+    """Of a mixed model that has an answer.
+
+    Raises:
+        InputError: where the groups differ by so much more than the residuals that sums over rows do not tell the latter.
+    """
     model = fit.model
     assert isinstance(model, MixedModel)
     assert fit.sigma is not None
@@ -69,7 +78,7 @@ def posed(fit: Fitted) -> Posed:
     back, ahead = np.zeros((2, model.structure.size, model.structure.size))
     for at, block in zip(model.structure.blocks, blocks, strict=True):
         back[np.ix_(at, at)], ahead[np.ix_(at, at)] = block.inverse * unit, block.r / unit
-    return Posed(
+    found = Posed(
         model=model,
         x=model.x.values * root,
         z=np.column_stack([block.q * unit for block in blocks]),
@@ -78,6 +87,14 @@ def posed(fit: Fitted) -> Posed:
         factor=lower(ahead @ factor_of(fit) / fit.sigma),
         unit=fit.sigma,
     )
+    place = found.surface(is_reml(fit)).at(found.relative)
+    # In these units the residual variance, which is pw / nu at the optimum, is 1.
+    if not abs(place.pw / place.on.nu - 1) < DIGITS:
+        raise InputError(
+            f"the groups differ by so much more than the residuals (standard deviation {fit.sigma:.3g}) that 64 bits do not hold "
+            "what intervals and profiles need; bootstrap or simulate instead."
+        )
+    return found
 
 
 def lower(factor: np.ndarray) -> np.ndarray:
