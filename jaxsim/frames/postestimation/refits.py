@@ -13,6 +13,7 @@ import numpy as np
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.estimators import Fit, LinearMixed
+from jaxsim.frames.mixed_fit import estimate
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.frames.regression import Regression
@@ -41,15 +42,34 @@ def refit(model: MixedModel | Regression, responses: np.ndarray, reml: bool) -> 
     """Fit the model to each of the responses ``[n, N]``; by least squares where it has no random effects."""
     root = np.sqrt(weights_of(model))
     basis = orthonormal(model.x.values * root[:, None])
-    responses = (responses - offset_of(model)) * root
+    given, responses = responses, (responses - offset_of(model)) * root
     # Twice, so that the residuals are orthogonal to the columns to the last digit.
     first = responses @ basis.q
     rest = responses - first @ basis.q.T
     second = rest @ basis.q
     rest = rest - second @ basis.q.T
     beta = (first + second) @ basis.inverse.T
-    found = _mixed(model, basis, beta, rest, reml) if isinstance(model, MixedModel) else _least_squares(beta, rest)
-    return replace(found, criterion=found.criterion - 2 * np.log(root).sum())
+    constant = 2 * np.log(root).sum()
+    if not isinstance(model, MixedModel):
+        found = _least_squares(beta, rest)
+        return replace(found, criterion=found.criterion - constant)
+    found = _mixed(model, basis, beta, rest, reml)
+    return _one_by_one(model, given, replace(found, criterion=found.criterion - constant), reml)
+
+
+def _one_by_one(model: MixedModel, responses: np.ndarray, found: Refits, reml: bool) -> Refits:
+    """Those whose search in the batch did not end, as :func:`jaxsim.lmer` fits: on rows split within groups if need be."""
+    for i in np.flatnonzero(found.status == Status.NOT_CONVERGED):
+        one = estimate(replace(model, y=responses[i]), reml, "normal")
+        found.status[i] = one.status
+        if one.status.usable:
+            found.beta[i], found.covariance[i], found.sigma[i], found.criterion[i] = (
+                one.beta,
+                one.covariance,
+                one.sigma,
+                one.criterion,
+            )
+    return found
 
 
 def _least_squares(beta: np.ndarray, rest: np.ndarray) -> Refits:
