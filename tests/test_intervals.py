@@ -279,6 +279,23 @@ def test_intervals_do_not_depend_on_where_a_predictor_has_its_zero():
         np.testing.assert_allclose(slope / 3, scaled, **close)
 
 
+@pytest.mark.parametrize(
+    "fitter",
+    [
+        lambda rows: jaxsim.lmer("Reaction ~ Days + (Days | Subject)", rows, df="kenward-roger"),
+        lambda rows: jaxsim.lmer("Reaction ~ Days + (Days | Subject)", rows, df="residual"),
+        lambda rows: jaxsim.lm("Reaction ~ Days", rows, cluster="Subject", vcov="CR2"),
+        lambda rows: jaxsim.lm2("Reaction ~ Days", rows, group="Subject"),
+    ],
+)
+def test_the_mean_at_zero_has_the_limits_of_the_intercept(fitter):
+    """With the degrees of freedom of whatever method the fit has."""
+    fit = fitter(data("sleepstudy"))
+    found = fit.predict(pd.DataFrame({"Days": [0.0]}), level="population", interval="confidence")
+    expected = fit.table[["estimate", "std_error", "conf_low", "conf_high"]].iloc[0]
+    np.testing.assert_allclose(found.iloc[0], expected, rtol=1e-7)  # df by two routes to one closed form
+
+
 def test_new_groups_and_what_has_no_interval():
     fit, rows = fitted("sleepstudy"), data("sleepstudy").head(3)
     new, population = (fit.predict(rows.assign(Subject=1), interval=kind) for kind in ("confidence", "prediction"))

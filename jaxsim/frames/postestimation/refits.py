@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.fit import Fit
 from jaxsim.data.padding import padded_groups
-from jaxsim.estimators import Fit, LinearMixed
 from jaxsim.frames.mixed_fit import estimate
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
@@ -21,6 +22,9 @@ from jaxsim.lmm.solution import LME4_SINGULAR
 from jaxsim.numerics.compiling import FAST_TO_COMPILE, compiled
 from jaxsim.numerics.row_basis import Basis, orthonormal
 from jaxsim.status import Status
+
+if TYPE_CHECKING:
+    from jaxsim.estimators import LinearMixed
 
 # Numbers in the cross-products of a tile at most, and datasets of a tile: as studies have them.
 TILE_NUMBERS, FEWEST, MOST = 2**20, 8, 1024
@@ -81,6 +85,8 @@ def _least_squares(beta: np.ndarray, rest: np.ndarray) -> Refits:
 
 
 def _mixed(model: MixedModel, basis: Basis, start: np.ndarray, rest: np.ndarray, reml: bool) -> Refits:
+    from jaxsim.estimators import LinearMixed  # noqa: PLC0415 - what studies need; a model that is not refitted does without
+
     root = np.sqrt(weights_of(model))[:, None]
     blocks = [orthonormal(block.values * root) for block in model.blocks]
     values = np.column_stack([basis.q, *(block.q for block in blocks)])
