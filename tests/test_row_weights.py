@@ -67,6 +67,13 @@ def test_clustered_variances_are_those_of_clubsandwich(data, vcov):
         np.testing.assert_allclose(fit.vcov, R["sandwich"][vcov], **SAME)
 
 
+def test_joint_tests_of_weighted_rows_are_those_of_clubsandwich(data):
+    joint = jaxsim.lm("y ~ x + b", data, "g", vcov="CR2", weights="w").test("x = 0, b = 0").iloc[-1]
+    np.testing.assert_allclose(
+        joint[["f", "den_df", "p_value"]].astype(float), [R["joint"][name] for name in ("f", "den_df", "p")], **SAME
+    )
+
+
 @pytest.mark.parametrize(
     ("case", "formula", "options"),
     [

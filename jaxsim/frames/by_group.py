@@ -18,6 +18,7 @@ from jaxsim.estimators.second_stage import OwnRegressions
 from jaxsim.estimators.two_stage import WEIGHTS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
+from jaxsim.frames.linear_tests import MeanTests
 from jaxsim.frames.regression import Regression, column_argument, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.row_values import RowValues
@@ -127,6 +128,7 @@ def fit(regression: Regression, estimator: TwoStage, context: Context | None = N
         coef=pd.DataFrame(
             beta + np.asarray(own.beta).T[: len(regression.labels)], index=regression.labels, columns=list(regression.x.names)
         ),
+        tests=MeanTests(np.asarray(found.vcov), len(regression.labels)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from jaxsim.frames.linear_tests import LinearTests
 from jaxsim.inference import InferenceTable, t_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Fitted:
         method: one line that says how the model was fitted.
         conf_level: of ``conf_low`` and ``conf_high``.
         resampled: whether p values and limits come from resamples (a bootstrap or a permutation test) and not from t with ``df``.
+        tests: of linear combinations of the coefficients; None for a fit that has no such tests.
     """
 
     table: pd.DataFrame
@@ -62,6 +64,7 @@ class Fitted:
     method: str
     conf_level: float
     resampled: bool = False
+    tests: LinearTests | None = None
 
     @property
     def formula(self) -> str:

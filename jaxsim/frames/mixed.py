@@ -102,6 +102,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
         model=model,
         method=f"Linear mixed model fit by {kind}{title}; t tests use {_DF_TITLES[df]}",
         conf_level=conf_level,
+        tests=found.tests,
     )
 
 

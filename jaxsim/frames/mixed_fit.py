@@ -18,7 +18,9 @@ from jaxsim.data.padding import padded_groups
 from jaxsim.data.random_effects import Structure
 from jaxsim.frames import within_groups
 from jaxsim.frames.identification import Identified, identified, sentence
+from jaxsim.frames.linear_tests import FixedDf, LinearTests, PartialTests
 from jaxsim.frames.mixed_model import MixedModel, check
+from jaxsim.frames.mixed_tests import Optimum, mixed_tests
 from jaxsim.frames.original_columns import original_factor, original_modes, theta_at, triangular
 from jaxsim.frames.whitening import is_plain, log_weights, whitened
 from jaxsim.frames.within_groups import NO_RESIDUAL, TINY, residual_share
@@ -43,7 +45,8 @@ STOPPED = "the optimiser stopped at a criterion of {:.6g} before the optimality 
 class Estimates:
     """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``.
 
-    ``known`` is the relative covariance ``[Q, Q]`` where its factor is not known as a whole, NaN where it is not known either.
+    ``known`` is the relative covariance ``[Q, Q]`` where its factor is not known as a whole, NaN where it is not known either;
+    ``tests`` are those of combinations of the fixed effects, None where the estimates are no answer.
     """
 
     status: Status
@@ -58,6 +61,7 @@ class Estimates:
     converged: bool = False
     singular: bool = False
     known: np.ndarray | None = None
+    tests: LinearTests | None = None
 
     @property
     def covariance(self) -> np.ndarray:
@@ -134,6 +138,7 @@ def at_optimum(model: MixedModel, blocks: list[Basis], known: Identified, end: E
         modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, theta))[: len(model.labels)]),
         converged=True,
         singular=singular,
+        tests=mixed_tests(Optimum(spec, problem, point, basis.inverse), df),
     )
 
 
@@ -156,6 +161,7 @@ def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
         factor=factor_in_part(model.structure, known, found.factor),
         modes=np.where(known.modes, found.modes @ back.T, np.nan),
         known=relative,
+        tests=None if found.tests is None else PartialTests(found.tests, known.errors),
     )
 
 
@@ -176,17 +182,19 @@ def least_squares(model: MixedModel, df: str) -> Estimates:
     basis = orthonormal(model.x.values)
     beta, rest = residual(basis, model.y)
     nu, rss = float(len(rest) - len(beta)), float(rest @ rest)
+    vcov, degrees = rss / nu * basis.inverse @ basis.inverse.T, np.inf if df == "normal" else nu
     return Estimates(
         status=Status.OK,
         message="",
         beta=beta,
-        vcov=rss / nu * basis.inverse @ basis.inverse.T,
-        df=np.full(len(beta), np.inf if df == "normal" else nu),
+        vcov=vcov,
+        df=np.full(len(beta), degrees),
         criterion=nu * (1 + np.log(2 * np.pi * rss / nu)) + basis.log_determinant,
         sigma=np.sqrt(rss / nu),
         factor=np.zeros((0, 0)),
         modes=np.zeros((len(model.labels), 0)),
         converged=True,
+        tests=FixedDf(vcov, degrees),
     )
 
 

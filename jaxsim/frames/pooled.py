@@ -19,6 +19,8 @@ from jaxsim.estimators.sandwich import CONVENTIONS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
 from jaxsim.frames.bootstrap_options import bootstrap_title, bootstrap_weights, refuse_unused, strategy, too_coarse
+from jaxsim.frames.cluster_tests import ClusterTests
+from jaxsim.frames.linear_tests import FixedDf, LinearTests
 from jaxsim.frames.regression import Regression, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.row_values import RowValues
@@ -155,14 +157,16 @@ def pooled(regression: Regression) -> Answer:
     basis, beta, data = posed
     found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), PooledOLS().fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
     status, back = Status(int(found.status)), basis.inverse
+    vcov = back @ found.vcov @ back.T
     return Answer(
         status,
         "" if status is Status.OK else status.message,
         beta + back @ found.estimate,
-        back @ found.vcov @ back.T,
+        vcov,
         found.df,
         float(found.criterion) - log_weights(regression),
         float(found.sigma),
+        tests=FixedDf(vcov, float(found.df[0])),
     )
 
 
@@ -186,15 +190,23 @@ def clustered(regression: Regression, estimator: ClusterRobust, context: Context
     found = about(every)
     status = Status(int(found.status))
     if status is not Status.ZERO_VARIANCE:
-        return answer(
-            beta, every, found, status, explain(status, regression, estimator), too_coarse(regression, estimator, context)
-        )
+        message, coarse = explain(status, regression, estimator), too_coarse(regression, estimator, context)
+        whole = answer(beta, every, found, status, message, coarse)
+        return dataclasses.replace(whole, tests=tests_of(estimator, whole, basis, data))
     # A column for each group, say, has coefficients without a variance; they should not take the others with them.
     have = np.array([j for j in every if int(about(every[[j]]).status) == Status.OK], int)
     if not len(have):
         return nothing(regression, status, status.message)
     lacking = ", ".join(name for j, name in enumerate(regression.x.names) if j not in have)
     return answer(beta, have, about(have), status, f"{lacking}: the groups say nothing about the variance of such a coefficient")
+
+
+def tests_of(estimator: ClusterRobust, found: Answer, basis: Basis, data: CrossProducts) -> LinearTests:
+    """The tests of combinations of coefficients that go with a convention and its degrees of freedom."""
+    if estimator.degrees != "satterthwaite":
+        return FixedDf(found.vcov, float(found.df[0]))
+    p = len(found.estimate)
+    return ClusterTests(found.vcov, basis.inverse, np.asarray(data.products)[:, :p, :p], estimator.vcov)
 
 
 def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, message: str, coarse: str = "") -> Answer:

@@ -12,6 +12,7 @@ from jaxsim.errors import InputError, NotSupportedError, brief
 from jaxsim.estimators import ClusterRobust
 from jaxsim.estimators.sandwich import sandwich
 from jaxsim.frames.answer import Answer, nothing
+from jaxsim.frames.linear_tests import FixedDf
 from jaxsim.frames.regression import Regression, column_argument
 from jaxsim.frames.whitening import log_weights, whitened
 from jaxsim.numerics.row_basis import orthonormal, residual, verdict
@@ -73,7 +74,8 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
     message = "the two-way variance was not positive semi-definite; its negative eigenvalues were set to zero" if repaired else ""
     rss = float(rest @ rest)
     criterion = n * (1 + np.log(2 * np.pi * rss / n)) - log_weights(regression)
-    return Answer(Status.OK, message, beta, vcov, np.full(p, df), float(criterion), float(np.sqrt(rss / (n - p))))
+    sigma, tests = float(np.sqrt(rss / (n - p))), FixedDf(vcov, df)
+    return Answer(Status.OK, message, beta, vcov, np.full(p, df), float(criterion), sigma, tests=tests)
 
 
 def three_groupings(regression: Regression) -> list[np.ndarray]:

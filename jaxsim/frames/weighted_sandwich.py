@@ -10,13 +10,15 @@ quadratic form: ``(tr P)^2 / sum P^2`` with ``P_gh = g_g'(I - H)_g (I - H)_h'g_h
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jaxsim.errors import InputError
 from jaxsim.estimators import ClusterRobust
 from jaxsim.estimators.sandwich import POWERS, SINGULAR
 from jaxsim.frames.answer import Answer
+from jaxsim.frames.linear_tests import FixedDf, JointTest, LinearTests, fixed_by_the_fit, wald
 from jaxsim.frames.regression import Regression
 from jaxsim.frames.whitening import whitened
 from jaxsim.numerics.row_basis import orthonormal
@@ -35,8 +37,66 @@ def for_weighted_rows(found: Answer, regression: Regression, estimator: ClusterR
     assert codes is not None
     scores = np.stack([np.bincount(codes, pulls[:, j] * rest) for j in range(pulls.shape[1])])
     vcov = scores @ scores.T if estimator.vcov in POWERS else found.vcov
-    df = degrees(regression, inverse, pulls) if satterthwaite else found.df
-    return replace(found, vcov=vcov, df=df)
+    if not satterthwaite:
+        return replace(found, vcov=vcov, tests=FixedDf(vcov, float(found.df[0])))
+    tests = WeightedTests(vcov, pulls, regression.x.values @ inverse, regression.weights, codes)
+    return replace(found, vcov=vcov, df=tests.df(np.eye(len(vcov))), tests=None if found.tests is None else tests)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedTests:
+    """As :class:`jaxsim.frames.cluster_tests.ClusterTests`, for weighted rows.
+
+    Attributes:
+        vcov: ``[P, P]``.
+        pulls: of :func:`adjusted`.
+        half: ``[N, P]`` with ``half half' = X M X'``.
+        weights, codes: of the rows, ``[N]``.
+    """
+
+    vcov: np.ndarray
+    pulls: np.ndarray
+    half: np.ndarray
+    weights: np.ndarray
+    codes: np.ndarray
+
+    def _forms(self, rows: np.ndarray) -> np.ndarray:
+        """Covariances ``[q, q, G, G]`` of what the clusters add to each of the combinations ``rows`` ``[q, P]``."""
+        pulls, count = self.pulls @ rows.T, int(self.codes.max()) + 1
+        weighted = self.weights[:, None] * self.half
+        spread = weighted.T @ weighted
+        a, b = (np.zeros((len(rows), count, self.half.shape[1])) for _ in range(2))
+        for s, pull in enumerate(pulls.T):
+            np.add.at(a[s], self.codes, self.half * pull[:, None])
+            np.add.at(b[s], self.codes, weighted * pull[:, None])
+        forms = np.einsum("sgp,pr,thr->stgh", a, spread, a)
+        forms -= np.einsum("sgp,thp->stgh", a, b) + np.einsum("sgp,thp->stgh", b, a)
+        own = np.arange(count)
+        for s, t in np.ndindex(len(rows), len(rows)):
+            forms[s, t, own, own] += np.bincount(self.codes, pulls[:, s] * pulls[:, t])
+        return forms
+
+    def wishart_df(self, rows: np.ndarray) -> float:
+        """``eta`` of combinations ``[q, P]``."""
+        forms = self._forms(rows)
+        turn = np.linalg.inv(np.linalg.cholesky(np.einsum("stgg->st", forms)))
+        white = np.einsum("sx,ty,xygh->stgh", turn, turn, forms)
+        q = len(rows)
+        variance = np.einsum("ssgh,ttgh->", white, white) + np.einsum("stgh,sthg->", white, white)
+        return float(q * (q + 1) / variance)
+
+    def df(self, rows: np.ndarray) -> np.ndarray:
+        return np.array([self.wishart_df(row[None]) for row in rows])
+
+    def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
+        q, eta = len(rows), self.wishart_df(rows)
+        den_df = eta - q + 1
+        if not den_df > 0:
+            return JointTest(np.nan, q, np.nan)
+        return JointTest(wald(rows @ self.vcov @ rows.T, estimate) * den_df / (eta * q), q, den_df)
+
+    def by(self, df: str) -> LinearTests:
+        raise InputError(fixed_by_the_fit(df))
 
 
 def adjusted(regression: Regression, inverse: np.ndarray, vcov: str) -> np.ndarray:
@@ -70,21 +130,3 @@ def inverse_root(x: np.ndarray, wx: np.ndarray, m: np.ndarray, squares: np.ndarr
     power = np.where(values > SINGULAR, np.where(values > SINGULAR, values, 1.0) ** -0.5, 0.0)
     along = q @ vectors
     return np.eye(len(x)) + (along * (power - 1)) @ along.T
-
-
-def degrees(regression: Regression, inverse: np.ndarray, pulls: np.ndarray) -> np.ndarray:
-    """Satterthwaite's of each coefficient, ``[P]``."""
-    x, weights, codes = regression.x.values, regression.weights, regression.codes
-    assert weights is not None
-    assert codes is not None
-    n_groups = int(codes.max()) + 1
-    half = x @ inverse
-    spread = (weights[:, None] * half).T @ (weights[:, None] * half)
-    found = np.zeros(pulls.shape[1])
-    for j, pull in enumerate(pulls.T):
-        a, b = (np.zeros((n_groups, x.shape[1])) for _ in range(2))
-        np.add.at(a, codes, half * pull[:, None])
-        np.add.at(b, codes, half * (weights * pull)[:, None])
-        form = np.diag(np.bincount(codes, pull**2)) - a @ b.T - b @ a.T + a @ spread @ a.T
-        found[j] = np.trace(form) ** 2 / (form**2).sum()
-    return found

@@ -31,6 +31,7 @@ robust <- function(type) {
   test <- coef_test(weighted, vcov = type, cluster = rows$g)
   list(vcov = unname(as.matrix(vcovCR(weighted, rows$g, type))), se = I(test$SE), df = I(test$df))
 }
+htz <- Wald_test(weighted, constrain_zero(2:3), vcov = "CR2", cluster = rows$g, test = "HTZ")
 clubs <- c("CR0", "CR1", "CR1S", "CR2", "CR3")
 
 long <- rows[rep(seq_len(nrow(rows)), rows$k), ]
@@ -38,7 +39,7 @@ found <- list(
   lm = list(weights = least(weighted), offset = least(lm(y ~ x + b + offset(t), rows)),
             both = least(lm(y ~ x + b + offset(log(k) + t), rows, weights = w)),
             frequencies = least(lm(y ~ x + b, long))[c("estimate", "se", "df", "sigma", "loglik", "bic")]),
-  robust = setNames(lapply(clubs, robust), clubs),
+  robust = setNames(lapply(clubs, robust), clubs), joint = list(f = htz$Fstat, den_df = htz$df_denom, p = htz$p_val),
   sandwich = list(CR1S = unname(vcovCL(weighted, rows$g, type = "HC1"))),
   lmer = list(reml = mixed(y ~ x + b + (1 | g), TRUE, weights = rows$w), ml = mixed(y ~ x + b + (x | g), FALSE, weights = rows$w),
               slopes = mixed(y ~ x + b + (x | g), TRUE, weights = rows$w), offset = mixed(y ~ x + b + offset(t) + (1 | g), TRUE),
