@@ -14,7 +14,7 @@ from fitted_references import MIXED, data, fitted
 import jaxsim
 from jaxsim.errors import InputError
 from jaxsim.frames.postestimation.effects_grid import grid
-from jaxsim.frames.postestimation.pictures import conditional_deviations
+from jaxsim.frames.postestimation.prediction_error import conditional_deviations
 from jaxsim.frames.postestimation.smoothing import local_line
 
 SAME = dict(rtol=1e-9, atol=1e-9)  # sums in two orders

@@ -12,13 +12,11 @@ from scipy import stats
 
 from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.mixed_model import MixedModel
-from jaxsim.frames.postestimation.components import is_reml, require_usable
+from jaxsim.frames.postestimation.components import require_usable
 from jaxsim.frames.postestimation.effects_grid import grid, levels_of
 from jaxsim.frames.postestimation.prediction import predict
-from jaxsim.frames.postestimation.prediction_error import surface_of
+from jaxsim.frames.postestimation.prediction_error import conditional_deviations
 from jaxsim.frames.postestimation.row_terms import weights_of
-from jaxsim.frames.postestimation.simulation import factor_of
 from jaxsim.frames.postestimation.smoothing import local_line
 from jaxsim.style import DPI, GRID, OKABE_ITO, RC, REFERENCE
 
@@ -141,15 +139,6 @@ class Pictures:
 def pearson(fit: Fitted) -> np.ndarray:
     """Residuals of one variance: times the root of the weights, ``[N]``."""
     return fit.residuals.to_numpy() * np.sqrt(weights_of(fit.model))
-
-
-def conditional_deviations(fit: Fitted) -> np.ndarray:
-    """Conditional standard deviations of the random effects given the responses, ``[G, Q]``."""
-    assert isinstance(fit.model, MixedModel)
-    assert fit.sigma is not None
-    factor = factor_of(fit)
-    at = surface_of(fit.model, is_reml(fit)).at(factor @ factor.T / fit.sigma**2)
-    return fit.sigma * np.sqrt(np.maximum(np.einsum("gqq->gq", at.relative @ at.r), 0.0))
 
 
 def points(n: int) -> dict[str, Any]:
