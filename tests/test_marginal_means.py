@@ -202,3 +202,60 @@ def test_a_grid_too_large_is_refused():
     with pytest.raises(InputError, match="are 1,000,000, more than 100,000"):
         fit.emmeans("f0")
     assert len(fit.emmeans("f0", at={f"f{i}": ["a", "b"] for i in range(1, 6)})) == 10
+
+
+def empty_cell():
+    data = unequal()
+    return data[(data["a"] != "q") | ~data["old"]]
+
+
+@pytest.fixture(scope="module")
+def with_empty_cell():
+    with pytest.warns(UserWarning, match="aq:oldTRUE is a combination"):
+        return jaxsim.ols("y ~ a * old + x", empty_cell())
+
+
+def test_what_an_empty_cell_decides_is_nan_and_said(with_empty_cell):
+    with pytest.warns(UserWarning, match=r"1 of 6 means cannot be estimated: .* \(aq:oldTRUE was dropped\)"):
+        cells = with_empty_cell.emmeans("a:old")
+    lacking = (cells["a"] == "q") & cells["old"]
+    assert (cells["mean"].isna() == lacking).all()
+    assert (cells["conf_low"].isna() == lacking).all()
+    with pytest.warns(UserWarning, match="1 of 3 means"):
+        assert list(with_empty_cell.emmeans("a")["mean"].isna()) == [False, False, True]
+    # Slopes and differences that the empty cell has no part in are as they are without its column.
+    without = jaxsim.ols("y ~ cell + x", empty_cell().assign(cell=lambda d: d["a"].astype(str) + d["old"].astype(str)))
+    np.testing.assert_allclose(with_empty_cell.trends("x")["std_error"], without.table["std_error"].iloc[-1], rtol=1e-9)
+    with pytest.warns(UserWarning, match="2 of 3 contrasts"):
+        differences = with_empty_cell.contrasts("a", "none", by="old")
+    beta = without.table.set_index("term")["estimate"]
+    np.testing.assert_allclose(differences["estimate"][0], beta["cellrFalse"], rtol=1e-9)  # r - p where old is false
+
+
+@pytest.mark.parametrize("kind", ["Sum", "Helmert", "Poly", 'Treatment("q")'])
+def test_no_coding_changes_means_or_type_three(kind):
+    data = unequal()
+    plain = jaxsim.ols("y ~ a * b + old", data)
+    coded = jaxsim.ols(f"y ~ C(a, {kind}) * b + old", data)
+    # The same space of expectations in other coordinates.
+    close = dict(rtol=1e-8)
+    np.testing.assert_allclose(coded.emmeans("a").drop(columns="a"), plain.emmeans("a").drop(columns="a"), **close)
+    np.testing.assert_allclose(coded.contrasts("a")["p_value"], plain.contrasts("a")["p_value"], **close)
+    np.testing.assert_allclose(coded.anova(3)["f"], plain.anova(3)["f"], **close)
+
+
+def test_what_is_not_identified_is_not_given():
+    """Treatments of whole tanks, one each: their difference has no standard error, a slope within tanks has."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"tank": np.repeat(list("abcd"), 10), "x": rng.normal(size=40)})
+    data["y"] = rng.normal(size=4).repeat(10) + data["x"] + rng.normal(size=40)
+    with pytest.warns(UserWarning, match="the data say nothing about its variance"):
+        fit = jaxsim.lmer("y ~ tank + x + (1 | tank)", data)
+    expected = jaxsim.ols("y ~ tank + x", data)
+    last = fit.test("x = 1")
+    np.testing.assert_allclose(last["f"], expected.test("x = 1")["f"], rtol=1e-8)
+    with pytest.warns(UserWarning, match="no degrees of freedom"):
+        assert fit.contrasts("tank")["p_value"].isna().all()
+    with pytest.warns(UserWarning, match="tank: there is no test"):
+        table = fit.anova()
+    assert list(table["p_value"].isna()) == [True, False]

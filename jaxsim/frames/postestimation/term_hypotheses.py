@@ -13,7 +13,8 @@ those of type I).
   latter. Where no cell is empty that compares means with equal weights, as coding by sums to zero does.
 
 lmerTest's hypotheses of types II and III are others, and depend on the reference levels, in two cases: ``a + a:b`` without ``b``,
-where it takes a for not contained in a:b, and interactions without an intercept (type III).
+where it takes a for not contained in a:b, and interactions without an intercept (type III). It also takes ``poly(x, 2)`` for a
+factor.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import replace
 import numpy as np
 
 from jaxsim.formula.columns import Column
-from jaxsim.formula.model_matrix import ModelMatrix
+from jaxsim.formula.model_matrix import ModelMatrix, code
 from jaxsim.formula.tokens import show
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.regression import Regression
@@ -84,7 +85,7 @@ def _after(x: ModelMatrix, before: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 def _marginal(model: MixedModel | Regression) -> list[np.ndarray]:
     x = model.x
-    every, term_of = _all_levels(model)
+    every, term_of, of_reference = _all_levels(model)
     left, sizes, right = np.linalg.svd(every, full_matrices=False)
     real = sizes > RANK * sizes[0]
     estimable = right[real]
@@ -99,15 +100,16 @@ def _marginal(model: MixedModel | Regression) -> list[np.ndarray]:
             # Rows of spans are combinations of the rows of ``estimable``, which are orthonormal.
             own = _null(np.concatenate([spans[i] for i in above]) @ own.T) @ own
         spans[j] = own
-    return [_plain(spans[j], estimable[:, term_of == j + 1]) @ carry for j in range(len(contains))]
+    own_columns = [term_of == j + 1 for j in range(len(contains))]
+    return [_plain(spans[j], estimable[:, own], of_reference[own]) @ carry for j, own in enumerate(own_columns)]
 
 
-def _plain(span: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The same span by rows that are 0 and 1 in the term's columns of treatment coding, which are the last independent ones."""
-    backwards = (span @ own)[:, ::-1]
-    skipped = dependent(backwards)
-    kept = [i for i in range(backwards.shape[1]) if i not in skipped][::-1]
-    return np.linalg.solve(backwards[:, kept], span) if len(kept) == len(span) else span
+def _plain(span: np.ndarray, own: np.ndarray, of_reference: np.ndarray) -> np.ndarray:
+    """The same span by rows that are 0 and 1 in the term's own columns of treatment coding (the first independent ones)."""
+    weights, order = span @ own, np.argsort(of_reference, kind="stable")
+    skipped = dependent(weights[:, order])
+    kept = [column for i, column in enumerate(order) if i not in skipped]
+    return np.linalg.solve(weights[:, kept], span) if len(kept) == len(span) else span
 
 
 def _null(matrix: np.ndarray) -> np.ndarray:
@@ -118,12 +120,21 @@ def _null(matrix: np.ndarray) -> np.ndarray:
     return right[int((sizes > RANK * max(1.0, sizes[0])).sum()) :]
 
 
-def _all_levels(model: MixedModel | Regression) -> tuple[np.ndarray, np.ndarray]:
-    """Columns with an indicator of every level, ``[N, R]``, numbers in units of their root mean square; terms of the columns."""
+def _all_levels(model: MixedModel | Regression) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns with an indicator of every level, ``[N, R]``, numbers in units of their root mean square; of each its term, and
+    whether it belongs to the first level of a factor that has contrasts in the term, ``[R]``."""
     recipe, frame = replace(model.x.recipe, contrasts=frozenset()), model.rows.frame
     columns = [_scaled(variable.on(frame)) for variable in recipe.variables]
     values, _, term_of = recipe.columns(columns, len(frame))
-    return values, np.array(term_of)
+    flags = [np.zeros(1, bool)] if recipe.terms.intercept else []
+    for number, member in enumerate(recipe.terms.members):
+        found = np.zeros(1, bool)
+        for i in member:
+            own = np.zeros(code(columns[i], None)[0].shape[1], bool)
+            own[0] = columns[i].levels is not None and (number, i) in model.x.recipe.contrasts
+            found = (own[:, None] | found).reshape(-1)
+        flags.append(found)
+    return values, np.array(term_of), np.concatenate(flags)
 
 
 def _scaled(column: Column) -> Column:
