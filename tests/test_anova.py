@@ -10,6 +10,7 @@ from scipy import stats
 
 import jaxsim
 from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.frames.postestimation import comparison
 
 COLUMNS = ["term", "sum_sq", "mean_sq", "num_df", "den_df", "f", "p_value"]
 
@@ -143,20 +144,40 @@ def test_nested_least_squares_have_the_f_test():
         np.testing.assert_allclose(table[ours], listed(stored[theirs]), **CLOSE)
 
 
+def one_way_statistics(n, groups, size, seed=1):
+    """The likelihood-ratio statistic of no variance between balanced groups, in closed form, of ``n`` datasets without any."""
+    y = np.random.default_rng(seed).normal(size=(n, groups, size))
+    between, within = size * y.mean(2).var(1, ddof=1), y.var(2, ddof=1).mean(1)
+    rows, left = groups * size, groups * (size - 1)
+    alone = rows * np.log(((groups - 1) * between + left * within) / rows)
+    split = left * np.log(within) + groups * np.log((groups - 1) / groups * between)
+    return np.where((groups - 1) * between > groups * within, np.maximum(alone - split, 0.0), 0.0)
+
+
 def test_the_mixture_holds_its_level():
-    """One variance, zero in truth: the share of datasets with p below .1 and .05, of 2,000 (exact tests of balanced groups)."""
-    rng = np.random.default_rng(1)
-    y = rng.normal(size=(2000, 40, 10))
-    between, within = 10 * y.mean(2).var(1, ddof=1), y.var(2, ddof=1).mean(1)
-    ratio = np.maximum(between * 39 / (40 * within), 1.0)  # ML of one-way balanced data, in closed form
-    n, shared = 400, (39 * between + 360 * within) / 400
-    alone = n * np.log(shared)
-    split = np.where(ratio > 1, 360 * np.log(within) + 40 * np.log(39 / 40 * between), alone)
-    chisq = np.maximum(alone - split, 0.0)
-    p_value = np.array([jaxsim.frames.postestimation.comparison.tail(c, 1, mixture=True)[0] for c in chisq])
+    """One variance, zero in truth: the share of 2,000 datasets with p below .1 and .05."""
+    p_value = np.array([comparison.tail(statistic, 1, mixture=True)[0] for statistic in one_way_statistics(2000, 40, 10)])
     for level in (0.05, 0.1):
         # Four standard errors of a share of 2,000, and .01 for 40 groups not being infinitely many.
         assert abs((p_value < level).mean() - level) < 4 * np.sqrt(level * (1 - level) / 2000) + 0.01
+
+
+def test_the_bootstrap_has_the_distribution_of_few_groups(ladder):
+    """18 balanced groups: the exact p value is a share of statistics in closed form; the mixture's is larger."""
+    data, rng = rows("sleepstudy"), np.random.default_rng(3)
+    data = data.assign(y=rng.normal(size=180) + 0.2 * rng.normal(size=18)[data["Subject"].factorize()[0]])
+    fits = jaxsim.ols("y ~ 1", data), jaxsim.lmer("y ~ 1 + (1 | Subject)", data)
+    found = jaxsim.anova(*fits, bootstrap=1000, seed=2).iloc[-1]
+    exact = (one_way_statistics(20_000, 18, 10) >= found["chisq"]).mean()
+    assert 0.05 < exact < 0.5
+    # Four Monte Carlo standard errors of 1,000 refits.
+    np.testing.assert_allclose(found["p_value"], exact, atol=4 * np.sqrt(exact * (1 - exact) / 1000))
+    assert jaxsim.anova(*fits)["p_value"].iloc[-1] > exact
+    assert found["reference"] == "bootstrap (1000 refits)"
+    with pytest.raises(InputError, match="bootstrap=0: give a whole number of at least 1"):
+        jaxsim.anova(*fits, bootstrap=0)
+    with pytest.raises(InputError, match="leave one of them out"):
+        jaxsim.anova(*ladder[1:], refit=False, bootstrap=99)
 
 
 def test_what_cannot_be_compared_is_refused(ladder):

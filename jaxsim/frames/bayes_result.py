@@ -15,6 +15,7 @@ from jaxsim.bayesian.priors import Priors
 from jaxsim.errors import InputError, choose
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
+from jaxsim.frames.postestimation.posterior_means import posterior_contrasts, posterior_means
 from jaxsim.frames.postestimation.prediction import LEVELS
 from jaxsim.frames.postestimation.predictive_accuracy import Waic, normal_log_density, waic
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
@@ -179,6 +180,19 @@ class BayesResult:
             own = model.codes == code
             mean[..., own] += draws.effects[:, :, code] @ model.z[own].T
         return mean, draws.sigma[..., None] / np.sqrt(weights_of(model))
+
+    def emmeans(self, specs: Any, by: Any = None, at: Any = None) -> pd.DataFrame:
+        """Marginal means of the draws; see :func:`~jaxsim.frames.postestimation.posterior_means.posterior_means`."""
+        return posterior_means(self.model, self._beta(), self.conf_level, specs, by, at)
+
+    def contrasts(self, specs: Any, method: Any = "pairwise", by: Any = None, at: Any = None) -> pd.DataFrame:
+        """Their contrasts; see :func:`~jaxsim.frames.postestimation.posterior_means.posterior_contrasts`."""
+        return posterior_contrasts(self.model, self._beta(), self.conf_level, specs, method, by, at)
+
+    def _beta(self) -> np.ndarray:
+        """Draws of the coefficients, ``[S, P]``."""
+        beta = self._some().beta
+        return beta.reshape(-1, beta.shape[-1])
 
     def _some(self) -> Posterior:
         if self.draws is None:

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.lme4
 
 @pytest.fixture(scope="module")
 def answers(ask_r):
-    asked = designs(len(FIXED), seed=7)
+    every = designs(len(FIXED), seed=7)
+    asked = {name: every[name] for name in list(every)[::2]}  # a dozen compiled models are enough for each run
     return asked, ask_r("ask_of_fits.R", asked)
 
 

@@ -15,6 +15,7 @@ from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.adjust import ADJUSTMENTS, Family, multiplier
 from jaxsim.frames.postestimation.estimability import estimates
 from jaxsim.frames.postestimation.reference_grid import known_predictor, reference_grid
+from jaxsim.frames.postestimation.row_terms import offset_of
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
 from jaxsim.frames.regression import Regression
 
@@ -74,7 +75,7 @@ def emmeans(
     df: str | None = None,
     conf_level: float | None = None,
 ) -> pd.DataFrame:
-    """Estimated marginal means, as R's emmeans.
+    """Estimated marginal means, as R's emmeans; with an offset they are those at its mean.
 
     Args:
         fit: the model.
@@ -94,11 +95,17 @@ def emmeans(
     method = interval_method(adjust)
     tests, level, asked = linear_tests_of(fit, df), level_of(fit, conf_level), means(fit.model, specs, by, at)
     mean, error, degrees = estimates(fit, tests, asked.rows, "means")
+    mean = mean + typical_offset(fit.model)
     half = np.full(len(mean), np.nan)
     for block in asked.within:
         family = Family(len(block), len(block), int(np.linalg.matrix_rank(asked.rows[block])))
         half[block] = multiplier(level, degrees[block], family, method) * error[block]
     return asked.levels.assign(mean=mean, std_error=error, df=degrees, conf_low=mean - half, conf_high=mean + half)
+
+
+def typical_offset(model: MixedModel | Regression) -> float:
+    """The mean offset of the fitted rows, zero without any."""
+    return float(offset_of(model).mean())
 
 
 def interval_method(adjust: str | None) -> str:
