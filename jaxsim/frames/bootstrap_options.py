@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from jaxsim.data.context import Context
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import ClusterRobust
@@ -63,3 +65,20 @@ def too_coarse(regression: Regression, estimator: ClusterRobust, context: Contex
     if context is None or estimator.weights != "rademacher" or 2.0 ** (1 - n) <= 1 - float(context.conf_level) + 1e-12:
         return ""
     return f"{n} clusters have only {2 ** (n - 1)} sign patterns that differ"
+
+
+def never(regression: Regression, estimator: ClusterRobust, p_value: np.ndarray) -> str:
+    """What a p value of zero says where all patterns of signs were used; empty where there is none.
+
+    A pattern of equal signs gives the sample itself, which ties with it, and ties are not counted (see
+    :func:`jaxsim.estimators.wild.wild_bootstrap`).
+    """
+    assert regression.labels is not None
+    patterns = 2 ** len(regression.labels)
+    if estimator.weights != "rademacher" or patterns > estimator.draws or not (p_value == 0).any():
+        return ""
+    n, differ = len(regression.labels), patterns // 2
+    return (
+        f"{n} clusters have {differ} sign patterns that differ: a p value of 0 says that none of the others is as extreme as the "
+        f"sample, so no more than p <= 1/{differ} = {1 / differ:.4g}, which it is if the sample counts itself"
+    )

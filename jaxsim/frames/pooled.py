@@ -18,7 +18,7 @@ from jaxsim.estimators.cluster_robust import Contrasts, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
-from jaxsim.frames.bootstrap_options import bootstrap_title, bootstrap_weights, refuse_unused, strategy, too_coarse
+from jaxsim.frames.bootstrap_options import bootstrap_title, bootstrap_weights, never, refuse_unused, strategy, too_coarse
 from jaxsim.frames.cluster_tests import ClusterTests
 from jaxsim.frames.linear_tests import FixedDf, LinearTests
 from jaxsim.frames.regression import Regression, prepare, seeded
@@ -191,6 +191,7 @@ def clustered(regression: Regression, estimator: ClusterRobust, context: Context
     status = Status(int(found.status))
     if status is not Status.ZERO_VARIANCE:
         message, coarse = explain(status, regression, estimator), too_coarse(regression, estimator, context)
+        message = message or never(regression, estimator, found.p_value)
         whole = answer(beta, every, found, status, message, coarse)
         return dataclasses.replace(whole, tests=tests_of(estimator, whole, basis, data))
     # A column for each group, say, has coefficients without a variance; they should not take the others with them.
