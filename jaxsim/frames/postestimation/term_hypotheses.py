@@ -27,6 +27,7 @@ from jaxsim.formula.columns import Column
 from jaxsim.formula.model_matrix import ModelMatrix, code
 from jaxsim.formula.tokens import show
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.row_terms import weights_of
 from jaxsim.frames.regression import Regression
 from jaxsim.numerics.row_basis import dependent
 
@@ -48,7 +49,7 @@ def hypotheses(model: MixedModel | Regression, kind: int) -> list[np.ndarray]:
         return _marginal(model)
     contained = [bool(column.any()) for column in _contains(model.x).T]
     return [
-        np.eye(len(model.x.names))[own] if kind == 2 and not contained[j] else _after(model.x, before, own)
+        np.eye(len(model.x.names))[own] if kind == 2 and not contained[j] else _after(_rows(model), before, own)
         for j, (before, own) in enumerate(_before(model.x, kind))
     ]
 
@@ -72,11 +73,17 @@ def _before(x: ModelMatrix, kind: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _after(x: ModelMatrix, before: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The hypothesis that the columns ``own`` add nothing to those ``before``, whatever else there is."""
-    rest = np.setdiff1d(np.arange(len(x.names)), np.concatenate([before, own]))
+def _rows(model: MixedModel | Regression) -> np.ndarray:
+    """The model matrix in whose rows terms are orthogonal to those before: of least squares times the root of the weights, so that
+    sums of squares are those of the residuals (as R's ``anova`` of ``lm``); of mixed models as it is (as lmerTest)."""
+    return model.x.values if isinstance(model, MixedModel) else model.x.values * np.sqrt(weights_of(model))[:, None]
+
+
+def _after(x: np.ndarray, before: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The hypothesis that the columns ``own`` of ``x`` add nothing to those ``before``, whatever else there is."""
+    rest = np.setdiff1d(np.arange(x.shape[1]), np.concatenate([before, own]))
     order = np.concatenate([before, own, rest])
-    _, upper = np.linalg.qr(x.values[:, order])
+    _, upper = np.linalg.qr(x[:, order])
     own_rows = upper[len(before) : len(before) + len(own)]
     rows = np.zeros((len(own), len(order)))
     rows[:, order] = own_rows / np.diagonal(own_rows[:, len(before) :])[:, None]
