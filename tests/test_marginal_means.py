@@ -86,6 +86,8 @@ def test_means_are_predictions_of_the_grid():
             np.testing.assert_allclose(row.mean, expected.loc[key if len(key) > 1 else key[0]], rtol=1e-10)
     assert list(fit.emmeans("a")["a"]) == ["r", "p", "q"]
     assert fit.emmeans("b")["b"].dtype == data["b"].dtype
+    for asked in (fit.emmeans("d"), fit.emmeans("d", at={"d": [1.0, 0.0]})):
+        assert asked["d"].dtype == data["d"].dtype
     by = fit.emmeans("b", by="a")
     assert list(by["b"]) == [3, 7, 20] * 3
     pd.testing.assert_frame_equal(by, fit.emmeans(["b", "a"]))

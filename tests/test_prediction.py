@@ -123,3 +123,26 @@ def test_draws_of_a_posterior_follow_the_same_coding():
         np.testing.assert_allclose(fit.predict(DISGUISES[name](data), noise=False), expected, **SAME)
     one = DISGUISES["a level that no row has"](data).iloc[[5]]
     np.testing.assert_allclose(fit.predict(one, noise=False)[:, 0], expected[:, list(data.index).index(one.index[0])], **SAME)
+
+
+def test_what_an_empty_cell_decides_is_not_predicted():
+    """No row is high and old: the other cells are predicted as by a model that has a coefficient for each."""
+    data = rows().query("dose != 'high' or not old").astype({"dose": str})
+    with pytest.warns(UserWarning, match="is a combination of the columns before"):
+        fits = [jaxsim.ols("y ~ dose * old", data), jaxsim.lmer("y ~ dose * old + (1 | g)", data)]
+    new = pd.DataFrame({"dose": ["low", "mid", "mid", "low"], "old": [True, False, True, False], "g": 3}, index=list("wxyz"))
+    new.loc["y", "dose"] = "high"
+    cells = jaxsim.ols("y ~ cell", data.assign(cell=data["dose"] + data["old"].astype(str)))
+    other = cells.predict(new.assign(cell=new["dose"] + new["old"].astype(str)).drop("y"))
+    for fit in fits:
+        for level in ("group", "population"):
+            with pytest.warns(UserWarning, match=r"1 of 4 rows cannot be predicted: .* was dropped"):
+                found = fit.predict(new, level=level)
+            assert list(found.isna()) == [False, False, True, False]
+        with pytest.warns(UserWarning, match="1 of 4 rows cannot be predicted"):
+            interval = fit.predict(new, level="population", interval="prediction")
+        assert interval.loc["y"].isna().all()
+        assert interval.drop("y").notna().all(axis=None)
+    with pytest.warns(UserWarning, match="1 of 4 rows"):
+        np.testing.assert_allclose(fits[0].predict(new).drop("y"), other, **SAME)
+    assert fits[1].predict().notna().all()

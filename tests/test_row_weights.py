@@ -97,6 +97,41 @@ def test_comparisons_terms_and_explained_variance_are_those_of_lm(crossed, case)
         np.testing.assert_allclose(table["p_value"], stored[name]["p"], **SAME)
 
 
+@pytest.mark.parametrize("case", FACTORS)
+def test_means_and_contrasts_are_those_of_emmeans(crossed, case):
+    """At the mean of the offset, which a contrast has a part of whose weights do not add up to zero."""
+    fit, stored = jaxsim.ols("y ~ a * c + x", crossed, **FACTORS[case]), R["terms"][case]
+    means = fit.emmeans("a")
+    own = fit.contrasts("a", method={"first": [1, 0, 0], "difference": [-1, 1, 0]})
+    np.testing.assert_allclose(means[["mean", "std_error"]].T, [stored["means"]["mean"], stored["means"]["se"]], **SAME)
+    np.testing.assert_allclose(own[["estimate", "std_error"]].T, [stored["own"]["estimate"], stored["own"]["se"]], **SAME)
+
+
+def test_means_are_at_the_offset_that_is_asked_for(crossed):
+    fit = jaxsim.ols("y ~ a + x + offset(log(k) + t)", crossed)
+    grid = pd.DataFrame({"a": list("pqr"), "x": crossed["x"].mean(), "k": 2, "t": 0.0})
+    np.testing.assert_allclose(fit.emmeans("a", at={"t": 0, "k": 2})["mean"], fit.predict(grid), **SAME)
+    np.testing.assert_allclose(fit.emmeans("a", at={"t": [0]})["mean"], fit.predict(grid.assign(k=crossed["k"].mean())), **SAME)
+    both = fit.emmeans("a", by="t", at={"t": [0, 1]})["mean"].to_numpy()
+    np.testing.assert_allclose(both[3:] - both[:3], 1, **SAME)
+    # A predictor that is in the offset too: its slope is that of the expected response.
+    shared = jaxsim.ols("y ~ a + t + offset(t)", crossed)
+    plain = jaxsim.ols("y ~ a + t", crossed)
+    np.testing.assert_allclose(shared.trends("t")["trend"], plain.trends("t")["trend"], rtol=1e-8)
+    loose = jaxsim.ols("y ~ a + x", crossed, offset=2 * crossed["t"])
+    with pytest.raises(InputError, match="'t' is not a column with fixed effects"):
+        loose.emmeans("a", at={"t": 0})
+
+
+def test_a_picture_of_effects_is_at_the_mean_of_the_offset(crossed):
+    for offset in ("t", crossed["t"].tolist()):
+        fit = jaxsim.ols("y ~ a + x", crossed, offset=offset)
+        drawn = fit.plot.effects("x").axes[0].lines[0]
+        beta = fit.table.set_index("term")["estimate"]
+        expected = beta["(Intercept)"] + beta["x"] * np.array(drawn.get_xdata()) + crossed["t"].mean()
+        np.testing.assert_allclose(drawn.get_ydata(), expected, **SAME)
+
+
 def test_fits_of_other_weights_or_offsets_are_not_compared(crossed):
     plain, weighted, shifted = (jaxsim.ols("y ~ a", crossed, **options) for options in ({}, dict(weights="w"), dict(offset="t")))
     large = {kind: jaxsim.ols("y ~ a + x", crossed, **options) for kind, options in FACTORS.items()}

@@ -67,6 +67,7 @@ def contrasts(
     for block in asked.within:
         rows = matrix @ asked.rows[block]
         estimate, error, degrees = estimates(fit, tests, rows, "contrasts")
+        estimate = estimate + matrix @ asked.offset[block]
         found = t_table(estimate, error, degrees)
         family = Family(len(rows), len(block), int(np.linalg.matrix_rank(rows)))
         half = multiplier(level, degrees, family, kind) * error

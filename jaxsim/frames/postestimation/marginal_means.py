@@ -15,7 +15,6 @@ from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.adjust import ADJUSTMENTS, Family, multiplier
 from jaxsim.frames.postestimation.estimability import estimates
 from jaxsim.frames.postestimation.reference_grid import known_predictor, reference_grid
-from jaxsim.frames.postestimation.row_terms import offset_of
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
 from jaxsim.frames.regression import Regression
 
@@ -27,12 +26,14 @@ class Means:
     Attributes:
         levels: a column for each of the factors, then those of ``by``, ``K`` rows.
         rows: combinations of all columns of the model, ``[K, R]``.
+        offset: what is added to them, ``[K]``.
         within: rows that belong together: one array of positions for each combination of the levels of ``by``.
         by: the names that divide them.
     """
 
     levels: pd.DataFrame
     rows: np.ndarray
+    offset: np.ndarray
     within: tuple[np.ndarray, ...]
     by: tuple[str, ...]
 
@@ -46,10 +47,10 @@ def means(
     wanted = tuple(name for name in wanted if name not in divided)
     if not wanted:
         raise InputError(f"specs={brief(specs)} names nothing beside by={brief(by)}; name a factor to compare.")
-    levels, rows = grid.over([*wanted, *divided])
+    levels, rows, offset = grid.over([*wanted, *divided])
     size = len(levels) if not divided else int(np.prod([len(grid.axes[grid.names.index(name)].values) for name in wanted]))
     within = tuple(np.arange(start, start + size) for start in range(0, len(levels), size))
-    return Means(levels, rows, within, divided)
+    return Means(levels, rows, offset, within, divided)
 
 
 def names_of(argument: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ def emmeans(
     df: str | None = None,
     conf_level: float | None = None,
 ) -> pd.DataFrame:
-    """Estimated marginal means, as R's emmeans; with an offset they are those at its mean.
+    """Estimated marginal means, as R's emmeans: with an offset they are those at its mean, or where ``at`` puts its columns.
 
     Args:
         fit: the model.
@@ -95,17 +96,12 @@ def emmeans(
     method = interval_method(adjust)
     tests, level, asked = linear_tests_of(fit, df), level_of(fit, conf_level), means(fit.model, specs, by, at)
     mean, error, degrees = estimates(fit, tests, asked.rows, "means")
-    mean = mean + typical_offset(fit.model)
+    mean = mean + asked.offset
     half = np.full(len(mean), np.nan)
     for block in asked.within:
         family = Family(len(block), len(block), int(np.linalg.matrix_rank(asked.rows[block])))
         half[block] = multiplier(level, degrees[block], family, method) * error[block]
     return asked.levels.assign(mean=mean, std_error=error, df=degrees, conf_low=mean - half, conf_high=mean + half)
-
-
-def typical_offset(model: MixedModel | Regression) -> float:
-    """The mean offset of the fitted rows, zero without any."""
-    return float(offset_of(model).mean())
 
 
 def interval_method(adjust: str | None) -> str:

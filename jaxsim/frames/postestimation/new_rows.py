@@ -15,13 +15,15 @@ from jaxsim.formula.functions import column_names
 from jaxsim.formula.grouping import Grouping
 from jaxsim.formula.tables import as_frame
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.estimability import estimable
 from jaxsim.frames.regression import Regression
 
 
 @dataclass(frozen=True, eq=False)
 class NewRows:
     """``x`` ``[N, P]``; ``z`` ``[N, Q]`` (None without random effects); ``codes`` ``[N]`` of the fitted groups, -1 for others;
-    ``labels`` of all groups, a tuple a row; ``index`` of the rows; ``offset`` ``[N]``, None without."""
+    ``index`` of the rows; ``labels`` of all groups, a tuple a row; ``offset`` ``[N]``, None without; ``known`` ``[N]``, whether the
+    fitted rows decide what the fixed effects give, as they do not in an empty cell; None where they always do."""
 
     x: np.ndarray
     z: np.ndarray | None
@@ -29,6 +31,7 @@ class NewRows:
     index: pd.Index
     labels: list[Any]
     offset: np.ndarray | None = None
+    known: np.ndarray | None = None
 
     def by_group(self) -> Iterator[tuple[np.ndarray, int]]:
         """The rows of each group, in the order in which they come, with its code; each new group is one of its own."""
@@ -37,7 +40,9 @@ class NewRows:
             yield at.to_numpy(), int(self.codes[at.iloc[0]])
 
 
-def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random: bool | None = None) -> NewRows:
+def new_rows(
+    model: MixedModel | Regression, data: Any, *, grouped: bool, random: bool | None = None, offset: np.ndarray | None = None
+) -> NewRows:
     """The matrices of new rows.
 
     Args:
@@ -45,15 +50,16 @@ def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random
         data: rows with the predictors and, if ``grouped``, the groups. The response is not needed.
         grouped: whether the groups matter.
         random: whether the columns with random effects matter; where the groups do, when None.
+        offset: of the rows ``[N]``, instead of what the model makes it of.
 
     Raises:
         InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type.
     """
     groups = model.groups if grouped else None
     names = dict.fromkeys(name for tokens in model.formula.fixed.variables for name in column_names(tokens))
-    offset = model.offset_recipe
-    if offset is not None and not offset.loose:
-        names |= dict.fromkeys(offset.names)
+    recipe = model.offset_recipe if offset is None else None
+    if recipe is not None and not recipe.loose:
+        names |= dict.fromkeys(recipe.names)
     random = grouped if random is None else random
     if random:
         parts = [part.terms.variables for part in model.formula.random]
@@ -67,13 +73,15 @@ def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random
     if missing.any():
         raise InputError(f"new rows have missing values in {', '.join(map(repr, frame.columns[missing]))}; drop them first.")
     frame = frame.reset_index(drop=True).infer_objects()
+    x, known = estimable(model, model.x.recipe.full_on(frame))
     return NewRows(
-        x=model.x.recipe.on(frame),
+        x=x,
         z=model.z_on(frame) if random and isinstance(model, MixedModel) else None,
         codes=_codes(groups, frame),
         index=data.index,
         labels=[] if groups is None else list(zip(*(frame[name] for name in groups.names), strict=True)),
-        offset=None if offset is None else offset.on(frame),
+        offset=offset if recipe is None else recipe.on(frame),
+        known=known,
     )
 
 

@@ -14,8 +14,10 @@ from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation.components import require_usable
 from jaxsim.frames.postestimation.effects_grid import grid, levels_of
-from jaxsim.frames.postestimation.prediction import predict
+from jaxsim.frames.postestimation.new_rows import new_rows
+from jaxsim.frames.postestimation.prediction import with_interval
 from jaxsim.frames.postestimation.prediction_error import conditional_deviations
+from jaxsim.frames.postestimation.reference_grid import offset_at
 from jaxsim.frames.postestimation.row_terms import weights_of
 from jaxsim.frames.postestimation.smoothing import local_line
 from jaxsim.style import DPI, GRID, OKABE_ITO, RC, REFERENCE
@@ -107,14 +109,16 @@ class Pictures:
             predictor: a column of the fixed effects.
             by: another, for each of whose levels (or 10%, 50% and 90% quantiles) there is a curve.
 
-        Other numbers are at their mean, other factors at their reference level.
+        Other numbers are at their mean, and so is the offset; other factors are at their reference level.
 
         Raises:
             InputError: for a column that is no predictor of the model.
         """
         rows = grid(self.fit, predictor, by)
-        found = predict(self.fit, rows, level="population", interval="confidence", conf_level=CONFIDENCE)
-        assert isinstance(found, pd.DataFrame)
+        require_usable(self.fit, "a picture of effects")
+        offset = offset_at(self.fit.model, rows, [name for name in (predictor, by) if name is not None])
+        placed = new_rows(self.fit.model, rows, grouped=False, offset=offset)
+        found = with_interval(self.fit, placed, grouped=False, new=False, conf_level=CONFIDENCE)
         curves = [("", found.assign(at=rows[predictor]))]
         if by is not None:
             parts = found.assign(at=rows[predictor]).groupby(rows[by], sort=False)

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxsim.errors import InputError
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.contrast import mean_labels, weights_of
-from jaxsim.frames.postestimation.marginal_means import means, typical_offset
+from jaxsim.frames.postestimation.marginal_means import means
 
 
 def posterior_means(
@@ -29,7 +29,7 @@ def posterior_means(
         (equal-tailed).
     """
     asked = means(model, specs, by, at)
-    return asked.levels.assign(**_summary(_draws(model, beta, asked.rows) + typical_offset(model), conf_level, "mean"))
+    return asked.levels.assign(**_summary(_draws(model, beta, asked.rows) + asked.offset, conf_level, "mean"))
 
 
 def posterior_contrasts(
@@ -52,7 +52,7 @@ def posterior_contrasts(
     matrix = np.array(list(weights.values()))
     tables = []
     for block in asked.within:
-        draws = _draws(model, beta, matrix @ asked.rows[block])
+        draws = _draws(model, beta, matrix @ asked.rows[block]) + matrix @ asked.offset[block]
         table = pd.DataFrame({"contrast": list(weights)})
         for name in asked.by:
             table[name] = asked.levels[name].iloc[block[0]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -40,11 +42,11 @@ def predict(
         conf_level: of the interval; that of the fit when None.
 
     Returns:
-        A number for each row, with the labels of the rows; with an interval ``estimate, std_error, conf_low, conf_high``, where
-        ``std_error`` is the standard deviation of the error that the interval is about. Limits use t with the degrees of freedom
-        that the fit has for the row's combination of coefficients (N - P of ``ols``, as R's ``predict.lm``). Where random effects
-        or new responses of ``lmer`` are predicted these are Satterthwaite's for the variance of the row's error, unless the fit
-        has the same ones for everything.
+        A number for each row, with the labels of the rows, NaN with a warning where a column that was dropped would decide it.
+        With an interval ``estimate, std_error, conf_low, conf_high``, where ``std_error`` is the standard deviation of the error
+        that the interval is about. Limits use t with the degrees of freedom that the fit has for the row's combination of
+        coefficients (N - P of ``ols``, as R's ``predict.lm``). Where random effects or new responses of ``lmer`` are predicted
+        these are Satterthwaite's for the variance of the row's error, unless the fit has the same ones for everything.
 
     Raises:
         InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type; for
@@ -60,9 +62,14 @@ def predict(
     require_usable(fit, "an interval")
     new = interval == "prediction"
     rows = _rows(fit, data, grouped, random=grouped or new)
+    return with_interval(fit, rows, grouped, new, conf_level)
+
+
+def with_interval(fit: Fitted, rows: NewRows, grouped: bool, new: bool, conf_level: float | None) -> pd.DataFrame:
+    """:func:`predict` of the matrices of rows; of new responses if ``new``."""
     estimate = _expected(fit, rows, grouped)
     found = _of_mixed(fit, rows, new) if isinstance(fit.model, MixedModel) else _of_regression(fit, rows, grouped, new)
-    error = np.sqrt(found.variance)
+    error = np.sqrt(found.variance) * _blank(rows)
     reach = stats.t.ppf((1 + (fit.conf_level if conf_level is None else conf_level)) / 2, found.df) * error
     columns = {"estimate": estimate, "std_error": error, "conf_low": estimate - reach, "conf_high": estimate + reach}
     return pd.DataFrame(columns, index=rows.index)
@@ -77,13 +84,30 @@ def _rows(fit: Fitted, data: pd.DataFrame | None, grouped: bool, random: bool) -
     return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [], model.offset)
 
 
+def _blank(rows: NewRows) -> np.ndarray | float:
+    """1 for rows whose expectation the fitted rows decide, NaN for others."""
+    return 1.0 if rows.known is None else np.where(rows.known, 1.0, np.nan)
+
+
+def _warn_of_unknown(fit: Fitted, rows: NewRows) -> None:
+    unknown = 0 if rows.known is None else int((~rows.known).sum())
+    if unknown:
+        warnings.warn(
+            f"{unknown} of {len(rows.x)} rows cannot be predicted: combinations of predictors that no fitted row has decide them "
+            f"({', '.join(fit.model.x.aliased)} was dropped); they are NaN",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
 def _expected(fit: Fitted, rows: NewRows, grouped: bool) -> pd.Series:
+    _warn_of_unknown(fit, rows)
     values = rows.x @ fit.beta
     if grouped:
         values = values + fit.of_group(rows.x, rows.z, rows.codes)
     if rows.offset is not None:
         values = values + rows.offset
-    return pd.Series(values, index=rows.index, name="prediction")
+    return pd.Series(values * _blank(rows), index=rows.index, name="prediction")
 
 
 def _of_mixed(fit: Fitted, rows: NewRows, new: bool) -> Spread:

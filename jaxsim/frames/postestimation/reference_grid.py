@@ -16,6 +16,7 @@ from jaxsim.formula.columns import as_column
 from jaxsim.formula.parse import column_names
 from jaxsim.formula.variable import Variable
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.row_terms import offset_of
 from jaxsim.frames.regression import Regression
 
 MOST_ROWS = 100_000
@@ -43,44 +44,50 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceGrid:
-    """``x`` are all columns of the model on the grid, aliased ones too, ``[n_1, .., n_A, R]``, a dimension for each of ``axes``."""
+    """A dimension for each of ``axes``: ``x`` are all columns of the model, aliased ones too, ``[n_1, .., n_A, R]``; ``offset`` is
+    what is added to what they explain, ``[n_1, .., n_A]``."""
 
     axes: tuple[Axis, ...]
     x: np.ndarray
+    offset: np.ndarray
 
     @property
     def names(self) -> list[str]:
         """Of the axes."""
         return [axis.name for axis in self.axes]
 
-    def over(self, names: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
-        """Combinations of the values of some axes, the first varying fastest, and the mean of ``x`` over all others, ``[K, R]``."""
+    def over(self, names: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        """Combinations of the values of some axes, the first varying fastest, and the means over all others of ``x``, ``[K, R]``,
+        and of the offset, ``[K]``."""
         places = [self.names.index(name) for name in names]
         others = tuple(i for i in range(len(self.axes)) if i not in places)
         kept = sorted(places)
-        mean = self.x.mean(axis=others) if others else self.x
-        rows = mean.transpose(*[kept.index(place) for place in reversed(places)], len(kept)).reshape(-1, self.x.shape[-1])
+        order = [kept.index(place) for place in reversed(places)]
+        rows = self.x.mean(axis=others).transpose(*order, len(kept)).reshape(-1, self.x.shape[-1])
+        offset = self.offset.mean(axis=others).transpose(order).reshape(-1)
         counts = [len(self.axes[place].values) for place in reversed(places)]
         codes = np.indices(counts).reshape(len(counts), -1)[::-1]
         levels = {name: self.axes[p].values.iloc[at].to_numpy() for name, p, at in zip(names, places, codes, strict=True)}
-        return pd.DataFrame(levels), rows
+        return pd.DataFrame(levels), rows, offset
 
 
 def reference_grid(model: MixedModel | Regression, at: Mapping[str, Any] | None = None) -> ReferenceGrid:
     """The grid of the columns that have fixed effects.
 
     A column of text, categories or truth values, one inside of ``factor()`` or ``C()``, and a number that has two values only is a
-    factor; any other number is at its mean over the fitted rows.
+    factor; any other number is at its mean over the fitted rows. So is the offset, unless a column that it is made of is one of
+    these factors or has values in ``at``; then it is computed, its other columns at their means.
 
     Args:
         model: that was fitted.
-        at: values of some columns instead of these: numbers, or some of a factor's levels.
+        at: values of some columns, those of the offset among them, instead of these: numbers, or some of a factor's levels.
 
     Raises:
         InputError: for a name that is no predictor, a level that is not there, and a grid of more than ``MOST_ROWS`` rows.
     """
     frame, names = model.rows.frame, predictors(model)
-    given = _given(at, names)
+    given = _given(at, list(dict.fromkeys([*names, *offset_columns(model)])))
+    names += [name for name in given if name not in names]
     axes = tuple(_axis(frame[name], name, model.x.recipe.variables, given.get(name)) for name in names)
     shape = [len(axis.values) for axis in axes]
     if math.prod(shape) > MOST_ROWS:
@@ -92,12 +99,27 @@ def reference_grid(model: MixedModel | Regression, at: Mapping[str, Any] | None 
     n_rows = math.prod(shape)
     columns = {axis.name: axis.values.iloc[code].reset_index(drop=True) for axis, code in zip(axes, codes, strict=True)}
     grid = pd.DataFrame(columns, index=pd.RangeIndex(n_rows))
-    return ReferenceGrid(axes, model.x.recipe.full_on(grid).reshape(*shape, -1))
+    offset = offset_at(model, grid, [axis.name for axis in axes if axis.factor])
+    return ReferenceGrid(axes, model.x.recipe.full_on(grid).reshape(*shape, -1), offset.reshape(shape))
+
+
+def offset_at(model: MixedModel | Regression, grid: pd.DataFrame, factors: Sequence[str]) -> np.ndarray:
+    """The offset of the rows of a grid: the mean of the fitted rows unless one of the ``factors`` has a part in it."""
+    recipe, columns = model.offset_recipe, offset_columns(model)
+    if recipe is None or not set(columns) & set(factors):
+        return np.full(len(grid), offset_of(model).mean())
+    held = {name: float(model.rows.frame[name].mean()) for name in columns if name not in grid}
+    return recipe.on(grid.assign(**held))
 
 
 def predictors(model: MixedModel | Regression) -> list[str]:
     """The columns of the data that have fixed effects."""
     return list(dict.fromkeys(name for variable in model.x.recipe.variables for name in column_names(variable.tokens)))
+
+
+def offset_columns(model: MixedModel | Regression) -> tuple[str, ...]:
+    """The columns of the data that the offset is made of."""
+    return () if model.offset_recipe is None or model.offset_recipe.loose else model.offset_recipe.names
 
 
 def _given(at: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, tuple[Any, ...]]:
@@ -133,10 +155,11 @@ def _axis(series: pd.Series, name: str, variables: Sequence[Variable], given: tu
         wrong = next((value for value in given if not finite(_plain(value))), None)
         if wrong is not None:
             raise InputError(f"at={{{name!r}: ..}} has {brief(wrong)}, which is not a number; the fitted rows hold numbers.")
-        return Axis(name, pd.Series([float(value) for value in given]), True)
-    values = np.unique(series.to_numpy(float))
+        whole = types.is_integer_dtype(series) and all(float(value).is_integer() for value in given)
+        return Axis(name, pd.Series([int(value) if whole else float(value) for value in given]), True)
+    values = series.drop_duplicates().sort_values(ignore_index=True)
     if len(values) == 2:
-        return Axis(name, pd.Series(values), True)
+        return Axis(name, values, True)
     return Axis(name, pd.Series([float(series.mean())]), False)
 
 

@@ -50,8 +50,9 @@ def trends(
     """
     method = interval_method(adjust)
     tests, level = linear_tests_of(fit, df), level_of(fit, conf_level)
-    levels, rows = slopes(fit.model, variable, by, at)
+    levels, rows, of_offset = slopes(fit.model, variable, by, at)
     trend, error, degrees = estimates(fit, tests, rows, "slopes")
+    trend = trend + of_offset
     found = t_table(trend, error, degrees)
     half = multiplier(level, degrees, Family(len(rows), len(rows), int(np.linalg.matrix_rank(rows))), method) * error
     return levels.assign(
@@ -67,8 +68,8 @@ def trends(
 
 def slopes(
     model: MixedModel | Regression, variable: str, by: str | Sequence[str] | None, at: Mapping[str, Any] | None
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """Combinations of levels, and the combinations of all columns ``[K, R]`` that are slopes there."""
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Combinations of levels, the combinations of all columns ``[K, R]`` that are slopes there, and the slopes of the offset."""
     given = dict(at or {})
     known_predictor(variable, predictors(model))
     numbers = model.rows.frame[variable]
@@ -80,6 +81,7 @@ def slopes(
     step = STEP * float(np.ptp(numbers.to_numpy(float)))
     grid = reference_grid(model, {**given, variable: [float(place) - step, float(place) + step]})
     divided = [] if by is None else list(names_of("by", by, [name for name in grid.names if name != variable]))
-    levels, rows = grid.over([*divided, variable])
-    below, above = np.split(rows, 2)
-    return levels[divided].iloc[: len(below)], (above - below) / (2 * step)
+    levels, rows, offset = grid.over([*divided, variable])
+    below, above = np.split(np.column_stack([rows, offset]), 2)
+    slope = (above - below) / (2 * step)
+    return levels[divided].iloc[: len(below)], slope[:, :-1], slope[:, -1]
