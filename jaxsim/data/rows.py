@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.names import GROUP, RESPONSE, Names
+from jaxsim.data.cross_products import CrossProducts, pad_groups
+from jaxsim.data.names import GROUP, RESPONSE, Coded, Names
 from jaxsim.errors import InputError
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["x", "y", "levels", "weight"],
-    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block"],
+    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block", "coded"],
 )
 @dataclass(frozen=True)
 class Rows:
@@ -33,6 +33,7 @@ class Rows:
         fixed: those that have a fixed effect.
         counts: padded number of levels of each factor.
         factors, response, constant: as of :class:`CrossProducts`.
+        coded: as of :class:`jaxsim.data.names.Names`.
         block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
     """
 
@@ -47,11 +48,12 @@ class Rows:
     response: str = RESPONSE
     constant: tuple[str, ...] = ()
     block: int = 0
+    coded: tuple[Coded, ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant)
+        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, coded=self.coded)
 
     @property
     def present(self) -> jax.Array:
@@ -88,10 +90,12 @@ class Rows:
         """
         block = jnp.where(self.present[:, None], jnp.column_stack([self.x, self.y]), 0.0)
         names: Any = {"factors": self.factors, "response": self.response, "constant": self.constant}
+        names["coded"] = self.coded
         if self.block:
             own = block.reshape(-1, self.block, block.shape[1])
             sizes = self.present.reshape(-1, self.block).sum(1).astype(jnp.int32)
-            return CrossProducts(jnp.einsum("gni,gnj->gij", own, own), sizes, self.columns, self.fixed, **names)
+            products = jnp.einsum("gni,gnj->gij", own, own)
+            return pad_groups(CrossProducts(products, sizes, self.columns, self.fixed, **names), cells)
         code, levels, right = self._cells(cells)
         products = _by_cell(block, code, cells)
         products = jnp.where(right, products, jnp.nan)
