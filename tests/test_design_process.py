@@ -525,3 +525,20 @@ class TestRefused:
             Study(trial(), Grid(), (LinearMixed("rt ~ drug * age + (1 | subject)"),), 2)
         with pytest.raises(NotSupportedError, match="with a factor"):
             trial(formula="rt ~ drug + day + age + (drug || subject)", sd={}, correlation={}, effects={})
+
+
+class TestPreview:
+    def test_who_sees_what(self):
+        shown = str(trial().preview())
+        assert "12 units (subject), 48 rows: 4 each" in shown
+        assert "drug: each subject has one of placebo, active" in shown
+        assert "day: every subject meets 0, 1, 3, 9" in shown
+        assert "Units by drug: placebo: 6; active: 6" in shown
+        assert "Vary within subject: day, drugactive:day; one number each: drugactive, age" in shown
+        assert "sd.subject.day 8.0, correlation.subject 0.2, residual_sd 40.0" in shown
+
+    def test_its_figure(self):
+        axes = trial().preview().figure().axes
+        assert [len(part.get_offsets()) for part in axes[0].collections] == [24, 24]
+        assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("day", "subject")
+        assert len(DIFFERENT["no intercept, an interaction in another order"][0].preview().figure().axes) == 3

@@ -124,8 +124,8 @@ class Categorical(Distribution):
 
     def quantile(self, p: Any) -> jax.Array:
         """The level whose share of the probabilities ``p`` falls into."""
-        shares = np.full(len(self.of), 1 / len(self.of)) if self.probabilities is None else np.array(self.probabilities)
-        code = jnp.searchsorted(jnp.asarray(np.cumsum(shares)[:-1]), jnp.asarray(p), side="right")
+        weights = np.array(self.probabilities or (1.0,) * len(self.of))
+        code = jnp.searchsorted(jnp.asarray(np.cumsum(weights / weights.sum())[:-1]), jnp.asarray(p), side="right")
         return code.astype(float) if self.levels is not None else jnp.asarray(np.array(self.of, float))[code]
 
 
@@ -196,9 +196,9 @@ def texts(levels: Sequence[str] | Sequence[float]) -> tuple[str, ...] | None:
 
 
 def shares(what: str, given: object, count: int) -> tuple[float, ...]:
-    """Positive numbers, one a level, as shares of 1."""
+    """Positive numbers, one a level; of equal ones, ones."""
     found = several(given, MOST_LEVELS)
     if found is None or len(found) != count or not all(finite(share) and share > 0 for share in found):
         raise InputError(f"{what}={brief(given)}: give {count} positive numbers, one for each level.")
-    numbers = np.array(found, float)
-    return tuple((numbers / numbers.sum()).tolist())
+    numbers = tuple(map(float, found))
+    return (1.0,) * count if len(set(numbers)) == 1 else numbers

@@ -19,6 +19,7 @@ from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, NotSupportedError, brief, meant, whole_number
 from jaxsim.processes.designed import arguments, frame
 from jaxsim.processes.designed.plan import Plan, plan
+from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.schedule import checked_repeats
 from jaxsim.processes.designed.simulated import dataset
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Variable, Within
@@ -203,6 +204,18 @@ class Design(RowProcess):
         """The dataset as people have it: the unit, the variables (factors as categories, the reference first), the response, and
         the other columns of the model; units are numbered from 1, ``attrs['truth']`` holds what it was made with."""
         return frame.as_written(super().rows(key), self.plan)
+
+    def preview(self, seed: int = 0) -> Preview:
+        """One dataset's design before anything runs: ``print(design.preview())``, and ``design.preview().figure()`` draws who sees
+        what when.
+
+        Args:
+            seed: of the dataset.
+        """
+        rows = self.rows(jax.random.key(whole_number("seed", seed, 0), impl="threefry2x32"))
+        effects = {term: self.effects.get(term, 0.0) for term in self.plan.fixed.names}
+        spreads = {name: value for name, value in self.leaves.items() if name.startswith(("sd.", "correlation."))}
+        return preview(rows, self.plan, effects, {**spreads, "residual_sd": self.residual_sd})
 
     def null(self, term: str) -> Self:
         """Its twin without the effect of a term: for type I error at the same nuisance values.

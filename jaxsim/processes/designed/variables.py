@@ -35,7 +35,7 @@ class Between:
         object.__setattr__(self, "levels", levels)
         if self.ratio is not None:
             found = shares(f"between({brief(self.unit)}, ..): ratio", self.ratio, len(levels))
-            object.__setattr__(self, "ratio", None if len(set(found)) == 1 else found)
+            object.__setattr__(self, "ratio", None if set(found) == {1.0} else found)
         object.__setattr__(self, "randomised", truth("randomised", self.randomised))
 
     @property
@@ -46,7 +46,8 @@ class Between:
     @property
     def shares(self) -> tuple[float, ...]:
         """Of the units, by level; their sum is 1."""
-        return self.ratio or (1 / len(self.levels),) * len(self.levels)
+        ratio = self.ratio or (1.0,) * len(self.levels)
+        return tuple(part / sum(ratio) for part in ratio)
 
 
 @dataclass(frozen=True)
