@@ -21,6 +21,7 @@ from jaxsim import (
     Grid,
     InputError,
     LinearMixed,
+    Lme4,
     Normal,
     NotSupportedError,
     PoissonSizes,
@@ -542,3 +543,22 @@ class TestPreview:
         assert [len(part.get_offsets()) for part in axes[0].collections] == [24, 24]
         assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("day", "subject")
         assert len(DIFFERENT["no intercept, an interaction in another order"][0].preview().figure().axes) == 3
+
+
+@pytest.mark.lme4
+@pytest.mark.usefixtures("pymer4_ready")
+def test_lme4_finds_the_terms(tmp_path):
+    """R names an interaction by the order of its formula, and a column that is no R name in backquotes."""
+    strategies = (
+        LinearMixed(GROWTH),
+        Lme4(GROWTH, effort="tight"),
+        Lme4("rt ~ day * drug + age + (day | subject)", effort="tight", label="turned"),
+        Lme4(effort="tight", label="columns"),
+    )
+    estimates = Study(trial(), Grid(), strategies, 1).run(tmp_path / "out", progress=False).read("estimates")
+    table = estimates.pivot(index="term", columns="model", values="estimate")
+    assert len(table) == 5
+    # 1e-5: lme4's optimisers at tight tolerances; the estimates, unlike the likelihood, are flat only to first order.
+    np.testing.assert_allclose(table["lme4"], table["lmer"], rtol=1e-5)
+    np.testing.assert_allclose(table["turned"], table["lmer"], rtol=1e-5)
+    assert table["columns"].notna().all()

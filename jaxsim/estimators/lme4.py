@@ -158,4 +158,9 @@ def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], effects: RandomE
 
 
 def _position(names: Sequence[str], term: str) -> int:
-    return list(names).index("(Intercept)" if term == INTERCEPT else term)
+    """Where R has a column: in backquotes if it is no name by its rules, the parts of an interaction in the formula's order."""
+    plain = [name.replace("`", "") for name in names]
+    wanted = "(Intercept)" if term == INTERCEPT else term
+    if wanted in plain:
+        return plain.index(wanted)
+    return [sorted(name.split(":")) for name in plain].index(sorted(wanted.split(":")))

@@ -33,15 +33,16 @@ def dataset(
     rows, unit = plan.schedule, plan.unit
     columns = plan.matrix.columns(drawn(stream_key(key, Stream.PREDICTORS), plan, correlations), rows.rows)
     beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, effects)
-    q = len(plan.random_terms)
-    normal = jax.random.normal(stream_key(key, Stream.GROUPS), (rows.units, q + rows.block))
+    own_key = stream_key(key, Stream.GROUPS)
+    noise = jax.random.normal(jax.random.fold_in(own_key, 0), (rows.rows,))
     response = sum((beta[name] * columns[name] for name in plan.fixed.names), jnp.zeros(rows.rows))
-    response += residual_sd * normal[:, q:].reshape(-1)
+    response += residual_sd * noise
     truth: dict[str, Any] = dict(beta)
     if plan.random is not None:
         own_sd = [jnp.asarray(sd.get(unit, {}).get(term, 0.0), float) for term in plan.random_terms]
         own_correlation = correlation.get(unit, 0.0)
-        standard = correlated(normal[:, :q], plan.random, own_correlation)
+        normal = jax.random.normal(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
+        standard = correlated(normal, plan.random, own_correlation)
         deviations = {t: own_sd[k] * standard[:, k] for k, t in enumerate(plan.random_terms)}
         response += sum(jnp.repeat(deviations[t], rows.block) * columns[t] for t in plan.random_terms)
         truth |= spreads(plan.random, own_sd, own_correlation)
@@ -60,12 +61,14 @@ def drawn(key: jax.Array, plan: Plan, correlations: Mapping[tuple[str, str], flo
     found: dict[str, Any] = {}
     for level, count, repeated in ((plan.unit, rows.units, rows.block), (ROW, rows.rows, 1)):
         own = [name for name, v in variables.items() if isinstance(v, Covariate) and v.level == level]
-        normal = jax.random.normal(jax.random.fold_in(key, 0 if level == plan.unit else 1), (count, len(own)))
-        normal = normal @ jnp.asarray(root(latent(own, correlations))) if own else normal
+        normal = jax.random.normal(jax.random.fold_in(key, 0 if level == plan.unit else 1), (len(own), count))
+        together = latent(own, correlations)
+        if (together != np.eye(len(own))).any():
+            normal = jnp.asarray(root(together)) @ normal
         for k, name in enumerate(own):
             variable = variables[name]
             assert isinstance(variable, Covariate)
-            found[name] = jnp.repeat(variable.distribution.of_normal(normal[:, k]), repeated)
+            found[name] = jnp.repeat(variable.distribution.of_normal(normal[k]), repeated)
     for place, (name, variable) in enumerate(variables.items(), start=2):
         if isinstance(variable, Between):
             codes: Any = rows.codes[name] if is_fixed(variable) else assigned(jax.random.fold_in(key, place), variable, rows)
