@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxsim.report.figures.style import DPI, FIXED, GRID, RC
+from jaxsim.report.figures.style import FIXED
+from jaxsim.style import DPI, GRID, RC
 
 NAMES = {"batch": "datasets of a chunk", "groups": "groups", "columns": "columns p", "threads": "threads", "devices": "devices"}
 NAMES |= {"workers": "Dask workers"}

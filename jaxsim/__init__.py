@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from jaxsim.frames.mixed import lmer as lmer
     from jaxsim.frames.pooled import lm as lm
     from jaxsim.frames.pooled import ols as ols
+    from jaxsim.frames.postestimation.comparison import anova as anova
     from jaxsim.measures.addition import Addition as Addition
     from jaxsim.measures.own import OwnMeasure as OwnMeasure
     from jaxsim.processes import Bernoulli as Bernoulli
@@ -117,6 +118,7 @@ _HOMES = {
     "jaxsim.frames.pooled": ("lm", "ols"),
     "jaxsim.frames.by_group": ("lm2",),
     "jaxsim.frames.mixed": ("lmer",),
+    "jaxsim.frames.postestimation.comparison": ("anova",),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

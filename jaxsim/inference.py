@@ -34,3 +34,10 @@ def t_table(estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, conf_le
     below = np.where(normal, special.ndtr(-np.abs(statistic)), special.stdtr(finite, -np.abs(statistic)))
     half = np.where(normal, special.ndtri(tail), special.stdtrit(finite, tail)) * std_error
     return InferenceTable(statistic, 2 * below, estimate - half, estimate + half)
+
+
+def f_tail(f: np.ndarray | float, num_df: np.ndarray | float, den_df: np.ndarray | float) -> np.ndarray:
+    """Probability that an F variable exceeds ``f``, elementwise; ``den_df`` may be infinite. NaN in gives NaN out."""
+    f, num_df, den_df = np.broadcast_arrays(np.asarray(f, float), np.asarray(num_df, float), np.asarray(den_df, float))
+    endless = np.isinf(den_df)
+    return np.where(endless, special.chdtrc(num_df, num_df * f), special.fdtrc(num_df, np.where(endless, 1.0, den_df), f))

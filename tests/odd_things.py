@@ -69,7 +69,9 @@ TOKENS = [
     "log(", "scale(", "C(", "factor(", "np.exp(", "`x`", "`no`", "'a'", '"a"', "==", "<", ">", "%in%", "%%", "&", "!", "[", "]",
     "{", "$", "@",
     "1e308", "9" * 400, "x^2", "offset(", "poly(", "é", "\n", "\t", "\\", "#", "\x1b", "\ud800", "\0", "1.5", "_", "lambda",
-    "import", "=", ";",
+    "import", "=", ";", "bs(",
+    "ns(x, df = 3)", "poly(x, 2)", "C(f, Sum)", "C(f, Treatment(", "c(", "df =", "raw = TRUE", "knots =", "Sum",
+    "TRUE",
 ]  # fmt: skip
 
 

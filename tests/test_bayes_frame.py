@@ -61,6 +61,21 @@ def test_predictions_of_known_and_of_new_groups(fit, sleepstudy):
         fit.predict(new[["Days"]])
 
 
+def test_marginal_means_and_contrasts_are_those_of_the_draws(fit):
+    beta = fit.draws.beta.reshape(-1, 2)
+    at = {"Days": [0, 4, 9]}
+    means, pairs = fit.emmeans("Days", at=at), fit.contrasts("Days", at=at)
+    assert list(means.columns) == ["Days", "mean", "std_error", "median", "conf_low", "conf_high"]
+    own = beta @ [1, 4]
+    expected = [4, own.mean(), own.std(ddof=1), *np.quantile(own, [0.5, 0.025, 0.975])]
+    np.testing.assert_allclose(means.iloc[1].astype(float), expected, rtol=1e-10)
+    columns = ["contrast", "estimate", "std_error", "median", "conf_low", "conf_high", "prob_direction"]
+    assert list(pairs.columns) == columns
+    assert list(pairs["contrast"]) == ["Days0 - Days4", "Days0 - Days9", "Days4 - Days9"]
+    np.testing.assert_allclose(pairs["estimate"], -beta[:, 1].mean() * np.array([4, 9, 5]), rtol=1e-10)
+    np.testing.assert_allclose(pairs["prob_direction"], (beta[:, 1] > 0).mean(), rtol=1e-12)
+
+
 def test_the_datatree_has_every_parameter_by_name(fit):
     tree = fit.to_datatree()
     assert tree.posterior.sizes["chain"] == 4

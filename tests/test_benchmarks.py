@@ -122,6 +122,18 @@ def test_both_sides_fit_the_same_datasets(load, tmp_path, monkeypatch):
     np.testing.assert_allclose(frame["R ms"], frame["R lmer ms"] + frame["R summary ms"])  # the same sum
 
 
+@pytest.mark.lme4
+@pytest.mark.usefixtures("rscript")
+def test_bootstraps_are_of_the_same_fit(load, tmp_path, monkeypatch):
+    benchmark, seen = load("bootstrap"), {}
+    write = benchmark.table.write
+    monkeypatch.setattr(benchmark.table, "write", lambda *given, **named: (seen.update(given[4]), write(*given, **named)))
+    benchmark.main(["--draws", "200", "--lme4-draws", "20", "--runs", "1", "--out", str(tmp_path)])
+    assert list(written(tmp_path, "bootstrap")["draws"]) == [200, 20, 20]
+    apart = seen["Standard deviations of the refits"]["apart (standard errors)"]
+    assert apart.abs().max() < 6  # 20 refits by lme4: the distribution of a standard deviation has a longer tail than the normal's
+
+
 def test_ratio_over_the_grid_is_total_over_total(load):
     cells = pd.DataFrame({"model": "lmer", "R ms": [100.0, 900.0], "jaxsim ms": [1.0, 1.0], "ratio": [100.0, 900.0]})
     (row,) = load("against_lme4").over_grid(cells).to_dict("records")

@@ -100,6 +100,25 @@ def test_least_squares_is_refitted_too():
     )
 
 
+@pytest.mark.parametrize("ratio", [1e-5, 1e-9])
+def test_tiny_residuals_are_refitted(ratio):
+    """Sums of squares of a batch do not hold them; each such refit is fitted alone, on rows split within groups."""
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"g": np.repeat(np.arange(6), 5)})
+    rows["y"] = rng.normal(size=6)[rows["g"]] + ratio * rng.normal(size=30)
+    fit = jaxsim.lmer("y ~ 1 + (1 | g)", rows)
+    found = fit.bootstrap(30, seed=1)
+    assert (found["status"] == "ok").all()
+    # Four standard errors of the mean of 30 residual variances of 24 df.
+    assert (found["sigma"] ** 2).mean() == pytest.approx(fit.sigma**2, rel=4 * np.sqrt(2 / 24 / 30))
+    if ratio < 1e-8:
+        with pytest.raises(InputError, match="the groups differ by so much more than the residuals"):
+            fit.confint("profile")
+    else:
+        low, high = fit.confint("profile")[["conf_low", "conf_high"]].to_numpy().T[:, 2]
+        assert low < fit.sigma < high
+
+
 def test_failed_refits_are_rows():
     fit = fitted("dyestuff2")
     y = fit.simulate(3, seed=1).to_numpy().T.copy()

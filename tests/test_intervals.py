@@ -10,8 +10,8 @@ from scipy import optimize, stats
 
 import jaxsim
 from jaxsim.errors import InputError
-from jaxsim.frames.postestimation.prediction_error import Design, spread, surface_of
-from jaxsim.frames.postestimation.simulation import factor_of
+from jaxsim.frames.postestimation.posed import posed
+from jaxsim.frames.postestimation.prediction_error import Design, conditional_deviations, spread
 from jaxsim.frames.postestimation.surface import derivatives
 
 pytestmark = pytest.mark.filterwarnings("ignore:boundary")
@@ -83,12 +83,14 @@ def test_profile_limits_lie_the_quantile_above_the_minimum():
 def test_surface_agrees_with_the_engine_and_with_difference_quotients():
     for name in ("sleepstudy", "sleepstudy_independent", "sleepstudy_ml"):
         fit = fitted(name)
-        on, factor, at = surface_of(fit.model, MIXED[name]["reml"]), factor_of(fit), 2 * np.log(fit.sigma)
-        value, gradient, _ = derivatives(on, factor, at)
+        at = posed(fit)
+        on, factor = at.surface(MIXED[name]["reml"]), at.factor
+        value, gradient, _ = derivatives(on, factor, 0.0)
+        value += 2 * on.nu * np.log(fit.sigma)  # of the response in units of sigma
         assert value == pytest.approx(fit.criterion, rel=1e-12)  # a sum of numbers near 1,000
         assert np.abs(gradient).max() < 1e-6  # the optimum's certificate
         rows, columns = on.structure.entries.T
-        point = np.append(factor[rows, columns] * 1.2 + 1, at + 0.3)
+        point = np.append(factor[rows, columns] * 1.2 + 0.1, 0.3)
 
         def along(point, on=on, rows=rows, columns=columns):
             moved = np.zeros((2, 2))
@@ -209,11 +211,8 @@ def test_intervals_of_mixed_models_come_from_the_mixed_model_equations(name):
 
 @pytest.mark.parametrize("name", MIXED)
 def test_conditional_deviations_are_those_of_lme4(name):
-    fit = fitted(name)
-    at = surface_of(fit.model, MIXED[name]["reml"]).at(factor_of(fit) @ factor_of(fit).T / fit.sigma**2)
-    own = np.sqrt(fit.sigma**2 * np.einsum("gaa->ga", at.relative @ at.r))
     # lme4's default optimum: 1e-4 of a standard deviation between groups.
-    np.testing.assert_allclose(own, MIXED[name]["conditional"], rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(conditional_deviations(fitted(name)), MIXED[name]["conditional"], rtol=2e-3, atol=1e-3)
 
 
 def test_degrees_of_freedom_of_predictions():
@@ -236,25 +235,65 @@ def test_degrees_of_freedom_of_predictions():
 def test_satterthwaite_of_a_group_follows_from_numerical_derivatives():
     """``2 v^2 / g' W g`` with ``v`` and its gradient by refactoring the dense equations at moved variances."""
     fit = fitted("sleepstudy")
-    on, factor = surface_of(fit.model, True), factor_of(fit)
+    at = posed(fit)
+    on, entries = at.surface(True), fit.model.structure.entries
     row = Design(np.array([[1.0, 5.0]]), np.array([[1.0, 5.0]]), np.array([3]))
-    _, _, hessian = derivatives(on, factor, 2 * np.log(fit.sigma))
-    entries = on.structure.entries
+    z = row.z[0] @ at.back
+    _, _, hessian = derivatives(on, at.factor, 0.0)
 
     def variance(point):
         moved = np.zeros((2, 2))
         moved[tuple(entries.T)] = point[:-1]
-        at = on.at(moved @ moved.T * np.exp(-point[-1]))
-        k = at.relative @ at.r[3]
-        a = row.x[0] @ on.basis.inverse - on.zx[3].T @ k @ row.z[0]
-        return np.exp(point[-1]) * (a @ at.c @ a + row.z[0] @ k @ row.z[0])
+        place = on.at(moved @ moved.T * np.exp(-point[-1]))
+        k = place.relative @ place.r[3]
+        a = row.x[0] @ on.basis.inverse - on.zx[3].T @ k @ z
+        return np.exp(point[-1]) * (a @ place.c @ a + z @ k @ z)
 
-    point = np.append(factor[tuple(entries.T)], 2 * np.log(fit.sigma))
+    point = np.append(at.factor[tuple(entries.T)], 0.0)
     slope = np.array([(variance(point + e) - variance(point - e)) / 2e-4 for e in 1e-4 * np.eye(4)])
     expected = variance(point) ** 2 / (slope @ np.linalg.solve(hessian, slope))
     found = spread(fit, row, effects=False, noise=False)
-    assert found.variance[0] == pytest.approx(variance(point), rel=1e-9)
+    assert found.variance[0] == pytest.approx(variance(point) * fit.sigma**2, rel=1e-9)
     assert found.df[0] == pytest.approx(expected, rel=1e-5)  # central differences
+
+
+def test_intervals_do_not_depend_on_where_a_predictor_has_its_zero():
+    """A year: 2020 with a standard deviation of 3 in place of its standardised values; predictions are the same."""
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"g": np.repeat(np.arange(6), 11), "x": rng.normal(size=66)})
+    effects = rng.normal(size=(6, 2)) * 2
+    rows["y"] = rows["x"] + effects[rows["g"], 0] + effects[rows["g"], 1] * rows["x"] + rng.normal(size=66)
+    rows["year"] = 2020 + 3 * rows["x"]
+    plain, far = jaxsim.lmer("y ~ x + (x | g)", rows), jaxsim.lmer("y ~ year + (year | g)", rows)
+    # The intercept at year 0 loses (2020 / 3)^2 of 1e16 digits, and the search 1e-9 of the deviance.
+    close = dict(rtol=1e-6)
+    for level in ("group", "population"):
+        for interval in ("confidence", "prediction"):
+            one, other = (fit.predict(level=level, interval=interval) for fit in (plain, far))
+            np.testing.assert_allclose(one["std_error"], other["std_error"], **close)
+            np.testing.assert_allclose(one["conf_high"] - one["estimate"], other["conf_high"] - other["estimate"], **close)
+    for method in ("wald", "profile"):
+        one, other = (fit.confint(method).set_index("term").loc[["sigma"], ["conf_low", "conf_high"]] for fit in (plain, far))
+        np.testing.assert_allclose(one, other, **close)
+        slope, scaled = (limits(fit.confint(method))[3] for fit in (plain, far))
+        np.testing.assert_allclose(slope / 3, scaled, **close)
+
+
+@pytest.mark.parametrize(
+    "fitter",
+    [
+        lambda rows: jaxsim.lmer("Reaction ~ Days + (Days | Subject)", rows, df="kenward-roger"),
+        lambda rows: jaxsim.lmer("Reaction ~ Days + (Days | Subject)", rows, df="residual"),
+        lambda rows: jaxsim.lm("Reaction ~ Days", rows, cluster="Subject", vcov="CR2"),
+        lambda rows: jaxsim.lm2("Reaction ~ Days", rows, group="Subject"),
+    ],
+)
+def test_the_mean_at_zero_has_the_limits_of_the_intercept(fitter):
+    """With the degrees of freedom of whatever method the fit has."""
+    fit = fitter(data("sleepstudy"))
+    found = fit.predict(pd.DataFrame({"Days": [0.0]}), level="population", interval="confidence")
+    expected = fit.table[["estimate", "std_error", "conf_low", "conf_high"]].iloc[0]
+    np.testing.assert_allclose(found.iloc[0], expected, rtol=1e-7)  # df by two routes to one closed form
 
 
 def test_new_groups_and_what_has_no_interval():

@@ -134,7 +134,8 @@ def test_failures_are_a_status():
     [
         (["firm", "firm"], {}, InputError, "two different ones"),
         ([], {}, InputError, "must name one column"),
-        (["firm", 3], {}, InputError, "must be the name of the column"),
+        (["firm", 3], {}, InputError, "there must be a column '3'"),
+        (["firm", None], {}, InputError, "must be the name of the column"),
         (["firm", "years"], {}, InputError, "Did you mean 'year'"),
         (["firm", "constant"], {}, InputError, "at least two groups are needed"),
         (["firm", "year", "x"], {}, NotSupportedError, "at most two"),

@@ -16,10 +16,14 @@ MOST_POLYNOMIAL = 95
 
 @dataclass(frozen=True)
 class Contrast:
-    """One kind of contrasts.
+    """One kind of contrasts, named as in patsy; numbers and names of columns are those of R's ``model.matrix`` with contrasts.arg.
 
     Attributes:
-        kind: ``Treatment``, ``Sum``, ``Helmert``, ``Poly`` or ``Diff``.
+        kind: ``Treatment`` (contr.treatment; columns ``fb, fc``): each level less the reference. ``Sum`` (contr.sum; ``f1, f2``):
+            each level but the last less the mean of all. ``Helmert`` (contr.helmert; ``f1, f2``): each level but the first less
+            the mean of those before, divided by the number of these and itself. ``Poly`` (contr.poly; ``f.L, f.Q, f.C, f^4``):
+            orthonormal polynomials of equally spaced levels. ``Diff`` (contr.sdif of MASS; ``f2-1, f3-2``): each level less the
+            one before.
         reference: level that a treatment is compared with; None for the first.
     """
 

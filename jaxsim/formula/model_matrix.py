@@ -12,7 +12,7 @@ from jaxsim.errors import InputError
 from jaxsim.formula.algebra import Terms
 from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Column, check_size
-from jaxsim.formula.contrasts import TREATMENT
+from jaxsim.formula.contrasts import Contrast
 from jaxsim.formula.variable import Variable, learn
 from jaxsim.numerics.row_basis import dependent
 
@@ -57,7 +57,7 @@ class Recipe:
         for number, member in enumerate(self.terms.members, start=1):
             product, labels = np.ones((n_rows, 1)), [""]
             for i in member:
-                coded, levels = code(columns[i], (number - 1, i) in self.contrasts)
+                coded, levels = code(columns[i], self.variables[i].contrast if (number - 1, i) in self.contrasts else None)
                 # The levels of the first variable vary fastest, as in R.
                 product = (coded[:, :, None] * product[:, None, :]).reshape(n_rows, -1)
                 labels = [f"{label}:{level}" if label else level for level in levels for label in labels]
@@ -163,13 +163,13 @@ def check_levels(column: Column) -> None:
         raise InputError(f"the factor {column.label!r} has the one level {column.levels[0]!r} on the complete rows; leave it out.")
 
 
-def code(column: Column, contrasts: bool) -> tuple[np.ndarray, list[str]]:
-    """Columns of one variable ``[N, k]`` and their names; of a factor all levels are those that the fitted rows have."""
+def code(column: Column, contrast: Contrast | None) -> tuple[np.ndarray, list[str]]:
+    """Columns of one variable ``[N, k]`` and their names; of a factor by contrasts, or one for each level that fitted rows have."""
     if column.levels is None:
         if column.values.ndim == 1:
             return column.values[:, None], [column.label]
         return column.values, [f"{column.label}{i}" for i in range(1, column.values.shape[1] + 1)]
     matrix, names = np.eye(len(column.levels)), list(column.levels)
-    if contrasts:
-        matrix, names = (column.contrast or TREATMENT).columns(column.label, column.levels)
+    if contrast is not None:
+        matrix, names = contrast.columns(column.label, column.levels)
     return matrix[column.values.astype(int)], [f"{column.label}{name}" for name in names]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Hashable
 from numbers import Integral
 from typing import Any
 
@@ -31,19 +30,20 @@ def as_frame(data: Any) -> pd.DataFrame:
             f"the columns of the data have names of {frame.columns.nlevels} levels, such as {brief(tuple(frame.columns[0]))}; "
             "a formula names each by one text. Join them first: data.columns = ['_'.join(map(str, name)) for name in data.columns]."
         )
-    names = [_name(name) for name in frame.columns]
+    names = [as_name(name) for name in frame.columns]
     if any(name is not old for name, old in zip(names, frame.columns, strict=True)):
         frame = frame.set_axis(pd.Index(names, tupleize_cols=False), axis=1)
     for level, name in enumerate(frame.index.names):
-        if isinstance(text := _name(name), str) and text not in names:
+        if isinstance(text := as_name(name), str) and text not in names:
             frame = frame.assign(**{text: frame.index.get_level_values(level).array})
     return frame
 
 
-def _name(name: Hashable) -> Hashable:
-    if isinstance(name, str):
-        return name if unicodedata.is_normalized("NFC", name) else unicodedata.normalize("NFC", name)
-    return str(name) if isinstance(name, Integral) and not isinstance(name, bool) else name
+def as_name(given: Any) -> Any:
+    """The name of a column as a formula has it: text in composed form, also of a whole number; anything else as it is."""
+    if isinstance(given, str):
+        return given if unicodedata.is_normalized("NFC", given) else unicodedata.normalize("NFC", given)
+    return str(given) if isinstance(given, Integral) and not isinstance(given, bool) and abs(int(given)) < 2**63 else given
 
 
 def _converted(data: Any) -> pd.DataFrame:
@@ -96,8 +96,8 @@ def with_column(data: pd.DataFrame, argument: str, value: Any) -> tuple[pd.DataF
                 f"the index of {argument}= is not that of the data; give a Series with their index, or its values (.to_numpy())."
             )
         series = series.loc[data.index]
-    name = _name(series.name) if isinstance(series.name, (str, Integral)) else argument
-    assert isinstance(name, str)
+    own = as_name(series.name)
+    name = own if isinstance(own, str) else argument
     column = series.set_axis(data.index)
     if name in data.columns:
         if column.equals(data[name]):
@@ -116,5 +116,5 @@ def _series(value: Any) -> pd.Series:
         value if isinstance(value, (pd.Index, np.ndarray, pd.Categorical, pd.api.extensions.ExtensionArray)) else value.to_numpy()
     )
     if values.ndim != 1:
-        raise InputError(f"groups must have one dimension; {values.ndim} were given.")
+        raise InputError(f"a column must have one dimension; {values.ndim} were given.")
     return pd.Series(values, name=name)

@@ -67,7 +67,7 @@ class Variable:
         if new is not None:
             listed = ", ".join(map(repr, self.levels[:5])) + (", .." if len(self.levels) > 5 else "")
             raise InputError(f"{self.label!r} has the level {new!r}, which no fitted row has; there were {listed}.")
-        return Column(self.label, place[codes], self.levels, self.logical, contrast=self.contrast)
+        return Column(self.label, place[codes], self.levels, self.logical)
 
     def _place(self, name: str) -> float:
         """Position of a level; True, TRUE and "true" are the same, as are 1 and 0 for true and false. NaN for a new one."""
@@ -86,13 +86,12 @@ def learn(tokens: Sequence[Token], frame: pd.DataFrame, coding: Coding) -> tuple
     said = ""
     if column.levels is not None:
         used, codes = np.unique(column.values.astype(int), return_inverse=True)
-        contrast = column.contrast or coding.contrast(column.ordered)
         levels = tuple(column.levels[i] for i in used)
         said = "" if column.contrast is not None else coding.note(column.label, column.ordered)
         said = said or (note(frame[tokens[0].text], tokens[0].text) if len(tokens) == 1 else "")
-        column = replace(column, values=codes.astype(float), levels=levels, contrast=contrast)
+        column = replace(column, values=codes.astype(float), levels=levels)
     numeric = tuple(name for name in dict.fromkeys(column_names(tokens)) if types.is_numeric_dtype(frame[name].dtype))
-    contrast = column.contrast or TREATMENT
+    contrast = column.contrast or coding.contrast(column.ordered)
     return Variable(tuple(tokens), column.label, column.levels, column.logical, memory, contrast, numeric, said), column
 
 

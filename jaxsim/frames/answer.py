@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.frames.fitted import coefficient_table, square
+from jaxsim.frames.linear_tests import LinearTests
 from jaxsim.frames.regression import Regression
 from jaxsim.frames.result import FitResult
 from jaxsim.inference import InferenceTable
@@ -19,7 +20,8 @@ class Answer:
     """What a strategy found for a regression, in the user's columns; arrays are NaN where there is no answer.
 
     ``estimate``, ``df`` ``[P]``; ``vcov`` ``[P, P]``; ``own`` holds p values and confidence limits ``[P]`` that do not come
-    from the t distribution (None where they do); ``coef`` every group's own coefficients.
+    from the t distribution (None where they do); ``coef`` every group's own coefficients; ``tests`` those of combinations of
+    coefficients.
     """
 
     status: Status
@@ -31,6 +33,7 @@ class Answer:
     sigma: float | None = None
     own: InferenceTable | None = None
     coef: pd.DataFrame | None = None
+    tests: LinearTests | None = None
 
 
 def nothing(regression: Regression, status: Status, message: str) -> Answer:
@@ -64,4 +67,5 @@ def report(regression: Regression, found: Answer, method: str, conf_level: float
         method=method,
         conf_level=conf_level,
         resampled=found.own is not None,
+        tests=found.tests if found.status is Status.OK and found.own is None else None,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from jaxsim.frames.linear_tests import LinearTests
 from jaxsim.inference import InferenceTable, t_table
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Fitted:
         method: one line that says how the model was fitted.
         conf_level: of ``conf_low`` and ``conf_high``.
         resampled: whether p values and limits come from resamples (a bootstrap or a permutation test) and not from t with ``df``.
+        tests: of linear combinations of the coefficients; None for a fit that has no such tests.
     """
 
     table: pd.DataFrame
@@ -62,6 +64,7 @@ class Fitted:
     method: str
     conf_level: float
     resampled: bool = False
+    tests: LinearTests | None = None
 
     @property
     def formula(self) -> str:
@@ -95,10 +98,12 @@ class Fitted:
 
     @cached_property
     def fitted(self) -> pd.Series:
-        """Fitted values of the rows used, with their labels in the data: fixed effects, and those of the row's own group."""
+        """Fitted values of the rows used, with their labels in the data: fixed effects, those of the row's own group, offset."""
         values = self.model.x.values @ self.beta
         if self.model.groups is not None:
             values = values + self.of_group(self.model.x.values, self.model_z, self.model.groups.codes)
+        if self.model.offset is not None:
+            values = values + self.model.offset
         return pd.Series(values, index=self.model.rows.index, name="fitted")
 
     @property
@@ -124,7 +129,7 @@ class Fitted:
 
     @cached_property
     def residuals(self) -> pd.Series:
-        """Response less :attr:`fitted`."""
+        """Response less :attr:`fitted`, whatever the weights (R's ``residuals``)."""
         return pd.Series(self.model.y - self.fitted.to_numpy(), index=self.model.rows.index, name="residuals")
 
 

@@ -18,14 +18,25 @@ from jaxsim.bayesian.problem import Model
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import check_probability, choose, whole_number
+from jaxsim.errors import NotSupportedError, brief, check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
+from jaxsim.frames.row_values import RowValues
+from jaxsim.frames.whitening import whitened
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
+
+HIDDEN = (
+    "the response hardly differs within the {n} groups of {group} beyond what the predictors explain: by less than 1/100,000 of "
+    "what it differs altogether, which the sums of squares that the posterior is computed from cannot tell from rounding. If it "
+    "was measured once a group, analyse one row a group with ols"
+)
+UNRELIABLE = (
+    "the posterior was not sampled reliably: its draws and their diagnostics are there to be looked at, the tables are empty"
+)
 
 
 def bayes(
@@ -37,6 +48,9 @@ def bayes(
     interval: str = "equal-tailed",
     conf_level: float = 0.95,
     *,
+    weights: Any = None,
+    frequencies: Any = None,
+    offset: Any = None,
     ordered: str = "treatment",
     aliased: str = "drop",
 ) -> BayesResult:
@@ -51,17 +65,24 @@ def bayes(
             resampled to as many draws; ``auto``: the second, and the first where it is not reliable.
         interval: of the table, ``equal-tailed`` or ``hpd``.
         conf_level: of the interval.
-        aliased: as for :func:`jaxsim.lmer`.
+        frequencies, offset, aliased: as for :func:`jaxsim.lmer`. Priors are about the response less the offset.
+        weights: not supported.
 
     Raises:
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
             sampled reliably has a ``status`` instead.
+        NotSupportedError: for weights.
     """
+    if weights is not None:
+        raise NotSupportedError(
+            f"weights={brief(weights)}: bayes has none, as its priors are scaled by the columns as they are; fit the model with "
+            "lmer, or give frequencies= for rows that stand for several."
+        )
     check_probability("conf_level", conf_level)
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
-    model = prepare(formula, data, Coding(ordered, aliased))
+    model = prepare(formula, data, Coding(ordered, aliased), RowValues(None, frequencies, offset))
     return sampled(model, priors, analysis_key(number), method, interval, conf_level)
 
 
@@ -70,14 +91,16 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     distributions()
     given = named(priors)
     given.check()
-    status, message = check(mixed)
-    data, model, centre = pose_rows(mixed, given)
+    plain = whitened(mixed)
+    status, message = check(plain)
+    data, model, centre = pose_rows(plain, given)
     if status is not Status.OK:
         return finished(mixed, given, conf_level, status, message)
     found, draws = posterior(data, key, kind, Method(model, interval), conf_level)
     status = Status(int(found.status))
     if draws is None:
-        return finished(mixed, given, conf_level, status, status.message)
+        message = HIDDEN.format(n=len(mixed.labels), group=mixed.groups.name) if status is Status.ZERO_RESIDUAL else status.message
+        return finished(mixed, given, conf_level, status, message)
     if not bool(found.reliable):
         status = Status.NOT_CONVERGED
     at = [i for i, name in enumerate(mixed.x.names) if name in INTERCEPTS]
@@ -101,8 +124,9 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     # Where the model has no shift the exact probability is known; that of a shifted intercept is a share of draws.
     exact = 1 - summary.p_value / 2
     table["prob_direction"] = np.where(shift == 0, exact, np.maximum(positive, 1 - positive))
-    message = prior_alone(mixed) if status.usable else status.message
-    return finished(mixed, given, conf_level, status, message, table, draws)
+    if not status.usable:
+        table.loc[:, table.columns != "term"] = np.nan
+    return finished(mixed, given, conf_level, status, prior_alone(mixed) if status.usable else UNRELIABLE, table, draws)
 
 
 def prior_alone(mixed: MixedModel) -> str:
@@ -152,7 +176,7 @@ def finished(
         warnings.warn(text, UserWarning, stacklevel=4)
     return BayesResult(
         table=table,
-        parameters=parameter_table(mixed, draws, conf_level),
+        parameters=parameter_table(mixed, draws if status.usable else None, conf_level),
         diagnostics=diagnostics_table(mixed, draws),
         status=status.label,
         messages=messages,

@@ -7,6 +7,7 @@ the fit.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,18 @@ import numpy as np
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.data.random_effects import Structure
+from jaxsim.frames import within_groups
 from jaxsim.frames.identification import Identified, identified, sentence
+from jaxsim.frames.linear_tests import FixedDf, LinearTests, PartialTests
 from jaxsim.frames.mixed_model import MixedModel, check
+from jaxsim.frames.mixed_tests import Optimum, mixed_tests
+from jaxsim.frames.original_columns import original_factor, original_modes, theta_at, triangular
+from jaxsim.frames.whitening import is_plain, log_weights, whitened
+from jaxsim.frames.within_groups import NO_RESIDUAL, TINY, residual_share
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem, pose
-from jaxsim.lmm.start import starts
+from jaxsim.lmm.start import Starts, starts
 from jaxsim.numerics.compiling import NOT_OPTIMISED, compiled
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual
 from jaxsim.status import Status
@@ -31,13 +38,15 @@ NO_ADJUSTMENT = (
     "information is indefinite or so nearly that less than one is left, as can happen at a singular fit; use df='satterthwaite' "
     "or another method"
 )
+STOPPED = "the optimiser stopped at a criterion of {:.6g} before the optimality conditions held: where it stopped is no estimate"
 
 
 @dataclass(frozen=True)
 class Estimates:
     """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``.
 
-    ``known`` is the relative covariance ``[Q, Q]`` where its factor is not known as a whole, NaN where it is not known either.
+    ``known`` is the relative covariance ``[Q, Q]`` where its factor is not known as a whole, NaN where it is not known either;
+    ``tests`` are those of combinations of the fixed effects, None where the estimates are no answer.
     """
 
     status: Status
@@ -52,6 +61,7 @@ class Estimates:
     converged: bool = False
     singular: bool = False
     known: np.ndarray | None = None
+    tests: LinearTests | None = None
 
     @property
     def covariance(self) -> np.ndarray:
@@ -61,6 +71,14 @@ class Estimates:
 
 def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     """Fit one model; ``df`` as for :class:`jaxsim.LinearMixed`."""
+    if is_plain(model):
+        return estimate_plain(model, reml, df)
+    found = estimate_plain(whitened(model), reml, df)
+    return replace(found, criterion=found.criterion - log_weights(model))
+
+
+def estimate_plain(model: MixedModel, reml: bool, df: str) -> Estimates:
+    """:func:`estimate` of a model without weights and offset."""
     status, message = check(model)
     if status is not Status.OK:
         return nothing(model, status, message)
@@ -70,33 +88,57 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     known = identified(np.asarray(data.products), basis, blocks)
     if reml and not known.everything:
         return in_part(model, known, df)
+    if residual_share(data, len(start)) < TINY:
+        posed = within_groups.pose(basis, np.column_stack([block.q for block in blocks]), model.y, model.codes, spec)
+        if not posed.residual:
+            return nothing(model, Status.ZERO_RESIDUAL, NO_RESIDUAL.format(n=len(model.labels), group=model.groups.name))
+        basis, start, problem, point = posed.basis, posed.shift, posed.problem, best(spec, posed.problem, posed.starts)
+    else:
+        problem, point = optimum(spec, data)
+    return at_optimum(model, blocks, known, End(spec, problem, point, basis, start), df)
+
+
+class End(NamedTuple):
+    """Where a search ended: ``problem`` on the ``basis`` of the fixed effects, of a response less ``start`` ``[P]``."""
+
+    spec: Spec
+    problem: Problem
+    point: newton.Point
+    basis: Basis
+    start: np.ndarray
+
+
+def at_optimum(model: MixedModel, blocks: list[Basis], known: Identified, end: End, df: str) -> Estimates:
+    """The estimates in the units of the data, if there is an optimum."""
+    spec, problem, point, basis, start = end
     adjusted = df.startswith("kenward-roger")
     method = df if adjusted else "satterthwaite"  # the other methods share its compiled program
-    problem, point = optimum(spec, data)
     found = jax.tree.map(np.asarray, conclude(spec, problem, point, jnp.asarray(basis.inverse), method))
     if not np.isfinite(found.criterion):
         return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
-    factor = original_factor(model.structure, blocks, found.theta)
+    if not found.optimal:
+        return nothing(model, Status.NOT_CONVERGED, STOPPED.format(float(found.criterion)))
+    theta = theta_at(model.structure, problem, point)
+    factor = original_factor(model.structure, blocks, theta)
     # lme4's isSingular looks at theta in the units of the data.
     singular = bool((np.diagonal(factor) < solution.LME4_SINGULAR).any())
-    status = (Status.SINGULAR if singular else Status.OK) if found.optimal else Status.NOT_CONVERGED
-    if status.usable and not (np.isfinite(found.vcov).all() and (found.df > 0).all()):
+    if not (np.isfinite(found.vcov).all() and (found.df > 0).all()):
         return nothing(model, Status.NON_FINITE, NO_ADJUSTMENT if adjusted else Status.NON_FINITE.message)
     message = BOUNDARY if singular else ""
-    message = message if known.everything else sentence(known, model, reml)
-    residual_df = np.full(len(start), len(rest) - len(start), float)
+    residual_df = np.full(len(start), len(model.y) - len(start), float)
     return Estimates(
-        status=status,
-        message=message if found.optimal else status.message,
+        status=Status.SINGULAR if singular else Status.OK,
+        message=message if known.everything else sentence(known, model, spec.reml),
         beta=start + basis.inverse @ found.beta,
         vcov=basis.inverse @ found.vcov @ basis.inverse.T,
         df={method: found.df, "residual": residual_df}.get(df, np.full(len(start), np.inf)),
-        criterion=float(found.criterion) + (basis.log_determinant if reml else 0.0),
+        criterion=float(found.criterion) + (basis.log_determinant if spec.reml else 0.0),
         sigma=float(found.sigma),
         factor=factor,
-        modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, found.theta))[: len(model.labels)]),
-        converged=bool(found.optimal),
+        modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, theta))[: len(model.labels)]),
+        converged=True,
         singular=singular,
+        tests=mixed_tests(Optimum(spec, problem, point, basis.inverse), df),
     )
 
 
@@ -104,7 +146,7 @@ def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
     """What REML says of a model that is identified in part: numbers of the random effects that are left, NaN for the others."""
     left, back = known.left_of(model), known.back
     reduced = replace(model, blocks=left)
-    found = estimate(reduced, True, df) if left else least_squares(reduced, df)
+    found = estimate_plain(reduced, True, df) if left else least_squares(reduced, df)
     if not found.status.usable:
         return nothing(model, found.status, found.message)
     both = np.outer(known.random, known.random)
@@ -119,6 +161,7 @@ def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
         factor=factor_in_part(model.structure, known, found.factor),
         modes=np.where(known.modes, found.modes @ back.T, np.nan),
         known=relative,
+        tests=None if found.tests is None else PartialTests(found.tests, known.errors),
     )
 
 
@@ -139,17 +182,19 @@ def least_squares(model: MixedModel, df: str) -> Estimates:
     basis = orthonormal(model.x.values)
     beta, rest = residual(basis, model.y)
     nu, rss = float(len(rest) - len(beta)), float(rest @ rest)
+    vcov, degrees = rss / nu * basis.inverse @ basis.inverse.T, np.inf if df == "normal" else nu
     return Estimates(
         status=Status.OK,
         message="",
         beta=beta,
-        vcov=rss / nu * basis.inverse @ basis.inverse.T,
-        df=np.full(len(beta), np.inf if df == "normal" else nu),
+        vcov=vcov,
+        df=np.full(len(beta), degrees),
         criterion=nu * (1 + np.log(2 * np.pi * rss / nu)) + basis.log_determinant,
         sigma=np.sqrt(rss / nu),
         factor=np.zeros((0, 0)),
         modes=np.zeros((len(model.labels), 0)),
         converged=True,
+        tests=FixedDf(vcov, degrees),
     )
 
 
@@ -161,26 +206,6 @@ def nothing(model: MixedModel, status: Status, message: str) -> Estimates:
         return np.full(shape, np.nan)
 
     return Estimates(status, message, nan(p), nan(p, p), nan(p), np.nan, np.nan, nan(q, q), nan(len(model.labels), q))
-
-
-def original_factor(structure: Structure, blocks: list[Basis], theta: np.ndarray) -> np.ndarray:
-    """Relative factor ``[Q, Q]`` for the columns themselves, with a non-negative diagonal.
-
-    ``Z = Q R`` in a block, so ``b = R^-1 b~`` and ``T = M M'`` with ``M = R^-1 L~``; triangular by the QR of ``M'``, which keeps
-    the digits that a Cholesky factor of ``T`` would lose.
-    """
-    factor = np.zeros((structure.size, structure.size))
-    factor[structure.entries[:, 0], structure.entries[:, 1]] = theta
-    for at, block in zip(structure.blocks, blocks, strict=True):
-        square = np.ix_(at, at)
-        factor[square] = triangular(block.inverse @ factor[square])
-    return factor
-
-
-def triangular(root: np.ndarray) -> np.ndarray:
-    """The lower factor of ``root root'`` with a non-negative diagonal."""
-    _, upper = np.linalg.qr(root.T)
-    return np.tril(np.where(np.diagonal(upper) < 0, -1.0, 1.0) * upper.T)
 
 
 def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.ndarray, reml: bool) -> tuple[Spec, CrossProducts]:
@@ -199,6 +224,12 @@ def optimum(spec: Spec, data: CrossProducts) -> tuple[Problem, newton.Point]:
     return problem, newton.search(problem, starts(problem, spec), spec).best
 
 
+@compiled(NOT_OPTIMISED, static_argnums=0)
+def best(spec: Spec, problem: Problem, begin: Starts) -> newton.Point:
+    """The best of the optima that the searches from these starts end in."""
+    return newton.search(problem, begin, spec).best
+
+
 @compiled(NOT_OPTIMISED, static_argnums=(0, 4))
 def conclude(spec: Spec, problem: Problem, point: newton.Point, contrasts: jax.Array, df: str) -> solution.Solution:
     """What follows from the optimum, with the df of each contrast of the coefficients (rows of ``[K, P]``).
@@ -212,8 +243,3 @@ def conclude(spec: Spec, problem: Problem, point: newton.Point, contrasts: jax.A
 def modes(spec: Spec, problem: Problem, theta: jax.Array) -> jax.Array:
     """Conditional modes, ``[G, Q]``."""
     return solution.blups(problem, theta, spec)[0]
-
-
-def original_modes(structure: Structure, blocks: list[Basis], own: np.ndarray) -> np.ndarray:
-    """Conditional modes for the columns themselves, ``[G, Q]``, from those for their bases."""
-    return np.column_stack([own[:, list(at)] @ block.inverse.T for at, block in zip(structure.blocks, blocks, strict=True)])

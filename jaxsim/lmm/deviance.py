@@ -70,11 +70,26 @@ def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -
     return logdet.sum(), rest
 
 
-def profile(products: Array, n_rows: Array, factor: Array, spec: Spec) -> Profile:
-    """Deviance and gradient pieces of one dataset at ``L = factor``."""
+def split_products(products: Array, between: Array, factor: Array, random: tuple[int, ...]) -> tuple[Array, Array]:
+    """As :func:`marginal_products`, from ``products`` ``W_g`` within and coordinates ``B_g`` ``[Q, M, G]`` between the groups.
+
+    ``D_g = W_g + B_g'(I + B_z T B_z')^-1 B_g``: sums of what is positive, in which large variances cost no digits.
+    """
+    half = jnp.einsum("kag,ai->kig", between[:, jnp.array(random)], factor)
+    spread = jnp.einsum("kig,lig->klg", half, half) + jnp.eye(len(random))[:, :, None]
+    chol, pivots = small.cholesky(spread)
+    shrunk = small.solve_lower(chol[:, :, None], between)
+    return jnp.log(pivots).sum(), products + jnp.einsum("kag,kbg->abg", shrunk, shrunk)
+
+
+def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: Array | None = None) -> Profile:
+    """Deviance and gradient pieces of one dataset at ``L = factor``; ``between`` as of :class:`jaxsim.lmm.problem.Problem`."""
     x, z = jnp.array(spec.fixed), jnp.array(spec.random)
     p = len(spec.fixed)
-    logdet, d = marginal_products(products, factor, spec.random)
+    if between is None:
+        logdet, d = marginal_products(products, factor, spec.random)
+    else:
+        logdet, d = split_products(products, between, factor, spec.random)
     s = d.sum(-1)
     chol, pivots = small.cholesky(s[x][:, x])
     root = small.inverse_lower(chol).T

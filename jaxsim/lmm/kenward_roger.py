@@ -78,7 +78,7 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
     depend on units, unlike in pbkrtest, whose generalised inverse starts at an eigenvalue of 1e-10 in the data's own units (lme4's
     sleepstudy with Days divided by 1000: 4245 df instead of 17).
     """
-    at = turned(profile(problem.products, problem.n_rows, point.chart.factor, spec), spec.structure)
+    at = turned(profile(problem.products, problem.n_rows, point.chart.factor, spec, problem.between), spec.structure)
     nu = problem.n_rows - len(spec.fixed)
     basis = small.own(spec.structure.basis.reshape(len(spec.structure.entries), -1), problem.n_rows)
     m, information, border = informations(at, basis, observed)

@@ -100,7 +100,7 @@ def evaluate(problem: Problem, relative: Array, spec: Spec) -> Point:
     """The deviance with gradient and Hessian in the chart around ``T``; ``decrement`` and ``saddle`` are not judged yet."""
     chart = chart_of(relative, spec.structure)
     along = directions(chart, spec.structure)
-    at = profile(problem.products, problem.n_rows, chart.factor, spec)
+    at = profile(problem.products, problem.n_rows, chart.factor, spec, problem.between)
     second = curvature(at, along, chart.order, spec)
     return Point(
         chart=chart,

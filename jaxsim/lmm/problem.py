@@ -30,6 +30,9 @@ class Problem(NamedTuple):
         response_scale: residual SD of the OLS fit, ``[]``.
         shift: OLS coefficients that were subtracted, ``[P]``, original units.
         full_rank, exact: verdicts of the OLS fit.
+        between: ``[Q, M, G]`` where ``products`` hold only what is orthogonal to the group's random-effects columns: coordinates of
+            the rest, so that ``products + between'between`` are the cross-products. Where groups differ by much more than the
+            residuals do, their sum would have no digits of the residuals left. None: ``products`` are all there is.
     """
 
     products: Array
@@ -40,6 +43,7 @@ class Problem(NamedTuple):
     shift: Array
     full_rank: Array
     exact: Array
+    between: Array | None = None
 
     @property
     def n_rows(self) -> Array:

@@ -147,7 +147,7 @@ def blups(problem: Problem, theta: Array, spec: Spec) -> tuple[Array, Array]:
     """Conditional modes ``T s_g`` ``[G, Q]`` and lme4's conditional covariances ``sigma^2 (T - T U_g T)`` ``[G, Q, Q]``."""
     z_scale = problem.column_scale[jnp.array(spec.random)]
     factor = spec.structure.factor(theta) * z_scale[:, None]
-    at = profile(problem.products, problem.n_rows, factor, spec)
+    at = profile(problem.products, problem.n_rows, factor, spec, problem.between)
     relative = factor @ factor.T
     nu = problem.n_rows - len(spec.fixed) if spec.reml else problem.n_rows
     modes = problem.response_scale * (relative @ at.s).T / z_scale

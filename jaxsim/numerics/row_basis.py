@@ -30,7 +30,7 @@ class Basis:
     @property
     def log_determinant(self) -> float:
         """``log |columns' columns|``."""
-        return 2 * float(np.log(np.abs(np.diagonal(self.r))).sum())
+        return 2 * float(np.linalg.slogdet(self.r)[1])
 
 
 def orthonormal(columns: np.ndarray) -> Basis:

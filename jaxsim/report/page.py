@@ -20,11 +20,12 @@ from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import POLICIES
 from jaxsim.report import tables
-from jaxsim.report.figures import FIGURES, style
+from jaxsim.report.figures import FIGURES
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.results import Results
 from jaxsim.store.errors import unwritable
 from jaxsim.store.place import place_of
+from jaxsim.style import DPI, RC
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     pictures = []
-    with matplotlib.rc_context(style.RC), _without_collection():
+    with matplotlib.rc_context(RC), _without_collection():
         for name, entry in FIGURES.items():
             figure = entry.draw(numbers)
             files = {kind: folder / f"{name}.{kind}" for kind in ("png", "svg")}
@@ -96,7 +97,7 @@ def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
                         file.unlink(missing_ok=True)
                 continue
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=style.DPI)
+            figure.savefig(buffer, format="png", dpi=DPI)
             with _writing(folder):
                 files["png"].write_bytes(buffer.getvalue())
                 figure.savefig(files["svg"], metadata={"Date": None})

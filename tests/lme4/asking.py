@@ -13,7 +13,7 @@ import pandas as pd
 FOLDER = Path(__file__).parent
 STORED = FOLDER.parent / "reference" / "parity.json"
 # R's time for all conditions is about a minute on an idle core.
-PATIENCE = 500
+PATIENCE = 1500
 
 
 def run(program: str, script: Path, *arguments: Any) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from jaxsim.data.random_effects import Structure
 from jaxsim.errors import InputError, check_probability, choose, whole_number
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
@@ -23,9 +22,8 @@ from jaxsim.frames.postestimation.components import (
     random_components,
     require_usable,
 )
-from jaxsim.frames.postestimation.prediction_error import surface_of
+from jaxsim.frames.postestimation.posed import posed
 from jaxsim.frames.postestimation.profile import profile_limits
-from jaxsim.frames.postestimation.simulation import factor_of
 from jaxsim.frames.postestimation.surface import derivatives
 from jaxsim.status import USABLE_LABELS
 
@@ -117,31 +115,28 @@ def _components(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Of standard deviations, correlations and ``sigma`` by the delta method; NaN where one is at its bound."""
     assert isinstance(fit.model, MixedModel)
     assert fit.sigma is not None
-    parts, factor = random_components(fit.model), factor_of(fit)
-    values = component_values(parts, factor @ factor.T)
-    least = [BOUNDARY * fit.sigma if i == j else -1.0 for _, i, j in parts]
+    parts, at = random_components(fit.model), posed(fit)
+    covariance = at.back @ at.relative @ at.back.T
+    values = component_values(parts, covariance)
+    least = [BOUNDARY if i == j else -1.0 for _, i, j in parts]
     if not ((values > least) & [i == j or abs(v) < 1 - BOUNDARY**2 for v, (_, i, j) in zip(values, parts, strict=True)]).all():
         return np.full(len(parts) + 1, np.nan), np.full(len(parts) + 1, np.nan)
-    _, _, hessian = derivatives(surface_of(fit.model, is_reml(fit)), factor, 2 * np.log(fit.sigma))
+    _, _, hessian = derivatives(at.surface(is_reml(fit)), at.factor, 0.0)
     slopes = np.zeros((len(parts) + 1, len(hessian)))
-    slopes[:-1, :-1] = _slopes(parts, factor, fit.model.structure)
+    slopes[:-1, :-1] = _slopes(parts, covariance, at.back @ at.directions @ at.back.T)
     slopes[-1, -1] = 0.5
     error = np.sqrt(np.einsum("ck,kl,cl->c", slopes, 2 * np.linalg.inv(hessian), slopes))
     reach = stats.norm.ppf((1 + level) / 2) * error
     correlation = np.array([i != j for _, i, j in parts] + [False])
-    values = np.append(values, fit.sigma)
+    values = np.append(np.where(correlation[:-1], values, values * fit.sigma), fit.sigma)
     with np.errstate(invalid="ignore"):
         middle = np.where(correlation, np.arctanh(values), np.log(values))
     low, high = (np.where(correlation, np.tanh(at), np.exp(at)) for at in (middle - reach, middle + reach))
     return low, high
 
 
-def _slopes(parts: Sequence[Component], factor: np.ndarray, structure: Structure) -> np.ndarray:
-    """Of log standard deviations and Fisher's z of correlations along the free entries of the factor, ``[C, T]``."""
-    rows, columns = structure.entries.T
-    half = np.eye(len(factor))[rows][:, :, None] * factor.T[columns][:, None, :]
-    moved = half + np.swapaxes(half, 1, 2)
-    covariance = factor @ factor.T
+def _slopes(parts: Sequence[Component], covariance: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Of log standard deviations and Fisher's z of correlations, where the covariance moves by ``[T, Q, Q]``: ``[C, T]``."""
     logs = np.einsum("tqq->qt", moved) / (2 * np.diagonal(covariance)[:, None])
     found = []
     for _, i, j in parts:

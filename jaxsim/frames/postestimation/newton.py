@@ -12,6 +12,8 @@ Function = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 PROMISE = 1e-10
 # Curvature below this fraction of the largest is rounding: such a direction is damped, and a negative one is no saddle.
 FLOOR = 1e-8
+# A gain below this fraction of the value is rounding, which badly conditioned variables otherwise follow for long.
+NOISE = 1e-13
 LONGEST, MOST, HALVINGS = 2.0, 100, 40
 
 
@@ -39,12 +41,13 @@ def minimise(function: Function, start: np.ndarray) -> tuple[float, np.ndarray]:
         step *= min(1.0, LONGEST / max(float(np.linalg.norm(step)), 1e-300))
         for _ in range(HALVINGS):
             trial = function(point + step)
-            if np.isfinite(trial[0]) and trial[0] <= value:
+            if trial[0] <= value and np.isfinite(trial[2]).all():
                 break
             step = step / 2
         else:
             return value, point
+        gain = value - trial[0]
         point, (value, gradient, hessian) = point + step, trial
-        if closing:
+        if closing or gain < NOISE * abs(value):
             break
     return value, point

@@ -8,6 +8,7 @@ from scipy import stats
 
 from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.linear_tests import FixedDf
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.components import require_usable
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
@@ -41,8 +42,9 @@ def predict(
     Returns:
         A number for each row, with the labels of the rows; with an interval ``estimate, std_error, conf_low, conf_high``, where
         ``std_error`` is the standard deviation of the error that the interval is about. Limits use t with the degrees of freedom
-        of the fit: N - P of ``ols`` (R's ``predict.lm``), Satterthwaite's for the variance of the row's error after ``lmer``, or
-        its N - P or infinite ones.
+        that the fit has for the row's combination of coefficients (N - P of ``ols``, as R's ``predict.lm``). Where random effects
+        or new responses of ``lmer`` are predicted these are Satterthwaite's for the variance of the row's error, unless the fit
+        has the same ones for everything.
 
     Raises:
         InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type; for
@@ -72,13 +74,15 @@ def _rows(fit: Fitted, data: pd.DataFrame | None, grouped: bool, random: bool) -
         return new_rows(fit.model, data, grouped=grouped, random=random)
     model = fit.model
     codes = model.groups.codes if grouped and model.groups is not None else np.full(len(model.y), -1)
-    return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [])
+    return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [], model.offset)
 
 
 def _expected(fit: Fitted, rows: NewRows, grouped: bool) -> pd.Series:
     values = rows.x @ fit.beta
     if grouped:
         values = values + fit.of_group(rows.x, rows.z, rows.codes)
+    if rows.offset is not None:
+        values = values + rows.offset
     return pd.Series(values, index=rows.index, name="prediction")
 
 
@@ -87,9 +91,9 @@ def _of_mixed(fit: Fitted, rows: NewRows, new: bool) -> Spread:
     assert isinstance(fit.model, MixedModel)
     z = np.zeros((len(rows.x), len(fit.model.random_names))) if rows.z is None else rows.z
     found = spread(fit, Design(rows.x, z, rows.codes), effects=new, noise=new)
-    df = fit.table["df"].to_numpy()
-    fixed = np.isinf(df).all() or (df == len(fit.model.y) - len(df)).all()
-    return found._replace(df=np.full(len(found.df), df[0])) if fixed else found
+    assert fit.tests is not None
+    of_means = not new and (rows.codes < 0).all()
+    return found._replace(df=fit.tests.df(rows.x)) if of_means or isinstance(fit.tests, FixedDf) else found
 
 
 def _of_regression(fit: Fitted, rows: NewRows, grouped: bool, new: bool) -> Spread:
@@ -97,9 +101,9 @@ def _of_regression(fit: Fitted, rows: NewRows, grouped: bool, new: bool) -> Spre
     assert isinstance(fit.model, Regression)
     if grouped:
         raise InputError("a two-stage analysis says nothing of how well each group is known; use level='population'.")
-    if new and fit.sigma is None:
+    extra = 0.0 if not new else np.nan if fit.sigma is None else fit.sigma**2
+    if np.isnan(extra):
         raise InputError("a two-stage analysis has no variance of new responses; use interval='confidence'.")
     variance = np.einsum("np,pr,nr->n", rows.x, fit.vcov.to_numpy(), rows.x)
-    assert fit.sigma is not None or not new
-    extra = fit.sigma**2 if new and fit.sigma is not None else 0.0
-    return Spread(variance + extra, np.full(len(variance), fit.table["df"].min()))
+    assert fit.tests is not None
+    return Spread(variance + extra, fit.tests.df(rows.x))

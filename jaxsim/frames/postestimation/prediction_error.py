@@ -18,11 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.components import is_reml
-from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
-from jaxsim.frames.postestimation.simulation import factor_of
-from jaxsim.frames.postestimation.surface import Place, Surface, derivatives, surface
+from jaxsim.frames.postestimation.posed import posed
+from jaxsim.frames.postestimation.surface import Place, derivatives
 from jaxsim.lmm.solution import HESSIAN_RIDGE
 
 
@@ -41,13 +39,6 @@ class Design(NamedTuple):
     codes: np.ndarray
 
 
-def surface_of(model: MixedModel, reml: bool) -> Surface:
-    """The deviance of the model's own rows."""
-    root = np.sqrt(weights_of(model))
-    x, z = model.x.values * root[:, None], model.z * root[:, None]
-    return surface(x, z, (model.y - offset_of(model)) * root, model.codes, model.structure, reml)
-
-
 def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
     """Of the errors of predictions of a mixed model.
 
@@ -57,10 +48,9 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
         effects: whether the random effects of rows without a known group are part of what is predicted.
         noise: whether the residual (of a row of weight 1) is.
     """
-    assert isinstance(fit.model, MixedModel)
-    assert fit.sigma is not None
-    on, factor, variance = surface_of(fit.model, is_reml(fit)), factor_of(fit), fit.sigma**2
-    place = on.at(factor @ factor.T / variance)
+    at = posed(fit)
+    on = at.surface(is_reml(fit))
+    place, rows = on.at(at.relative), rows._replace(z=rows.z @ at.back)
     pull = _pull(place, rows, effects)
     a = rows.x @ on.basis.inverse
     known = rows.codes >= 0
@@ -70,10 +60,18 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
     # Of the variance without an adjustment, and over that of the residual: its value, and its slopes in T and along the residual's.
     plain = np.einsum("np,pr,nr->n", a, place.c, a) + relative
     slope = _slopes(place, rows, a, effects)
-    along = np.einsum("nab,kab->nk", slope, _directions(on, factor, fit.sigma))
+    along = np.einsum("nab,kab->nk", slope, at.directions)
     along = np.column_stack([along, plain - np.einsum("nab,ab->n", slope, place.relative)])
-    _, _, hessian = derivatives(on, factor, np.log(variance))
-    return Spread(np.einsum("np,pr,nr->n", a, vcov, a) + variance * relative, _degrees(plain, along, hessian))
+    _, _, hessian = derivatives(on, at.factor, 0.0)
+    return Spread(np.einsum("np,pr,nr->n", a, vcov, a) + at.unit**2 * relative, _degrees(plain, along, hessian))
+
+
+def conditional_deviations(fit: Fitted) -> np.ndarray:
+    """Conditional standard deviations of the random effects given the responses (lme4's ``condVar``), ``[G, Q]``."""
+    at = posed(fit)
+    place = at.surface(is_reml(fit)).at(at.relative)
+    variances = np.einsum("qa,gab,qb->gq", at.back, place.relative @ place.r, at.back)
+    return at.unit * np.sqrt(np.maximum(variances, 0.0))
 
 
 def _pull(place: Place, rows: Design, effects: bool) -> np.ndarray:
@@ -100,13 +98,6 @@ def _slopes(place: Place, rows: Design, a: np.ndarray, effects: bool) -> np.ndar
     if effects:
         found[~known] += rows.z[~known][:, :, None] * rows.z[~known][:, None, :]
     return found
-
-
-def _directions(on: Surface, factor: np.ndarray, sigma: float) -> np.ndarray:
-    """``dT`` along each free entry of the absolute factor, ``[T, Q, Q]``."""
-    rows, columns = on.structure.entries.T
-    half = np.eye(len(factor))[rows][:, :, None] * factor.T[columns][:, None, :] / sigma**2
-    return half + np.swapaxes(half, 1, 2)
 
 
 def _degrees(variance: np.ndarray, slopes: np.ndarray, hessian: np.ndarray) -> np.ndarray:

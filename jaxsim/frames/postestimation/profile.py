@@ -5,27 +5,32 @@ freedom above its minimum (lme4's ``confint(method = "profile")``: maximum likel
 points of the profile where here the equation is solved). Where the profile never gets that high, the bound of the parameter is its
 limit.
 
-Every constraint is linear in the entries of a factor ``F`` of the covariance if the columns are put in the right order: a standard
-deviation is the only entry of the first row; with a correlation ``r`` the second row is ``s (r, sqrt(1 - r^2))``. So each minimum
-is an ordinary one, in fewer coordinates, by Newton's method on :mod:`jaxsim.frames.postestimation.surface`.
+Random effects are those of orthonormal columns, turned so that every constraint is linear in the entries of a factor ``F`` of
+their covariance. A standard deviation is that of the first of them, ``F_11``. Of a correlation ``r`` the one effect is the first,
+the other ``alpha`` times the first and ``beta`` times the second: ``sqrt(1 - r^2) (alpha F_11 + beta F_21) = r beta F_22``. So each
+minimum is an ordinary one, in fewer coordinates, by Newton's method on :mod:`jaxsim.frames.postestimation.surface`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, stats
 
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.components import random_components
-from jaxsim.frames.postestimation.newton import minimise
-from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
-from jaxsim.frames.postestimation.simulation import factor_of
-from jaxsim.frames.postestimation.surface import Surface, derivatives, surface
+from jaxsim.frames.postestimation.constrained import (
+    Coordinates,
+    factor_at,
+    least,
+    least_correlated,
+    optimum,
+    turned_to,
+)
+from jaxsim.frames.postestimation.posed import Posed, posed
+from jaxsim.frames.postestimation.surface import Surface
 
 # Limits are solved for to this fraction of the distance between estimate and limit.
 PRECISION = 1e-8
@@ -33,31 +38,6 @@ PRECISION = 1e-8
 LOWER = 1e-6
 # Of the first step away from an estimate, before a parameter counts as unbounded.
 DOUBLINGS = 60
-
-
-class Problem(NamedTuple):
-    """Rows times the root of their weights, in units in which nothing is far from 1: ``x [N, P]``, ``z [N, Q]``, ``y [N]``.
-
-    ``z_unit`` ``[Q]`` and ``y_unit`` are what the columns with random effects and the response were divided by.
-    """
-
-    model: MixedModel
-    x: np.ndarray
-    z: np.ndarray
-    y: np.ndarray
-    z_unit: np.ndarray
-    y_unit: float
-
-    def surface(self, x: np.ndarray, y: np.ndarray) -> Surface:
-        """The ML deviance with these columns and this response."""
-        return surface(x, self.z, y, self.model.codes, self.model.structure, reml=False)
-
-
-class Coordinates(NamedTuple):
-    """Entries of the factor and log residual variance, ``[T + 1]``, as ``matrix @ free + fixed``."""
-
-    matrix: np.ndarray
-    fixed: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,136 +92,58 @@ class Profiled:
 
 def profile_limits(fit: Fitted, conf_level: float) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper limits of fixed effects, components of the random effects and ``sigma``, in this order."""
-    problem = _problem(fit)
-    on = problem.surface(problem.x, problem.y)
-    place, bottom = _optimum(fit, problem, on)
+    problem = posed(fit)
+    on = problem.surface(reml=False)
+    place, bottom = optimum(problem, on)
     every = [_fixed_effect(problem, on, place, bottom, j) for j in range(problem.x.shape[1])]
     every += [_component(problem, on, place, bottom, i, j) for _, i, j in random_components(problem.model)]
     found = np.array([one.limits(conf_level) for one in (*every, _residual(on, place, bottom))])
-    found[-1] = np.exp(found[-1]) * problem.y_unit
+    found[-1] = np.exp(found[-1]) * problem.unit
     return found[:, 0], found[:, 1]
 
 
-def _problem(fit: Fitted) -> Problem:
-    model = fit.model
-    assert isinstance(model, MixedModel)
-    assert fit.sigma is not None
-    root = np.sqrt(weights_of(model))
-    z = model.z * root[:, None]
-    unit = np.sqrt((z**2).mean(0))
-    return Problem(
-        model, model.x.values * root[:, None], z / unit, (model.y - offset_of(model)) * root / fit.sigma, unit, fit.sigma
-    )
-
-
-def _entries(on: Surface, factor: np.ndarray, log_variance: float) -> np.ndarray:
-    rows, columns = on.structure.entries.T
-    return np.append(factor[rows, columns], log_variance)
-
-
-def _factor(on: Surface, entries: np.ndarray) -> np.ndarray:
-    rows, columns = on.structure.entries.T
-    factor = np.zeros((on.structure.size,) * 2)
-    factor[rows, columns] = entries[:-1]
-    return factor
-
-
-def _best(on: Surface, coordinates: Coordinates, start: np.ndarray) -> tuple[float, np.ndarray]:
-    """The least deviance in some coordinates, and all entries ``[T + 1]`` where it is; from entries nearby."""
-    matrix, fixed = coordinates
-
-    def function(free: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        entries = matrix @ free + fixed
-        try:
-            value, gradient, hessian = derivatives(on, _factor(on, entries), entries[-1])
-        except np.linalg.LinAlgError:  # so far away that nothing is left of the residual
-            return np.inf, free, np.eye(len(free))
-        return value, matrix.T @ gradient, matrix.T @ hessian @ matrix
-
-    value, free = minimise(function, matrix.T @ (start - fixed))
-    return value, matrix @ free + fixed
-
-
-def _optimum(fit: Fitted, problem: Problem, on: Surface) -> tuple[np.ndarray, float]:
-    """Entries at the maximum of the likelihood and the deviance there: the best that is found from the fit and from two others."""
-    own = factor_of(fit) * problem.z_unit[:, None] / problem.y_unit
-    size = len(on.structure.entries) + 1
-    everything = Coordinates(np.eye(size), np.zeros(size))
-    starts = [_entries(on, factor, 0.0) for factor in (own, np.eye(len(own)), 0.3 * np.eye(len(own)))]
-    value, place = min((_best(on, everything, start) for start in starts), key=lambda found: found[0])
-    return place, value
-
-
-def _fixed_effect(problem: Problem, on: Surface, place: np.ndarray, bottom: float, j: int) -> Profiled:
+def _fixed_effect(problem: Posed, on: Surface, place: np.ndarray, bottom: float, j: int) -> Profiled:
     """Of coefficient ``j``: the model of the other columns for what is left of the response."""
     others = np.delete(problem.x, j, axis=1)
-    factor = _factor(on, place)
+    factor = factor_at(on, place)
     at = on.at(factor @ factor.T * np.exp(-place[-1]))
     estimate = float((on.shift + on.basis.inverse @ at.beta)[j])
     step = float(np.sqrt(np.exp(place[-1]) * (on.basis.inverse[j] @ at.c @ on.basis.inverse[j])))
     everything = Coordinates(np.eye(len(place)), np.zeros(len(place)))
 
     def deviance(value: float, start: np.ndarray) -> tuple[float, np.ndarray]:
-        return _best(problem.surface(others, problem.y - value / problem.y_unit * problem.x[:, j]), everything, start)
+        return least(problem.surface(False, others, problem.y - value / problem.unit * problem.x[:, j]), everything, start)
 
-    unit = problem.y_unit
+    unit = problem.unit
     return Profiled(estimate * unit, -np.inf, np.inf, 2 * step * unit, bottom, place, deviance)
 
 
-def _component(problem: Problem, on: Surface, place: np.ndarray, bottom: float, i: int, j: int) -> Profiled:
+def _component(problem: Posed, on: Surface, place: np.ndarray, bottom: float, i: int, j: int) -> Profiled:
     """Of the standard deviation of random effect ``i``, or of its correlation with ``j``."""
-    turned, start, first = _reordered(on, place, tuple(dict.fromkeys((i, j))))
-    entries = [tuple(entry) for entry in turned.structure.entries.tolist()]
-    own = _factor(turned, start)
+    one, other = problem.back[i], problem.back[j]
+    block = next(block for block in on.structure.blocks if i in block)
+    turned, start, turn = turned_to(on, place, block, np.column_stack([one, other]) if i != j else one[:, None])
+    entries, first = [tuple(entry) for entry in turned.structure.entries.tolist()], block[0]
+    own = factor_at(turned, start)
     if i == j:
-        unit = problem.y_unit / problem.z_unit[i]
-        estimate = abs(own[first, first])
-        at = entries.index((first, first))
+        unit = problem.unit * float(np.linalg.norm(one))
+        estimate, at = abs(own[first, first]), entries.index((first, first))
         matrix = np.delete(np.eye(len(start)), at, axis=1)
 
         def deviance(value: float, near: np.ndarray) -> tuple[float, np.ndarray]:
-            return _best(turned, Coordinates(matrix, np.eye(len(start))[at] * value / unit), near)
+            return least(turned, Coordinates(matrix, np.eye(len(start))[at] * value / unit), near)
 
         return Profiled(estimate * unit, 0.0, np.inf, max(estimate, 0.1) * unit, bottom, start, deviance)
     places = [entries.index(pair) for pair in ((first, first), (first + 1, first), (first + 1, first + 1))]
-    length = float(np.hypot(*own[first + 1, first : first + 2]))
-    estimate = own[first + 1, first] / length if length > 0 and own[first, first] > 0 else 0.0
+    shares = turn[:, first] @ other, turn[:, first + 1] @ other
+    row = shares @ own[first : first + 2]
+    length = float(np.linalg.norm(row))
+    estimate = row[first] / length if length > 0 and own[first, first] > 0 else 0.0
 
     def correlated(value: float, near: np.ndarray) -> tuple[float, np.ndarray]:
-        return _correlated(turned, places, value, near)
+        return least_correlated(turned, places, shares, value, near)
 
     return Profiled(float(np.clip(estimate, -1, 1)), -1.0, 1.0, 0.1, bottom, start, correlated)
-
-
-def _reordered(on: Surface, place: np.ndarray, ahead: tuple[int, ...]) -> tuple[Surface, np.ndarray, int]:
-    """The same surface and place with some columns first in their block, and the position at which that block begins."""
-    order = list(range(on.structure.size))
-    block = next(block for block in on.structure.blocks if ahead[0] in block)
-    order[block[0] : block[-1] + 1] = [*ahead, *(k for k in block if k not in ahead)]
-    turned = replace(on, zz=on.zz[:, order][:, :, order], zx=on.zx[:, order], zy=on.zy[:, order])
-    _, upper = np.linalg.qr(_factor(on, place)[order].T)
-    factor = np.where(np.diagonal(upper) < 0, -1.0, 1.0) * upper.T
-    return turned, _entries(turned, factor, place[-1]), block[0]
-
-
-def _correlated(on: Surface, places: list[int], value: float, near: np.ndarray) -> tuple[float, np.ndarray]:
-    """The least deviance with a correlation between two effects, whose three entries of the factor are at ``places``.
-
-    Both standard deviations must have one sign; where they would not, the least is at one that is zero.
-    """
-    first, below, beside = places
-    size = len(near)
-    row = np.zeros(size)
-    row[below], row[beside] = value, np.sqrt(max(1 - value**2, 0.0))
-    others = [k for k in range(size) if k not in (below, beside)]
-    matrix = np.column_stack([np.eye(size)[:, others], row])
-    start = near.copy()
-    start[[below, beside]] = row[[below, beside]] * np.hypot(near[below], near[beside])
-    found, place = _best(on, Coordinates(matrix, np.zeros(size)), start)
-    if place[first] * (place @ row) >= 0:
-        return found, place
-    edges = [[k for k in range(matrix.shape[1]) if k != gone] for gone in (others.index(first), matrix.shape[1] - 1)]
-    return min((_best(on, Coordinates(matrix[:, kept], np.zeros(size)), start) for kept in edges), key=lambda pair: pair[0])
 
 
 def _residual(on: Surface, place: np.ndarray, bottom: float) -> Profiled:
@@ -250,6 +152,6 @@ def _residual(on: Surface, place: np.ndarray, bottom: float) -> Profiled:
     matrix, last = np.eye(size)[:, :-1], np.eye(size)[-1]
 
     def deviance(value: float, start: np.ndarray) -> tuple[float, np.ndarray]:
-        return _best(on, Coordinates(matrix, 2 * value * last), start)
+        return least(on, Coordinates(matrix, 2 * value * last), start)
 
     return Profiled(place[-1] / 2, -np.inf, np.inf, 0.1, bottom, place, deviance)

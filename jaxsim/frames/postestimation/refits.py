@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.fit import Fit
 from jaxsim.data.padding import padded_groups
-from jaxsim.estimators import Fit, LinearMixed
+from jaxsim.frames.mixed_fit import estimate
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.frames.regression import Regression
@@ -20,6 +22,9 @@ from jaxsim.lmm.solution import LME4_SINGULAR
 from jaxsim.numerics.compiling import FAST_TO_COMPILE, compiled
 from jaxsim.numerics.row_basis import Basis, orthonormal
 from jaxsim.status import Status
+
+if TYPE_CHECKING:
+    from jaxsim.estimators import LinearMixed
 
 # Numbers in the cross-products of a tile at most, and datasets of a tile: as studies have them.
 TILE_NUMBERS, FEWEST, MOST = 2**20, 8, 1024
@@ -41,15 +46,34 @@ def refit(model: MixedModel | Regression, responses: np.ndarray, reml: bool) -> 
     """Fit the model to each of the responses ``[n, N]``; by least squares where it has no random effects."""
     root = np.sqrt(weights_of(model))
     basis = orthonormal(model.x.values * root[:, None])
-    responses = (responses - offset_of(model)) * root
+    given, responses = responses, (responses - offset_of(model)) * root
     # Twice, so that the residuals are orthogonal to the columns to the last digit.
     first = responses @ basis.q
     rest = responses - first @ basis.q.T
     second = rest @ basis.q
     rest = rest - second @ basis.q.T
     beta = (first + second) @ basis.inverse.T
-    found = _mixed(model, basis, beta, rest, reml) if isinstance(model, MixedModel) else _least_squares(beta, rest)
-    return replace(found, criterion=found.criterion - 2 * np.log(root).sum())
+    constant = 2 * np.log(root).sum()
+    if not isinstance(model, MixedModel):
+        found = _least_squares(beta, rest)
+        return replace(found, criterion=found.criterion - constant)
+    found = _mixed(model, basis, beta, rest, reml)
+    return _one_by_one(model, given, replace(found, criterion=found.criterion - constant), reml)
+
+
+def _one_by_one(model: MixedModel, responses: np.ndarray, found: Refits, reml: bool) -> Refits:
+    """Those whose search in the batch did not end, as :func:`jaxsim.lmer` fits: on rows split within groups if need be."""
+    for i in np.flatnonzero(found.status == Status.NOT_CONVERGED):
+        one = estimate(replace(model, y=responses[i]), reml, "normal")
+        found.status[i] = one.status
+        if one.status.usable:
+            found.beta[i], found.covariance[i], found.sigma[i], found.criterion[i] = (
+                one.beta,
+                one.covariance,
+                one.sigma,
+                one.criterion,
+            )
+    return found
 
 
 def _least_squares(beta: np.ndarray, rest: np.ndarray) -> Refits:
@@ -61,6 +85,8 @@ def _least_squares(beta: np.ndarray, rest: np.ndarray) -> Refits:
 
 
 def _mixed(model: MixedModel, basis: Basis, start: np.ndarray, rest: np.ndarray, reml: bool) -> Refits:
+    from jaxsim.estimators import LinearMixed  # noqa: PLC0415 - what studies need; a model that is not refitted does without
+
     root = np.sqrt(weights_of(model))[:, None]
     blocks = [orthonormal(block.values * root) for block in model.blocks]
     values = np.column_stack([basis.q, *(block.q for block in blocks)])

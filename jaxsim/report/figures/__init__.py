@@ -25,11 +25,11 @@ from jaxsim.report.figures import (
     power_loop,
     power_map,
     rejection,
-    style,
     type_one_error_map,
 )
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.results import Results
+from jaxsim.style import RC
 
 
 @dataclass(frozen=True)
@@ -181,5 +181,5 @@ def draw(name: str, results: Results, *, policy: str = "available", terms: Seque
         InputError: for an unknown name, policy or term.
     """
     entry = FIGURES[choose("figure", name, FIGURES)]
-    with matplotlib.rc_context(style.RC):
+    with matplotlib.rc_context(RC):
         return entry.draw(Numbers(results, policy, tuple(terms) if terms else None))

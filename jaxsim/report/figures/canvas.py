@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxsim.report.figures.layout import Layout
-from jaxsim.report.figures.style import GRID, LONGEST_TICK, Look, factor_label, level_label
+from jaxsim.report.figures.style import LONGEST_TICK, Look, factor_label, level_label
+from jaxsim.style import GRID
 
 WIDTH = 9.2
 LEFT, RIGHT, GAP = 0.78, 0.36, 0.14

@@ -15,7 +15,8 @@ from jaxsim.report.figures.canvas import Frame, frame, headings, mark_empty, mod
 from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
-from jaxsim.report.figures.style import REFERENCE, Look, factor_label, level_label
+from jaxsim.report.figures.style import Look, factor_label, level_label
+from jaxsim.style import REFERENCE
 
 FEWEST = 3  # levels that make a curve
 WIDE = 10  # the largest level over the smallest from which on the axis is logarithmic

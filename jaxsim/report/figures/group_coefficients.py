@@ -17,9 +17,9 @@ from jaxsim.processes import GaussianMultilevel, Process
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.style import REFERENCE
 from jaxsim.seeding import replicate_key
 from jaxsim.study.study import Cell, Study
+from jaxsim.style import REFERENCE
 
 GROUP_COLOR, FIXED_COLOR = "#0072B2", "#D55E00"
 HALF_WIDTH = 0.3

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from jaxsim.report.figures.canvas import canvas, mark_empty, model_handles
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.style import REFERENCE, Look
+from jaxsim.report.figures.style import Look
+from jaxsim.style import REFERENCE
 
 SPREAD = 0.6  # of the distance between two levels, shared by the strategies
 WIDEST_STEP = 0.13

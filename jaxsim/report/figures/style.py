@@ -1,4 +1,4 @@
-"""One look for every figure: sizes, colours and marks that stay with a strategy, names a reader knows."""
+"""What figures of studies share beyond :mod:`jaxsim.style`: colours and marks that stay with a strategy, names a reader knows."""
 
 from __future__ import annotations
 
@@ -6,31 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-RC: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8.5,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": "#666666",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "text.parse_math": False,  # a $ in a label is a dollar
-    "svg.fonttype": "path",
-    "svg.hashsalt": "jaxsim",  # the same results give the same file
-}
-DPI = 110
-GRID = "#e4e4e4"
-REFERENCE = "#333333"
+from jaxsim.style import OKABE_ITO
 
-# Okabe & Ito (2008): distinct for colour-blind readers. The 2019 study's strategies always have the same ones.
-FIXED = {"lmer": "#0072B2", "lmer_mis": "#D55E00", "lm": "#009E73", "lm2": "#CC79A7", "ols": "#E69F00"}
-OTHERS = ("#56B4E9", "#000000", "#8C6D31", "#7B4FA3", "#7F7F7F", "#B8B000", "#A50026")
+# The 2019 study's strategies always have the same ones.
+FIXED = dict(zip(("lmer", "lmer_mis", "lm", "lm2", "ols"), OKABE_ITO, strict=False))
+OTHERS = (*OKABE_ITO[len(FIXED) :], "#8C6D31", "#7B4FA3", "#7F7F7F", "#B8B000", "#A50026")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 
 LABELS = {

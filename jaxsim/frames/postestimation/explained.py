@@ -1,0 +1,66 @@
+"""Shares of variance: what fixed effects and groups explain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.errors import NotSupportedError
+from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.mixed_model import MixedModel
+
+
+def r2(fit: Fitted) -> pd.Series:
+    """Explained shares of the variance of the response.
+
+    Of a mixed model ``marginal`` and ``conditional`` (Nakagawa & Schielzeth 2013, *Methods in Ecology and Evolution* 4, 133-142;
+    with random slopes Johnson 2014, ibid. 5, 944-946)::
+
+        marginal = F / (F + R + sigma^2),  conditional = (F + R) / (F + R + sigma^2)
+
+    with ``F`` the variance of the rows' expectations by the fixed effects, and ``R`` the mean over rows of ``z' Sigma z``. Of least
+    squares ``r2`` and ``adjusted``, as R's ``summary.lm`` (about zero without an intercept).
+
+    Raises:
+        NotSupportedError: for ``lm2``, whose groups have residual variances of their own.
+    """
+    if isinstance(fit.model, MixedModel):
+        fixed, random, rest = _components(fit)
+        total = fixed + random + rest
+        return pd.Series({"marginal": fixed / total, "conditional": (fixed + random) / total}, name="r2")
+    if fit.coef is not None:
+        raise NotSupportedError("r2 is not defined for a regression per group; fit the model with lmer.")
+    y, fitted = fit.model.y, fit.model.x.values @ fit.beta
+    constant = int(_has_constant(fit))
+    total = ((y - y.mean() * constant) ** 2).sum()
+    share = 1 - ((y - fitted) ** 2).sum() / total
+    adjusted = 1 - (1 - share) * (fit.n_rows - constant) / (fit.n_rows - len(fit.beta))
+    return pd.Series({"r2": share, "adjusted": adjusted}, name="r2")
+
+
+def icc(fit: Fitted) -> float:
+    """Intraclass correlation ``R / (R + sigma^2)``, given the fixed effects, with ``R`` as in :func:`r2`.
+
+    With random slopes the correlation differs between rows; this is performance's adjusted ICC, from their mean variance.
+
+    Raises:
+        NotSupportedError: for a fit without random effects.
+    """
+    if not isinstance(fit.model, MixedModel):
+        raise NotSupportedError("icc is a ratio of variance components, which only a mixed model (lmer) has.")
+    _, random, rest = _components(fit)
+    return random / (random + rest)
+
+
+def _components(fit: Fitted) -> tuple[float, float, float]:
+    """Variances of the fixed part, of the random part (mean over rows), and of the residuals."""
+    assert fit.model_z is not None
+    assert fit.covariance is not None
+    assert fit.sigma is not None
+    fixed = float(np.var(fit.model.x.values @ fit.beta, ddof=1))
+    random = float(np.einsum("nq,qr,nr->n", fit.model_z, fit.covariance.to_numpy(), fit.model_z).mean())
+    return fixed, random, fit.sigma**2
+
+
+def _has_constant(fit: Fitted) -> bool:
+    return fit.model.formula.fixed.intercept

@@ -1,0 +1,261 @@
+"""Estimated marginal means, their contrasts and slopes, as emmeans has them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from documented import METHODS, answers, example, rows, same
+from scipy import stats
+
+import jaxsim
+from jaxsim.errors import InputError
+from jaxsim.frames.postestimation.adjust import Family, adjusted, multiplier
+from jaxsim.frames.postestimation.contrast import polynomials
+
+# What is asked of each example: a function of the fit and the method.
+QUESTIONS = {
+    ("sleepstudy", "days"): lambda fit, df: fit.emmeans("Days", at={"Days": [0, 4, 9]}, df=df),
+    ("sleepstudy", "consecutive"): lambda fit, df: fit.contrasts("Days", method="consecutive", at={"Days": [0, 4, 9]}, df=df),
+    ("cake", "recipe"): lambda fit, df: fit.emmeans("recipe", df=df),
+    ("cake", "pairs"): lambda fit, df: fit.contrasts("recipe", df=df),
+    ("cake", "by"): lambda fit, df: fit.emmeans("recipe", by="temp", at={"temp": [175, 225]}, adjust="bonferroni", df=df),
+    ("cake", "scheffe"): lambda fit, df: fit.contrasts("recipe:temp", "scheffe", at={"temp": [175, 225]}, df=df),
+    ("cake", "trends"): lambda fit, df: fit.trends("temp", by="recipe", df=df),
+    ("orthodont", "sex"): lambda fit, df: fit.emmeans("Sex", df=df),
+    ("orthodont", "pairs"): lambda fit, df: fit.contrasts("Sex", "tukey", by="age", at={"age": [8, 14]}, df=df),
+    ("orthodont", "holm"): lambda fit, df: fit.contrasts(["Sex", "age"], "holm", at={"age": [8, 14]}, df=df),
+    ("orthodont", "trends"): lambda fit, df: fit.trends("age", by="Sex", df=df),
+    ("machines", "machine"): lambda fit, df: fit.emmeans("Machine", df=df),
+    ("machines", "pairs"): lambda fit, df: fit.contrasts("Machine", adjust="tukey", df=df),
+    ("machines", "reference"): lambda fit, df: fit.contrasts("Machine", "bonferroni", "trt.vs.ctrl", df=df),
+    ("machines", "poly"): lambda fit, df: fit.contrasts("Machine", method="poly", df=df),
+    ("machines", "own"): lambda fit, df: fit.contrasts("Machine", method={"A against others": [1, -0.5, -0.5]}, df=df),
+    ("chickweight", "diet"): lambda fit, df: fit.emmeans("Diet", adjust="sidak", df=df),
+    ("chickweight", "pairs"): lambda fit, df: fit.contrasts("Diet", at={"Time": 21}, df=df),
+    ("chickweight", "fdr"): lambda fit, df: fit.contrasts("Diet", adjust="fdr", df=df),
+}
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS)
+def test_documented_examples_have_the_numbers_of_emmeans(name, question):
+    for method in METHODS:
+        table = QUESTIONS[name, question](example(name), method)
+        same(table, answers()["examples"][name][method][question], method, mean="trend" if "trend" in table else "mean")
+
+
+def test_columns_are_those_that_are_promised():
+    fit = example("cake")
+    numbers = ["std_error", "df", "conf_low", "conf_high"]
+    assert list(fit.emmeans("recipe", by="temp").columns) == ["recipe", "temp", "mean", *numbers]
+    contrasts = fit.contrasts("recipe", by="temp", at={"temp": [175, 185]})
+    columns = ["contrast", "temp", "estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high"]
+    assert list(contrasts.columns) == columns
+    assert list(contrasts["contrast"][:3]) == ["A - B", "A - C", "B - C"]
+    assert list(contrasts["temp"]) == [175.0] * 3 + [185.0] * 3
+
+
+def test_least_squares_has_its_residual_df():
+    table = jaxsim.ols("angle ~ recipe * temp", rows("cake")).emmeans("recipe")
+    same(table, answers()["least_squares"]["means"], "ols")
+
+
+def unequal(seed=2):
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"a": rng.choice(list("pqr"), 90), "b": rng.choice([3, 7, 20], 90), "old": rng.random(90) < 0.3})
+    data["x"], data["d"] = rng.exponential(2, 90), rng.integers(0, 2, 90)
+    data["y"] = (data["a"] == "q") + 0.1 * data["b"] + np.log(data["x"]) + data["d"] + rng.normal(size=90)
+    return data.assign(a=pd.Categorical(data["a"], ["r", "p", "never", "q"]))
+
+
+def test_means_are_predictions_of_the_grid():
+    """By brute force: predictions of every cell, numbers at their mean (two values: both), and their plain averages."""
+    data = unequal()
+    fit = jaxsim.ols("y ~ a * factor(b) + old + log(x) + d", data)
+    cells = itertools.product(["r", "p", "q"], [3, 7, 20], [False, True], [0, 1])
+    grid = pd.DataFrame(cells, columns=["a", "b", "old", "d"]).assign(x=data["x"].mean())
+    grid["mean"] = fit.predict(grid)
+    for names in (["a"], ["b"], ["old"], ["d"], ["a", "b"], ["b", "old"]):
+        table = fit.emmeans(":".join(names))
+        expected = grid.groupby(names)["mean"].mean()
+        # Sums of a dozen numbers of order one.
+        for row in table.itertuples():
+            key = tuple(getattr(row, name) for name in names)
+            np.testing.assert_allclose(row.mean, expected.loc[key if len(key) > 1 else key[0]], rtol=1e-10)
+    assert list(fit.emmeans("a")["a"]) == ["r", "p", "q"]
+    assert fit.emmeans("b")["b"].dtype == data["b"].dtype
+    by = fit.emmeans("b", by="a")
+    assert list(by["b"]) == [3, 7, 20] * 3
+    pd.testing.assert_frame_equal(by, fit.emmeans(["b", "a"]))
+
+
+def test_standard_errors_are_those_of_the_combination():
+    data = unequal()
+    fit = jaxsim.lm("y ~ a + x", data, cluster="b", vcov="CR1")
+    row = np.array([1, 1, 0, data["x"].mean()])
+    second = fit.emmeans("a").iloc[1]
+    half = stats.t.ppf(0.975, 2) * np.sqrt(row @ fit.vcov.to_numpy() @ row)
+    np.testing.assert_allclose([second["mean"], second["conf_low"]], [row @ fit.beta, row @ fit.beta - half], rtol=1e-9)
+    assert (fit.emmeans("a", conf_level=0.5)["conf_low"] > fit.emmeans("a")["conf_low"]).all()
+
+
+def test_levels_are_named_so_that_a_difference_can_be_read():
+    data = unequal().assign(c=lambda d: d["a"].map({"r": "a-b", "p": "c", "q": "d"}).astype(str))
+    fit = jaxsim.ols("y ~ c + factor(b) + old", data)
+    assert list(fit.contrasts("c", method="reference")["contrast"]) == ["c - (a-b)", "d - (a-b)"]
+    assert list(fit.contrasts("b", method="consec")["contrast"]) == ["b7 - b3", "b20 - b7"]
+    assert list(fit.contrasts("old")["contrast"]) == ["FALSE - TRUE"]
+    assert list(fit.contrasts("old:b", method={"first": [1] + [0] * 5})["contrast"]) == ["first"]
+
+
+def test_families_are_those_of_by():
+    fit = jaxsim.ols("y ~ a * old", unequal())
+    table = fit.contrasts("a", "bonferroni", by="old")
+    plain = fit.contrasts("a", "none", by="old")
+    np.testing.assert_allclose(table["p_value"], np.minimum(1, 3 * plain["p_value"]), rtol=1e-12)
+    stepwise = fit.contrasts("a", "holm", by="old")["p_value"]
+    for old in (False, True):
+        np.testing.assert_allclose(stepwise[table["old"] == old].min(), 3 * plain["p_value"][table["old"] == old].min(), rtol=1e-12)
+
+
+def test_adjustments_by_hand():
+    p, t, df = np.array([0.01, 0.04, 0.03]), np.array([2.9, 2.2, 2.4]), np.array([20.0, 20, np.inf])
+    family = Family(3, 3, 2)
+    expected = {
+        "none": p,
+        "bonferroni": [0.03, 0.12, 0.09],
+        "holm": [0.03, 0.06, 0.06],
+        "fdr": [0.03, 0.04, 0.04],
+        "sidak": 1 - (1 - p) ** 3,
+        "scheffe": [stats.f.sf(2.9**2 / 2, 2, 20), stats.f.sf(2.2**2 / 2, 2, 20), stats.chi2.sf(2.4**2, 2)],
+        "tukey": [stats.studentized_range.sf(np.sqrt(2) * value, 3, d) for value, d in zip(t, df, strict=True)],
+    }
+    for method, values in expected.items():
+        np.testing.assert_allclose(adjusted(p, t, df, family, method), values, rtol=1e-10)
+    # A limit lies where the adjusted p value is one less the level.
+    for method in ("none", "bonferroni", "sidak", "scheffe", "tukey"):
+        limit = multiplier(0.95, df, family, method)
+        plain = 2 * stats.t.sf(limit, df)
+        # The studentised range is integrated numerically.
+        np.testing.assert_allclose(adjusted(plain, limit, df, family, method), 0.05, rtol=1e-6)
+
+
+def test_polynomials_are_the_textbooks():
+    assert {name: list(weights) for name, weights in polynomials(5).items()} == {
+        "linear": [-2, -1, 0, 1, 2],
+        "quadratic": [2, -1, -2, -1, 2],
+        "cubic": [-1, 2, 0, -2, 1],
+        "quartic": [1, -4, 6, -4, 1],
+    }
+    assert list(polynomials(7)["degree 5"]) == [-1, 4, -5, 0, 5, -4, 1]
+
+
+def test_a_curve_has_the_slope_of_its_derivative():
+    data = unequal()
+    fit = jaxsim.ols("y ~ x + I(x^2) + log(x):old + a", data)
+    beta = fit.table.set_index("term")["estimate"]
+    found = fit.trends("x", by="old", at={"x": 2.5})["trend"]
+    both = beta["x"] + 5 * beta["I(x^2)"] + np.array([beta["log(x):oldFALSE"], beta["log(x):oldTRUE"]]) / 2.5
+    # Differences over 1e-4 of the range: its square, times the third derivative of a logarithm.
+    np.testing.assert_allclose(found, both, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda fit: fit.emmeans("aa"), "'aa' is not a column with fixed effects; these are a, b, old, x. Did you mean 'a'"),
+        (lambda fit: fit.emmeans("a:z"), "'z' is not a column with fixed effects"),
+        (lambda fit: fit.emmeans(3), "specs=3 must name a factor"),
+        (lambda fit: fit.emmeans("a", by="a"), "names nothing beside by='a'"),
+        (lambda fit: fit.emmeans("a", at={"z": 1}), "'z' is not a column with fixed effects"),
+        (lambda fit: fit.emmeans("a", at={"a": ["never"]}), "'never', which is no level; there are 'r', 'p', 'q'"),
+        (lambda fit: fit.emmeans("a", at={"x": ["much"]}), "'much', which is not a number"),
+        (lambda fit: fit.emmeans("a", at={"x": []}), "one or several different values"),
+        (lambda fit: fit.emmeans("a", at=[1]), "at=.* must be a dictionary"),
+        (lambda fit: fit.emmeans("a", adjust="tukey"), "is for all pairwise differences"),
+        (lambda fit: fit.emmeans("a", adjust="sidack"), "Did you mean 'sidak'"),
+        (lambda fit: fit.emmeans("a", conf_level=95), "conf_level=95 must be a number between 0 and 1"),
+        (lambda fit: fit.contrasts("x"), "there is one mean"),
+        (lambda fit: fit.contrasts("a", method="pairs"), "Did you mean 'pairwise'"),
+        (lambda fit: fit.contrasts("a", "tukey", "poly"), "with other contrasts use 'sidak' or 'holm'"),
+        (lambda fit: fit.contrasts("a", method={"one": [1, -1]}), "give a number for each of the 3 means"),
+        (lambda fit: fit.contrasts("a", method={}), "has no contrast in it"),
+        (lambda fit: fit.trends("a"), "'a' does not hold numbers"),
+        (lambda fit: fit.trends("x", by="x"), "'x' is not a column with fixed effects"),
+        (lambda fit: fit.trends("x", at={"x": [1, 2]}), "the one number at which the slope is taken"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(ask, words):
+    fit = jaxsim.ols("y ~ a + factor(b) + old + x", unequal())
+    with pytest.raises(InputError, match=words):
+        ask(fit)
+
+
+def test_a_grid_too_large_is_refused():
+    data = pd.DataFrame({f"f{i}": np.tile(list("abcdefghij"), 8) for i in range(6)})
+    for i in range(6):
+        data[f"f{i}"] = np.random.default_rng(i).permutation(data[f"f{i}"])
+    data["y"] = np.random.default_rng(9).normal(size=80)
+    fit = jaxsim.ols("y ~ " + " + ".join(f"f{i}" for i in range(6)), data)
+    with pytest.raises(InputError, match="are 1,000,000, more than 100,000"):
+        fit.emmeans("f0")
+    assert len(fit.emmeans("f0", at={f"f{i}": ["a", "b"] for i in range(1, 6)})) == 10
+
+
+def empty_cell():
+    data = unequal()
+    return data[(data["a"] != "q") | ~data["old"]]
+
+
+@pytest.fixture(scope="module")
+def with_empty_cell():
+    with pytest.warns(UserWarning, match="aq:oldTRUE is a combination"):
+        return jaxsim.ols("y ~ a * old + x", empty_cell())
+
+
+def test_what_an_empty_cell_decides_is_nan_and_said(with_empty_cell):
+    with pytest.warns(UserWarning, match=r"1 of 6 means cannot be estimated: .* \(aq:oldTRUE was dropped\)"):
+        cells = with_empty_cell.emmeans("a:old")
+    lacking = (cells["a"] == "q") & cells["old"]
+    assert (cells["mean"].isna() == lacking).all()
+    assert (cells["conf_low"].isna() == lacking).all()
+    with pytest.warns(UserWarning, match="1 of 3 means"):
+        assert list(with_empty_cell.emmeans("a")["mean"].isna()) == [False, False, True]
+    # Slopes and differences that the empty cell has no part in are as they are without its column.
+    without = jaxsim.ols("y ~ cell + x", empty_cell().assign(cell=lambda d: d["a"].astype(str) + d["old"].astype(str)))
+    np.testing.assert_allclose(with_empty_cell.trends("x")["std_error"], without.table["std_error"].iloc[-1], rtol=1e-9)
+    with pytest.warns(UserWarning, match="2 of 3 contrasts"):
+        differences = with_empty_cell.contrasts("a", "none", by="old")
+    beta = without.table.set_index("term")["estimate"]
+    np.testing.assert_allclose(differences["estimate"][0], beta["cellrFalse"], rtol=1e-9)  # r - p where old is false
+
+
+@pytest.mark.parametrize("kind", ["Sum", "Helmert", "Poly", 'Treatment("q")'])
+def test_no_coding_changes_means_or_type_three(kind):
+    data = unequal()
+    plain = jaxsim.ols("y ~ a * b + old", data)
+    coded = jaxsim.ols(f"y ~ C(a, {kind}) * b + old", data)
+    # The same space of expectations in other coordinates.
+    close = dict(rtol=1e-8)
+    np.testing.assert_allclose(coded.emmeans("a").drop(columns="a"), plain.emmeans("a").drop(columns="a"), **close)
+    np.testing.assert_allclose(coded.contrasts("a")["p_value"], plain.contrasts("a")["p_value"], **close)
+    np.testing.assert_allclose(coded.anova(3)["f"], plain.anova(3)["f"], **close)
+
+
+def test_what_is_not_identified_is_not_given():
+    """Treatments of whole tanks, one each: their difference has no standard error, a slope within tanks has."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"tank": np.repeat(list("abcd"), 10), "x": rng.normal(size=40)})
+    data["y"] = rng.normal(size=4).repeat(10) + data["x"] + rng.normal(size=40)
+    with pytest.warns(UserWarning, match="the data say nothing about its variance"):
+        fit = jaxsim.lmer("y ~ tank + x + (1 | tank)", data)
+    expected = jaxsim.ols("y ~ tank + x", data)
+    last = fit.test("x = 1")
+    np.testing.assert_allclose(last["f"], expected.test("x = 1")["f"], rtol=1e-8)
+    with pytest.warns(UserWarning, match="no degrees of freedom"):
+        assert fit.contrasts("tank")["p_value"].isna().all()
+    with pytest.warns(UserWarning, match="tank: there is no test"):
+        table = fit.anova()
+    assert list(table["p_value"].isna()) == [True, False]
