@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -562,3 +563,16 @@ def test_lme4_finds_the_terms(tmp_path):
     np.testing.assert_allclose(table["lme4"], table["lmer"], rtol=1e-5)
     np.testing.assert_allclose(table["turned"], table["lmer"], rtol=1e-5)
     assert table["columns"].notna().all()
+
+
+@pytest.mark.parametrize("extra", [0, 9])
+def test_cross_products_of_blocks_are_those_of_the_rows(extra):
+    """With few columns each sum is taken by itself, with many they are a product of matrices: both as by the rows' units."""
+    more = {f"x{k}": covariate("row", Normal()) for k in range(extra)}
+    design = trial(variables={**TRIAL["variables"], **more}, repeats=PoissonSizes(3))
+    bounds = design.bounds.padded()
+    rows = design.draw(key(1), design.parameters(bounds), bounds).data
+    blocks, units = rows.reduce(bounds.cells), dataclasses.replace(rows, block=0).reduce(bounds.cells)
+    np.testing.assert_array_equal(blocks.sizes, units.sizes)
+    # 1e-12: sums of some twenty products in another order.
+    np.testing.assert_allclose(blocks.products, units.products, rtol=1e-12, atol=1e-12)
