@@ -299,7 +299,7 @@ class TestClosedForms:
 
 class TestSameLaw:
     def test_as_the_gaussian_multilevel_process(self):
-        """Means and second moments of what fits read agree within Monte Carlo error; every one of 28 within four errors."""
+        """Means and second moments of what fits read agree within Monte Carlo error; each within four errors."""
         sd, correlation, residual, effects = (0.8, 0.5), 0.3, 1.5, (1.0, 0.4)
         old = GaussianMultilevel(8, 6, sd, 1, effects, correlation, residual, sampler="rows")
         new = Design(
@@ -320,7 +320,9 @@ class TestSameLaw:
             products = np.asarray(draw(jax.random.split(key(7), 4000)))[:, :8]
             entries = products[..., *np.triu_indices(3)]  # of 1, x, y in every group
             within_unit, total = entries[..., 1:].var(1), entries[..., 1:].sum(1)
-            sums.append(np.concatenate([total, within_unit, np.log(within_unit), total[:, 4:] ** 2], axis=1))
+            # What the correlation of intercepts and slopes shows in: sums of residuals, and of their products with the predictor.
+            left = (entries[..., 2] - 6 * effects[0]) * (entries[..., 4] - effects[1] * entries[..., 3])
+            sums.append(np.concatenate([total, within_unit, np.log(within_unit), total[:, 4:] ** 2, left], axis=1))
         mean, error = [s.mean(0) for s in sums], [s.std(0) / np.sqrt(len(s)) for s in sums]
         assert (abs(mean[0] - mean[1]) < 4 * np.hypot(*error)).all(), (mean, error)
 
@@ -576,3 +578,19 @@ def test_cross_products_of_blocks_are_those_of_the_rows(extra):
     np.testing.assert_array_equal(blocks.sizes, units.sizes)
     # 1e-12: sums of some twenty products in another order.
     np.testing.assert_allclose(blocks.products, units.products, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("correlation", [-0.3, ((1, 0.5, 0), (0.5, 1, 0), (0, 0, 1))])
+def test_group_coefficients_have_the_covariance_that_is_told(correlation):
+    design = DIFFERENT["random slopes of a factor, independent terms"][0].having(correlation={"who": correlation})
+    bounds = design.bounds.padded()
+    draw = jax.jit(jax.vmap(lambda k: design.draw(k, design.parameters(bounds), bounds).truth))
+    truth = draw(jax.random.split(key(4), 2000))
+    names = design.names
+    order = [dict(names.random)["who"].index(term) for term in dict(names.components)["who"]]
+    deviations = np.asarray(truth.groups["who"])[:, :, order].reshape(-1, 3) - [0, 0.4, 0]
+    told = np.asarray(truth.covariance["who"][0])
+    r = correlation if isinstance(correlation, float) else 0.5
+    np.testing.assert_allclose(told, [[1, 0.8 * r, 0], [0.8 * r, 0.64, 0], [0, 0, 0.36]], atol=1e-15)
+    # Covariances of 28,000 normal pairs: an error of at most sqrt(2) variances / sqrt(28,000) = .0085; four of them.
+    np.testing.assert_allclose(deviations.T @ deviations / len(deviations), told, atol=4 * 0.0085)
