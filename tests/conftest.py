@@ -11,7 +11,6 @@ from outside import absent
 
 from jaxsim.errors import InputError
 
-
 # Files that take longest, the longest first: workers that begin with them end at about the same time.
 LONGEST = (
     "test_bayes_coefficients", "test_notebooks", "test_invariance", "test_bayes_importance", "test_your_own", "test_faults",

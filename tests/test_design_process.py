@@ -594,3 +594,17 @@ def test_group_coefficients_have_the_covariance_that_is_told(correlation):
     np.testing.assert_allclose(told, [[1, 0.8 * r, 0], [0.8 * r, 0.64, 0], [0, 0, 0.36]], atol=1e-15)
     # Covariances of 28,000 normal pairs: an error of at most sqrt(2) variances / sqrt(28,000) = .0085; four of them.
     np.testing.assert_allclose(deviations.T @ deviations / len(deviations), told, atol=4 * 0.0085)
+
+
+def test_a_maximal_model_has_slopes_of_what_varies_within_units_alone():
+    """The slope of ``day`` differs between subjects; that of ``drugactive:day`` is the same slope, of some of them."""
+    design = Design(
+        "y ~ drug * day * x + (1 | subject)",
+        units={"subject": 8},
+        variables={
+            "drug": between("subject", levels=("placebo", "active")),
+            "day": within(0, 1, 3),
+            "x": covariate("row", Normal(0, 1)),
+        },
+    )
+    assert LinearMixed().random_effects(design.names)[0].blocks == (("Intercept", "day", "x", "day:x"),)

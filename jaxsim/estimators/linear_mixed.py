@@ -91,7 +91,7 @@ class LinearMixed(Formulated):
         if self.random is not None and not isinstance(self.random[0], str):
             return (RandomEffects(factor, tuple(tuple(block) for block in self.random)),)
         own = self.coefficients(names)
-        columns = tuple(name for name in own if name not in names.constant) if self.random is None else self.random_names()
+        columns = tuple(name for name in own if names.may_vary(name)) if self.random is None else self.random_names()
         return (RandomEffects(factor, (columns,) if self.covariance == "full" else tuple((name,) for name in columns)),)
 
     def check(self, names: Names) -> None:

@@ -114,7 +114,7 @@ class Design(RowProcess):
 
     @property
     def names(self) -> Names:
-        return dataclasses.replace(super().names, coded=self.plan.coded)
+        return dataclasses.replace(super().names, coded=self.plan.coded, maximal=self.plan.maximal)
 
     @property
     def max_groups(self) -> int:

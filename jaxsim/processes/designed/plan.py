@@ -73,6 +73,15 @@ class Plan:
             if name != INTERCEPT and all(of_a_unit(self.variables[own]) for own in self.matrix.base(name))
         )  # fmt: skip
 
+    @functools.cached_property
+    def maximal(self) -> tuple[str, ...]:
+        """Fixed effects of what varies within units alone: of an interaction with a variable of whole units, the slopes that can
+        differ between units are those of its other variables."""
+        return tuple(
+            name for name in self.fixed.names
+            if not any(of_a_unit(self.variables[own]) for own in self.matrix.base(name))
+        )  # fmt: skip
+
 
 def of_a_unit(variable: Variable) -> bool:
     """Whether a variable is one value a unit."""
