@@ -20,7 +20,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Random attacks on everything that people give, for an hour; what breaks a rule is printed with the numbers that make it again.
 fuzz: $(VENV)/.installed-dev

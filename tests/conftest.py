@@ -11,6 +11,17 @@ from outside import absent
 
 from jaxsim.errors import InputError
 
+# Files that take longest, the longest first: workers that begin with them end at about the same time.
+LONGEST = (
+    "test_bayes_coefficients", "test_notebooks", "test_invariance", "test_bayes_importance", "test_your_own", "test_faults",
+    "test_identification", "test_aliased", "test_two_stage", "test_lmm_estimator", "test_bayes_posterior", "test_docs",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _programs_of_one_module():

@@ -52,7 +52,7 @@ def fit(formula: str, data: pd.DataFrame):
         ("y ~ 1st", "write it in backquotes, `1st`"),
         ("y ~ polym(x, 2)", "'polym' is followed by a parenthesis"),
         ("y ~ I(__import__('os'))", "'__import__' is followed by a parenthesis"),
-        ("y ~ offset(x)", "subtract the offset"),
+        ("y ~ x * offset(x)", "a summand of its own"),
         ("y ~ I()", "takes one argument"),
         ("y ~ I(x, y)", "takes one argument"),
         ("y ~ I(x +)", "cannot be read as an expression"),

@@ -242,8 +242,10 @@ def test_coefficients_beside_one_without_a_variance():
 def test_bad_options(options, message):
     with pytest.raises(InputError, match=message):
         ClusterRobust(**options)
+    options = {"bootstrap" if name == "weights" else name: value for name, value in options.items()}
     data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "x": [1.0, 2.0, 1.0, 3.0], "g": [0, 0, 1, 1]})
-    with pytest.raises(InputError, match=message.replace("'CR2', 'CR3'", "'CR2', 'CR3', 'iid'")):
+    message = message.replace("'CR2', 'CR3'", "'CR2', 'CR3', 'iid'").replace("weights='webb'", "bootstrap='webb'")
+    with pytest.raises(InputError, match=message):
         jaxsim.lm("y ~ x", data, cluster="g", **options)
 
 

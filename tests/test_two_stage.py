@@ -121,8 +121,9 @@ class TestNoAnswer:
     def test_options(self, options, said):
         with pytest.raises(InputError, match=said.replace("(", r"\(")):
             TwoStage(**options)
-        with pytest.raises(InputError, match=said):
-            jaxsim.lm2("y ~ x", pd.DataFrame({"y": [1.0], "x": [2.0]}), **options)
+        in_frames = {"mean" if name == "weights" else name: value for name, value in options.items()}
+        with pytest.raises(InputError, match=said.replace("weights='size'", "mean='size'")):
+            jaxsim.lm2("y ~ x", pd.DataFrame({"y": [1.0], "x": [2.0]}), **in_frames)
 
 
 class TestDataFrames:

@@ -1,5 +1,6 @@
 """The wild cluster bootstrap against the same bootstrap done with rows: every draw a restricted fit, new data and a new fit."""
 
+import warnings
 from fractions import Fraction
 from functools import partial
 
@@ -280,3 +281,16 @@ def test_keys_are_needed():
         ClusterRobust(inference="wild").fit(cross_products(DATASETS["plain"]))
     with pytest.raises(jaxsim.InputError, match="resamples"):
         ClusterRobust(inference="wild").fit_batch(batch([DATASETS["plain"]], GROUPS))
+
+
+def test_a_p_value_of_zero_is_explained():
+    """Six clusters have 32 patterns that differ; the sample ties with itself, and ties are not counted."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"g": np.repeat(np.arange(6), 8), "x": rng.normal(size=48)})
+    data["y"] = 3 * data["x"] + 0.1 * rng.normal(size=48)
+    with pytest.warns(UserWarning, match=r"6 clusters have 32 sign patterns that differ: .* p <= 1/32 = 0\.03125"):
+        fit = jaxsim.lm("y ~ x", data, "g", inference="wild")
+    assert fit.table["p_value"].iloc[1] == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        jaxsim.lm("y ~ x", data.assign(y=rng.normal(size=48)), "g", inference="wild")

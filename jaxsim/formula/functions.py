@@ -95,7 +95,7 @@ def check_calls(tokens: Sequence[Token]) -> None:
         if role in ("column", "option"):
             continue
         if name == "offset":
-            raise InputError("offset(..) is not supported; subtract the offset from the response.")
+            raise InputError("offset(..) is a summand of its own beside the fixed effects; write '+ offset(x)'.")
         if role == "option call":
             raise InputError(f"{name!r} in {show(tokens)!r} is not known here; {', '.join(IN_OPTIONS)} are.")
         raise InputError(

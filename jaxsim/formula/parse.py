@@ -25,17 +25,18 @@ class RandomTerm:
 
 @dataclass(frozen=True)
 class Formula:
-    """``response ~ fixed + random``, with the text it came from."""
+    """``response ~ fixed + random``, with the text it came from; ``offsets`` are what ``offset(..)`` holds, one for each."""
 
     text: str
     response: tuple[Token, ...]
     fixed: Terms
     random: tuple[RandomTerm, ...]
+    offsets: tuple[tuple[Token, ...], ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every column the formula needs, in order of appearance."""
-        sides = [self.response, *self.fixed.variables]
+        sides = [self.response, *self.fixed.variables, *self.offsets]
         for part in self.random:
             sides += [*part.terms.variables, tuple(Token("name", name) for name in part.group)]
         return tuple(dict.fromkeys(name for side in sides for name in column_names(side)))
@@ -54,6 +55,7 @@ def parse(text: str) -> Formula:
     response, right = tokens[: tildes[0]], tokens[tildes[0] + 1 :]
     try:
         fixed, random = split_random(right)
+        fixed, offsets = split_offsets(fixed)
         check_calls(response)
         check_bars(response, fixed)
         terms = parse_terms(fixed or (Token("number", "1"),))
@@ -66,7 +68,7 @@ def parse(text: str) -> Formula:
             f"the formula {text!r} has several grouping factors ({', '.join(groups)}): crossed and nested random effects "
             f"are not supported yet. Supported: {SUPPORTED_RANDOM}."
         )
-    return Formula(text, response, terms, parsed)
+    return Formula(text, response, terms, parsed, offsets)
 
 
 def check_bars(*sides: Sequence[Token]) -> None:
@@ -100,6 +102,28 @@ def split_random(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], list[tuple
                 continue
         fixed.append(token)
     return tuple(fixed), random
+
+
+def split_offsets(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], tuple[tuple[Token, ...], ...]]:
+    """The terms, and the inside of every ``offset(..)`` that is a summand."""
+    left: list[Token] = []
+    offsets: list[tuple[Token, ...]] = []
+    i = 0
+    while i < len(tokens):
+        called = tokens[i] == Token("name", "offset") and i + 1 < len(tokens) and is_operator(tokens[i + 1], "(")
+        end = closing(tokens, i + 1) if called else i
+        after = end + 1 == len(tokens) or is_operator(tokens[end + 1], "+", "-")
+        if called and after and (not left or is_operator(left[-1], "+")):
+            offsets.append(tuple(tokens[i + 2 : end]))
+            check_calls(offsets[-1])
+            if left:
+                left.pop()
+            elif end + 1 < len(tokens) and is_operator(tokens[end + 1], "+"):
+                end += 1
+        else:
+            left += tokens[i : end + 1]
+        i = end + 1
+    return tuple(left), tuple(offsets)
 
 
 def parse_random(tokens: Sequence[Token]) -> RandomTerm:

@@ -116,5 +116,5 @@ def _series(value: Any) -> pd.Series:
         value if isinstance(value, (pd.Index, np.ndarray, pd.Categorical, pd.api.extensions.ExtensionArray)) else value.to_numpy()
     )
     if values.ndim != 1:
-        raise InputError(f"groups must have one dimension; {values.ndim} were given.")
+        raise InputError(f"a column must have one dimension; {values.ndim} were given.")
     return pd.Series(values, name=name)

@@ -156,7 +156,7 @@ class BayesResult:
             value.reshape(-1, *value.shape[2:]) for value in (draws.beta, draws.sd, draws.correlation, draws.sigma, draws.effects)
         ]
         beta, sd, correlation, sigma, effects = flat
-        mean = beta @ rows.x.T
+        mean = beta @ rows.x.T + (0.0 if rows.offset is None else rows.offset)
         factor = sd[..., None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(sd.shape[1]))
         if grouped:
             for at, code in rows.by_group():
@@ -170,7 +170,7 @@ class BayesResult:
     def _own(self) -> NewRows:
         """The fitted rows."""
         model = self.model
-        return NewRows(model.x.values, model.z, model.codes, model.rows.index, model.labels[model.codes].tolist())
+        return NewRows(model.x.values, model.z, model.codes, model.rows.index, model.labels[model.codes].tolist(), model.offset)
 
     def _rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Expectation and standard deviation of each fitted row in each draw, given the effects of its group, ``[.., N]``."""

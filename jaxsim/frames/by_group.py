@@ -12,13 +12,17 @@ import pandas as pd
 
 from jaxsim.data.context import Context
 from jaxsim.data.padding import padded_groups
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import Fit, TwoStage
 from jaxsim.estimators.second_stage import OwnRegressions
+from jaxsim.estimators.two_stage import WEIGHTS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
 from jaxsim.frames.linear_tests import MeanTests
 from jaxsim.frames.regression import Regression, column_argument, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
+from jaxsim.frames.row_values import RowValues
+from jaxsim.frames.whitening import whitened
 from jaxsim.inference import InferenceTable
 from jaxsim.numerics.row_basis import dependent, orthonormal, residual, verdict
 from jaxsim.status import Status
@@ -36,33 +40,49 @@ def lm2(
     data: Any,
     group: Any = "Group",
     inference: str = "t",
-    weights: str = "equal",
+    weights: Any = None,
     draws: int = 9999,
     seed: int = 0,
     conf_level: float = 0.95,
     *,
+    mean: str | None = None,
+    frequencies: Any = None,
+    offset: Any = None,
     ordered: str = "treatment",
     aliased: str = "drop",
 ) -> FitResult:
     """Two-stage analysis: a regression per group, then a test of the mean of each coefficient (pymer4's ``Lm2``).
 
     Args:
-        formula, data, conf_level, ordered, aliased: as for :func:`ols`.
+        formula, data, conf_level, frequencies, offset, ordered, aliased: as for :func:`ols`.
         group: column of the groups, by its name or as a Series or array with a value for each row. A group that cannot be fitted
             alone makes the whole fit a failure.
         inference: source of p values and confidence limits: ``t``, ``bootstrap`` (percentile), ``bootstrap-t`` or ``sign-flip``.
-        weights: ``equal``, or ``precision`` for a random-effects mean; see :class:`jaxsim.TwoStage` for both.
+        mean: of the groups' coefficients: ``equal`` weights, the default, or ``precision`` for a random-effects mean; see
+            ``weights`` of :class:`jaxsim.TwoStage` for both.
+        weights: of the rows in the groups' regressions, as for :func:`ols`; or ``equal`` or ``precision``, which are taken for
+            ``mean``.
         draws: resamples or sign patterns; all patterns are used where there are fewer.
         seed: of the draws; the same seed and data give the same numbers.
 
     Raises:
         InputError: as :func:`ols`; also for fewer than two groups, or options that are unknown or do not go together.
     """
-    estimator = TwoStage(inference, weights, draws)
+    weights, mean = row_weights(weights, mean)
+    estimator, values = TwoStage(inference, mean, draws), RowValues(weights, frequencies, offset)
     context = seeded(seed, conf_level) if estimator.resamples else None
-    regression = prepare(formula, data, column_argument("group", group), conf_level, "group", Coding(ordered, aliased))
+    regression = prepare(formula, data, column_argument("group", group), conf_level, "group", Coding(ordered, aliased), values)
     found = fit(regression, estimator, context)
-    return announce(report(regression, found, method(estimator, regression, seed), conf_level))
+    return announce(report(regression, found, method(estimator, regression, seed) + values.title, conf_level))
+
+
+def row_weights(weights: Any, mean: str | None) -> tuple[Any, str]:
+    """The weights of the rows, and the mean that is meant: ``weights`` may name it."""
+    if not isinstance(weights, str) or weights not in WEIGHTS:
+        return weights, WEIGHTS[0] if mean is None else choose("mean", mean, WEIGHTS)
+    if mean is not None and mean != weights:
+        raise InputError(f"weights={weights!r} and mean={brief(mean)} are two means of the groups; give one.")
+    return None, weights
 
 
 def method(estimator: TwoStage, regression: Regression, seed: int) -> str:
@@ -87,14 +107,15 @@ def fit(regression: Regression, estimator: TwoStage, context: Context | None = N
     """The first stage on rows, by QR of every group's columns; the second by the estimator."""
     assert regression.codes is not None
     assert regression.labels is not None
-    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    plain = whitened(regression)
+    status, message = verdict(plain.x.values, plain.x.names, plain.y)
     if status is not Status.OK:
         return nothing(regression, status, message)
     status = own_status(regression.x.values, regression.codes)
     if status is not Status.OK:
         return nothing(regression, status, explain(status, regression))
-    beta, rest = residual(orthonormal(regression.x.values), regression.y)
-    own = own_regressions(regression.x.values, rest, regression.codes, beta)
+    beta, rest = residual(orthonormal(plain.x.values), plain.y)
+    own = own_regressions(plain.x.values, rest, regression.codes, beta)
     found = jax.device_get(_second_stage(estimator, own, context))
     status = Status(int(found.status))
     return Answer(
@@ -147,7 +168,7 @@ def explain(status: Status, regression: Regression) -> str:
         listed = ", ".join(wrong[:3]) + (", .." if len(wrong) > 3 else "")
         return f"{len(wrong)} of {len(regression.labels)} groups cannot be fitted alone ({listed}); leave them out"
     if status is Status.TOO_FEW_ROWS:
-        return "no row is left for the residual variance within groups that weights='precision' needs; use weights='equal'"
+        return "no row is left for the residual variance within groups that mean='precision' needs; use mean='equal'"
     return status.message
 
 

@@ -98,10 +98,12 @@ class Fitted:
 
     @cached_property
     def fitted(self) -> pd.Series:
-        """Fitted values of the rows used, with their labels in the data: fixed effects, and those of the row's own group."""
+        """Fitted values of the rows used, with their labels in the data: fixed effects, those of the row's own group, offset."""
         values = self.model.x.values @ self.beta
         if self.model.groups is not None:
             values = values + self.of_group(self.model.x.values, self.model_z, self.model.groups.codes)
+        if self.model.offset is not None:
+            values = values + self.model.offset
         return pd.Series(values, index=self.model.rows.index, name="fitted")
 
     @property
@@ -127,7 +129,7 @@ class Fitted:
 
     @cached_property
     def residuals(self) -> pd.Series:
-        """Response less :attr:`fitted`."""
+        """Response less :attr:`fitted`, whatever the weights (R's ``residuals``)."""
         return pd.Series(self.model.y - self.fitted.to_numpy(), index=self.model.rows.index, name="residuals")
 
 

@@ -18,12 +18,14 @@ from jaxsim.bayesian.problem import Model
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import check_probability, choose, whole_number
+from jaxsim.errors import NotSupportedError, brief, check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
+from jaxsim.frames.row_values import RowValues
+from jaxsim.frames.whitening import whitened
 from jaxsim.seeding import analysis_key
 from jaxsim.status import Status
 
@@ -46,6 +48,9 @@ def bayes(
     interval: str = "equal-tailed",
     conf_level: float = 0.95,
     *,
+    weights: Any = None,
+    frequencies: Any = None,
+    offset: Any = None,
     ordered: str = "treatment",
     aliased: str = "drop",
 ) -> BayesResult:
@@ -60,17 +65,24 @@ def bayes(
             resampled to as many draws; ``auto``: the second, and the first where it is not reliable.
         interval: of the table, ``equal-tailed`` or ``hpd``.
         conf_level: of the interval.
-        aliased: as for :func:`jaxsim.lmer`.
+        frequencies, offset, aliased: as for :func:`jaxsim.lmer`. Priors are about the response less the offset.
+        weights: not supported.
 
     Raises:
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
             sampled reliably has a ``status`` instead.
+        NotSupportedError: for weights.
     """
+    if weights is not None:
+        raise NotSupportedError(
+            f"weights={brief(weights)}: bayes has none, as its priors are scaled by the columns as they are; fit the model with "
+            "lmer, or give frequencies= for rows that stand for several."
+        )
     check_probability("conf_level", conf_level)
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
-    model = prepare(formula, data, Coding(ordered, aliased))
+    model = prepare(formula, data, Coding(ordered, aliased), RowValues(None, frequencies, offset))
     return sampled(model, priors, analysis_key(number), method, interval, conf_level)
 
 
@@ -79,8 +91,9 @@ def sampled(mixed: MixedModel, priors: str | Priors, key: jax.Array, kind: str, 
     distributions()
     given = named(priors)
     given.check()
-    status, message = check(mixed)
-    data, model, centre = pose_rows(mixed, given)
+    plain = whitened(mixed)
+    status, message = check(plain)
+    data, model, centre = pose_rows(plain, given)
     if status is not Status.OK:
         return finished(mixed, given, conf_level, status, message)
     found, draws = posterior(data, key, kind, Method(model, interval), conf_level)

@@ -13,6 +13,7 @@ from jaxsim.frames.fitted import coefficient_table, square
 from jaxsim.frames.mixed_fit import Estimates, estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
 from jaxsim.frames.result import FitResult, announce
+from jaxsim.frames.row_values import RowValues
 from jaxsim.lmm.solution import check_df
 
 _DF_TITLES = {
@@ -31,6 +32,9 @@ def lmer(
     df: str = "satterthwaite",
     conf_level: float = 0.95,
     *,
+    weights: Any = None,
+    frequencies: Any = None,
+    offset: Any = None,
     ordered: str = "treatment",
     aliased: str = "drop",
 ) -> FitResult:
@@ -48,6 +52,12 @@ def lmer(
             pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS). The last two also adjust ``vcov`` and the
             standard errors, and need REML.
         conf_level: of the confidence limits.
+        weights: a column, or a positive number for each row: its residual variance is ``sigma^2`` divided by its weight (as in
+            lme4).
+        frequencies: a column, or a whole number for each row: how many rows, all alike, it stands for. The result is that of the
+            rows written out, so ``fitted`` has each of them.
+        offset: a column, or a number for each row, that is added to the linear predictor; ``offset(x)`` in the formula does the
+            same. Predictions for new rows need its columns.
         ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
         aliased: what becomes of a fixed-effects column that is a combination of those before it, as an empty cell of ``f * h``
             makes: ``drop`` leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
@@ -60,12 +70,13 @@ def lmer(
     if not isinstance(reml, (bool, np.bool_)):
         raise InputError(f"reml={brief(reml)} must be True (REML) or False (maximum likelihood).")
     check_df(df, bool(reml))
-    model = prepare(formula, data, Coding(ordered, aliased))
-    return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level))
+    values = RowValues(weights, frequencies, offset)
+    model = prepare(formula, data, Coding(ordered, aliased), values)
+    return announce(report(model, estimate(model, bool(reml), df), bool(reml), df, conf_level, values.title))
 
 
-def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float) -> FitResult:
-    """The estimates as tables."""
+def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float, title: str = "") -> FitResult:
+    """The estimates as tables; ``title`` is what the method's line says of the rows."""
     group, names = str(model.labels.name), model.x.names
     covariance = found.covariance
     entries = model.structure.entries
@@ -89,7 +100,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
         n_groups=len(model.labels),
         messages=model.messages + ((found.message,) if found.message else ()),
         model=model,
-        method=f"Linear mixed model fit by {kind}; t tests use {_DF_TITLES[df]}",
+        method=f"Linear mixed model fit by {kind}{title}; t tests use {_DF_TITLES[df]}",
         conf_level=conf_level,
         tests=found.tests,
     )

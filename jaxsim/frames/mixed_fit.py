@@ -22,6 +22,7 @@ from jaxsim.frames.linear_tests import FixedDf, LinearTests, PartialTests
 from jaxsim.frames.mixed_model import MixedModel, check
 from jaxsim.frames.mixed_tests import Optimum, mixed_tests
 from jaxsim.frames.original_columns import original_factor, original_modes, theta_at, triangular
+from jaxsim.frames.whitening import is_plain, log_weights, whitened
 from jaxsim.frames.within_groups import NO_RESIDUAL, TINY, residual_share
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
@@ -70,6 +71,14 @@ class Estimates:
 
 def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     """Fit one model; ``df`` as for :class:`jaxsim.LinearMixed`."""
+    if is_plain(model):
+        return estimate_plain(model, reml, df)
+    found = estimate_plain(whitened(model), reml, df)
+    return replace(found, criterion=found.criterion - log_weights(model))
+
+
+def estimate_plain(model: MixedModel, reml: bool, df: str) -> Estimates:
+    """:func:`estimate` of a model without weights and offset."""
     status, message = check(model)
     if status is not Status.OK:
         return nothing(model, status, message)
@@ -137,7 +146,7 @@ def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
     """What REML says of a model that is identified in part: numbers of the random effects that are left, NaN for the others."""
     left, back = known.left_of(model), known.back
     reduced = replace(model, blocks=left)
-    found = estimate(reduced, True, df) if left else least_squares(reduced, df)
+    found = estimate_plain(reduced, True, df) if left else least_squares(reduced, df)
     if not found.status.usable:
         return nothing(model, found.status, found.message)
     both = np.outer(known.random, known.random)

@@ -17,9 +17,11 @@ from jaxsim.formula.columns import Rows, collect
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
 from jaxsim.formula.model_matrix import ModelMatrix, Recipe, model_matrix
+from jaxsim.formula.offset import OffsetRecipe
 from jaxsim.formula.parse import SUPPORTED_RANDOM, Formula, RandomTerm, parse
 from jaxsim.formula.tables import as_frame
 from jaxsim.formula.text_numbers import check_text
+from jaxsim.frames.row_values import NO_VALUES, RowValues
 from jaxsim.numerics.row_basis import dependent, verdict
 from jaxsim.status import Status
 
@@ -46,6 +48,7 @@ class MixedModel:
         rows: that are used.
         weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
         offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
+        offset_recipe: how to make that of other rows.
     """
 
     formula: Formula
@@ -57,6 +60,7 @@ class MixedModel:
     rows: Rows
     weights: np.ndarray | None = None
     offset: np.ndarray | None = None
+    offset_recipe: OffsetRecipe | None = None
 
     @property
     def codes(self) -> np.ndarray:
@@ -95,12 +99,13 @@ class MixedModel:
         return Structure(tuple(tuple(range(end - len(block.names), end)) for end, block in zip(ends, self.blocks, strict=True)))
 
 
-def prepare(text: str, data: Any, coding: Coding = DEFAULT) -> MixedModel:
+def prepare(text: str, data: Any, coding: Coding = DEFAULT, values: RowValues = NO_VALUES) -> MixedModel:
     """Check the input and build the matrices."""
     formula = parse(text)
     if not formula.random:
         raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
-    rows = collect(as_frame(data), formula.names, text)
+    given = values.beside(as_frame(data))
+    rows = given.repeated(collect(given.frame, tuple(dict.fromkeys((*formula.names, *given.names.values()))), text))
     check_text(formula, rows)
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame, coding)
     if not x.names:
@@ -119,7 +124,8 @@ def prepare(text: str, data: Any, coding: Coding = DEFAULT) -> MixedModel:
             f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
         )
     check_same(x, matrices)
-    return MixedModel(formula, y, x, blocks, tuple(matrix.recipe for matrix in matrices), groups, rows)
+    recipes = tuple(matrix.recipe for matrix in matrices)
+    return MixedModel(formula, y, x, blocks, recipes, groups, rows, given.weights(rows), *given.offset(rows, formula))
 
 
 def check_same(fixed: ModelMatrix, random: Sequence[ModelMatrix]) -> None:

@@ -12,26 +12,37 @@ import numpy as np
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import InputError, brief, choose
+from jaxsim.errors import InputError, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
-from jaxsim.estimators.cluster_robust import Contrasts, bootstrap_only, fit_contrasts
+from jaxsim.estimators.cluster_robust import Contrasts, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
+from jaxsim.frames.bootstrap_options import bootstrap_title, bootstrap_weights, never, refuse_unused, strategy, too_coarse
 from jaxsim.frames.cluster_tests import ClusterTests
 from jaxsim.frames.linear_tests import FixedDf, LinearTests
 from jaxsim.frames.regression import Regression, prepare, seeded
 from jaxsim.frames.result import FitResult, announce
+from jaxsim.frames.row_values import RowValues
 from jaxsim.frames.two_way import check_two_way, two_way, ways_argument
+from jaxsim.frames.weighted_sandwich import for_weighted_rows
+from jaxsim.frames.whitening import log_weights, whitened
 from jaxsim.inference import InferenceTable
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual, verdict
 from jaxsim.status import Status
 
-# A single dataset can afford more draws than each of a study's.
-LM_DRAWS = 9999
 
-
-def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "treatment", aliased: str = "drop") -> FitResult:
+def ols(
+    formula: str,
+    data: Any,
+    conf_level: float = 0.95,
+    *,
+    weights: Any = None,
+    frequencies: Any = None,
+    offset: Any = None,
+    ordered: str = "treatment",
+    aliased: str = "drop",
+) -> FitResult:
     """Ordinary least squares that ignores any grouping: classical standard errors, t with N - P degrees of freedom.
 
     Args:
@@ -39,6 +50,7 @@ def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "tr
         data: a row per observation: a DataFrame, or a table of polars, modin or pyarrow (with narwhals). Rows with a missing value
             in a column that is needed are dropped, with a message.
         conf_level: of the confidence limits.
+        weights, frequencies, offset: as for :func:`jaxsim.lmer`: columns, or a number for each row.
         ordered: contrasts of ordered categories, ``treatment`` or ``poly`` (R's default).
         aliased: what becomes of a column that is a combination of those before it, as an empty cell of ``f * h`` makes: ``drop``
             leaves it out as R does, with a message; ``refuse`` gives the status ``rank_deficient``.
@@ -46,8 +58,14 @@ def ols(formula: str, data: Any, conf_level: float = 0.95, *, ordered: str = "tr
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
     """
-    regression = prepare(formula, data, None, conf_level, coding=Coding(ordered, aliased))
-    return announce(report(regression, pooled(regression), "Ordinary least squares", conf_level))
+    values = RowValues(weights, frequencies, offset)
+    regression = prepare(formula, data, None, conf_level, coding=Coding(ordered, aliased), values=values)
+    return announce(report(regression, pooled(regression), least_squares_title(values), conf_level))
+
+
+def least_squares_title(values: RowValues) -> str:
+    """What the method is called."""
+    return f"{'Ordinary' if values.weights is None else 'Weighted'} least squares{values.title}"
 
 
 def lm(
@@ -59,16 +77,19 @@ def lm(
     *,
     df: str | None = None,
     inference: str = "t",
-    weights: str | None = None,
+    bootstrap: str | None = None,
     draws: int | None = None,
     seed: int = 0,
+    weights: Any = None,
+    frequencies: Any = None,
+    offset: Any = None,
     ordered: str = "treatment",
     aliased: str = "drop",
 ) -> FitResult:
     """Ordinary least squares with cluster-robust standard errors (pymer4's ``Lm``).
 
     Args:
-        formula, data, conf_level, ordered, aliased: as for :func:`ols`.
+        formula, data, conf_level, frequencies, offset, ordered, aliased: as for :func:`ols`.
         cluster: column of the groups within which errors may depend on each other, by its name or as a Series or array with a value
             for each row (a Series by its index); not needed for ``vcov="iid"``. Two columns
             allow dependence within the groups of either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the
@@ -78,8 +99,11 @@ def lm(
         df: of the t statistics: ``satterthwaite``, ``G-1``, ``G-P`` or ``normal``. None: ``satterthwaite`` for CR2 and CR3, ``G-P``
             for pymer4, else ``G-1``.
         inference: ``t``, or ``wild`` for p values and confidence limits by the wild cluster restricted bootstrap-t.
-        weights, draws: of the bootstrap, by default ``rademacher`` and 9999; see :class:`jaxsim.ClusterRobust`.
+        bootstrap, draws: its weights and their number, by default ``rademacher`` and 9999; see ``weights`` and ``draws`` of
+            :class:`jaxsim.ClusterRobust`.
         seed: of the bootstrap; the same seed and data give the same numbers.
+        weights: of the rows, as for :func:`ols`; or ``rademacher``, ``webb`` or ``mammen``, which are taken for ``bootstrap``. CR2
+            and Satterthwaite's df take errors of one variance for granted all the same, as clubSandwich does.
 
     A coefficient may have no cluster-robust variance, such as those of columns that tell the clusters apart. Its standard error is
     then missing, the status ``zero_variance``, and the numbers of the other coefficients are right all the same.
@@ -88,60 +112,40 @@ def lm(
         InputError: as :func:`ols`; also for fewer than two clusters, or options that are unknown or do not go together.
         NotSupportedError: for more than two cluster columns, or two with CR2, CR3, Satterthwaite df or the bootstrap.
     """
+    weights, bootstrap = bootstrap_weights(weights, bootstrap)
     if choose("vcov", vcov, (*CONVENTIONS, "iid")) == "iid":
         if df is not None or inference != "t":
             raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
-        refuse_unused(weights, draws)
-        return ols(formula, data, conf_level, ordered=ordered, aliased=aliased)
-    estimator = strategy(vcov, df, inference, weights, draws)
+        refuse_unused(bootstrap, draws)
+        rows: dict[str, Any] = {"weights": weights, "frequencies": frequencies, "offset": offset}
+        return ols(formula, data, conf_level, **rows, ordered=ordered, aliased=aliased)
+    estimator = strategy(vcov, df, inference, bootstrap, draws)
+    coding, values = Coding(ordered, aliased), RowValues(weights, frequencies, offset)
     context = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
-    method = f"Ordinary least squares, cluster-robust standard errors ({vcov})"
+    method = f"{least_squares_title(values)}, cluster-robust standard errors ({vcov})"
     if len(columns) > 1:
         check_two_way(estimator)
-        regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered, aliased))
+        regression = prepare(formula, data, columns, conf_level, "cluster", coding, values)
         both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
         return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
-    regression = prepare(formula, data, columns, conf_level, "cluster", Coding(ordered, aliased))
+    regression = prepare(formula, data, columns, conf_level, "cluster", coding, values)
     if estimator.resamples:
         method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
-    return announce(report(regression, clustered(regression, estimator, context), method, conf_level))
-
-
-def strategy(vcov: str, df: str | None, inference: str, weights: str | None, draws: int | None) -> ClusterRobust:
-    """What the options of :func:`lm` describe; None is the default of an option of the bootstrap."""
-    given = {"weights": weights, "draws": draws}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    estimator = ClusterRobust(vcov, df=df, inference=inference, **options)  # says which options are unknown or do not go together
-    if not estimator.resamples:
-        refuse_unused(weights, draws)
-        return estimator
-    return dataclasses.replace(estimator, draws=LM_DRAWS) if draws is None else estimator
-
-
-def refuse_unused(weights: str | None, draws: int | None) -> None:
-    """Raise :class:`InputError` for an option of the bootstrap where there is none."""
-    for name, value in (("weights", weights), ("draws", draws)):
-        if value is not None:
-            raise InputError(bootstrap_only(f"{name}={brief(value)}"))
-
-
-def bootstrap_title(regression: Regression, estimator: ClusterRobust) -> str:
-    """Weights and number of draws."""
-    assert regression.labels is not None
-    patterns = 2 ** len(regression.labels)
-    if estimator.weights == "rademacher" and patterns < estimator.draws:
-        return f"all {patterns} patterns of signs"
-    return f"{estimator.weights} weights, {estimator.draws} draws"
+    found = clustered(regression, estimator, context)
+    if found.criterion is not None:
+        found = dataclasses.replace(found, criterion=found.criterion - log_weights(regression))
+    return announce(report(regression, for_weighted_rows(found, regression, estimator), method, conf_level))
 
 
 def on_basis(regression: Regression) -> tuple[Basis, np.ndarray, CrossProducts] | Answer:
     """An orthonormal basis, the estimates ``[P]`` and the cross-products of basis and residual; or why there is no fit."""
-    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    plain = whitened(regression)
+    status, message = verdict(plain.x.values, plain.x.names, plain.y)
     if status is not Status.OK:
         return nothing(regression, status, message)
-    basis = orthonormal(regression.x.values)
-    beta, rest = residual(basis, regression.y)
+    basis = orthonormal(plain.x.values)
+    beta, rest = residual(basis, plain.y)
     return basis, beta, cross_products(basis, rest, regression.codes)
 
 
@@ -160,7 +164,7 @@ def pooled(regression: Regression) -> Answer:
         beta + back @ found.estimate,
         vcov,
         found.df,
-        float(found.criterion),
+        float(found.criterion) - log_weights(regression),
         float(found.sigma),
         tests=FixedDf(vcov, float(found.df[0])),
     )
@@ -187,6 +191,7 @@ def clustered(regression: Regression, estimator: ClusterRobust, context: Context
     status = Status(int(found.status))
     if status is not Status.ZERO_VARIANCE:
         message, coarse = explain(status, regression, estimator), too_coarse(regression, estimator, context)
+        message = message or never(regression, estimator, np.asarray(found.p_value))
         whole = answer(beta, every, found, status, message, coarse)
         return dataclasses.replace(whole, tests=tests_of(estimator, whole, basis, data))
     # A column for each group, say, has coefficients without a variance; they should not take the others with them.
@@ -203,15 +208,6 @@ def tests_of(estimator: ClusterRobust, found: Answer, basis: Basis, data: CrossP
         return FixedDf(found.vcov, float(found.df[0]))
     p = len(found.estimate)
     return ClusterTests(found.vcov, basis.inverse, np.asarray(data.products)[:, :p, :p], estimator.vcov)
-
-
-def too_coarse(regression: Regression, estimator: ClusterRobust, context: Context | None) -> str:
-    """Why sign patterns are too few for the level that is asked for; empty if they are not."""
-    assert regression.labels is not None
-    n = len(regression.labels)
-    if context is None or estimator.weights != "rademacher" or 2.0 ** (1 - n) <= 1 - float(context.conf_level) + 1e-12:
-        return ""
-    return f"{n} clusters have only {2 ** (n - 1)} sign patterns that differ"
 
 
 def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, message: str, coarse: str = "") -> Answer:
@@ -234,7 +230,7 @@ def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, mess
     if np.isinf([found.conf_low, found.conf_high]).any():
         message = "some confidence limits are infinite: the bootstrap rejects no value on that side, however far from the estimate"
     elif coarse:
-        message = f"{coarse}: the smallest p value stands for every level below it; use weights='webb' or CR2"
+        message = f"{coarse}: the smallest p value stands for every level below it; use bootstrap='webb' or CR2"
     return Answer(status, message, estimate, vcov, spread(found.df), float(found.criterion), float(found.sigma), own)
 
 

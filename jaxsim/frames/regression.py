@@ -15,9 +15,11 @@ from jaxsim.formula.columns import Rows, collect, require
 from jaxsim.formula.expression import response
 from jaxsim.formula.grouping import Grouping, grouping, two_groups
 from jaxsim.formula.model_matrix import ModelMatrix, model_matrix
+from jaxsim.formula.offset import OffsetRecipe
 from jaxsim.formula.parse import Formula, parse
 from jaxsim.formula.tables import as_frame, as_name, is_column, with_column
 from jaxsim.formula.text_numbers import check_text
+from jaxsim.frames.row_values import NO_VALUES, RowValues
 from jaxsim.seeding import analysis_key
 
 
@@ -33,6 +35,7 @@ class Regression:
         ways: every grouping factor; none without groups.
         weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
         offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
+        offset_recipe: how to make that of other rows.
     """
 
     formula: Formula
@@ -42,6 +45,7 @@ class Regression:
     ways: tuple[Grouping, ...] = ()
     weights: np.ndarray | None = None
     offset: np.ndarray | None = None
+    offset_recipe: OffsetRecipe | None = None
 
     @property
     def groups(self) -> Grouping | None:
@@ -64,11 +68,19 @@ class Regression:
         return self.rows.messages + self.x.messages + self.x.recipe.notes
 
 
-def prepare(text: str, data: Any, group: Any, conf_level: float, argument: str = "", coding: Coding = DEFAULT) -> Regression:
+def prepare(
+    text: str,
+    data: Any,
+    group: Any,
+    conf_level: float,
+    argument: str = "",
+    coding: Coding = DEFAULT,
+    values: RowValues = NO_VALUES,
+) -> Regression:
     """Check the input and build the model matrix.
 
     Args:
-        text, data, conf_level, coding: as they come.
+        text, data, conf_level, coding, values: as they come.
         group: a column by its name or itself, several of them in a tuple, which are kept apart, or None.
         argument: what the group is called there.
     """
@@ -76,8 +88,9 @@ def prepare(text: str, data: Any, group: Any, conf_level: float, argument: str =
     formula = parse(text)
     if formula.random:
         raise InputError(f"the formula {text!r} has random effects; fit it with lmer, or leave them out.")
-    data, factors = factor_columns(as_frame(data), group, argument)
-    rows = collect(data, tuple(dict.fromkeys((*formula.names, *factors))), text)
+    given = values.beside(as_frame(data))
+    data, factors = factor_columns(given.frame, group, argument)
+    rows = given.repeated(collect(data, tuple(dict.fromkeys((*formula.names, *factors, *given.names.values()))), text))
     check_text(formula, rows)
     y, x = response(formula.response, rows.frame), model_matrix(formula.fixed, rows.frame, coding)
     if not x.names:
@@ -86,7 +99,7 @@ def prepare(text: str, data: Any, group: Any, conf_level: float, argument: str =
     ways = tuple(grouping(rows.frame, [name]) for name in factors)
     for way in ways:
         two_groups(way)
-    return Regression(formula, y, x, rows, ways)
+    return Regression(formula, y, x, rows, ways, given.weights(rows), *given.offset(rows, formula))
 
 
 def factor_columns(data: pd.DataFrame, group: Any, argument: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

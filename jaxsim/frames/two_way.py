@@ -14,6 +14,7 @@ from jaxsim.estimators.sandwich import sandwich
 from jaxsim.frames.answer import Answer, nothing
 from jaxsim.frames.linear_tests import FixedDf
 from jaxsim.frames.regression import Regression, column_argument
+from jaxsim.frames.whitening import log_weights, whitened
 from jaxsim.numerics.row_basis import orthonormal, residual, verdict
 from jaxsim.status import Status
 
@@ -54,16 +55,17 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
     R's ``sandwich::vcovCL`` (types HC0 and HC1). The difference need not be positive semi-definite: negative eigenvalues are then
     set to zero, with a message (``fix = TRUE`` of sandwich). A result reports the smaller of the two numbers of groups.
     """
-    status, message = verdict(regression.x.values, regression.x.names, regression.y)
+    plain = whitened(regression)
+    status, message = verdict(plain.x.values, plain.x.names, plain.y)
     if status is not Status.OK:
         return nothing(regression, status, message)
-    n, p = regression.x.values.shape
+    n, p = plain.x.values.shape
     groups = min(len(way.labels) for way in regression.ways)
     df = {"G-1": groups - 1.0, "G-P": groups - float(p), "normal": np.inf}[estimator.degrees]
     if df <= 0:
         return nothing(regression, Status.TOO_FEW_GROUPS, f"{groups} clusters leave no degrees of freedom; use df='G-1'")
-    basis = orthonormal(regression.x.values)
-    beta, rest = residual(basis, regression.y)
+    basis = orthonormal(plain.x.values)
+    beta, rest = residual(basis, plain.y)
     scores = basis.q * rest[:, None] @ basis.inverse.T
     terms = [np.asarray(one_way(scores, codes, estimator.vcov)) for codes in three_groupings(regression)]
     vcov, repaired = semidefinite(terms[0] + terms[1] - terms[2])
@@ -71,7 +73,7 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
         return nothing(regression, Status.ZERO_VARIANCE, Status.ZERO_VARIANCE.message)
     message = "the two-way variance was not positive semi-definite; its negative eigenvalues were set to zero" if repaired else ""
     rss = float(rest @ rest)
-    criterion = n * (1 + np.log(2 * np.pi * rss / n))
+    criterion = n * (1 + np.log(2 * np.pi * rss / n)) - log_weights(regression)
     sigma, tests = float(np.sqrt(rss / (n - p))), FixedDf(vcov, df)
     return Answer(Status.OK, message, beta, vcov, np.full(p, df), float(criterion), sigma, tests=tests)
 

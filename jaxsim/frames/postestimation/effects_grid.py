@@ -51,7 +51,8 @@ def grid(fit: Fitted, name: str, by: str | None = None) -> pd.DataFrame:
         choose("by", by, [other for other in known if other != name])
         around = levels.get(by) or list(np.unique(np.quantile(frame[by], [0.1, 0.5, 0.9])))
         rows = rows.merge(pd.DataFrame({by: around}), how="cross")
-    for other in known:
+    offset = fit.model.offset_recipe
+    for other in [*known, *(() if offset is None else offset.names)]:
         if other not in rows:
             rows[other] = levels[other][0] if other in levels else frame[other].mean()
     return rows

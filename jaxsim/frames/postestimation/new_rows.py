@@ -21,13 +21,14 @@ from jaxsim.frames.regression import Regression
 @dataclass(frozen=True, eq=False)
 class NewRows:
     """``x`` ``[N, P]``; ``z`` ``[N, Q]`` (None without random effects); ``codes`` ``[N]`` of the fitted groups, -1 for others;
-    ``labels`` of all groups, a tuple a row; ``index`` of the rows."""
+    ``labels`` of all groups, a tuple a row; ``index`` of the rows; ``offset`` ``[N]``, None without."""
 
     x: np.ndarray
     z: np.ndarray | None
     codes: np.ndarray
     index: pd.Index
     labels: list[Any]
+    offset: np.ndarray | None = None
 
     def by_group(self) -> Iterator[tuple[np.ndarray, int]]:
         """The rows of each group, in the order in which they come, with its code; each new group is one of its own."""
@@ -50,6 +51,9 @@ def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random
     """
     groups = model.groups if grouped else None
     names = dict.fromkeys(name for tokens in model.formula.fixed.variables for name in column_names(tokens))
+    offset = model.offset_recipe
+    if offset is not None and not offset.loose:
+        names |= dict.fromkeys(offset.names)
     random = grouped if random is None else random
     if random:
         parts = [part.terms.variables for part in model.formula.random]
@@ -69,6 +73,7 @@ def new_rows(model: MixedModel | Regression, data: Any, *, grouped: bool, random
         codes=_codes(groups, frame),
         index=data.index,
         labels=[] if groups is None else list(zip(*(frame[name] for name in groups.names), strict=True)),
+        offset=None if offset is None else offset.on(frame),
     )
 
 

@@ -74,13 +74,15 @@ def _rows(fit: Fitted, data: pd.DataFrame | None, grouped: bool, random: bool) -
         return new_rows(fit.model, data, grouped=grouped, random=random)
     model = fit.model
     codes = model.groups.codes if grouped and model.groups is not None else np.full(len(model.y), -1)
-    return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [])
+    return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [], model.offset)
 
 
 def _expected(fit: Fitted, rows: NewRows, grouped: bool) -> pd.Series:
     values = rows.x @ fit.beta
     if grouped:
         values = values + fit.of_group(rows.x, rows.z, rows.codes)
+    if rows.offset is not None:
+        values = values + rows.offset
     return pd.Series(values, index=rows.index, name="prediction")
 
 
