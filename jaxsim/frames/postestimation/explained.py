@@ -8,6 +8,7 @@ import pandas as pd
 from jaxsim.errors import NotSupportedError
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.row_terms import weights_of
 
 
 def r2(fit: Fitted) -> pd.Series:
@@ -30,10 +31,10 @@ def r2(fit: Fitted) -> pd.Series:
         return pd.Series({"marginal": fixed / total, "conditional": (fixed + random) / total}, name="r2")
     if fit.coef is not None:
         raise NotSupportedError("r2 is not defined for a regression per group; fit the model with lmer.")
-    y, fitted = fit.model.y, fit.model.x.values @ fit.beta
-    constant = int(_has_constant(fit))
-    total = ((y - y.mean() * constant) ** 2).sum()
-    share = 1 - ((y - fitted) ** 2).sum() / total
+    fitted, weights = fit.model.x.values @ fit.beta, weights_of(fit.model)
+    constant = int(fit.model.formula.fixed.intercept)
+    explained = (weights * (fitted - constant * np.average(fitted, weights=weights)) ** 2).sum()
+    share = explained / (explained + (weights * fit.residuals**2).sum())
     adjusted = 1 - (1 - share) * (fit.n_rows - constant) / (fit.n_rows - len(fit.beta))
     return pd.Series({"r2": share, "adjusted": adjusted}, name="r2")
 
@@ -60,7 +61,3 @@ def _components(fit: Fitted) -> tuple[float, float, float]:
     fixed = float(np.var(fit.model.x.values @ fit.beta, ddof=1))
     random = float(np.einsum("nq,qr,nr->n", fit.model_z, fit.covariance.to_numpy(), fit.model_z).mean())
     return fixed, random, fit.sigma**2
-
-
-def _has_constant(fit: Fitted) -> bool:
-    return fit.model.formula.fixed.intercept

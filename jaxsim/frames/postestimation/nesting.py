@@ -9,6 +9,7 @@ import numpy as np
 from jaxsim.errors import InputError, NotSupportedError, brief
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.numerics.row_basis import RANK_TOLERANCE, orthonormal, residual
 
 
@@ -34,6 +35,9 @@ def check_rows(first: Fitted, other: Fitted) -> None:
         )
     if not first.model.rows.index.equals(other.model.rows.index) or not np.array_equal(first.model.y, other.model.y):
         raise InputError(f"{first.formula!r} and {other.formula!r} were fitted to different rows or responses; take the same.")
+    for what, values in (("weights", weights_of), ("offsets", offset_of)):
+        if not np.array_equal(values(first.model), values(other.model)):
+            raise InputError(f"{first.formula!r} and {other.formula!r} have different {what}; give both the same.")
 
 
 def check_nested(small: Fitted, large: Fitted) -> None:

@@ -27,6 +27,7 @@ from jaxsim.formula.columns import Column
 from jaxsim.formula.model_matrix import ModelMatrix, code
 from jaxsim.formula.tokens import show
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.row_terms import weights_of
 from jaxsim.frames.regression import Regression
 from jaxsim.numerics.row_basis import dependent
 
@@ -46,9 +47,12 @@ def hypotheses(model: MixedModel | Regression, kind: int) -> list[np.ndarray]:
         kind = 1
     if kind == 3:
         return _marginal(model)
+    # Weighted least squares divides its own sums of squares; lmerTest takes a mixed model's columns as they are.
+    weights = np.ones(1) if isinstance(model, MixedModel) else weights_of(model)
+    values = model.x.values * np.sqrt(weights)[:, None]
     contained = [bool(column.any()) for column in _contains(model.x).T]
     return [
-        np.eye(len(model.x.names))[own] if kind == 2 and not contained[j] else _after(model.x, before, own)
+        np.eye(len(model.x.names))[own] if kind == 2 and not contained[j] else _after(values, before, own)
         for j, (before, own) in enumerate(_before(model.x, kind))
     ]
 
@@ -72,11 +76,11 @@ def _before(x: ModelMatrix, kind: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _after(x: ModelMatrix, before: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The hypothesis that the columns ``own`` add nothing to those ``before``, whatever else there is."""
-    rest = np.setdiff1d(np.arange(len(x.names)), np.concatenate([before, own]))
+def _after(values: np.ndarray, before: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The hypothesis that the columns ``own`` add nothing to those ``before``, whatever else there is in ``values`` ``[N, P]``."""
+    rest = np.setdiff1d(np.arange(values.shape[1]), np.concatenate([before, own]))
     order = np.concatenate([before, own, rest])
-    _, upper = np.linalg.qr(x.values[:, order])
+    _, upper = np.linalg.qr(values[:, order])
     own_rows = upper[len(before) : len(before) + len(own)]
     rows = np.zeros((len(own), len(order)))
     rows[:, order] = own_rows / np.diagonal(own_rows[:, len(before) :])[:, None]
