@@ -20,9 +20,9 @@ from designs import designs
 import jaxsim
 
 METHODS = ("satterthwaite", "kenward-roger")
-# Relative to the larger of the number and .001, of p values .05. lme4's polished optimum is good to 1e-8 and everything else follows
-# in closed form, F from small differences of it; but lmerTest's Satterthwaite df are made of numerical derivatives, good to 1e-7
-# mostly and to 1e-4 at times. R's ptukey and qtukey are good to 2e-6.
+# Relative to the larger of the number and .001, of p values .05. lme4's polished optimum is good to 1e-8 and everything else is
+# made of it in closed form, F of small differences; but lmerTest's Satterthwaite df are made of numerical derivatives, good to
+# 1e-7 mostly and to 1e-4 at times. R's ptukey and qtukey are good to 2e-6.
 TARGETS = {
     "F": 1e-5,
     "df, Satterthwaite": 1e-4,
