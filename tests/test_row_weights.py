@@ -15,6 +15,7 @@ from jaxsim.bayesian.priors import named
 from jaxsim.errors import InputError
 from jaxsim.frames import mixed_model
 from jaxsim.frames.hierarchical import pose_rows
+from jaxsim.frames.postestimation.bootstrap import likelihood_ratio_draws
 from jaxsim.frames.row_values import RowValues
 from jaxsim.frames.whitening import whitened
 
@@ -72,6 +73,58 @@ def test_joint_tests_of_weighted_rows_are_those_of_clubsandwich(data):
     np.testing.assert_allclose(
         joint[["f", "den_df", "p_value"]].astype(float), [R["joint"][name] for name in ("f", "den_df", "p")], **SAME
     )
+
+
+FACTORS = {"weights": dict(weights="w"), "offset": dict(offset="t"), "both": dict(weights="w", offset="t")}
+
+
+@pytest.fixture(scope="module")
+def crossed(data):
+    """Two factors, as the script makes them."""
+    return data.assign(a=[list("pqr")[(i + 1) % 3] for i in range(len(data))], c=np.where(data["t"] > 0, "u", "v"))
+
+
+@pytest.mark.parametrize("case", FACTORS)
+def test_comparisons_terms_and_explained_variance_are_those_of_lm(crossed, case):
+    small, large = (jaxsim.ols(formula, crossed, **FACTORS[case]) for formula in ("y ~ a + c", "y ~ a * c + x"))
+    stored = R["terms"][case]
+    compared = jaxsim.anova(small, large).iloc[-1]
+    np.testing.assert_allclose(compared[["f", "f_p_value"]].astype(float), [stored["compared"][k] for k in ("f", "p")], **SAME)
+    np.testing.assert_allclose(large.r2, [stored["r2"], stored["adjusted"]], **SAME)
+    for kind, name in ((1, "first"), (2, "second")):
+        table = large.anova(kind)
+        np.testing.assert_allclose(table["f"], stored[name]["f"], **SAME)
+        np.testing.assert_allclose(table["p_value"], stored[name]["p"], **SAME)
+
+
+def test_fits_of_other_weights_or_offsets_are_not_compared(crossed):
+    plain, weighted, shifted = (jaxsim.ols("y ~ a", crossed, **options) for options in ({}, dict(weights="w"), dict(offset="t")))
+    large = {kind: jaxsim.ols("y ~ a + x", crossed, **options) for kind, options in FACTORS.items()}
+    for one, other in ((plain, large["weights"]), (weighted, large["offset"]), (weighted, jaxsim.ols("y ~ a + x", crossed))):
+        with pytest.raises(InputError, match="were fitted with different weights of rows"):
+            jaxsim.anova(one, other)
+        with pytest.raises(InputError, match="were fitted with different weights of rows"):
+            likelihood_ratio_draws(one, other, 9)
+    for one, other in ((plain, large["offset"]), (weighted, large["both"])):
+        with pytest.raises(InputError, match="have different offsets and are not nested"):
+            jaxsim.anova(one, other)
+        with pytest.raises(InputError, match="have different offsets and are not nested"):
+            likelihood_ratio_draws(one, other, 9)
+    # With a coefficient for it the offset does not matter: the two have the same residuals.
+    free = jaxsim.ols("y ~ a + t", crossed, offset="t")
+    expected = jaxsim.anova(plain, jaxsim.ols("y ~ a + t", crossed))
+    pd.testing.assert_frame_equal(jaxsim.anova(plain, free)[["chisq", "f"]], expected[["chisq", "f"]], rtol=1e-9)
+    assert jaxsim.anova(shifted, free)["f"].iloc[-1] > 0
+
+
+def test_kenward_roger_of_weighted_rows_is_that_of_whitened_ones(data):
+    """Which is what pbkrtest was given."""
+    fit, stored = jaxsim.lmer("y ~ x + b + (1 | g)", data, weights="w", df="kenward-roger"), R["kenward_roger"]
+    np.testing.assert_allclose(fit.table["std_error"], stored["se"], **NEAR)
+    np.testing.assert_allclose(fit.table["df"], stored["df"], **NEAR_DF)
+    joint = fit.test("x = 0, b = 0").iloc[-1]
+    expected = [stored["joint"][name] for name in ("f", "den_df", "p")]
+    np.testing.assert_allclose(joint[["f", "den_df", "p_value"]].astype(float), expected, **NEAR_DF)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pandas as pd
 from jaxsim.errors import InputError, choose, whole_number
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation.components import component_values, is_reml, parameter_names, random_components, require_law
+from jaxsim.frames.postestimation.nesting import check_offsets, check_weights
 from jaxsim.frames.postestimation.refits import Refits, refit
 from jaxsim.frames.postestimation.simulation import responses
 from jaxsim.status import LABELS
@@ -57,11 +58,14 @@ def likelihood_ratio_draws(null: Fitted, alternative: Fitted, n: int = 1000, see
     ``(1 + sum(draws >= t)) / (1 + n)`` over the draws that are numbers (Davison & Hinkley 1997, section 4.2.3).
 
     Raises:
-        InputError: for fits to different responses, without an answer, or that do not say how responses arise.
+        InputError: for fits to different responses, with different weights or offsets, without an answer, or that do not say how
+            responses arise.
     """
     whole_number("n", n, 1)
     if len(null.model.y) != len(alternative.model.y) or not np.array_equal(null.model.y, alternative.model.y):
         raise InputError("the two models must have been fitted to the same rows of the same response.")
+    check_weights(null, alternative)
+    check_offsets(null, alternative)
     for fit in (null, alternative):
         require_law(fit, "the bootstrap of a likelihood ratio")
     draws = responses(null, n, seed)

@@ -47,8 +47,8 @@ def anova(
         distribution the p value is from); if all are least squares also ``f, num_df, den_df, f_p_value`` of the exact F test.
 
     Raises:
-        InputError: for fewer than two fits, fits without an answer, different rows or responses, models that are not nested, and
-            restricted likelihoods of different fixed effects.
+        InputError: for fewer than two fits, fits without an answer, different rows, responses or weights, models that are not
+            nested (different offsets among them), and restricted likelihoods of different fixed effects.
     """
     choose("boundary", boundary, BOUNDARIES)
     for fit in fits:

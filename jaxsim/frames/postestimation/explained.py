@@ -20,7 +20,8 @@ def r2(fit: Fitted) -> pd.Series:
         marginal = F / (F + R + sigma^2),  conditional = (F + R) / (F + R + sigma^2)
 
     with ``F`` the variance of the rows' expectations by the fixed effects, and ``R`` the mean over rows of ``z' Sigma z``. Of least
-    squares ``r2`` and ``adjusted``, as R's ``summary.lm`` (about zero without an intercept).
+    squares ``r2`` and ``adjusted``, as R's ``summary.lm``: the weighted sum of squares of the fitted values, offset included, about
+    their weighted mean (about zero without an intercept) over itself and that of the residuals.
 
     Raises:
         NotSupportedError: for ``lm2``, whose groups have residual variances of their own.
@@ -31,10 +32,9 @@ def r2(fit: Fitted) -> pd.Series:
         return pd.Series({"marginal": fixed / total, "conditional": (fixed + random) / total}, name="r2")
     if fit.coef is not None:
         raise NotSupportedError("r2 is not defined for a regression per group; fit the model with lmer.")
-    fitted, weights = fit.model.x.values @ fit.beta, weights_of(fit.model)
-    constant = int(fit.model.formula.fixed.intercept)
+    weights, fitted, constant = weights_of(fit.model), fit.fitted.to_numpy(), int(fit.model.formula.fixed.intercept)
     explained = (weights * (fitted - constant * np.average(fitted, weights=weights)) ** 2).sum()
-    share = explained / (explained + (weights * fit.residuals**2).sum())
+    share = explained / (explained + (weights * fit.residuals.to_numpy() ** 2).sum())
     adjusted = 1 - (1 - share) * (fit.n_rows - constant) / (fit.n_rows - len(fit.beta))
     return pd.Series({"r2": share, "adjusted": adjusted}, name="r2")
 

@@ -27,7 +27,7 @@ def check_likelihood(fit: object) -> None:
 
 
 def check_rows(first: Fitted, other: Fitted) -> None:
-    """Raise :class:`InputError` unless both were fitted to the same responses of the same rows."""
+    """Raise :class:`InputError` unless both were fitted to the same responses of the same rows, equally weighted."""
     if len(first.model.y) != len(other.model.y):
         raise InputError(
             f"{first.formula!r} was fitted to {len(first.model.y)} rows and {other.formula!r} to {len(other.model.y)}: likelihoods "
@@ -35,9 +35,25 @@ def check_rows(first: Fitted, other: Fitted) -> None:
         )
     if not first.model.rows.index.equals(other.model.rows.index) or not np.array_equal(first.model.y, other.model.y):
         raise InputError(f"{first.formula!r} and {other.formula!r} were fitted to different rows or responses; take the same.")
-    for what, values in (("weights", weights_of), ("offsets", offset_of)):
-        if not np.array_equal(values(first.model), values(other.model)):
-            raise InputError(f"{first.formula!r} and {other.formula!r} have different {what}; give both the same.")
+    check_weights(first, other)
+
+
+def check_weights(first: Fitted, other: Fitted) -> None:
+    """Raise :class:`InputError` unless both have the same weights of rows."""
+    if not np.array_equal(weights_of(first.model), weights_of(other.model)):
+        raise InputError(
+            f"{first.formula!r} and {other.formula!r} were fitted with different weights of rows, so neither says what the other "
+            "does of their residual variances; fit both with the same weights=."
+        )
+
+
+def check_offsets(small: Fitted, large: Fitted) -> None:
+    """Raise :class:`InputError` unless the larger model has the smaller one's offset or columns for the difference."""
+    if not _within(offset_of(small.model) - offset_of(large.model), large.model.x.values):
+        raise InputError(
+            f"{small.formula!r} and {large.formula!r} have different offsets and are not nested; fit both with the same offset, or "
+            "give the larger one a coefficient for what differs."
+        )
 
 
 def check_nested(small: Fitted, large: Fitted) -> None:
@@ -49,6 +65,7 @@ def check_nested(small: Fitted, large: Fitted) -> None:
     outside = [name for name, column in columns if not _within(column, wide)]
     if outside:
         raise InputError(f"{small.formula!r}, with {outside[0]}, and {large.formula!r}, without it, {advice}")
+    check_offsets(small, large)
     if not isinstance(small.model, MixedModel):
         return
     if not isinstance(large.model, MixedModel) or not np.array_equal(small.model.codes, large.model.codes):

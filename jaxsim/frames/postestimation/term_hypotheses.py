@@ -47,12 +47,9 @@ def hypotheses(model: MixedModel | Regression, kind: int) -> list[np.ndarray]:
         kind = 1
     if kind == 3:
         return _marginal(model)
-    # Weighted least squares divides its own sums of squares; lmerTest takes a mixed model's columns as they are.
-    weights = np.ones(1) if isinstance(model, MixedModel) else weights_of(model)
-    values = model.x.values * np.sqrt(weights)[:, None]
     contained = [bool(column.any()) for column in _contains(model.x).T]
     return [
-        np.eye(len(model.x.names))[own] if kind == 2 and not contained[j] else _after(values, before, own)
+        np.eye(len(model.x.names))[own] if kind == 2 and not contained[j] else _after(_rows(model), before, own)
         for j, (before, own) in enumerate(_before(model.x, kind))
     ]
 
@@ -76,11 +73,17 @@ def _before(x: ModelMatrix, kind: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _after(values: np.ndarray, before: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The hypothesis that the columns ``own`` add nothing to those ``before``, whatever else there is in ``values`` ``[N, P]``."""
-    rest = np.setdiff1d(np.arange(values.shape[1]), np.concatenate([before, own]))
+def _rows(model: MixedModel | Regression) -> np.ndarray:
+    """The model matrix in whose rows terms are orthogonal to those before: of least squares times the root of the weights, so that
+    sums of squares are those of the residuals (as R's ``anova`` of ``lm``); of mixed models as it is (as lmerTest)."""
+    return model.x.values if isinstance(model, MixedModel) else model.x.values * np.sqrt(weights_of(model))[:, None]
+
+
+def _after(x: np.ndarray, before: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The hypothesis that the columns ``own`` of ``x`` add nothing to those ``before``, whatever else there is."""
+    rest = np.setdiff1d(np.arange(x.shape[1]), np.concatenate([before, own]))
     order = np.concatenate([before, own, rest])
-    _, upper = np.linalg.qr(values[:, order])
+    _, upper = np.linalg.qr(x[:, order])
     own_rows = upper[len(before) : len(before) + len(own)]
     rows = np.zeros((len(own), len(order)))
     rows[:, order] = own_rows / np.diagonal(own_rows[:, len(before) :])[:, None]
