@@ -54,9 +54,15 @@ if TYPE_CHECKING:
     from jaxsim.frames.postestimation.comparison import anova as anova
     from jaxsim.measures.addition import Addition as Addition
     from jaxsim.measures.own import OwnMeasure as OwnMeasure
+    from jaxsim.processes import Bernoulli as Bernoulli
+    from jaxsim.processes import Categorical as Categorical
+    from jaxsim.processes import Design as Design
+    from jaxsim.processes import Distribution as Distribution
     from jaxsim.processes import Draw as Draw
+    from jaxsim.processes import Empirical as Empirical
     from jaxsim.processes import FrameProcess as FrameProcess
     from jaxsim.processes import FunctionProcess as FunctionProcess
+    from jaxsim.processes import Gamma as Gamma
     from jaxsim.processes import GaussianMultilevel as GaussianMultilevel
     from jaxsim.processes import Normal as Normal
     from jaxsim.processes import PoissonSizes as PoissonSizes
@@ -65,6 +71,9 @@ if TYPE_CHECKING:
     from jaxsim.processes import Truth as Truth
     from jaxsim.processes import Uniform as Uniform
     from jaxsim.processes import UniformSizes as UniformSizes
+    from jaxsim.processes import between as between
+    from jaxsim.processes import covariate as covariate
+    from jaxsim.processes import within as within
     from jaxsim.results import Results as Results
     from jaxsim.results import load as load
     from jaxsim.scores import GroupRecovery as GroupRecovery
@@ -83,8 +92,9 @@ _HOMES = {
     "jaxsim.study.grid": ("Grid",),
     "jaxsim.study.until": ("Until",),
     "jaxsim.processes": (
-        "Draw", "FrameProcess", "FunctionProcess", "GaussianMultilevel", "Normal", "PoissonSizes", "Process", "RowProcess", "Truth",
-        "Uniform", "UniformSizes",
+        "Bernoulli", "Categorical", "Design", "Distribution", "Draw", "Empirical", "FrameProcess", "FunctionProcess", "Gamma",
+        "GaussianMultilevel", "Normal", "PoissonSizes", "Process", "RowProcess", "Truth", "Uniform", "UniformSizes", "between",
+        "covariate", "within",
     ),
     "jaxsim.estimators": (
         "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed", "Lme4", "PooledOLS",

@@ -187,6 +187,9 @@ def test_what_cannot_be_compared_is_refused(ladder):
     robust = jaxsim.lm("Reaction ~ Days", sleepstudy, cluster="Subject")
     with pytest.raises(InputError, match=r"to 179 rows and .* to 180: likelihoods of different rows"):
         jaxsim.anova(ladder[2], fewer)
+    weighted = jaxsim.ols("Reaction ~ 1", sleepstudy, weights=np.arange(1.0, 181))
+    with pytest.raises(InputError, match="were fitted with different weights of rows"):
+        jaxsim.anova(ladder[1], weighted)
     with pytest.raises(InputError, match="different rows or responses"):
         jaxsim.anova(ladder[1], other)
     with pytest.raises(InputError, match=r"with I\(Days\^2\), and .* are not nested"):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
 from oracle import cross_products, make_rows
+from second_stage import QUICKLY
 from test_bayes_density import with_lanes
 from unusual_priors import UNUSUAL
 
@@ -212,7 +213,8 @@ def test_a_normal_prior_by_another_name_gives_the_same_posterior_and_evidence():
     fits = []
     for name, cut in (("Normal", {}), ("TruncatedNormal", {"low": -50.0})):
         priors = Priors(coefficients=prior(name, loc=0.0, scale=1.0, **cut))
-        fits.append(HierarchicalBayes(random=("Intercept",), priors=priors, method="fast").fit(data, Resampling(key, 0.9)))
+        strategy = HierarchicalBayes(random=("Intercept",), priors=priors, method="fast")
+        fits.append(jax.jit(strategy.fit, compiler_options=QUICKLY)(data, Resampling(key, 0.9)))
     integrated, drawn = fits
     # Draws with an effective size of 400 or more; 4 errors of an average, and of a logarithm of one; ends of intervals have two.
     allowed = 4 / np.sqrt(400)

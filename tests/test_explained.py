@@ -50,3 +50,20 @@ def test_where_they_are_not_defined_they_are_refused():
         _ = two_stages.r2
     with pytest.raises(NotSupportedError, match="only a mixed model"):
         _ = two_stages.icc
+
+
+def test_weights_and_an_offset_count_as_in_summary_lm():
+    """Its definition (R 4.2): weighted sums of squares of fitted values, the offset in them, and of residuals."""
+    rng, cake = np.random.default_rng(1), rows("cake")
+    cake = cake.assign(w=rng.uniform(0.2, 3, len(cake)), o=rng.normal(size=len(cake)))
+    fit = jaxsim.ols("angle ~ temp", cake, weights="w", offset="o")
+    mine = fit.beta[0] + fit.beta[1] * cake["temp"] + cake["o"]
+    explained = (cake.w * (mine - (cake.w * mine).sum() / cake.w.sum()) ** 2).sum()
+    left = (cake.w * (cake.angle - mine) ** 2).sum()
+    np.testing.assert_allclose(fit.r2.r2, explained / (explained + left), rtol=1e-10)
+    first = jaxsim.ols("angle ~ recipe + temp", cake, weights="w").anova(1)["sum_sq"]
+    rss = [
+        (cake.w * jaxsim.ols(f"angle ~ {text}", cake, weights="w").residuals ** 2).sum()
+        for text in ("1", "recipe", "recipe + temp")
+    ]
+    np.testing.assert_allclose(first, [rss[0] - rss[1], rss[1] - rss[2]], rtol=1e-8)

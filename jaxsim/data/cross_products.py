@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.data.names import GROUP, RESPONSE, Names
+from jaxsim.data.names import GROUP, RESPONSE, Coded, Names
 from jaxsim.errors import InputError
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["products", "sizes", "levels"],
-    meta_fields=["columns", "fixed", "factors", "response", "constant", "counts"],
+    meta_fields=["columns", "fixed", "factors", "response", "constant", "counts", "coded"],
 )
 @dataclass(frozen=True)
 class CrossProducts:
@@ -34,6 +34,7 @@ class CrossProducts:
         response: name of the last column.
         constant: columns that are known to be one number a group.
         counts: padded numbers of levels of the factors; empty with one factor, which has ``C``.
+        coded: variables that formulas may name besides the columns.
     """
 
     products: jax.Array
@@ -45,11 +46,12 @@ class CrossProducts:
     response: str = RESPONSE
     constant: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    coded: tuple[Coded, ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant)
+        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, coded=self.coded)
 
     @property
     def fixed_index(self) -> np.ndarray:

@@ -13,6 +13,21 @@ GROUP, RESPONSE = "Group", "DV"
 
 
 @dataclass(frozen=True)
+class Coded:
+    """A variable of a formula that stands for columns, as a factor does.
+
+    Attributes:
+        variable: its name, or the call, as R writes it.
+        contrasts: columns that it is coded by beside an intercept.
+        levels: of a factor, the columns of all its levels, by which it is coded without an intercept; empty for numbers.
+    """
+
+    variable: str
+    contrasts: tuple[str, ...]
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Names:
     """Names of a process's terms, columns and grouping factors.
 
@@ -26,6 +41,8 @@ class Names:
         components: for each factor whose true covariance of these is told, its terms.
         estimands: names of other true values, which a strategy's coefficients may be compared with.
         constant_by: columns that are one number a group of each of the other factors, where there are any.
+        coded: variables that formulas may name besides the columns.
+        maximal: fixed effects to which a maximal model gives random effects; those that vary within groups when empty.
     """
 
     fixed: tuple[str, ...]
@@ -37,6 +54,8 @@ class Names:
     components: tuple[tuple[str, tuple[str, ...]], ...] = ()
     estimands: tuple[str, ...] = ()
     constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    coded: tuple[Coded, ...] = ()
+    maximal: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -45,7 +64,11 @@ class Names:
     @property
     def varying(self) -> tuple[str, ...]:
         """Fixed effects that can differ between groups: what a maximal model gives random effects."""
-        return tuple(name for name in self.fixed if name not in self.constant)
+        return tuple(name for name in self.fixed if self.may_vary(name))
+
+    def may_vary(self, name: str) -> bool:
+        """Whether a maximal model gives a column random effects."""
+        return name not in self.constant and (not self.maximal or name in self.maximal)
 
     def constant_in(self, factor: str) -> tuple[str, ...]:
         """Columns that are one number in every group of a factor."""

@@ -10,15 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.names import GROUP, RESPONSE, Names
+from jaxsim.data.cross_products import CrossProducts, pad_groups
+from jaxsim.data.names import GROUP, RESPONSE, Coded, Names
 from jaxsim.errors import InputError
+
+# Columns of rows in blocks whose cross-products are summed one by one; of more, a product of matrices is faster to compile.
+MOST_PAIRED = 12
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["x", "y", "levels", "weight"],
-    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block"],
+    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block", "coded"],
 )
 @dataclass(frozen=True)
 class Rows:
@@ -33,6 +36,7 @@ class Rows:
         fixed: those that have a fixed effect.
         counts: padded number of levels of each factor.
         factors, response, constant: as of :class:`CrossProducts`.
+        coded: as of :class:`jaxsim.data.names.Names`.
         block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
     """
 
@@ -47,11 +51,12 @@ class Rows:
     response: str = RESPONSE
     constant: tuple[str, ...] = ()
     block: int = 0
+    coded: tuple[Coded, ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant)
+        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, coded=self.coded)
 
     @property
     def present(self) -> jax.Array:
@@ -86,12 +91,14 @@ class Rows:
         Args:
             cells: padded number of cells; of one factor ``counts[0]``.
         """
-        block = jnp.where(self.present[:, None], jnp.column_stack([self.x, self.y]), 0.0)
         names: Any = {"factors": self.factors, "response": self.response, "constant": self.constant}
+        names["coded"] = self.coded
         if self.block:
-            own = block.reshape(-1, self.block, block.shape[1])
             sizes = self.present.reshape(-1, self.block).sum(1).astype(jnp.int32)
-            return CrossProducts(jnp.einsum("gni,gnj->gij", own, own), sizes, self.columns, self.fixed, **names)
+            columns = [jnp.where(self.present, column, 0.0) for column in (*self.x.T, self.y)]
+            products = _by_block(columns, self.block)
+            return pad_groups(CrossProducts(products, sizes, self.columns, self.fixed, **names), cells)
+        block = jnp.where(self.present[:, None], jnp.column_stack([self.x, self.y]), 0.0)
         code, levels, right = self._cells(cells)
         products = _by_cell(block, code, cells)
         products = jnp.where(right, products, jnp.nan)
@@ -114,6 +121,21 @@ class Rows:
         complete = (found[jnp.clip(code, 0, cells - 1)] == joint) | ~self.present
         levels = jnp.where(found[:, None] < nowhere, found[:, None] // steps % counts, 0).astype(jnp.int32)
         return jnp.clip(code, 0, cells - 1), levels, (inside & complete).all()
+
+
+def _by_block(columns: list[jax.Array], size: int) -> jax.Array:
+    """Cross-products of consecutive blocks of so many rows, ``[G, M, M]``.
+
+    Of few columns each product is a sum of its own: the compiler then makes it together with the rows, which are never stored.
+    """
+    m, blocks = len(columns), [column.reshape(-1, size) for column in columns]
+    if m > MOST_PAIRED:
+        own = jnp.stack(blocks, axis=2)
+        return jnp.einsum("gni,gnj->gij", own, own)
+    sums = jnp.stack([(blocks[i] * blocks[j]).sum(1) for i in range(m) for j in range(i + 1)], axis=1)
+    lower = np.zeros((m, m), int)
+    lower[np.tril_indices(m)] = np.arange(m * (m + 1) // 2)
+    return sums[:, np.maximum(lower, lower.T)]
 
 
 def _by_cell(rows: jax.Array, code: jax.Array, cells: int) -> jax.Array:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from jaxsim.data.names import INTERCEPT, Names
+import numpy as np
+
+from jaxsim.data.names import INTERCEPT, Coded, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError
 from jaxsim.estimators.estimator import Estimator
 
 if TYPE_CHECKING:
-    from jaxsim.formula.parse import Formula, Terms
+    from jaxsim.formula.algebra import Terms
+    from jaxsim.formula.parse import Formula, RandomTerm
+    from jaxsim.formula.tokens import Token
 
 
 # Names that a formula may have without backquotes.
@@ -22,28 +27,44 @@ SYNTACTIC = re.compile(r"(?:[^\W\d]|\.(?!\d))[\w.]*")
 
 @dataclass(frozen=True)
 class PlainFormula:
-    """A formula on the columns of a study: every term is a column (an interaction ``a:b`` is the column of that name).
+    """A formula on the columns of a study: every variable is a column, or stands for columns as the factors of a process do.
 
     Attributes:
         text: as given.
         response: the column that is explained.
-        fixed: columns with fixed effects, the intercept first.
-        random: random effects, one entry a grouping factor, in the order in which the formula names them.
+        terms: with fixed effects.
+        groups: random effects: for each grouping factor, in the order in which the formula names them, its terms.
     """
 
     text: str
     response: str
-    fixed: tuple[str, ...]
-    random: tuple[RandomEffects, ...]
+    terms: Terms
+    groups: tuple[tuple[str, tuple[RandomTerm, ...]], ...]
+
+    def fixed(self, names: Names) -> tuple[str, ...]:
+        """Columns with fixed effects, the intercept first; :class:`InputError` for a variable that the process does not have."""
+        return columns_of(self.terms, names, self.text)
+
+    def random(self, names: Names) -> tuple[RandomEffects, ...]:
+        """Random effects, one entry a grouping factor; :class:`InputError` as :meth:`fixed`, or a column that is there twice."""
+        found = []
+        for factor, terms in self.groups:
+            blocks: list[tuple[str, ...]] = []
+            for term in terms:
+                columns = columns_of(term.terms, names, self.text)
+                blocks += [(name,) for name in columns] if term.independent else [columns]
+            found.append(RandomEffects(factor, tuple(blocks)))
+            _once(found[-1].columns, factor, self.text)
+        return tuple(found)
 
     def check(self, names: Names, owner: str) -> None:
         """Raise :class:`InputError` unless the process has these columns and factors."""
         where = f"estimator {owner!r}: in {self.text!r},"
         if self.response != names.response:
             names.require(self.response, f"{where} the response")
-        for name in self.fixed:
+        for name in self.fixed(names):
             names.require(name, f"{where}")
-        for part in self.random:
+        for part in self.random(names):
             if part.factor not in names.factors:
                 raise InputError(
                     f"{where} {part.factor!r} is not a grouping factor of the process; use {', '.join(names.factors)}."
@@ -56,45 +77,74 @@ def read(text: str) -> PlainFormula:
     """Take a formula apart.
 
     Raises:
-        InputError: for a formula that cannot be read, or a term that is not a plain column.
+        InputError: for a formula that cannot be read, that has no fixed effects, or one random effect twice.
     """
     from jaxsim.formula.parse import parse  # noqa: PLC0415 - loads a parser that most studies do not need
 
     formula: Formula = parse(text)
     if len(formula.response) != 1:
         raise InputError(f"the response of {text!r} must be a column, such as DV.")
-    blocks: dict[str, list[tuple[str, ...]]] = {}
+    groups: dict[str, list[RandomTerm]] = {}
     for term in formula.random:
-        names = columns_of(term.terms, text)
-        own = [(name,) for name in names] if term.independent else [names]
-        blocks.setdefault(":".join(term.group), []).extend(own)
-    random = tuple(RandomEffects(factor, tuple(own)) for factor, own in blocks.items())
-    for part in random:
-        twice = [name for name in part.columns if part.columns.count(name) > 1]
-        if twice:
-            raise InputError(f"{twice[0]!r} has two random effects by {part.factor} in {text!r}; each column may have one.")
-    fixed = columns_of(formula.fixed, text)
-    if not fixed:
+        groups.setdefault(":".join(term.group), []).append(term)
+    for factor, terms in groups.items():
+        _once([name for term in terms for name in _labels(term.terms)], factor, text)
+    if not _labels(formula.fixed):
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
-    return PlainFormula(text, formula.response[0].text, fixed, random)
+    return PlainFormula(text, formula.response[0].text, formula.fixed, tuple((f, tuple(terms)) for f, terms in groups.items()))
 
 
-def columns_of(terms: Terms, text: str) -> tuple[str, ...]:
-    """Names of the columns of some terms: plain columns, and interactions of them by the name ``a:b``."""
-    names = [INTERCEPT] if terms.intercept else []
-    for member in terms.members:
-        parts = []
-        for position in member:
-            tokens = terms.variables[position]
-            if len(tokens) != 1 or tokens[0].kind != "name":
-                shown = "".join(token.text for token in tokens)
-                raise InputError(
-                    f"{shown!r} in {text!r}: the terms of a strategy's formula are columns of the process, such as IV1; have the "
-                    "process make the column."
-                )
-            parts.append(tokens[0].text)
-        names.append(":".join(parts))
-    return tuple(names)
+def _once(columns: Sequence[str], factor: str, text: str) -> None:
+    """Raise :class:`InputError` for a column that is among the random effects twice."""
+    twice = [name for name in columns if columns.count(name) > 1]
+    if twice:
+        raise InputError(f"{twice[0]!r} has two random effects by {factor} in {text!r}; each column may have one.")
+
+
+def _labels(terms: Terms) -> list[str]:
+    """The terms as a formula names them."""
+    shown = ["".join(token.text for token in tokens) for tokens in terms.variables]
+    return [INTERCEPT] * terms.intercept + [":".join(shown[i] for i in member) for member in terms.members]
+
+
+def columns_of(terms: Terms, names: Names, text: str) -> tuple[str, ...]:
+    """Names of the columns that some terms stand for in a process, named and ordered as R does.
+
+    An interaction is the column of that name, in whatever order the process names its parts.
+    """
+    from jaxsim.formula.columns import Column  # noqa: PLC0415 - as in read
+    from jaxsim.formula.model_matrix import contrast_coded  # noqa: PLC0415
+
+    coded = [_coded(tokens, names, text) for tokens in terms.variables]
+    columns = [Column(one.variable, np.zeros(0), one.levels or None) for one in coded]
+    by_contrasts = contrast_coded(terms, columns)
+    known = {tuple(sorted(name.split(":"))): name for name in names.columns}
+    found = [INTERCEPT] if terms.intercept else []
+    for number, member in enumerate(terms.members):
+        labels = [""]
+        for i in member:
+            full = coded[i].levels and (number, i) not in by_contrasts
+            parts = coded[i].levels if full else coded[i].contrasts
+            labels = [f"{label}:{part}" if label else part for part in parts for label in labels]
+        found += [label if label in names.columns else known.get(tuple(sorted(label.split(":"))), label) for label in labels]
+    return tuple(found)
+
+
+def _coded(tokens: Sequence[Token], names: Names, text: str) -> Coded:
+    """The columns that a variable stands for: itself, unless the process says otherwise."""
+    from jaxsim.formula.tokens import show  # noqa: PLC0415 - as in read
+
+    single = len(tokens) == 1 and tokens[0].kind == "name"
+    shown = tokens[0].text if single else show(tokens)
+    for one in names.coded:
+        if shown == one.variable:
+            return one
+    if single or shown in names.columns:
+        return Coded(shown, (shown,))
+    raise InputError(
+        f"{''.join(token.text for token in tokens)!r} in {text!r}: the terms of a strategy's formula are columns of the process, "
+        "such as IV1; have the process make the column."
+    )
 
 
 def formula_text(response: str, fixed: tuple[str, ...], random: RandomEffects) -> str:
@@ -123,7 +173,7 @@ class Formulated(Estimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.formula is not None and self.plain.random and not self.takes_random:
+        if self.formula is not None and self.plain.groups and not self.takes_random:
             raise InputError(f"{type(self).__name__}(formula={self.formula!r}) has no random effects; leave them out.")
 
     @property
@@ -142,7 +192,7 @@ class Formulated(Estimator):
         return names.response if self.formula is None else self.plain.response
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
-        return names.fixed if self.formula is None else self.plain.fixed
+        return names.fixed if self.formula is None else self.plain.fixed(names)
 
     def check(self, names: Names) -> None:
         if self.formula is not None:
@@ -153,6 +203,6 @@ class Formulated(Estimator):
         """By the formula's grouping factor and with its columns."""
         if self.formula is None:
             return data.grouped()
-        random = self.plain.random
-        grouped = data.grouped(random[0].factor if random else None)
-        return grouped.select(self.plain.response, self.plain.fixed)
+        groups, fixed = self.plain.groups, self.plain.fixed(data.names)
+        grouped = data.grouped(groups[0][0] if groups else None)
+        return grouped.select(self.plain.response, fixed)

@@ -71,7 +71,7 @@ class LinearMixed(Formulated):
             names = self.random_names()
             if len(set(names)) != len(names):
                 raise InputError(f"random={brief(self.random)} names a column twice; each may have one random effect.")
-        if self.formula is not None and self.plain.random and (self.random is not None or self.covariance != "full"):
+        if self.formula is not None and self.plain.groups and (self.random is not None or self.covariance != "full"):
             raise InputError(f"the formula {self.formula!r} has random effects; leave out random= and covariance=.")
 
     @property
@@ -84,14 +84,14 @@ class LinearMixed(Formulated):
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
         """Those of one grouping factor."""
-        if self.formula is not None and self.plain.random:
-            (random,) = self.plain.random
+        if self.formula is not None and self.plain.groups:
+            (random,) = self.plain.random(names)
             return (random,)
         factor = names.factors[0]
         if self.random is not None and not isinstance(self.random[0], str):
             return (RandomEffects(factor, tuple(tuple(block) for block in self.random)),)
         own = self.coefficients(names)
-        columns = tuple(name for name in own if name not in names.constant) if self.random is None else self.random_names()
+        columns = tuple(name for name in own if names.may_vary(name)) if self.random is None else self.random_names()
         return (RandomEffects(factor, (columns,) if self.covariance == "full" else tuple((name,) for name in columns)),)
 
     def check(self, names: Names) -> None:

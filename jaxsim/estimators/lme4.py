@@ -72,13 +72,13 @@ class Lme4(External):
         """The formula's fixed effects that the process has too, in the process's order; then the others."""
         if self.formula is None:
             return names.fixed
-        own = self.plain.fixed
+        own = self.plain.fixed(names)
         return (*(name for name in names.fixed if name in own), *(name for name in own if name not in names.fixed))
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
         if self.formula is None:
             return (RandomEffects(names.factors[0], (names.varying,)),)
-        return (self.plain.random[0],)
+        return (self.plain.random(names)[0],)
 
     def check(self, names: Names) -> None:
         """Raise :class:`InputError` unless the process has the formula's columns, and each random effect is there once."""
@@ -105,7 +105,7 @@ class Lme4(External):
 def _parse(text: str) -> PlainFormula:
     """The formula taken apart; :class:`InputError` unless it has random effects."""
     plain = read(text)
-    if not plain.random:
+    if not plain.groups:
         raise InputError(f"the formula {text!r} needs random effects, such as (1 | Group).")
     return plain
 
@@ -158,4 +158,9 @@ def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], effects: RandomE
 
 
 def _position(names: Sequence[str], term: str) -> int:
-    return list(names).index("(Intercept)" if term == INTERCEPT else term)
+    """Where R has a column: in backquotes if it is no name by its rules, the parts of an interaction in the formula's order."""
+    plain = [name.replace("`", "") for name in names]
+    wanted = "(Intercept)" if term == INTERCEPT else term
+    if wanted in plain:
+        return plain.index(wanted)
+    return [sorted(name.split(":")) for name in plain].index(sorted(wanted.split(":")))

@@ -191,7 +191,7 @@ def clustered(regression: Regression, estimator: ClusterRobust, context: Context
     status = Status(int(found.status))
     if status is not Status.ZERO_VARIANCE:
         message, coarse = explain(status, regression, estimator), too_coarse(regression, estimator, context)
-        message = message or never(regression, estimator, found.p_value)
+        message = message or never(regression, estimator, np.asarray(found.p_value))
         whole = answer(beta, every, found, status, message, coarse)
         return dataclasses.replace(whole, tests=tests_of(estimator, whole, basis, data))
     # A column for each group, say, has coefficients without a variance; they should not take the others with them.

@@ -1,21 +1,23 @@
-"""Distributions a process may be given instead of a number: of fixed effects, and of group sizes."""
+"""Distributions a process may be given instead of a number: of fixed effects or predictors, and of group sizes."""
 
 from __future__ import annotations
 
 import abc
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.errors import LARGEST, InputError, brief, finite
+from jaxsim.processes.distribution import Distribution
 
 
 @dataclass(frozen=True)
-class Uniform:
-    """Fixed effects drawn anew for every dataset, uniform on ``[low, high]``.
+class Uniform(Distribution):
+    """Uniform on ``[low, high]``: fixed effects drawn anew for every dataset, or a predictor.
 
     Raises:
         InputError: unless ``low < high``, both finite.
@@ -28,10 +30,15 @@ class Uniform:
         if not (finite(self.low) and finite(self.high) and self.low < self.high):
             raise InputError(f"Uniform(low={brief(self.low)}, high={brief(self.high)}): give finite bounds with low < high.")
 
+    def quantile(self, p: Any) -> jax.Array:
+        """``low + p (high - low)``."""
+        return self.low + (self.high - self.low) * jnp.asarray(p)
+
 
 @dataclass(frozen=True)
-class Normal:
-    """Fixed effects drawn anew for every dataset, normal with this mean and standard deviation (an SD, not a variance).
+class Normal(Distribution):
+    """Normal with this mean and standard deviation (an SD, not a variance): fixed effects drawn anew for every dataset, or a
+    predictor.
 
     Raises:
         InputError: unless the mean is finite and the SD positive and finite.
@@ -43,6 +50,14 @@ class Normal:
     def __post_init__(self) -> None:
         if not (finite(self.mean) and finite(self.sd) and self.sd > 0):
             raise InputError(f"Normal(mean={brief(self.mean)}, sd={brief(self.sd)}): give a finite mean and a positive, finite SD.")
+
+    def quantile(self, p: Any) -> jax.Array:
+        """Of the normal distribution."""
+        return self.of_normal(jax.scipy.special.ndtri(jnp.asarray(p)))
+
+    def of_normal(self, z: jax.Array) -> jax.Array:
+        """``mean + sd z``."""
+        return self.mean + self.sd * z
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,14 @@ class RowProcess(Process):
         return () if derives(self) else told.float_fields(self.values, lambda name: told.declared_float(type(self), name))
 
     @property
+    def leaves(self) -> dict[str, Any]:
+        """The smallest parts that a program is compiled for, or that are traced: the fields, unless a subclass takes them apart."""
+        return self.values
+
+    @property
     def fixed_values(self) -> dict[str, Any]:
         """Fields that are known when a program is compiled."""
-        return {name: value for name, value in self.values.items() if name not in self.sketch.traced}
+        return {name: value for name, value in self.leaves.items() if name not in self.sketch.traced}
 
     @property
     def identity(self) -> Hashable:
@@ -118,7 +123,7 @@ class RowProcess(Process):
         return (self.identity, told.hashable(self.fixed_values), bounds)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
-        return {name: np.asarray(self.values[name], float) for name in self.sketch.traced}
+        return {name: np.asarray(self.leaves[name], float) for name in self.sketch.traced}
 
     def holding(self, values: Mapping[str, Any]) -> Self:
         """The same process with numbers that JAX traces in some fields: no validation, which would look at them, and nothing
@@ -146,6 +151,7 @@ class RowProcess(Process):
             factors=names.factors,
             response=names.response,
             constant=names.constant,
+            coded=names.coded,
         )
         return Draw(told.truth_of(truth, sketch), rows)
 

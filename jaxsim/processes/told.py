@@ -66,7 +66,7 @@ _KINDS: dict[Hashable, Sketch | None] = {}
 
 def sketch_of(process: Any) -> Sketch:
     """The sketch of a process; the same for all that differ in traced fields alone."""
-    whole = (process.identity, hashable(process.values))
+    whole = (process.identity, hashable(process.leaves))
     if whole not in _SKETCHES:
         _SKETCHES[whole] = _sketch(process)
     return _SKETCHES[whole]
@@ -84,7 +84,7 @@ def _sketch(process: Any) -> Sketch:
 
 def _if_traced(process: Any, traced: tuple[str, ...]) -> Sketch | None:
     """The sketch of all processes that differ in nothing but these fields; None if :meth:`simulate` looks at one of them."""
-    rest = (process.identity, hashable({k: v for k, v in process.values.items() if k not in traced}), traced)
+    rest = (process.identity, hashable({k: v for k, v in process.leaves.items() if k not in traced}), traced)
     if rest not in _KINDS:
         try:
             _KINDS[rest] = _described(process, traced, *_shapes(process, traced))
@@ -112,7 +112,12 @@ def _shapes(process: Any, traced: tuple[str, ...]) -> tuple[dict[str, Any], dict
         raise
     except Exception as error:
         raise _untraceable(process, error) from error
-    return {k: truth[k] for k in given[0][0]}, {k: columns[k] for k in given[0][1]}
+    return _ordered(truth, given[0][0]), _ordered(columns, given[0][1])
+
+
+def _ordered(found: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Names in the order in which they were given: JAX sorts them."""
+    return {k: _ordered(found[k], v) if isinstance(v, Mapping) else found[k] for k, v in given.items()}
 
 
 def _untraceable(process: Any, error: Exception) -> InputError:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, Self
 
-from jaxsim.data.names import Names
+from jaxsim.data.names import Coded, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError
 from jaxsim.estimators.strategy import Strategy
@@ -22,9 +22,10 @@ from jaxsim.study import registry
 def names_of(facts: Mapping[str, Any]) -> Names:
     """Undo :func:`names_as_facts`."""
     known = {name: facts[name] for name in names_as_facts(Names(()))}
+    coded = tuple(Coded(variable, tuple(contrasts), tuple(levels)) for variable, contrasts, levels in facts.get("coded", ()))
     body: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     pairs = {name: tuple((factor, tuple(terms)) for factor, terms in facts[name]) for name in ("random", "components")}
-    return Names(**{**body, **pairs})
+    return Names(**{**body, **pairs, "coded": coded})
 
 
 def names_as_facts(names: Names) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def names_as_facts(names: Names) -> dict[str, Any]:
         "constant": list(names.constant), "random": [[factor, list(terms)] for factor, terms in names.random],
         "components": [[factor, list(terms)] for factor, terms in names.components],
         "estimands": list(names.estimands),
+        **({"coded": [[c.variable, list(c.contrasts), list(c.levels)] for c in names.coded]} if names.coded else {}),
     }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def read(text: str) -> dict[str, Any]:
     members("its outermost object", body, STUDY, REQUIRED)
     facts = body.get("facts")
     if facts is not None:
-        members("the facts of its process", facts["process"], PROCESS)
+        members("the facts of its process", facts["process"], PROCESS, tuple(name for name in PROCESS if name != "coded"))
         for fact in facts["estimators"]:
             members("the facts of an estimator", fact, ESTIMATOR)
         if len(facts["estimators"]) != len(body["estimators"]):
@@ -131,6 +131,7 @@ PROCESS: dict[str, Check] = {
     "fixed": _names, "columns": _names, "factors": _names, "response": _text, "constant": _names,
     "random": _pairs_of(_text, _names), "components": _pairs_of(_text, _names), "estimands": _names,
     "values": _object, "defaults": _object,
+    "coded": _list_of(lambda one: isinstance(one, list) and len(one) == 3 and _text(one[0]) and all(map(_names, one[1:]))),
 }  # fmt: skip
 ESTIMATOR: dict[str, Check] = {
     "label": _text, "coefficients": _names, "random": _pairs_of(_text, _list_of(_names)),

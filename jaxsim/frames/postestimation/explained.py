@@ -32,7 +32,7 @@ def r2(fit: Fitted) -> pd.Series:
         return pd.Series({"marginal": fixed / total, "conditional": (fixed + random) / total}, name="r2")
     if fit.coef is not None:
         raise NotSupportedError("r2 is not defined for a regression per group; fit the model with lmer.")
-    weights, fitted, constant = weights_of(fit.model), fit.fitted.to_numpy(), int(_has_constant(fit))
+    weights, fitted, constant = weights_of(fit.model), fit.fitted.to_numpy(), int(fit.model.formula.fixed.intercept)
     explained = (weights * (fitted - constant * np.average(fitted, weights=weights)) ** 2).sum()
     share = explained / (explained + (weights * fit.residuals.to_numpy() ** 2).sum())
     adjusted = 1 - (1 - share) * (fit.n_rows - constant) / (fit.n_rows - len(fit.beta))
@@ -61,7 +61,3 @@ def _components(fit: Fitted) -> tuple[float, float, float]:
     fixed = float(np.var(fit.model.x.values @ fit.beta, ddof=1))
     random = float(np.einsum("nq,qr,nr->n", fit.model_z, fit.covariance.to_numpy(), fit.model_z).mean())
     return fixed, random, fit.sigma**2
-
-
-def _has_constant(fit: Fitted) -> bool:
-    return fit.model.formula.fixed.intercept

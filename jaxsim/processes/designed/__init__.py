@@ -1,0 +1,1 @@
+"""Processes written as experiments: a formula, and what its variables are."""

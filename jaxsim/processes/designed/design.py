@@ -1,0 +1,256 @@
+"""``Design``: a process written as people think of an experiment."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Self
+
+import jax
+import pandas as pd
+
+from jaxsim.data.draw import Draw
+from jaxsim.data.names import Names
+from jaxsim.data.padding import Bounds
+from jaxsim.data.rows import Rows
+from jaxsim.errors import InputError, NotSupportedError, brief, meant, whole_number
+from jaxsim.processes.designed import arguments, frame
+from jaxsim.processes.designed.plan import Plan, plan
+from jaxsim.processes.designed.preview import Preview, preview
+from jaxsim.processes.designed.schedule import checked_repeats
+from jaxsim.processes.designed.simulated import dataset
+from jaxsim.processes.designed.variables import ROW, Between, Covariate, Variable, Within
+from jaxsim.processes.distribution import Distribution
+from jaxsim.processes.distributions import GroupSizes
+from jaxsim.processes.row_process import Columns, RowProcess, Truths
+
+# Fields that a grid may take apart, and those of them whose numbers programs are not compiled for.
+NESTED = ("units", "variables", "effects", "sd", "correlation")
+TRACED = ("effects", "sd", "correlation", "residual_sd")
+HINTS = {
+    "n_groups": "The number of units is Grid(**{'units.subject': [20, 40]}), with the unit's name.",
+    "n_obs": "Rows of a unit follow from within(..) and repeats: Grid(repeats=[1, 5]).",
+    "icc": "An ICC sets two SDs: Grid(icc=[..]).linked(lambda icc: {'sd.subject': icc**.5, 'residual_sd': (1 - icc)**.5}).",
+}
+
+
+@dataclass(frozen=True)
+class Design(RowProcess):
+    """An experiment: a formula with lme4's random terms, and what its variables are.
+
+    ``y = X beta + Z b_unit + residual_sd e`` with normal ``b_unit`` and ``e``. Columns, their order and their names are those that
+    :func:`jaxsim.lmer` of the same formula makes; the intercept is ``Intercept`` (``(Intercept)`` is understood). A dataset has a
+    row for every unit, combination of the within variables in their order, and repeat.
+
+    Every argument is a grid factor, and so is every number in it, by a dotted name: ``units.subject``, ``variables.day``,
+    ``effects.drugactive:day``, ``sd.subject.day``, ``correlation.subject``. Cells that differ in effects, standard deviations and
+    correlations share one compiled program.
+
+    Args:
+        formula: such as ``"rt ~ drug * day + (day | subject)"``.
+        units: how many there are, ``{"subject": 40}``.
+        repeats: rows of each combination of the within variables: one number, one per unit, or a distribution of them
+            (:class:`jaxsim.PoissonSizes`).
+        variables: what each is: :func:`between`, :func:`within` or :func:`covariate`.
+        correlations: of pairs of covariates of one level, ``{("age", "stress"): .3}``: a Gaussian copula, so that for others than
+            normal ones it is the correlation of the normal numbers which they are made of.
+        effects: by term; what is not named is 0. A distribution is drawn from for each dataset.
+        sd: of the random effects, by unit and term, ``{"subject": {"Intercept": 60, "day": 8}}``; one number stands for all terms
+            of the unit. What is not named is 0.
+        correlation: of the random effects, by unit: one number for every pair within a term, or a matrix.
+        residual_sd: SD of the noise.
+
+    Raises:
+        InputError: for a formula that cannot be read, an effect of a term that it does not make, variables that are not described,
+            correlations that nothing can have, more random effects than a unit has rows.
+        NotSupportedError: for several units.
+    """
+
+    formula: str
+    units: Mapping[str, int]
+    repeats: int | tuple[int, ...] | GroupSizes = 1
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    effects: Mapping[str, float | Distribution] = field(default_factory=dict)
+    sd: Mapping[str, Any] = field(default_factory=dict)
+    correlation: Mapping[str, Any] = field(default_factory=dict)
+    residual_sd: float = 1.0
+
+    def __post_init__(self) -> None:
+        put = partial(object.__setattr__, self)
+        put("units", _units(self.units))
+        put("repeats", checked_repeats(self.repeats, next(iter(self.units.values()))))
+        put("variables", _variables(self.variables))
+        made = self.plan
+        put("correlations", arguments.copula(self.correlations, made))
+        put("effects", arguments.effects(self.effects, made))
+        put("sd", arguments.deviations(self.sd, made))
+        put("correlation", arguments.correlations(self.correlation, made))
+        put("residual_sd", arguments.deviation("residual_sd", self.residual_sd))
+
+    @property
+    def plan(self) -> Plan:
+        """Rows, columns and random effects: what the numbers do not change."""
+        ((unit, count),) = self.units.items()
+        return plan(self.formula, unit, count, self.repeats, tuple(self.variables.items()))
+
+    @property
+    def factors(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The unit."""
+        return tuple(self.units)
+
+    @property
+    def response(self) -> str:  # type: ignore[override]
+        """Of the formula."""
+        return self.plan.response
+
+    @property
+    def between(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Columns that are one number a unit."""
+        return self.plan.constant
+
+    @property
+    def names(self) -> Names:
+        return dataclasses.replace(super().names, coded=self.plan.coded, maximal=self.plan.maximal)
+
+    @property
+    def max_groups(self) -> int:
+        """The number of units."""
+        return next(iter(self.units.values()))
+
+    @property
+    def leaves(self) -> dict[str, Any]:
+        """Every number and variable by its dotted name, and the fields that have no parts."""
+        made = self.plan
+        parts: dict[str, dict[str, Any]] = {
+            "units": dict(self.units),
+            "variables": dict(self.variables),
+            "effects": {term: self.effects.get(term, 0.0) for term in made.fixed.names},
+        }
+        found = {name: getattr(self, name) for name in ("formula", "repeats", "correlations", "residual_sd")}
+        found |= {f"{name}.{part}": value for name, own in parts.items() for part, value in own.items()}
+        own = self.sd.get(made.unit, {})
+        found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}
+        if made.random is not None:
+            found[f"correlation.{made.unit}"] = self.correlation.get(made.unit, 0.0)
+        return found
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The fields, and every part of them by its dotted name."""
+        whole = super().values
+        units = {f"sd.{self.plan.unit}": self.sd.get(self.plan.unit, {})} if self.plan.random is not None else {}
+        return {**whole, **units, **{name: value for name, value in self.leaves.items() if name not in whole}}
+
+    def having(self, **changes: Any) -> Self:
+        """The same design with other values; ``having(**{"units.subject": 20})`` changes one of several."""
+        return dataclasses.replace(self, **self._merged(changes))
+
+    def holding(self, values: Mapping[str, Any]) -> Self:
+        traced = copy.copy(self)
+        for name, value in self._merged(values).items():
+            object.__setattr__(traced, name, value)
+        return traced
+
+    def _merged(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields with some of their parts changed, whole fields first."""
+        every = {f.name for f in dataclasses.fields(self)}
+        found = {name: value for name, value in changes.items() if name in every}
+        for name, value in changes.items():
+            if name in every:
+                continue
+            head, _, rest = name.partition(".")
+            if head not in NESTED or not rest:
+                near = meant(name, self.values)
+                hint = f" Did you mean {near!r}?" if near is not None else ""
+                raise InputError(
+                    f"{name!r} is no part of a Design; it has {', '.join(every)}, and parts such as 'effects.day'.{hint}"
+                )
+            whole = dict(found.get(head, getattr(self, head)))
+            unit = next((u for u in self.units if rest.startswith(f"{u}.")), None) if head == "sd" else None
+            if unit is None:
+                whole[rest] = value
+            else:
+                whole[unit] = {**whole.get(unit, {}), rest[len(unit) + 1 :]: value}
+            found[head] = whole
+        return found
+
+    @property
+    def float_fields(self) -> tuple[str, ...]:
+        """Numbers among effects, standard deviations and correlations."""
+        return tuple(name for name, v in self.leaves.items() if name.partition(".")[0] in TRACED and isinstance(v, float))
+
+    @property
+    def identity(self) -> Hashable:
+        """Its class: names follow from the fields."""
+        return type(self)
+
+    def hint(self, field: str) -> str:
+        return HINTS.get(field, "")
+
+    def simulate(self, key: jax.Array) -> tuple[Truths, Columns]:
+        return dataset(key, self.plan, self.correlations, self.effects, self.sd, self.correlation, self.residual_sd)
+
+    def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
+        """As of any process by rows; here they come in a block for each unit."""
+        drawn = super().draw(key, parameters, bounds)
+        assert isinstance(drawn.data, Rows)
+        return drawn._replace(data=dataclasses.replace(drawn.data, block=self.plan.schedule.block))
+
+    def rows(self, key: jax.Array) -> pd.DataFrame:
+        """The dataset as people have it: the unit, the variables (factors as categories, the reference first), the response, and
+        the other columns of the model; units are numbered from 1, ``attrs['truth']`` holds what it was made with."""
+        return frame.as_written(super().rows(key), self.plan)
+
+    def preview(self, seed: int = 0) -> Preview:
+        """One dataset's design before anything runs: ``print(design.preview())``, and ``design.preview().figure()`` draws who sees
+        what when.
+
+        Args:
+            seed: of the dataset.
+        """
+        rows = self.rows(jax.random.key(whole_number("seed", seed, 0), impl="threefry2x32"))
+        effects = {term: self.effects.get(term, 0.0) for term in self.plan.fixed.names}
+        spreads = {name: value for name, value in self.leaves.items() if name.startswith(("sd.", "correlation."))}
+        return preview(rows, self.plan, effects, {**spreads, "residual_sd": self.residual_sd})
+
+    def null(self, term: str) -> Self:
+        """Its twin without the effect of a term: for type I error at the same nuisance values.
+
+        Args:
+            term: of the formula, such as ``"drug:day"``, or one of its columns, ``"drugactive:day"``.
+
+        Raises:
+            InputError: for a term that the formula does not make.
+        """
+        made = self.plan.fixed
+        known = arguments.known_term("null", term, dict.fromkeys((*made.terms, *made.names)), self.plan)
+        gone = made.terms.get(known, (known,))
+        return self.having(effects={name: value for name, value in self.effects.items() if name not in gone})
+
+
+def _units(given: object) -> dict[str, int]:
+    if not isinstance(given, Mapping) or not given or not all(isinstance(name, str) and name for name in given):
+        raise InputError(f"units={brief(given)}: say how many there are of what, such as {{'subject': 40}}.")
+    if len(given) > 1:
+        raise NotSupportedError(
+            f"units has {len(given)} entries ({', '.join(given)}): nested and crossed units are not supported yet; give one."
+        )
+    ((unit, count),) = given.items()
+    if unit == ROW:
+        raise InputError(f"units={brief(given)}: {ROW!r} stands for every row; call the unit something else.")
+    return {unit: whole_number(f"units: {unit}", count, 1)}
+
+
+def _variables(given: object) -> dict[str, Variable]:
+    named: dict[str, Variable] = arguments.by_name("variables", given, "{'day': within(0, 1, 3, 9)}")
+    for name, variable in named.items():
+        if not isinstance(variable, Between | Within | Covariate):
+            raise InputError(
+                f"variables: {name!r} is {brief(variable)}; describe it by between('subject', ('placebo', 'active')), "
+                "within(0, 1, 3, 9) or covariate('subject', Normal(35, 10))."
+            )
+    return named

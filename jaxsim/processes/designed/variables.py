@@ -1,0 +1,148 @@
+"""What the variables of a design are: given to whole units, met by every unit, or drawn anew in every dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxsim.errors import InputError, brief, finite, truth
+from jaxsim.processes.checks import HUGE
+from jaxsim.processes.distribution import Distribution
+from jaxsim.processes.predictors import checked_levels, shares, texts
+
+Levels = tuple[str, ...] | tuple[float, ...]
+# The level of a covariate that has a value in every row.
+ROW = "row"
+
+
+@dataclass(frozen=True)
+class Between:
+    """A variable that is one level a unit, as a treatment is; see :func:`between`."""
+
+    unit: str
+    levels: Levels
+    ratio: tuple[float, ...] | None = None
+    randomised: bool = False
+
+    def __post_init__(self) -> None:
+        levels = checked_levels(f"between({brief(self.unit)}, ..)", self.levels)
+        if len(levels) < 2:
+            raise InputError(f"between({brief(self.unit)}, levels={brief(self.levels)}): give at least two levels.")
+        object.__setattr__(self, "levels", levels)
+        if self.ratio is not None:
+            found = shares(f"between({brief(self.unit)}, ..): ratio", self.ratio, len(levels))
+            object.__setattr__(self, "ratio", None if set(found) == {1.0} else found)
+        object.__setattr__(self, "randomised", truth("randomised", self.randomised))
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the levels, if they are text."""
+        return texts(self.levels)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of the units, by level; their sum is 1."""
+        ratio = self.ratio or (1.0,) * len(self.levels)
+        return tuple(part / sum(ratio) for part in ratio)
+
+
+@dataclass(frozen=True)
+class Within:
+    """A variable whose levels every unit meets; see :func:`within`."""
+
+    levels: Levels
+    jitter: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", checked_levels("within(..)", self.levels))
+        if not finite(self.jitter) or not 0 <= self.jitter <= HUGE:
+            raise InputError(f"within(.., jitter={brief(self.jitter)}): give a number of at least 0.")
+        if self.jitter and self.names is not None:
+            raise InputError(
+                f"within(.., jitter={brief(self.jitter)}): {brief(self.levels)} are text; only numbers can be shifted."
+            )
+        if self.names is not None and len(self.levels) < 2:
+            raise InputError(f"within({brief(self.levels[0])}): a factor has at least two levels.")
+        object.__setattr__(self, "jitter", float(self.jitter))
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the levels, if they are text."""
+        return texts(self.levels)
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A variable drawn for every unit, or for every row; see :func:`covariate`."""
+
+    level: str
+    distribution: Distribution
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.level, str) or not isinstance(self.distribution, Distribution):
+            raise InputError(
+                f"covariate({brief(self.level)}, {brief(self.distribution)}): give a unit or 'row', and a distribution, such as "
+                "covariate('subject', Normal(35, 10))."
+            )
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the levels, if they are text."""
+        return self.distribution.levels
+
+
+Variable = Between | Within | Covariate
+
+
+def factor(codes: np.ndarray, levels: Sequence[str]) -> Any:
+    """Levels at these positions."""
+    whole: Any = np.asarray(codes, np.int64)
+    return pd.Categorical.from_codes(whole, pd.Index(list(levels)))
+
+
+def between(unit: str, levels: Levels, ratio: tuple[float, ...] | None = None, *, randomised: bool = False) -> Between:
+    """A variable that is one level a unit: a treatment, a sex.
+
+    Args:
+        unit: such as ``"subject"``.
+        levels: text makes a factor, whose first level is the reference; numbers make a number.
+        ratio: how many units get each level, such as ``(2, 1)``; equally many when None.
+        randomised: each unit gets a level by itself, with these probabilities. Else the design is balanced, and the same in every
+            dataset: over all combinations of such variables, as nearly as the number of units allows.
+
+    Raises:
+        InputError: for fewer than two levels, one given twice, text and numbers together, or a ratio of another length.
+    """
+    return Between(unit, levels, ratio, randomised)
+
+
+def within(*levels: str | float, jitter: float = 0.0) -> Within:
+    """A variable whose levels every unit meets: occasions, conditions. With several of them, every combination.
+
+    Args:
+        levels: numbers, such as ``0, 1, 3, 9``, or text, such as ``"pre", "post"``, of which the first is the reference.
+        jitter: each unit meets each of the numbers shifted by a uniform number between ``-jitter`` and ``jitter``.
+
+    Raises:
+        InputError: for no levels, one given twice, text and numbers together, or text with jitter.
+    """
+    given: object = levels[0] if len(levels) == 1 and not isinstance(levels[0], str | int | float) else levels
+    return Within(given, jitter)  # type: ignore[arg-type]  # checked there
+
+
+def covariate(level: str, distribution: Distribution) -> Covariate:
+    """A variable that is drawn anew in every dataset.
+
+    Args:
+        level: the unit that has one value of it, such as ``"subject"``, or ``"row"`` for a value in every row.
+        distribution: ``Normal, Uniform, Bernoulli, Gamma, Categorical, Empirical``, or an own
+            :class:`jaxsim.processes.distribution.Distribution`.
+
+    Raises:
+        InputError: for anything else.
+    """
+    return Covariate(level, distribution)
