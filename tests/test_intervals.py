@@ -130,6 +130,19 @@ def test_wald_limits_of_components_follow_from_the_curvature():
         np.testing.assert_allclose(limits(table)[2 + i], [back(low[i]), back(high[i])], rtol=2e-3)
 
 
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_no_unit_of_a_predictor_makes_a_boundary(unit):
+    """A slope of 1e-5 a unit is no variance of zero, whatever lme4's isSingular says of it."""
+    rows = data("sleepstudy")
+    plain = jaxsim.lmer("Reaction ~ Days + (Days | Subject)", rows).confint().set_index("term")
+    scaled = jaxsim.lmer("Reaction ~ Days + (Days | Subject)", rows.assign(Days=rows["Days"] * unit)).confint().set_index("term")
+    assert plain.notna().all(axis=None)
+    own = ["Days", "sd_Subject_Days"]
+    scaled.loc[own] *= unit
+    # The same optimum in other units: searches end within 1e-8 of it.
+    np.testing.assert_allclose(scaled, plain, rtol=1e-6)
+
+
 def test_wald_limits_of_fixed_effects():
     fit = jaxsim.lmer(MIXED["sleepstudy"]["formula"], data("sleepstudy"), df="normal")
     # lme4's are normal; its optimum is its default one, good to 1e-5 of a standard error.

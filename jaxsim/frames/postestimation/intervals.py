@@ -29,8 +29,8 @@ from jaxsim.status import USABLE_LABELS
 
 METHODS = ("wald", "profile", "bootstrap")
 TYPES = ("percentile", "basic")
-# A standard deviation below this fraction of the residual one is zero as lme4's isSingular judges it, and a correlation this close
-# to 1 is at its bound: neither has a Wald interval.
+# A diagonal entry of the relative factor, for columns of mean square 1, below which a standard deviation is zero or a correlation
+# 1: neither has a Wald interval. lme4's isSingular has the same number for the columns in the units given.
 BOUNDARY = 1e-4
 
 
@@ -48,10 +48,10 @@ def confint(
         fit: the model.
         method: ``wald``: those of the fit's table for fixed effects; for variance components of ``lmer`` normal intervals of the
             logarithm of a standard deviation and Fisher's z of a correlation, by the observed information of the fit's criterion
-            (as nlme's ``intervals``, which differentiates numerically), NaN at the boundary; for ``sigma`` of ``ols`` the exact
-            interval by chi-square. ``profile``: by the profile of the likelihood (:mod:`jaxsim.frames.postestimation.profile`), of
-            ``lmer`` only; a bound of the parameter (0, -1, 1) where the data do not exclude it. ``bootstrap``: from refits to
-            ``draws`` simulated responses.
+            (as nlme's ``intervals``, which differentiates numerically), NaN at the boundary and where a variance is not
+            identified; for ``sigma`` of ``ols`` the exact interval by chi-square. ``profile``: by the profile of the likelihood
+            (:mod:`jaxsim.frames.postestimation.profile`), of ``lmer`` only; a bound of the parameter (0, -1, 1) where the data do
+            not exclude it. ``bootstrap``: from refits to ``draws`` simulated responses.
         conf_level: that of the fit when None.
         draws, seed: of the bootstrap; see :func:`~jaxsim.frames.postestimation.bootstrap.bootstrap`.
         kind: of the bootstrap's interval: ``percentile``, or ``basic``, which reflects it at the estimate.
@@ -66,7 +66,8 @@ def confint(
     choose("kind", kind, TYPES)
     level = fit.conf_level if conf_level is None else conf_level
     check_probability("conf_level", level)
-    require_usable(fit, "an interval")
+    if method != "wald" or fit.status != "unidentified":
+        require_usable(fit, f"an interval by method={method!r}")
     estimate = parameter_values(fit)
     if method == "wald":
         low, high = _wald(fit, level)
@@ -82,7 +83,9 @@ def confint(
 
 def _wald(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
     low, high = _fixed_effects(fit, level)
-    if isinstance(fit.model, MixedModel):
+    if fit.status == "unidentified":
+        below, above = np.full((2, len(random_components(fit.model)) + 1), np.nan)
+    elif isinstance(fit.model, MixedModel):
         below, above = _components(fit, level)
     else:
         below, above = (np.atleast_1d(limit) for limit in _residual(fit, level))
@@ -116,11 +119,10 @@ def _components(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
     assert isinstance(fit.model, MixedModel)
     assert fit.sigma is not None
     parts, at = random_components(fit.model), posed(fit)
+    if (np.diagonal(at.factor) < BOUNDARY).any():
+        return np.full(len(parts) + 1, np.nan), np.full(len(parts) + 1, np.nan)
     covariance = at.back @ at.relative @ at.back.T
     values = component_values(parts, covariance)
-    least = [BOUNDARY if i == j else -1.0 for _, i, j in parts]
-    if not ((values > least) & [i == j or abs(v) < 1 - BOUNDARY**2 for v, (_, i, j) in zip(values, parts, strict=True)]).all():
-        return np.full(len(parts) + 1, np.nan), np.full(len(parts) + 1, np.nan)
     _, _, hessian = derivatives(at.surface(is_reml(fit)), at.factor, 0.0)
     slopes = np.zeros((len(parts) + 1, len(hessian)))
     slopes[:-1, :-1] = _slopes(parts, covariance, at.back @ at.directions @ at.back.T)
