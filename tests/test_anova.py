@@ -77,6 +77,18 @@ def test_nested_factors_do_not_depend_on_the_reference_level():
         np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
+def test_a_repeated_column_has_no_test_of_type_three():
+    """No row tells the two apart; after those before it (type I) the first one has the test of either."""
+    data = crossed().assign(x2=lambda d: 2 * d["x"])
+    with pytest.warns(UserWarning, match="x2 is a combination"):
+        fit = jaxsim.ols("y ~ x + x2 + b", data)
+    third = fit.anova(3).set_index("term")
+    assert list(third["num_df"]) == [0, 0, 1]
+    assert third.loc[["x", "x2"], "p_value"].isna().all()
+    plain = jaxsim.ols("y ~ x + b", data).anova(1)
+    np.testing.assert_allclose(fit.anova(1)["f"].dropna(), plain["f"], rtol=1e-9)
+
+
 def test_least_squares_has_residual_df_and_clusters_hotelling():
     stored, cake = answers()["least_squares"], rows("cake")
     table = jaxsim.ols("angle ~ recipe * temp", cake).anova(1)
@@ -204,6 +216,17 @@ def test_what_cannot_be_compared_is_refused(ladder):
         jaxsim.anova(ladder[0], "formula")
     with pytest.raises(InputError, match=r"boundary='mixed' is not known.*'mixture'"):
         jaxsim.anova(*ladder, boundary="mixed")
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_a_variance_without_a_trace_cannot_be_compared(reml):
+    data = crossed()
+    with pytest.warns(UserWarning, match="the data say nothing about its variance"):
+        fit = jaxsim.lmer("y ~ factor(g) + x + (1 | g)", data, reml=reml)
+    assert fit.status == ("unidentified" if reml else "singular")
+    for other in (jaxsim.ols("y ~ factor(g) + x", data), jaxsim.lmer("y ~ x + (1 | g)", data, reml=reml)):
+        with pytest.raises(InputError, match=r"cannot be compared .* the data say nothing about its variance"):
+            jaxsim.anova(other, fit)
 
 
 def test_what_a_fit_has_no_tests_for_is_refused(ladder):

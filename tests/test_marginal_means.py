@@ -256,8 +256,13 @@ def test_what_is_not_identified_is_not_given():
     expected = jaxsim.ols("y ~ tank + x", data)
     last = fit.test("x = 1")
     np.testing.assert_allclose(last["f"], expected.test("x = 1")["f"], rtol=1e-8)
-    with pytest.warns(UserWarning, match="no degrees of freedom"):
+    with pytest.warns(UserWarning, match="6 of 6 contrasts have no standard error, .* depend on a variance that the fixed effects"):
         assert fit.contrasts("tank")["p_value"].isna().all()
-    with pytest.warns(UserWarning, match="tank: there is no test"):
+    limits = fit.confint().set_index("term")
+    assert list(limits.index[limits["conf_low"].notna()]) == ["x"]
+    np.testing.assert_allclose(limits.loc["x"], expected.confint().set_index("term").loc["x"], rtol=1e-8)
+    with pytest.raises(InputError, match="method='profile' needs a fit with an answer"):
+        fit.confint("profile")
+    with pytest.warns(UserWarning, match="tank: there is no test of 3 combinations at once; they depend on a variance"):
         table = fit.anova()
     assert list(table["p_value"].isna()) == [True, False]

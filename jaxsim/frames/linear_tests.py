@@ -12,6 +12,8 @@ from jaxsim.numerics.row_basis import RANK_TOLERANCE
 
 # A weight this small beside the largest of a combination is what rounding leaves of none.
 ROUNDING = 1e-9
+# Why a fit whose status is ``unidentified`` has no test of some combinations.
+NOT_IDENTIFIED = "they depend on a variance that the fixed effects leave no trace of in the data"
 
 
 class JointTest(NamedTuple):

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.linear_tests import LinearTests, combined, variances
+from jaxsim.frames.linear_tests import NOT_IDENTIFIED, LinearTests, PartialTests, combined, variances
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.regression import Regression
 
@@ -51,9 +51,12 @@ def estimates(fit: Fitted, tests: LinearTests, rows: np.ndarray, what: str) -> t
     error = np.sqrt(variances(kept, tests.vcov))
     lacking = known & np.isnan(df)
     if lacking.any():
+        count = f"{int(lacking.sum())} of {len(df)} {what}"
         _warn(
-            f"{int(lacking.sum())} of {len(df)} {what} have no degrees of freedom: the data say nothing about a variance that "
-            "matters to them; another df or vcov may have them"
+            f"{count} have no standard error, and no degrees of freedom: {NOT_IDENTIFIED}"
+            if isinstance(tests, PartialTests)
+            else f"{count} have no degrees of freedom: the data say nothing about a variance that matters to them; another df or "
+            "vcov may have them"
         )
     blank = np.where(known, 1.0, np.nan)
     return estimate * blank, error * blank, df * blank

@@ -8,8 +8,10 @@ import numpy as np
 
 from jaxsim.errors import InputError, NotSupportedError, brief
 from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
+from jaxsim.frames.whitening import whitened
 from jaxsim.numerics.row_basis import RANK_TOLERANCE, orthonormal, residual
 
 
@@ -17,12 +19,24 @@ def check_likelihood(fit: object) -> None:
     """Raise :class:`InputError` unless it is a fit with a likelihood."""
     if not isinstance(fit, Fitted):
         raise InputError(f"anova compares results of lmer and ols; {brief(fit)} is none.")
+    if isinstance(fit.model, MixedModel) and fit.status in ("ok", "singular", "unidentified"):
+        _check_identified(fit.formula, whitened(fit.model))
     if fit.status not in ("ok", "singular") or fit.criterion is None:
         raise InputError(f"the fit of {fit.formula!r} has no likelihood to compare; its status is {fit.status!r}.")
     if not isinstance(fit.model, MixedModel) and fit.model.groups is not None:
         raise NotSupportedError(
             f"the fit of {fit.formula!r} has cluster-robust errors, because its rows are not independent; then least squares has "
             "no likelihood. Test the larger model's coefficients with fit.test(..) or fit.anova(), or fit both models with lmer."
+        )
+
+
+def _check_identified(text: str, model: MixedModel) -> None:
+    """Raise :class:`InputError` where REML does not know a variance: maximum likelihood makes it zero whatever it is."""
+    found = of_model(model)
+    if not found.everything:
+        raise InputError(
+            f"{text!r} cannot be compared with other models: {cause(found, model)}, and so would the comparison. Coefficients "
+            "that do not depend on it are tested by fit.test(..) after REML."
         )
 
 

@@ -12,9 +12,10 @@ those of type I).
   its rows, those that have zeros for all terms but the term and those that contain it, and are orthogonal to the hypotheses of the
   latter. Where no cell is empty that compares means with equal weights, as coding by sums to zero does.
 
-lmerTest's hypotheses of types II and III are others, and depend on the reference levels, in two cases: ``a + a:b`` without ``b``,
-where it takes a for not contained in a:b, and interactions without an intercept (type III). It also takes ``poly(x, 2)`` for a
-factor.
+lmerTest's hypotheses of types II and III are others in three cases: ``a + a:b`` without ``b``, where it takes a for not contained
+in a:b, and interactions without an intercept (type III), both of which depend on the reference levels; and a column that repeats
+another (``x + x2`` with ``x2 = 2 x``), where type III here has no testable hypothesis of either, because no row tells them apart,
+and lmerTest tests the one that was kept. It also takes ``poly(x, 2)`` for a factor.
 """
 
 from __future__ import annotations

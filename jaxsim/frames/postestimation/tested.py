@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxsim.errors import InputError, brief, check_probability
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.linear_tests import JointTest, LinearTests
+from jaxsim.frames.linear_tests import NOT_IDENTIFIED, JointTest, LinearTests, PartialTests
 from jaxsim.inference import f_tail
 
 
@@ -55,9 +55,12 @@ def joint_test(tests: LinearTests, rows: np.ndarray, distance: np.ndarray, what:
     """A test of independent combinations, and its p value; a test that cannot be had is NaN, with a warning that names it."""
     found = tests.joint(rows, distance)
     if np.isnan(found.f) or np.isnan(found.den_df):
+        reason = "the groups are too few for their joint covariance, or the data say nothing about a variance that matters"
+        if isinstance(tests, PartialTests):
+            reason = NOT_IDENTIFIED
+        count = "it" if len(rows) == 1 else f"{len(rows)} combinations at once"
         warnings.warn(
-            f"{what}: there is no test of {len(rows)} combinations at once; the groups are too few for their joint covariance, or "
-            "the data say nothing about a variance that matters",
+            f"{what}: there is no test of {count}; {reason}",
             UserWarning,
             stacklevel=4,
         )
