@@ -146,3 +146,23 @@ def test_what_an_empty_cell_decides_is_not_predicted():
     with pytest.warns(UserWarning, match="1 of 4 rows"):
         np.testing.assert_allclose(fits[0].predict(new).drop("y"), other, **SAME)
     assert fits[1].predict().notna().all()
+
+
+@pytest.mark.parametrize("random", ["(1 | g)", "(1 + x | g)"])
+def test_what_an_unidentified_variance_decides_has_no_interval(random):
+    """A coefficient for each group: rows of known groups do not depend on the variance of their intercepts, others do."""
+    data = rows()
+    data["y"] += 2 * np.random.default_rng(4).normal(size=8)[data["g"]] * data["x"]
+    with pytest.warns(UserWarning, match="the data say nothing about its variance"):
+        fit = jaxsim.lmer(f"y ~ factor(g) + x + {random}", data)
+    assert fit.status == "unidentified"
+    # A coefficient for each group leaves nothing for its intercept, and slopes of their own.
+    alone = random == "(1 | g)"
+    expected = jaxsim.ols("y ~ factor(g) + x", data) if alone else jaxsim.lmer("y ~ factor(g) + x + (0 + x | g)", data)
+    new = data.iloc[[0, 30, 60]].assign(x=[0.5, -1, 2])
+    for interval in ("confidence", "prediction"):
+        found = fit.predict(new, interval=interval)
+        # Two searches for one optimum.
+        np.testing.assert_allclose(found, expected.predict(new, interval=interval), rtol=1e-5)
+        with pytest.warns(UserWarning, match="3 of 3 rows have no interval: they depend on a variance"):
+            assert fit.predict(new, level="population", interval=interval).isna().all(axis=None)

@@ -10,10 +10,11 @@ from scipy import stats
 
 from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.linear_tests import FixedDf
+from jaxsim.frames.linear_tests import NOT_IDENTIFIED, FixedDf
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.components import require_usable
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
+from jaxsim.frames.postestimation.partial_prediction import without_unknown
 from jaxsim.frames.postestimation.prediction_error import Design, Spread, spread
 from jaxsim.frames.regression import Regression
 
@@ -48,6 +49,9 @@ def predict(
         coefficients (N - P of ``ols``, as R's ``predict.lm``). Where random effects or new responses of ``lmer`` are predicted
         these are Satterthwaite's for the variance of the row's error, unless the fit has the same ones for everything.
 
+        Of a fit whose status is ``unidentified`` the rows that depend on what nobody knows have NaN, with a warning
+        (:mod:`jaxsim.frames.postestimation.partial_prediction`).
+
     Raises:
         InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type; for
             intervals of a fit that has none.
@@ -59,7 +63,8 @@ def predict(
     choose("interval", interval, INTERVALS)
     if conf_level is not None:
         check_probability("conf_level", conf_level)
-    require_usable(fit, "an interval")
+    if fit.status != "unidentified":
+        require_usable(fit, "an interval")
     new = interval == "prediction"
     rows = _rows(fit, data, grouped, random=grouped or new)
     return with_interval(fit, rows, grouped, new, conf_level)
@@ -67,6 +72,9 @@ def predict(
 
 def with_interval(fit: Fitted, rows: NewRows, grouped: bool, new: bool, conf_level: float | None) -> pd.DataFrame:
     """:func:`predict` of the matrices of rows; of new responses if ``new``."""
+    if fit.status == "unidentified":
+        fit, rows = without_unknown(fit, rows, new)
+        _warn_of_unidentified(rows)
     estimate = _expected(fit, rows, grouped)
     found = _of_mixed(fit, rows, new) if isinstance(fit.model, MixedModel) else _of_regression(fit, rows, grouped, new)
     error = np.sqrt(found.variance) * _blank(rows)
@@ -91,10 +99,20 @@ def _blank(rows: NewRows) -> np.ndarray | float:
 
 def _warn_of_unknown(fit: Fitted, rows: NewRows) -> None:
     unknown = 0 if rows.known is None else int((~rows.known).sum())
-    if unknown:
+    if unknown and fit.model.x.aliased:
         warnings.warn(
             f"{unknown} of {len(rows.x)} rows cannot be predicted: combinations of predictors that no fitted row has decide them "
             f"({', '.join(fit.model.x.aliased)} was dropped); they are NaN",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _warn_of_unidentified(rows: NewRows) -> None:
+    assert rows.known is not None
+    if not rows.known.all():
+        warnings.warn(
+            f"{int((~rows.known).sum())} of {len(rows.x)} rows have no interval: {NOT_IDENTIFIED}; they are NaN",
             UserWarning,
             stacklevel=5,
         )
@@ -114,6 +132,11 @@ def _of_mixed(fit: Fitted, rows: NewRows, new: bool) -> Spread:
     """Of a mixed model's predictions; of new responses if ``new``."""
     assert isinstance(fit.model, MixedModel)
     z = np.zeros((len(rows.x), len(fit.model.random_names))) if rows.z is None else rows.z
+    if not fit.model.blocks:
+        variance = np.einsum("np,pr,nr->n", rows.x, fit.vcov.to_numpy(), rows.x)
+        assert fit.tests is not None
+        assert fit.sigma is not None
+        return Spread(variance + new * fit.sigma**2, fit.tests.df(rows.x))
     found = spread(fit, Design(rows.x, z, rows.codes), effects=new, noise=new)
     assert fit.tests is not None
     of_means = not new and (rows.codes < 0).all()
