@@ -31,7 +31,8 @@ def test_tables_and_draws_tell_the_same(fit):
     np.testing.assert_allclose(draws.beta.std((0, 1)), fit.table["std_error"], rtol=4 / np.sqrt(2 * 1000))
     inside = (draws.beta > fit.table["conf_low"].to_numpy()) & (draws.beta < fit.table["conf_high"].to_numpy())
     np.testing.assert_allclose(inside.mean((0, 1)), 0.95, atol=4 * 0.007)
-    assert list(fit.parameters["parameter"]) == ["sd_(Intercept)", "sd_Days", "cor_(Intercept)_Days", "sigma"]
+    own = ["sd_Subject_(Intercept)", "sd_Subject_Days", "cor_Subject_(Intercept)_Days", "sigma"]
+    assert list(fit.parameters["parameter"]) == own
     assert (fit.diagnostics["rhat"] < 1.02).all()
     assert "Days" in str(fit)
 

@@ -14,6 +14,7 @@ from jaxsim.bayesian.posterior import Posterior
 from jaxsim.bayesian.priors import Priors
 from jaxsim.errors import InputError, choose
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.components import random_components
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
 from jaxsim.frames.postestimation.posterior_means import posterior_contrasts, posterior_means
 from jaxsim.frames.postestimation.prediction import LEVELS
@@ -211,12 +212,9 @@ class BayesResult:
 
 
 def hyper_draws(model: MixedModel, draws: Posterior) -> dict[str, np.ndarray]:
-    """Group SDs, correlations and residual SD by name, ``[chains, draws]`` each."""
-    names = model.random_names
-    found = {f"sd_{name}": draws.sd[..., i] for i, name in enumerate(names)}
-    for i, j in model.structure.entries:
-        if i != j:
-            found[f"cor_{names[j]}_{names[i]}"] = draws.correlation[..., i, j]
+    """Group SDs, correlations and residual SD, named as in other fits, ``[chains, draws]`` each."""
+    parts = random_components(model)
+    found = {name: draws.sd[..., i] if i == j else draws.correlation[..., i, j] for name, i, j in parts}
     return {**found, "sigma": draws.sigma}
 
 
