@@ -6,8 +6,7 @@ The call is parsed as Python and walked node by node: columns, numbers, arithmet
 from __future__ import annotations
 
 import ast
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,16 +17,8 @@ from jaxsim.errors import InputError, brief
 from jaxsim.formula.arguments import bind, contrast
 from jaxsim.formula.columns import Column, as_column, check_finite, check_size, level_name
 from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, STATEFUL, plain
+from jaxsim.formula.operators import BINARY, COMPARE
 from jaxsim.formula.tokens import Token, first_argument, show
-
-_BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.Pow: operator.pow, ast.Mod: operator.mod,
-}  # fmt: skip
-_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}  # fmt: skip
 
 
 class Memory(dict[str, Any]):
@@ -111,18 +102,18 @@ class Walker(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         """Arithmetic."""
-        if type(node.op) not in _BINARY:
+        if type(node.op) not in BINARY:
             return self.generic_visit(node)
-        return _BINARY[type(node.op)](self.number(self.visit(node.left)), self.number(self.visit(node.right)))
+        return BINARY[type(node.op)](self.number(self.visit(node.left)), self.number(self.visit(node.right)))
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         """One comparison; of level names only for equality."""
         left, right = self.visit(node.left), self.visit(node.comparators[0])
         equality = isinstance(node.ops[0], (ast.Eq, ast.NotEq))
         text = [np.asarray(value).dtype.kind in "OU" for value in (left, right)]
-        if len(node.ops) > 1 or type(node.ops[0]) not in _COMPARE or text[0] != text[1] or (text[0] and not equality):
+        if len(node.ops) > 1 or type(node.ops[0]) not in COMPARE or text[0] != text[1] or (text[0] and not equality):
             return self.generic_visit(node)
-        return np.asarray(_COMPARE[type(node.ops[0])](left, right), dtype=bool)
+        return np.asarray(COMPARE[type(node.ops[0])](left, right), dtype=bool)
 
     def visit_Call(self, node: ast.Call) -> Any:
         """One of the known functions, of one argument and its options."""

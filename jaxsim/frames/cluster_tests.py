@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,14 +13,38 @@ from jaxsim.estimators.sandwich import POWERS, SINGULAR
 from jaxsim.frames.linear_tests import JointTest, LinearTests, fixed_by_the_fit, wald
 
 
-@dataclass(frozen=True, eq=False)
-class ClusterTests:
-    """Bell and McCaffrey's degrees of freedom of one combination, and the approximate Hotelling test (HTZ) of several.
+class HotellingTests(abc.ABC):
+    """Degrees of freedom of one combination by Satterthwaite's method, and the approximate Hotelling test (HTZ) of several.
 
     Pustejovsky & Tipton (2018, *Journal of Business & Economic Statistics* 36, 672-683, section 3.2). With independent errors the
     estimated covariance of the combinations, turned so that its expectation is the identity, has elements ``h_st`` with
     ``Var(h_st) = sum_gh (q_sg,sh q_tg,th + q_sg,th q_tg,sh)``; a Wishart matrix with ``eta = q (q + 1) / sum_st Var(h_st)`` degrees
     of freedom varies as much in total, and ``(eta - q + 1) / (eta q)`` times Wald's statistic is F with q, eta - q + 1.
+    """
+
+    vcov: np.ndarray
+
+    @abc.abstractmethod
+    def wishart_df(self, rows: np.ndarray) -> float:
+        """``eta`` of combinations ``[q, P]``; NaN where the clusters say nothing about the variance of one."""
+
+    def df(self, rows: np.ndarray) -> np.ndarray:
+        return np.array([self.wishart_df(row[None]) for row in rows])
+
+    def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
+        q, eta = len(rows), self.wishart_df(rows)
+        den_df = eta - q + 1
+        if not den_df > 0:
+            return JointTest(np.nan, q, np.nan)
+        return JointTest(wald(rows @ self.vcov @ rows.T, estimate) * den_df / (eta * q), q, den_df)
+
+    def by(self, df: str) -> LinearTests:
+        raise InputError(fixed_by_the_fit(df))
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterTests(HotellingTests):
+    """Bell and McCaffrey's degrees of freedom, from cross-products of the clusters.
 
     Attributes:
         vcov: ``[P, P]``.
@@ -45,7 +70,6 @@ class ClusterTests:
         return _turned(vectors, own), _turned(vectors, factor * (1 - gap))
 
     def wishart_df(self, rows: np.ndarray) -> float:
-        """``eta`` of combinations ``[q, P]``; NaN where the clusters say nothing about the variance of one."""
         own, pull = self._pieces
         directions = rows @ self.inverse
         expected = directions @ own.sum(0) @ directions.T
@@ -64,19 +88,6 @@ class ClusterTests:
             variance += 2 * float((outer * before).sum() + (outer * before.transpose(1, 0, 2, 3)).sum())
             before += outer
         return q * (q + 1) / variance
-
-    def df(self, rows: np.ndarray) -> np.ndarray:
-        return np.array([self.wishart_df(row[None]) for row in rows])
-
-    def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
-        q, eta = len(rows), self.wishart_df(rows)
-        den_df = eta - q + 1
-        if not den_df > 0:
-            return JointTest(np.nan, q, np.nan)
-        return JointTest(wald(rows @ self.vcov @ rows.T, estimate) * den_df / (eta * q), q, den_df)
-
-    def by(self, df: str) -> LinearTests:
-        raise InputError(fixed_by_the_fit(df))
 
 
 def _turned(vectors: np.ndarray, values: np.ndarray) -> np.ndarray:

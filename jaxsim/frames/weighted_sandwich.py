@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jaxsim.errors import InputError
 from jaxsim.estimators import ClusterRobust
 from jaxsim.estimators.sandwich import POWERS, SINGULAR
 from jaxsim.frames.answer import Answer
-from jaxsim.frames.linear_tests import FixedDf, JointTest, LinearTests, fixed_by_the_fit, wald
+from jaxsim.frames.cluster_tests import HotellingTests
+from jaxsim.frames.linear_tests import FixedDf
 from jaxsim.frames.regression import Regression
 from jaxsim.frames.whitening import whitened
 from jaxsim.numerics.row_basis import orthonormal
@@ -44,7 +44,7 @@ def for_weighted_rows(found: Answer, regression: Regression, estimator: ClusterR
 
 
 @dataclass(frozen=True, eq=False)
-class WeightedTests:
+class WeightedTests(HotellingTests):
     """As :class:`jaxsim.frames.cluster_tests.ClusterTests`, for weighted rows.
 
     Attributes:
@@ -77,26 +77,12 @@ class WeightedTests:
         return forms
 
     def wishart_df(self, rows: np.ndarray) -> float:
-        """``eta`` of combinations ``[q, P]``."""
         forms = self._forms(rows)
         turn = np.linalg.inv(np.linalg.cholesky(np.einsum("stgg->st", forms)))
         white = np.einsum("sx,ty,xygh->stgh", turn, turn, forms)
         q = len(rows)
         variance = np.einsum("ssgh,ttgh->", white, white) + np.einsum("stgh,sthg->", white, white)
         return float(q * (q + 1) / variance)
-
-    def df(self, rows: np.ndarray) -> np.ndarray:
-        return np.array([self.wishart_df(row[None]) for row in rows])
-
-    def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
-        q, eta = len(rows), self.wishart_df(rows)
-        den_df = eta - q + 1
-        if not den_df > 0:
-            return JointTest(np.nan, q, np.nan)
-        return JointTest(wald(rows @ self.vcov @ rows.T, estimate) * den_df / (eta * q), q, den_df)
-
-    def by(self, df: str) -> LinearTests:
-        raise InputError(fixed_by_the_fit(df))
 
 
 def adjusted(regression: Regression, inverse: np.ndarray, vcov: str) -> np.ndarray:

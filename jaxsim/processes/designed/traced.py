@@ -4,7 +4,6 @@ has to look at whole columns."""
 from __future__ import annotations
 
 import ast
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +14,10 @@ import numpy as np
 from jaxsim.errors import InputError
 from jaxsim.formula.expression import python_token
 from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, STATEFUL, plain
+from jaxsim.formula.operators import BINARY, COMPARE
 from jaxsim.formula.variable import Variable
 
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {name: getattr(jnp, name) for name in NUMERIC}
-_BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.Pow: operator.pow, ast.Mod: operator.mod,
-}  # fmt: skip
-_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,7 +74,7 @@ class _Walker(ast.NodeVisitor):
         return -value if isinstance(node.op, ast.USub) else value
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
-        return _BINARY[type(node.op)](self.number(node.left), self.number(node.right))
+        return BINARY[type(node.op)](self.number(node.left), self.number(node.right))
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         sides = [self.visit(node.left), self.visit(node.comparators[0])]
@@ -90,7 +82,7 @@ class _Walker(ast.NodeVisitor):
         if factor is not None:
             sides = [factor.levels.index(s) if isinstance(s, str) and s in factor.levels else s for s in sides]
             sides = [s.codes if isinstance(s, Factor) else -1 if isinstance(s, str) else s for s in sides]
-        return _COMPARE[type(node.ops[0])](*map(jnp.asarray, sides))
+        return COMPARE[type(node.ops[0])](*map(jnp.asarray, sides))
 
     def visit_Call(self, node: ast.Call) -> Any:
         name = plain(self.names[node.func.id]) if isinstance(node.func, ast.Name) else ""
