@@ -197,6 +197,8 @@ def test_what_cannot_be_compared_is_refused(ladder):
     fewer = jaxsim.ols("Reaction ~ Days", sleepstudy.iloc[1:])
     other = jaxsim.ols("Days ~ Reaction", sleepstudy)
     robust = jaxsim.lm("Reaction ~ Days", sleepstudy, cluster="Subject")
+    with pytest.raises(InputError, match=r"jaxsim\.anova\(smaller, fit\) compares two"):
+        ladder[2].anova(ladder[1])
     with pytest.raises(InputError, match=r"to 179 rows and .* to 180: likelihoods of different rows"):
         jaxsim.anova(ladder[2], fewer)
     weighted = jaxsim.ols("Reaction ~ 1", sleepstudy, weights=np.arange(1.0, 181))

@@ -58,6 +58,8 @@ def test_measures_as_a_file(script, capsys):
     assert "bias" not in told.splitlines()[2]
     assert main(["summary", "there", "--terms", "IV7"]) == 2
     assert "'IV7' is not known" in capsys.readouterr().err
+    assert main(["summary", "there", "--csv", "sizes.csv", "--by", "n_groups"]) == 0
+    assert set(pd.read_csv("sizes.csv")["model"]) == set(every["model"]), "a line for each strategy, as on the screen"
     assert main(["summary", "there", "--csv", "no/such/folder.csv"]) == 2
 
 

@@ -291,6 +291,8 @@ def test_a_p_value_of_zero_is_explained():
     with pytest.warns(UserWarning, match=r"6 clusters have 32 sign patterns that differ: .* p <= 1/32 = 0\.03125"):
         fit = jaxsim.lm("y ~ x", data, "g", inference="wild")
     assert fit.table["p_value"].iloc[1] == 0
+    with pytest.warns(UserWarning, match=r"none of 9,999 draws is as extreme as the sample: report p <= 0\.0001"):
+        jaxsim.lm("y ~ x", data, "g", inference="wild", bootstrap="webb")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         jaxsim.lm("y ~ x", data.assign(y=rng.normal(size=48)), "g", inference="wild")

@@ -209,6 +209,8 @@ def _summary(options: argparse.Namespace) -> None:
         with contextlib.suppress(FileNotFoundError):  # it may point to a file that is not there yet, but in no circle
             options.csv.stat()
     target = Path(os.path.realpath(options.csv))
+    if asked["by"] is not None:  # a line for each strategy, as on the screen
+        asked["by"] = list(dict.fromkeys(("model", *asked["by"])))
     content = results.measures(**asked).to_csv(index=False)
     place_of(target.parent).write(target.name, content.encode())
     print(f"measures: {options.csv}")

@@ -68,15 +68,18 @@ def too_coarse(regression: Regression, estimator: ClusterRobust, context: Contex
 
 
 def never(regression: Regression, estimator: ClusterRobust, p_value: np.ndarray) -> str:
-    """What a p value of zero says where all patterns of signs were used; empty where there is none.
+    """What a p value of zero says; empty where there is none.
 
-    A pattern of equal signs gives the sample itself, which ties with it, and ties are not counted (see
-    :func:`jaxsim.estimators.wild.wild_bootstrap`).
+    Where all patterns of signs were used, one of equal signs gives the sample itself, which ties with it, and ties are not counted
+    (see :func:`jaxsim.estimators.wild.wild_bootstrap`).
     """
     assert regression.labels is not None
-    patterns = 2 ** len(regression.labels)
-    if estimator.weights != "rademacher" or patterns > estimator.draws or not (p_value == 0).any():
+    if not (p_value == 0).any():
         return ""
+    patterns = 2 ** len(regression.labels)
+    if estimator.weights != "rademacher" or patterns > estimator.draws:
+        most = 1 / (estimator.draws + 1)
+        return f"a p value of 0 says that none of {estimator.draws:,} draws is as extreme as the sample: report p <= {most:.4g}"
     n, differ = len(regression.labels), patterns // 2
     return (
         f"{n} clusters have {differ} sign patterns that differ: a p value of 0 says that none of the others is as extreme as the "

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.context import Context
+from jaxsim.data.names import GROUP
 from jaxsim.errors import InputError, brief, check_probability
 from jaxsim.formula.coding import DEFAULT, Coding
 from jaxsim.formula.columns import Rows, collect, require
@@ -107,7 +108,8 @@ def factor_columns(data: pd.DataFrame, group: Any, argument: str) -> tuple[pd.Da
     names = []
     for factor in () if group is None else group if isinstance(group, tuple) else (group,):
         if isinstance(factor, str):
-            require(data, [factor], f"{argument}={brief(factor)} names the column of the groups, so there must be")
+            default = " (the default; ols has no groups)" if factor == GROUP else ""
+            require(data, [factor], f"{argument}={brief(factor)}{default} names the column of the groups, so there must be")
             names.append(factor)
         else:
             data, name = with_column(data, argument, factor)

@@ -36,6 +36,8 @@ def anova(fit: Fitted, type: int | str = 3, df: str | None = None) -> pd.DataFra
     """
     kind = _ROMAN.get(str(type).upper())
     if kind is None:
+        if isinstance(type, Fitted):
+            raise InputError("fit.anova() tests the terms of one fit; jaxsim.anova(smaller, fit) compares two.")
         raise InputError(f"type={brief(type)} must be 1, 2 or 3.")
     tests, beta = linear_tests_of(fit, df), fit.beta
     variance = np.nan if fit.sigma is None else fit.sigma**2
