@@ -127,7 +127,10 @@ def test_data_that_cannot_be_used(data, change, said):
         (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, conf_level=95), "conf_level=95 must be a number between 0 and 1"),
         (lambda d: jaxsim.ols("y ~ x", d, conf_level=0), "conf_level=0 must be"),
         (lambda d: jaxsim.lmer(["y ~ x"], d), "the formula comes first, as a string"),
-        (lambda d: jaxsim.lm("y ~ x", d), "cluster='Group' names the column of the groups, so there must be a column 'Group'"),
+        (
+            lambda d: jaxsim.lm("y ~ x", d),
+            "cluster='Group' (the default; ols has no groups) names the column of the groups, so there must be a column 'Group'",
+        ),
         (lambda d: jaxsim.lm("y ~ x", d, cluster=None), "cluster=None must be the name"),
         (
             lambda d: jaxsim.lm("y ~ x", d, "g", vcov="HC1"),
