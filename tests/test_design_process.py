@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import jaxsim
 from jaxsim import (
     Bernoulli,
     Categorical,
@@ -608,3 +609,13 @@ def test_a_maximal_model_has_slopes_of_what_varies_within_units_alone():
         },
     )
     assert LinearMixed().random_effects(design.names)[0].blocks == (("Intercept", "day", "x", "day:x"),)
+
+
+def test_a_maximal_model_is_fitted_as_it_is_named(tmp_path):
+    """The strategy knows the names of a process before it runs and those of the data when it fits: they say the same."""
+    variables = {"drug": between("subject", levels=("placebo", "active")), "day": within(0, 1, 3, 9)}
+    design = Design("y ~ drug * day + (1 | subject)", units={"subject": 24}, variables=variables, sd={"subject": 1})
+    study = Study(design, Grid(), (LinearMixed(),), 2, seed=1)
+    fit = study.run(tmp_path / "out", progress=False).fits.iloc[0]
+    expected = jaxsim.lmer("y ~ drug * day + (day | subject)", study.dataset(0, 0))
+    np.testing.assert_allclose(fit["criterion"], expected.criterion, rtol=1e-9)  # two ways to one optimum, as the other designs

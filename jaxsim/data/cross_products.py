@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jaxsim.errors import InputError
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["products", "sizes", "levels"],
-    meta_fields=["columns", "fixed", "factors", "response", "constant", "counts", "coded"],
+    meta_fields=["columns", "fixed", "factors", "response", "constant", "counts", "coded", "maximal"],
 )
 @dataclass(frozen=True)
 class CrossProducts:
@@ -34,7 +35,7 @@ class CrossProducts:
         response: name of the last column.
         constant: columns that are known to be one number a group.
         counts: padded numbers of levels of the factors; empty with one factor, which has ``C``.
-        coded: variables that formulas may name besides the columns.
+        coded, maximal: as of :class:`jaxsim.data.names.Names`.
     """
 
     products: jax.Array
@@ -47,11 +48,13 @@ class CrossProducts:
     constant: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     coded: tuple[Coded, ...] = ()
+    maximal: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, coded=self.coded)
+        own: Any = {"coded": self.coded, "maximal": self.maximal}
+        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, **own)
 
     @property
     def fixed_index(self) -> np.ndarray:

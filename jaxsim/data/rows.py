@@ -21,7 +21,7 @@ MOST_PAIRED = 12
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["x", "y", "levels", "weight"],
-    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block", "coded"],
+    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block", "coded", "maximal"],
 )
 @dataclass(frozen=True)
 class Rows:
@@ -36,7 +36,7 @@ class Rows:
         fixed: those that have a fixed effect.
         counts: padded number of levels of each factor.
         factors, response, constant: as of :class:`CrossProducts`.
-        coded: as of :class:`jaxsim.data.names.Names`.
+        coded, maximal: as of :class:`jaxsim.data.names.Names`.
         block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
     """
 
@@ -52,11 +52,13 @@ class Rows:
     constant: tuple[str, ...] = ()
     block: int = 0
     coded: tuple[Coded, ...] = ()
+    maximal: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, coded=self.coded)
+        own: Any = {"coded": self.coded, "maximal": self.maximal}
+        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, **own)
 
     @property
     def present(self) -> jax.Array:
@@ -92,7 +94,7 @@ class Rows:
             cells: padded number of cells; of one factor ``counts[0]``.
         """
         names: Any = {"factors": self.factors, "response": self.response, "constant": self.constant}
-        names["coded"] = self.coded
+        names |= {"coded": self.coded, "maximal": self.maximal}
         if self.block:
             sizes = self.present.reshape(-1, self.block).sum(1).astype(jnp.int32)
             columns = [jnp.where(self.present, column, 0.0) for column in (*self.x.T, self.y)]

@@ -152,6 +152,7 @@ class RowProcess(Process):
             response=names.response,
             constant=names.constant,
             coded=names.coded,
+            maximal=names.maximal,
         )
         return Draw(told.truth_of(truth, sketch), rows)
 
