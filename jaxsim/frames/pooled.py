@@ -91,9 +91,8 @@ def lm(
     Args:
         formula, data, conf_level, frequencies, offset, ordered, aliased: as for :func:`ols`.
         cluster: column of the groups within which errors may depend on each other, by its name or as a Series or array with a value
-            for each row (a Series by its index); not needed for ``vcov="iid"``. Two columns
-            allow dependence within the groups of either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the
-            smaller number.
+            for each row (a Series by its index); not needed for ``vcov="iid"``. Two columns allow dependence within the groups of
+            either (see :func:`jaxsim.frames.two_way.two_way`); ``n_groups`` is then the smaller number.
         vcov: ``CR0``, ``CR1``, ``CR1p``, ``CR1S`` (Stata's, fixest's), ``pymer4`` (its version 0.8), ``CR2``, ``CR3``
             (clubSandwich's scale), or ``iid`` for classical errors.
         df: of the t statistics: ``satterthwaite``, ``G-1``, ``G-P`` or ``normal``. None: ``satterthwaite`` for CR2 and CR3, ``G-P``
@@ -123,19 +122,24 @@ def lm(
     coding, values = Coding(ordered, aliased), RowValues(weights, frequencies, offset)
     context = seeded(seed, conf_level) if estimator.resamples else None
     columns = ways_argument(cluster)
-    method = f"{least_squares_title(values)}, cluster-robust standard errors ({vcov})"
     if len(columns) > 1:
         check_two_way(estimator)
-        regression = prepare(formula, data, columns, conf_level, "cluster", coding, values)
-        both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
-        return announce(report(regression, two_way(regression, estimator), f"{method}, two-way: {both}", conf_level))
     regression = prepare(formula, data, columns, conf_level, "cluster", coding, values)
-    if estimator.resamples:
-        method += f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})"
+    found, detail = robust(regression, estimator, context)
+    method = f"{least_squares_title(values)}, cluster-robust standard errors ({vcov}){detail}"
+    return announce(report(regression, found, method, conf_level))
+
+
+def robust(regression: Regression, estimator: ClusterRobust, context: Context | None) -> tuple[Answer, str]:
+    """The answer for one or two grouping factors, and what the method's line says of them."""
+    if len(regression.ways) > 1:
+        both = " and ".join(f"{way.name} ({len(way.labels)})" for way in regression.ways)
+        return two_way(regression, estimator), f", two-way: {both}"
     found = clustered(regression, estimator, context)
     if found.criterion is not None:
         found = dataclasses.replace(found, criterion=found.criterion - log_weights(regression))
-    return announce(report(regression, for_weighted_rows(found, regression, estimator), method, conf_level))
+    detail = f", wild cluster bootstrap ({bootstrap_title(regression, estimator)})" if estimator.resamples else ""
+    return for_weighted_rows(found, regression, estimator), detail
 
 
 def on_basis(regression: Regression) -> tuple[Basis, np.ndarray, CrossProducts] | Answer:

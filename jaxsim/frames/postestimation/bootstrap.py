@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from jaxsim.errors import InputError, choose, whole_number
+from jaxsim.errors import choose, whole_number
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation.components import component_values, is_reml, parameter_names, random_components, require_law
-from jaxsim.frames.postestimation.nesting import check_offsets, check_weights
+from jaxsim.frames.postestimation.nesting import check_offsets, check_rows
 from jaxsim.frames.postestimation.refits import Refits, refit
 from jaxsim.frames.postestimation.simulation import responses
 from jaxsim.status import LABELS
@@ -62,9 +62,7 @@ def likelihood_ratio_draws(null: Fitted, alternative: Fitted, n: int = 1000, see
             responses arise.
     """
     whole_number("n", n, 1)
-    if len(null.model.y) != len(alternative.model.y) or not np.array_equal(null.model.y, alternative.model.y):
-        raise InputError("the two models must have been fitted to the same rows of the same response.")
-    check_weights(null, alternative)
+    check_rows(null, alternative)
     check_offsets(null, alternative)
     for fit in (null, alternative):
         require_law(fit, "the bootstrap of a likelihood ratio")

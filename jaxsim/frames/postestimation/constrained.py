@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxsim.frames.original_columns import triangular
 from jaxsim.frames.postestimation.newton import minimise
-from jaxsim.frames.postestimation.posed import Posed, lower
+from jaxsim.frames.postestimation.posed import Posed
 from jaxsim.frames.postestimation.surface import Surface, derivatives
 
 
@@ -69,7 +70,7 @@ def turned_to(on: Surface, place: np.ndarray, block: tuple[int, ...], ahead: np.
     turn = np.eye(on.structure.size)
     turn[np.ix_(at, at)] = combined * signs
     moved = replace(on, zz=turn.T @ on.zz @ turn, zx=turn.T @ on.zx, zy=on.zy @ turn)
-    return moved, entries_of(moved, lower(turn.T @ factor_at(on, place)), place[-1]), turn
+    return moved, entries_of(moved, triangular(turn.T @ factor_at(on, place)), place[-1]), turn
 
 
 def least_correlated(

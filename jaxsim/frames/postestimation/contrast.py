@@ -125,7 +125,7 @@ def weights_of(method: str | Mapping[str, Sequence[float]], labels: Sequence[str
     if name == "poly":
         return polynomials(size)
     if name == "pairwise":
-        pairs = [(i, j) for i, j in itertools.combinations(range(size), 2)]
+        pairs = list(itertools.combinations(range(size), 2))
         pairs = [(j, i) for i, j in pairs] if method == "revpairwise" else pairs
     else:
         pairs = [(i, 0 if name == "reference" else i - 1) for i in range(1, size)]

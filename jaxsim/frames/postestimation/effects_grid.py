@@ -10,6 +10,7 @@ import pandas as pd
 from jaxsim.errors import choose
 from jaxsim.formula.parse import column_names
 from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.postestimation.reference_grid import predictors
 
 # Points of a curve over a number.
 POINTS = 101
@@ -29,12 +30,6 @@ def levels_of(fit: Fitted) -> dict[str, list[Any]]:
     return found
 
 
-def predictors(fit: Fitted) -> list[str]:
-    """Columns of the fixed effects."""
-    variables = fit.model.x.recipe.variables
-    return list(dict.fromkeys(name for variable in variables for name in column_names(variable.tokens)))
-
-
 def grid(fit: Fitted, name: str, by: str | None = None) -> pd.DataFrame:
     """A row for each value of ``name`` (and of ``by``): levels of a factor, points between the least and the largest number.
 
@@ -43,7 +38,7 @@ def grid(fit: Fitted, name: str, by: str | None = None) -> pd.DataFrame:
     Raises:
         InputError: for a column that is no predictor of the model.
     """
-    frame, levels, known = fit.model.rows.frame, levels_of(fit), predictors(fit)
+    frame, levels, known = fit.model.rows.frame, levels_of(fit), predictors(fit.model)
     choose("predictor", name, known)
     values = levels.get(name) or list(np.linspace(frame[name].min(), frame[name].max(), POINTS))
     rows = pd.DataFrame({name: values})

@@ -14,6 +14,7 @@ import numpy as np
 from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.original_columns import triangular
 from jaxsim.frames.postestimation.components import is_reml
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.frames.postestimation.simulation import factor_of
@@ -84,7 +85,7 @@ def posed(fit: Fitted) -> Posed:
         z=np.column_stack([block.q * unit for block in blocks]),
         y=(model.y - offset_of(model)) * root[:, 0] / fit.sigma,
         back=back,
-        factor=lower(ahead @ factor_of(fit) / fit.sigma),
+        factor=triangular(ahead @ factor_of(fit) / fit.sigma),
         unit=fit.sigma,
     )
     place = found.surface(is_reml(fit)).at(found.relative)
@@ -95,9 +96,3 @@ def posed(fit: Fitted) -> Posed:
             "what intervals and profiles need; bootstrap or simulate instead."
         )
     return found
-
-
-def lower(factor: np.ndarray) -> np.ndarray:
-    """The lower-triangular factor, with a diagonal that is not negative, of the same covariance."""
-    _, upper = np.linalg.qr(factor.T)
-    return np.where(np.diagonal(upper) < 0, -1.0, 1.0) * upper.T

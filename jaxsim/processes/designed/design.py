@@ -213,9 +213,10 @@ class Design(RowProcess):
             seed: of the dataset.
         """
         rows = self.rows(jax.random.key(whole_number("seed", seed, 0), impl="threefry2x32"))
-        effects = {term: self.effects.get(term, 0.0) for term in self.plan.fixed.names}
-        spreads = {name: value for name, value in self.leaves.items() if name.startswith(("sd.", "correlation."))}
-        return preview(rows, self.plan, effects, {**spreads, "residual_sd": self.residual_sd})
+        leaves = self.leaves
+        effects = {name.removeprefix("effects."): value for name, value in leaves.items() if name.startswith("effects.")}
+        spreads = {name: value for name, value in leaves.items() if name.startswith(("sd.", "correlation.", "residual_sd"))}
+        return preview(rows, self.plan, effects, spreads)
 
     def null(self, term: str) -> Self:
         """Its twin without the effect of a term: for type I error at the same nuisance values.
