@@ -14,7 +14,7 @@ import jaxsim
 from jaxsim.errors import InputError
 from jaxsim.frames.postestimation import refits as engine
 from jaxsim.frames.postestimation.bootstrap import likelihood_ratio_draws
-from jaxsim.frames.postestimation.components import parameter_values
+from jaxsim.frames.postestimation.fit_components import parameter_values
 from jaxsim.frames.postestimation.refits import refit
 from jaxsim.status import Status
 

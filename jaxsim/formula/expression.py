@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, brief
-from jaxsim.formula.arguments import bind, contrast
+from jaxsim.formula.call_arguments import bind, contrast
 from jaxsim.formula.columns import Column, as_column, check_finite, check_size, level_name
 from jaxsim.formula.functions import FACTORS, IDENTITY, NUMERIC, STATEFUL, plain
 from jaxsim.formula.operators import BINARY, COMPARE

@@ -14,7 +14,7 @@ from jaxsim.bayesian.posterior import Posterior
 from jaxsim.bayesian.priors import Priors
 from jaxsim.errors import InputError, choose
 from jaxsim.frames.mixed_model import MixedModel
-from jaxsim.frames.postestimation.components import random_components
+from jaxsim.frames.postestimation.fit_components import random_components
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
 from jaxsim.frames.postestimation.posterior_means import posterior_contrasts, posterior_means
 from jaxsim.frames.postestimation.prediction import LEVELS

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from jaxsim.frames.fit_text import summarise
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.layout import summarise
 from jaxsim.frames.postestimation import (
     anova_tables,
     bootstrap,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from jaxsim.errors import choose, whole_number
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.postestimation.components import component_values, is_reml, parameter_names, random_components, require_law
+from jaxsim.frames.postestimation.fit_components import component_values, is_reml, parameter_names, random_components, require_law
 from jaxsim.frames.postestimation.nesting import check_offsets, check_rows
 from jaxsim.frames.postestimation.refits import Refits, refit
 from jaxsim.frames.postestimation.simulation import responses

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.frames.original_columns import triangular
-from jaxsim.frames.postestimation.newton import minimise
+from jaxsim.frames.postestimation.descent import minimise
 from jaxsim.frames.postestimation.posed import Posed
 from jaxsim.frames.postestimation.surface import Surface, derivatives
 

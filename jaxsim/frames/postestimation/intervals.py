@@ -13,7 +13,7 @@ from jaxsim.errors import InputError, check_probability, choose, whole_number
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.bootstrap import bootstrap
-from jaxsim.frames.postestimation.components import (
+from jaxsim.frames.postestimation.fit_components import (
     Component,
     component_values,
     is_reml,

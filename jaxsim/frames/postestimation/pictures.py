@@ -12,8 +12,8 @@ from scipy import stats
 
 from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.postestimation.components import require_usable
 from jaxsim.frames.postestimation.effects_grid import grid, levels_of
+from jaxsim.frames.postestimation.fit_components import require_usable
 from jaxsim.frames.postestimation.new_rows import new_rows
 from jaxsim.frames.postestimation.prediction import with_interval
 from jaxsim.frames.postestimation.prediction_error import conditional_deviations

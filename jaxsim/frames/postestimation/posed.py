@@ -15,7 +15,7 @@ from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.original_columns import triangular
-from jaxsim.frames.postestimation.components import is_reml
+from jaxsim.frames.postestimation.fit_components import is_reml
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 from jaxsim.frames.postestimation.simulation import factor_of
 from jaxsim.frames.postestimation.surface import Surface, surface

@@ -12,7 +12,7 @@ from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.linear_tests import NOT_IDENTIFIED, FixedDf
 from jaxsim.frames.mixed_model import MixedModel
-from jaxsim.frames.postestimation.components import require_usable
+from jaxsim.frames.postestimation.fit_components import require_usable
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
 from jaxsim.frames.postestimation.partial_prediction import without_unknown
 from jaxsim.frames.postestimation.prediction_error import Design, Spread, spread

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.postestimation.components import is_reml
+from jaxsim.frames.postestimation.fit_components import is_reml
 from jaxsim.frames.postestimation.posed import posed
 from jaxsim.frames.postestimation.surface import Place, derivatives
 from jaxsim.lmm.solution import HESSIAN_RIDGE

@@ -20,7 +20,6 @@ import numpy as np
 from scipy import optimize, stats
 
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.postestimation.components import random_components
 from jaxsim.frames.postestimation.constrained import (
     Coordinates,
     factor_at,
@@ -29,6 +28,7 @@ from jaxsim.frames.postestimation.constrained import (
     optimum,
     turned_to,
 )
+from jaxsim.frames.postestimation.fit_components import random_components
 from jaxsim.frames.postestimation.posed import Posed, posed
 from jaxsim.frames.postestimation.surface import Surface
 

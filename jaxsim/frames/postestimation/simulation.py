@@ -8,7 +8,7 @@ import pandas as pd
 from jaxsim.errors import truth, whole_number
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
-from jaxsim.frames.postestimation.components import require_law
+from jaxsim.frames.postestimation.fit_components import require_law
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 
 

@@ -17,8 +17,8 @@ from jaxsim.data.names import Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, NotSupportedError, brief, meant, whole_number
-from jaxsim.processes.designed import arguments, frame
-from jaxsim.processes.designed.plan import Plan, plan
+from jaxsim.processes.designed import frame, magnitudes
+from jaxsim.processes.designed.blueprint import Blueprint, blueprint
 from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.schedule import checked_repeats
 from jaxsim.processes.designed.simulated import dataset
@@ -85,17 +85,17 @@ class Design(RowProcess):
         put("repeats", checked_repeats(self.repeats, next(iter(self.units.values()))))
         put("variables", _variables(self.variables))
         made = self.plan
-        put("correlations", arguments.copula(self.correlations, made))
-        put("effects", arguments.effects(self.effects, made))
-        put("sd", arguments.deviations(self.sd, made))
-        put("correlation", arguments.correlations(self.correlation, made))
-        put("residual_sd", arguments.deviation("residual_sd", self.residual_sd))
+        put("correlations", magnitudes.copula(self.correlations, made))
+        put("effects", magnitudes.effects(self.effects, made))
+        put("sd", magnitudes.deviations(self.sd, made))
+        put("correlation", magnitudes.correlations(self.correlation, made))
+        put("residual_sd", magnitudes.deviation("residual_sd", self.residual_sd))
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> Blueprint:
         """Rows, columns and random effects: what the numbers do not change."""
         ((unit, count),) = self.units.items()
-        return plan(self.formula, unit, count, self.repeats, tuple(self.variables.items()))
+        return blueprint(self.formula, unit, count, self.repeats, tuple(self.variables.items()))
 
     @property
     def factors(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -215,8 +215,8 @@ class Design(RowProcess):
         rows = self.rows(jax.random.key(whole_number("seed", seed, 0), impl="threefry2x32"))
         leaves = self.leaves
         effects = {name.removeprefix("effects."): value for name, value in leaves.items() if name.startswith("effects.")}
-        spreads = {name: value for name, value in leaves.items() if name.startswith(("sd.", "correlation.", "residual_sd"))}
-        return preview(rows, self.plan, effects, spreads)
+        spreads = {name: value for name, value in leaves.items() if name.startswith(("sd.", "correlation."))}
+        return preview(rows, self.plan, effects, spreads | {"residual_sd": leaves["residual_sd"]})
 
     def null(self, term: str) -> Self:
         """Its twin without the effect of a term: for type I error at the same nuisance values.
@@ -228,7 +228,7 @@ class Design(RowProcess):
             InputError: for a term that the formula does not make.
         """
         made = self.plan.fixed
-        known = arguments.known_term("null", term, dict.fromkeys((*made.terms, *made.names)), self.plan)
+        known = magnitudes.known_term("null", term, dict.fromkeys((*made.terms, *made.names)), self.plan)
         gone = made.terms.get(known, (known,))
         return self.having(effects={name: value for name, value in self.effects.items() if name not in gone})
 
@@ -247,7 +247,7 @@ def _units(given: object) -> dict[str, int]:
 
 
 def _variables(given: object) -> dict[str, Variable]:
-    named: dict[str, Variable] = arguments.by_name("variables", given, "{'day': within(0, 1, 3, 9)}")
+    named: dict[str, Variable] = magnitudes.by_name("variables", given, "{'day': within(0, 1, 3, 9)}")
     for name, variable in named.items():
         if not isinstance(variable, Between | Within | Covariate):
             raise InputError(

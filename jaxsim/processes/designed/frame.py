@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.formula.tokens import Token
-from jaxsim.processes.designed.plan import Plan
+from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.variables import factor
 
 
-def as_written(rows: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def as_written(rows: pd.DataFrame, plan: Blueprint) -> pd.DataFrame:
     """The unit, the variables in their order, the response, and columns of the model that are no variables; ``attrs`` are kept."""
     found = {plan.unit: rows[plan.unit]}
     for name, variable in plan.variables.items():

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.names import INTERCEPT
-from jaxsim.processes.designed.plan import Plan
+from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.variables import Between, Covariate, Variable, Within
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Preview:
     """
 
     rows: pd.DataFrame
-    plan: Plan
+    plan: Blueprint
     text: str
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ class Preview:
         ax.set_xlabel(times[0] if times else "row")
 
 
-def preview(rows: pd.DataFrame, plan: Plan, effects: Mapping[str, Any], spreads: Mapping[str, Any]) -> Preview:
+def preview(rows: pd.DataFrame, plan: Blueprint, effects: Mapping[str, Any], spreads: Mapping[str, Any]) -> Preview:
     """Look at a dataset.
 
     Args:
@@ -94,7 +94,7 @@ def preview(rows: pd.DataFrame, plan: Plan, effects: Mapping[str, Any], spreads:
     return Preview(rows, plan, "\n".join(lines))
 
 
-def _described(variable: Variable, column: pd.Series[Any], plan: Plan) -> str:
+def _described(variable: Variable, column: pd.Series[Any], plan: Blueprint) -> str:
     if isinstance(variable, Within):
         shift = f", each shifted by up to {variable.jitter:g}" if variable.jitter else ""
         return f"every {plan.unit} meets {', '.join(map(_level, variable.levels))}{shift}"
@@ -105,7 +105,7 @@ def _described(variable: Variable, column: pd.Series[Any], plan: Plan) -> str:
     return f"each {variable.level} has one from {variable.distribution}{seen}"
 
 
-def _combinations(rows: pd.DataFrame, plan: Plan) -> list[str]:
+def _combinations(rows: pd.DataFrame, plan: Blueprint) -> list[str]:
     """How many units have each combination of the levels that are given to units."""
     given = [name for name, v in plan.variables.items() if isinstance(v, Between)]
     if not given:

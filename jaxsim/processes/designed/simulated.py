@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.processes.designed.arguments import latent, root
-from jaxsim.processes.designed.plan import Plan, is_fixed
+from jaxsim.processes.designed.blueprint import Blueprint, is_fixed
+from jaxsim.processes.designed.magnitudes import latent, root
 from jaxsim.processes.designed.schedule import Schedule
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Within
 from jaxsim.processes.distribution import Distribution
@@ -22,7 +22,7 @@ from jaxsim.seeding import Stream, stream_key
 
 def dataset(
     key: jax.Array,
-    plan: Plan,
+    plan: Blueprint,
     correlations: Mapping[tuple[str, str], float],
     effects: Mapping[str, Any],
     sd: Mapping[str, Mapping[str, Any]],
@@ -55,7 +55,7 @@ def dataset(
     return truth, {unit: index, plan.response: response, **columns, **({} if keep is None else {KEEP: keep})}
 
 
-def drawn(key: jax.Array, plan: Plan, correlations: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+def drawn(key: jax.Array, plan: Blueprint, correlations: Mapping[tuple[str, str], float]) -> dict[str, Any]:
     """Numbers, or positions of levels, of all variables in every row, ``[N]`` each."""
     rows, variables = plan.schedule, plan.variables
     found: dict[str, Any] = {}

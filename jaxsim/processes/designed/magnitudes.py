@@ -10,14 +10,14 @@ import numpy as np
 from jaxsim.data.names import INTERCEPT, INTERCEPTS
 from jaxsim.errors import InputError, brief, finite, meant
 from jaxsim.processes.checks import HUGE, SEMIDEFINITE_TOLERANCE, numbers
-from jaxsim.processes.designed.plan import Plan
+from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.variables import ROW, Covariate
 from jaxsim.processes.distribution import Distribution
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
-def effects(given: object, plan: Plan) -> dict[str, float | Distribution]:
+def effects(given: object, plan: Blueprint) -> dict[str, float | Distribution]:
     """True effects by column, in the order of the model; zeros are left out.
 
     Raises:
@@ -37,7 +37,7 @@ def effects(given: object, plan: Plan) -> dict[str, float | Distribution]:
     return {term: value for term, value in kept.items() if value != 0.0}
 
 
-def deviations(given: object, plan: Plan) -> dict[str, dict[str, float]]:
+def deviations(given: object, plan: Blueprint) -> dict[str, dict[str, float]]:
     """Standard deviations of the random effects, by unit and column; zeros are left out.
 
     Raises:
@@ -54,7 +54,7 @@ def deviations(given: object, plan: Plan) -> dict[str, dict[str, float]]:
     return {unit: own for unit, own in kept.items() if own}
 
 
-def correlations(given: object, plan: Plan) -> dict[str, float | Matrix]:
+def correlations(given: object, plan: Blueprint) -> dict[str, float | Matrix]:
     """Correlations of the random effects, by unit: one number for every pair, or a matrix; zeros are left out.
 
     Raises:
@@ -85,7 +85,7 @@ def correlations(given: object, plan: Plan) -> dict[str, float | Matrix]:
     return {unit: value for unit, value in found.items() if value != 0.0}
 
 
-def copula(given: object, plan: Plan) -> dict[tuple[str, str], float]:
+def copula(given: object, plan: Blueprint) -> dict[tuple[str, str], float]:
     """Correlations of pairs of covariates, pairs in the order of the variables; zeros are left out.
 
     Raises:
@@ -161,7 +161,7 @@ def by_name(what: str, given: object, example: str) -> dict[str, Any]:
     return dict(given)
 
 
-def by_unit(what: str, given: object, plan: Plan) -> dict[str, Any]:
+def by_unit(what: str, given: object, plan: Blueprint) -> dict[str, Any]:
     """What is given for each unit; a value alone is the only unit's, and None is nothing."""
     named = given if isinstance(given, Mapping) else {} if given is None else {plan.unit: given}
     for unit, value in named.items():
@@ -175,7 +175,7 @@ def by_unit(what: str, given: object, plan: Plan) -> dict[str, Any]:
     return {unit: value for unit, value in named.items() if value is not None and plan.random is not None}
 
 
-def known_term(what: str, name: str, terms: Iterable[str], plan: Plan) -> str:
+def known_term(what: str, name: str, terms: Iterable[str], plan: Blueprint) -> str:
     """The name of a column that the formula makes; ``(Intercept)`` is understood."""
     terms = tuple(terms)
     found = INTERCEPT if name in INTERCEPTS else name

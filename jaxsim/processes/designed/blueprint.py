@@ -29,7 +29,7 @@ PROBED = (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Blueprint:
     """A design without its effects and spreads.
 
     Attributes:
@@ -98,7 +98,7 @@ def is_fixed(variable: Variable) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def plan(formula: str, unit: str, units: int, repeats: Repeats, variables: tuple[tuple[str, Variable], ...]) -> Plan:
+def blueprint(formula: str, unit: str, units: int, repeats: Repeats, variables: tuple[tuple[str, Variable], ...]) -> Blueprint:
     """Read a formula, and what its variables are.
 
     Raises:
@@ -123,7 +123,7 @@ def plan(formula: str, unit: str, units: int, repeats: Repeats, variables: tuple
     levels = {name: variable.names for name, variable in described.items()}
     told = (_told(tokens, coding) for tokens, coding in codings.items())
     coded = tuple(one for one in told if one.levels or one.contrasts != (one.variable,))
-    return Plan(parsed, rows, described, Matrix(codings, pieces, levels), fixed, random, coded)
+    return Blueprint(parsed, rows, described, Matrix(codings, pieces, levels), fixed, random, coded)
 
 
 def _pieces(fixed: Side, sides: Sequence[Side], codings: Mapping[tuple[Token, ...], Coding]) -> dict[str, tuple[Piece, ...]]:
