@@ -1,103 +1,78 @@
-"""Chi-distributed numbers for whole batches: Marsaglia and Tsang's rejection sampler (2000), which repeats only what it rejected.
+"""Chi-distributed numbers, each from one standard normal number: the quantile at its probability, as a polynomial.
 
-``jax.random.chisquare`` loops over a batch until its slowest member is accepted, and pays for the whole batch each time round:
-with few degrees of freedom, where more is rejected, that is most of the cost of simulating. Here the first proposals serve all but
-a few per cent; the others are gathered, so that trying again costs next to nothing. Each number depends on its own key alone,
-not on what is drawn beside it.
+No rejection, no loop, no table to look up for each number, so that a batch of datasets costs what its arithmetic costs. Between the
+polynomials and the law lie at most 1e-9 of probability (tests/test_chi.py): it would take some 10^18 numbers to see a difference.
+With two degrees of freedom and one the numbers are exact: the length of two normal numbers, and of one.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import functools
+import json
+from importlib.resources import files
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
-# Groups that are tried again together: one in eight (one in ten lacks a number with five rows), and a vector's worth at least.
-SHARE, FEWEST = 8, 16
-# How deep the gathering goes: an eighth, and an eighth of that, which is looped over until nothing is left.
-LEVELS = 2
+
+@functools.lru_cache(maxsize=1)
+def _table() -> dict[str, Any]:
+    """The coefficients, as ``scripts/chi_table.py`` made them and says what they are."""
+    found: dict[str, Any] = json.loads(files("jaxsim.processes").joinpath("chi_table.json").read_text())
+    return {name: np.array(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
-class Groups(NamedTuple):
-    """Numbers of ``N`` groups: their keys as ``words`` ``[N, ..]``; ``df``, ``value``, ``accepted`` ``[N, K]``; times ``tried``
-    ``[N]``."""
-
-    words: Array
-    df: Array
-    value: Array
-    accepted: Array
-    tried: Array
-
-
-def chi(normal: Array, key: Array, df: Array) -> Array:
-    """Numbers with a chi distribution, ``[K]``: the square root of twice a gamma variable with shape ``df / 2``.
+def coefficients(df: Array, few: bool = True) -> Array:
+    """Chebyshev coefficients of ``chi - sqrt(df)`` in the normal number, ``[D + 1, ..]``, where each number has its own, ``[..]``.
 
     Args:
-        normal: independent standard normal numbers, ``[K]``: the first proposals.
-        key: of everything else; the first proposals must not have come from it, nor from 0, 1, 2, .. folded into it.
-        df: degrees of freedom, ``[K]``; what is below 1 counts as 1.
+        df: degrees of freedom, at least 3 (at least 8 unless ``few``); what they are of others means nothing.
+        few: whether there may be fewer than 8, which takes more terms.
     """
-    value, accepted = _propose(normal, jax.random.uniform(jax.random.fold_in(key, 0), df.shape, normal.dtype), df)
-    tried = jnp.ones(1, jnp.uint32)
-    return _again(jax.random.key_data(key)[None], df[None], value[None], accepted[None], tried)[0]
+    table, root = _table(), _root(df)
+    smooth = [functools.reduce(lambda sum_, c: sum_ * root + c, column[::-1]) for column in table["smooth"].T]
+    if not few:
+        return jnp.stack(smooth)
+    wide = smooth + [jnp.zeros_like(root)] * (table["few"].shape[1] - len(smooth))
+    for k, row in enumerate(table["few"]):
+        wide = [jnp.where(df == table["first_few"] + k, own, sum_) for own, sum_ in zip(row, wide, strict=True)]
+    return jnp.stack(wide)
 
 
-def _propose(normal: Array, uniform: Array, df: Array) -> tuple[Array, Array]:
-    """Proposals and whether they are accepted: with one degree of freedom always, the proposal being a normal number itself."""
-    shape = jnp.maximum(df, 2).astype(normal.dtype) / 2
-    d = shape - 1 / 3
-    v = (1 + normal / jnp.sqrt(9 * d)) ** 3
-    safe = jnp.where(v > 0, v, 1.0)
-    accepted = (v > 0) & (jnp.log(uniform) < normal**2 / 2 + d * (1 - v + jnp.log(safe)))
-    one = df <= 1
-    return jnp.where(one, jnp.abs(normal), jnp.sqrt(2 * d * safe)), accepted | one
+def shared_coefficients(df: Array) -> Array:
+    """:func:`coefficients` ``[D + 1, K]`` of ``df`` ``[K]`` as a product with the table, which compiles faster."""
+    table, root = _table(), _root(df)
+    powers = jnp.cumprod(jnp.concatenate([jnp.ones((1, len(df))), jnp.tile(root, (len(table["smooth"]) - 1, 1))]), axis=0)
+    own = df == table["first_few"] + np.arange(len(table["few"]))[:, None]
+    both = jnp.concatenate([jnp.where(own.any(0), 0.0, powers), own.astype(powers.dtype)])
+    wide = np.pad(table["smooth"], ((0, 0), (0, table["few"].shape[1] - table["smooth"].shape[1])))
+    return jnp.asarray(np.concatenate([wide, table["few"]]).T, powers.dtype) @ both
 
 
-@jax.custom_batching.custom_vmap
-def _again(words: Array, df: Array, value: Array, accepted: Array, tried: Array) -> Array:
-    """``value`` with every number accepted, ``[N, K]``.
+def _root(df: Array) -> Array:
+    """``sqrt(first_smooth / df)``, at most 1."""
+    first = _table()["first_smooth"]
+    return jnp.sqrt(first / jnp.maximum(df, first).astype(jnp.zeros(()).dtype))
+
+
+def chi(normal: Array, spare: Array, df: Array, terms: Array) -> Array:
+    """Numbers with a chi distribution, ``[K, G]``; zero without degrees of freedom.
 
     Args:
-        words: each group's key as numbers, ``[N, ..]``.
-        df, value, accepted: ``[N, K]``.
-        tried: how often each group was tried before, ``[N]``.
+        normal: independent standard normal numbers, ``[K, G]``.
+        spare: others, ``[G]``; used where there are two degrees of freedom, which no more than one of a group's numbers may have.
+        df: degrees of freedom, int ``[K, G]``.
+        terms: their :func:`coefficients`, ``[D + 1, K, G]``, or ``[D + 1, K, 1]`` if they are the same in all groups.
     """
-    return _settle(Groups(words, df, value, accepted, tried), LEVELS).value
-
-
-def _settle(groups: Groups, levels: int) -> Groups:
-    """Gather groups that lack a number, try them once more, settle those in the same way, put them back; until there are none."""
-    count = len(groups.value)
-    together = min(count, max(FEWEST, -(-count // SHARE)))
-
-    def retry(now: Groups) -> Groups:
-        (place,) = jnp.nonzero(~now.accepted.all(1), size=together, fill_value=count)
-        some = _try(jax.tree.map(lambda leaf: leaf.at[place].get(mode="clip"), now))
-        some = _settle(some, levels - 1) if levels > 1 else some
-        return jax.tree.map(lambda leaf, new: leaf.at[place].set(new, mode="drop"), now, some)
-
-    return jax.lax.while_loop(lambda now: ~now.accepted.all(), retry, groups)
-
-
-@_again.def_vmap
-def _(axis_size: int, in_batched: Any, *arguments: Array) -> tuple[Array, bool]:
-    """Groups of all datasets are groups: one loop for them all."""
-    full = [a if batched else jnp.broadcast_to(a, (axis_size, *a.shape)) for a, batched in zip(arguments, in_batched, strict=True)]
-    flat = [a.reshape(-1, *a.shape[2:]) for a in full]
-    return _again(*flat).reshape(full[2].shape), True
-
-
-def _try(groups: Groups) -> Groups:
-    """Other proposals in the place of rejected numbers."""
-    dtype, size = groups.value.dtype, groups.df.shape[1:]
-
-    def proposals(words: Array, tried: Array) -> tuple[Array, Array]:
-        key, other = jax.random.split(jax.random.fold_in(jax.random.wrap_key_data(words, impl="threefry2x32"), tried))
-        return jax.random.normal(key, size, dtype), jax.random.uniform(other, size, dtype)
-
-    fresh, accepted = _propose(*jax.vmap(proposals)(groups.words, groups.tried), groups.df)
-    value = jnp.where(groups.accepted, groups.value, fresh)
-    return groups._replace(value=value, accepted=groups.accepted | accepted, tried=groups.tried + 1)
+    x = normal / _table()["width"]
+    after, two_after = jnp.zeros_like(x), jnp.zeros_like(x)
+    for term in terms[:0:-1]:  # Clenshaw's recurrence
+        after, two_after = term + 2 * x * after - two_after, after
+    many = jnp.sqrt(jnp.maximum(df, 0).astype(x.dtype)) + terms[0] + x * after - two_after
+    two = jnp.sqrt(normal**2 + spare**2)
+    some = jnp.where(df == 1, jnp.abs(normal), jnp.where(df == 2, two, jnp.abs(many)))
+    return jnp.where(df > 0, some, 0.0)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from jaxsim.data.padding import Bounds
 from jaxsim.processes.direct import complete
+from jaxsim.processes.gaussian_draws import fixed_effects, rows_of_groups, standard_factors, standard_rows
 from jaxsim.processes.program import Program
 from jaxsim.seeding import Stream, group_keys, stream_key
 
@@ -47,11 +48,11 @@ def completed(process: Any, key: jax.Array) -> pd.DataFrame:
 def _pieces(program: Program, key: jax.Array, parameters: Any) -> tuple[jax.Array, ...]:
     """What rows are made of: fixed effects, group sizes, standard group effects, ``[1 x e]``, and numbers to complete rows with."""
     process = program.example
-    beta = process._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
-    sizes = process._sizes(key, parameters, process.n_groups)
-    effects, standard = process._standard(key, sizes)
+    beta = fixed_effects(process, key, parameters)
+    sizes = rows_of_groups(process, key, parameters, process.n_groups)
     if process.sampler == "rows":
-        return beta, sizes, effects, standard, jnp.zeros(0)
+        return beta, sizes, *standard_rows(process, key, sizes), jnp.zeros(0)
+    effects, standard = standard_factors(process, key, parameters, sizes)
     fill = group_keys(stream_key(key, Stream.COMPLETION), process.n_groups)
     gaussian = jax.vmap(lambda k: jax.random.normal(k, (process.max_rows, process.n_varying)))(fill)
     return beta, sizes, effects, standard, gaussian

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.draw import Draw, Truth
+from jaxsim.data.draw import Draw
 from jaxsim.data.names import GROUP, Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose, whole_number
 from jaxsim.processes.checks import HUGE, all_rows, correlation_matrix, group_sizes, numbers, standard_deviations
 from jaxsim.processes.completion import completed
-from jaxsim.processes.direct import normals_needed, triangular_factor
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
+from jaxsim.processes.gaussian_draws import by_cross_products, by_rows
 from jaxsim.processes.process import Process
-from jaxsim.seeding import Stream, group_keys, stream_key
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
 # What to say to somebody who wants to vary what is no field.
@@ -35,8 +32,6 @@ _EFFECT = "An effect sets the fixed effects: Grid(effect=[..]).linked(lambda eff
 HINTS = {"icc": _ICC, "effect": _EFFECT, "effect_size": _EFFECT, "d": _EFFECT, "beta": _EFFECT}
 # Of a dataset at most: its cross-products are of all pairs of columns.
 PREDICTORS = 1000
-# Folded into a group's key for the predictors that are constant in it; smaller numbers are taken by the diagonals.
-BETWEEN = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -131,6 +126,17 @@ class GaussianMultilevel(Process):
             return self.n_obs.smallest
         return self.n_obs if isinstance(self.n_obs, int) else min(self.n_obs)
 
+    @property
+    def equal_sizes(self) -> bool:
+        """Whether all groups have as many rows."""
+        return isinstance(self.n_obs, int)
+
+    @property
+    def few_rows(self) -> bool:
+        """Whether diagonals of triangular factors may have fewer than 8 degrees of freedom; said of all groups of equal sizes, so
+        that one program serves them."""
+        return self.equal_sizes or self.min_rows - self.n_varying < 8
+
     def covariance(self) -> np.ndarray:
         """``Sigma``, ``[P, P]``; zero for between-group predictors."""
         size = self.n_varying
@@ -157,10 +163,9 @@ class GaussianMultilevel(Process):
 
     def program(self, bounds: Bounds) -> Hashable:
         """Code and shapes: groups, predictors, kinds of distribution; the row length only if rows are drawn."""
-        sizes = type(self.n_obs) if isinstance(self.n_obs, GroupSizes) else None
         effects = type(self.fixed_effects)
-        rows = self.max_rows if self.sampler == "rows" else None
-        return (type(self), bounds.groups, self.n_predictors, self.n_between, sizes, effects, rows)
+        rows = self.max_rows if self.sampler == "rows" else (self.equal_sizes, self.few_rows)
+        return (type(self), bounds.groups, self.n_predictors, self.n_between, type(self.n_obs), effects, rows)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
         """Fixed effects (or the two numbers of their distribution), square root of Sigma, residual SD, group sizes."""
@@ -187,77 +192,13 @@ class GaussianMultilevel(Process):
             "sizes": sizes,
         }
 
-    def _fixed_effects(self, key: jax.Array, parameters: Any) -> jax.Array:
-        shape = (len(self.terms),)
-        a = parameters["effects"]
-        if isinstance(self.fixed_effects, Uniform):
-            return a[0] + (a[1] - a[0]) * jax.random.uniform(key, shape)
-        if isinstance(self.fixed_effects, Normal):
-            return a[0] + a[1] * jax.random.normal(key, shape)
-        return a
-
-    def _sizes(self, key: jax.Array, parameters: Any, padded_groups: int) -> jax.Array:
-        """Rows per group, ``[G]``, 0 for padding."""
-        sizes = parameters["sizes"]
-        if isinstance(self.n_obs, GroupSizes):
-            draw = self.n_obs.draw
-            keys = group_keys(stream_key(key, Stream.SIZES), padded_groups)
-            sizes = jax.vmap(lambda k: draw(k, parameters["sizes"]))(keys)
-        present = jnp.arange(padded_groups) < parameters["n_groups"]
-        return jnp.where(present, sizes, 0).astype(jnp.int32)
-
-    def _standard(self, key: jax.Array, sizes: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Standard normal group effects ``[G, P]``, and ``[1 x e]`` of each group: triangular factors ``[G, L, M]`` or, for
-        the row sampler, the rows ``[G, N, M]`` with zeros beyond a group's size."""
-        p, size = len(self.terms), self.n_varying + 1
-        keys = group_keys(stream_key(key, Stream.GROUPS), sizes.shape[0])
-        chi_keys = group_keys(stream_key(key, Stream.PREDICTORS), sizes.shape[0])
-        if self.sampler == "rows":
-            normal = jax.vmap(lambda k: jax.random.normal(k, (p + self.max_rows * (size - 1),)))(keys)
-            noise = normal[:, p:].reshape(-1, self.max_rows, size - 1)
-            rows = jnp.concatenate([jnp.ones((*noise.shape[:2], 1)), noise], axis=2)
-            block = jnp.where((jnp.arange(self.max_rows) < sizes[:, None])[..., None], rows, 0.0)
-        else:
-            normal = jax.vmap(lambda k: jax.random.normal(k, (p + normals_needed(size),)))(keys)
-            block = jax.vmap(partial(triangular_factor, size))(normal[:, p:], chi_keys, sizes)
-        return normal[:, :p], self._with_between(block, chi_keys)
-
-    def _with_between(self, block: jax.Array, keys: jax.Array) -> jax.Array:
-        """``[1 x e]`` with the between-group predictors, multiples of the ones, before ``e``."""
-        if not self.n_between:
-            return block
-        values = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, jnp.uint32(BETWEEN)), (self.n_between,)))(keys)
-        return jnp.concatenate([block[..., :-1], block[..., :1] * values[:, None], block[..., -1:]], axis=-1)
-
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
         """One dataset's cross-products, or its rows, by the chosen sampler.
 
         In the truth ``b_g`` of every group ``[G, P]`` is the same for all groups where a coefficient does not vary, and its
         covariance is zero.
         """
-        beta = self._fixed_effects(stream_key(key, Stream.TRUTH), parameters)
-        sizes = self._sizes(key, parameters, bounds.groups)
-        effects, standard = self._standard(key, sizes)
-        coefficients = beta + effects @ parameters["root"]
-        response = jnp.einsum("gnp,gp->gn", standard[..., :-1], coefficients) + parameters["residual_sd"] * standard[..., -1]
-        truth = Truth(
-            beta, {GROUP: coefficients}, {GROUP: parameters["covariance"]}, parameters["residual_sd"], random=self.names.random
-        )
-        if self.sampler == "rows":
-            return Draw(truth, self._as_rows(standard[..., :-1], response, sizes))
-        columns = jnp.concatenate([standard[..., :-1], response[..., None]], axis=-1)
-        products = jnp.einsum("gni,gnj->gij", columns, columns)
-        return Draw(truth, CrossProducts(products, sizes, self.terms, self.terms, constant=self.names.constant))
-
-    def _as_rows(self, x: jax.Array, y: jax.Array, sizes: jax.Array) -> Rows:
-        """Rows in a block for each group, of predictors ``[G, N, P]`` and response ``[G, N]``."""
-        groups, block = y.shape
-        present = jnp.arange(block) < sizes[:, None]
-        levels = jnp.repeat(jnp.arange(groups, dtype=jnp.int32), block)[:, None]
-        return Rows(
-            x.reshape(groups * block, -1), y.reshape(-1), levels, present.reshape(-1).astype(y.dtype), self.terms, self.terms,
-            (groups,), constant=self.names.constant, block=block,
-        )  # fmt: skip
+        return (by_rows if self.sampler == "rows" else by_cross_products)(self, key, parameters, bounds.groups)
 
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""

@@ -1,0 +1,44 @@
+"""Stages of a batched program on CPU: what one of them returns is computed once and kept, whoever reads it.
+
+XLA fuses elementwise code into all that reads it and so computes it anew for every reader; entries of a cross-product would draw
+each random number many times. It does not look into the branches of a condition, so each stage is one, taken whenever there is
+anything to compute. (``jax.lax.optimization_barrier`` does not keep XLA from it on CPU.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def stage(wanted: jax.Array, function: Callable[..., Any], *arguments: jax.Array) -> Any:
+    """``function(*arguments)``, where ``vmap`` makes a batch of it as a stage of its own.
+
+    Args:
+        wanted: whether the result is needed, bool ``[]``. What is computed for a batch in which it is nowhere is zero.
+        function: of arrays, traceable; it may not refer to other traced values.
+        arguments: arrays.
+    """
+    if jax.default_backend() != "cpu":
+        return function(*arguments)
+
+    @jax.custom_batching.custom_vmap
+    def staged(wanted: jax.Array, *arguments: jax.Array) -> Any:
+        return function(*arguments)
+
+    @staged.def_vmap
+    def _(size: int, in_batched: Any, wanted: jax.Array, *arguments: jax.Array) -> Any:
+        del size
+        if not any(in_batched[1:]):
+            whole = function(*arguments)
+            return whole, jax.tree.map(lambda _: False, whole)
+        batch = jax.vmap(function, in_axes=tuple(0 if one else None for one in in_batched[1:]))
+        shapes = jax.eval_shape(batch, *arguments)
+        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+        found = jax.lax.cond(wanted.any(), batch, lambda *_: blank, *arguments)
+        return found, jax.tree.map(lambda _: True, shapes)
+
+    return staged(wanted, *arguments)

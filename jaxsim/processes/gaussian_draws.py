@@ -1,0 +1,126 @@
+"""How a dataset of the Gaussian process is drawn: its cross-products, which do not need the rows, or row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.draw import Draw, Truth
+from jaxsim.data.names import GROUP
+from jaxsim.data.rows import Rows
+from jaxsim.numerics.counters import uniforms
+from jaxsim.numerics.staging import stage
+from jaxsim.processes import direct
+from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
+from jaxsim.processes.normals import Normals, standard_normals
+from jaxsim.seeding import Stream, group_keys, stream_key
+
+Array = jax.Array
+# Folded into a group's key for the predictors that are constant in it, where rows are drawn.
+BETWEEN = 2**32 - 1
+
+
+def by_cross_products(process: Any, key: Array, parameters: Any, padded_groups: int) -> Draw:
+    """Cross-products of one dataset, at a cost that does not depend on its rows, by stages (:mod:`jaxsim.numerics.staging`)."""
+    wanted = parameters["n_groups"] > 0
+    beta, sizes = fixed_effects(process, key, parameters), rows_of_groups(process, key, parameters, padded_groups)
+    layout, normals, diagonal = triangles(process, key, parameters, sizes)
+
+    def pieces(*given: Array) -> tuple[Normals, list[direct.Row]]:
+        drawn = Normals(*given[:2])
+        return drawn, direct.upper(layout, drawn, *given[2:4])
+
+    def respond(*given: Array) -> Array:
+        return direct.response(pieces(*given)[1], *given[4:])
+
+    def multiply(*given: Array) -> Array:
+        return direct.cross_products(pieces(*given)[1], given[4])
+
+    common = (*normals, diagonal, sizes)
+    coefficients = stage(
+        wanted, lambda a, b, *c: direct.coefficients_of_groups(Normals(a, b), *c), *normals, beta, parameters["root"]
+    )
+    response = stage(wanted, respond, *common, coefficients, parameters["residual_sd"])
+    entries = stage(wanted, multiply, *common, response)
+    products = stage(wanted, lambda e: direct.symmetric(e, len(process.terms) + 1), entries)
+    data = CrossProducts(products, sizes, process.terms, process.terms, constant=process.names.constant)
+    return Draw(truth(process, parameters, beta, coefficients.T), data)
+
+
+def by_rows(process: Any, key: Array, parameters: Any, padded_groups: int) -> Draw:
+    """The rows of one dataset, in a block for each group."""
+    beta, sizes = fixed_effects(process, key, parameters), rows_of_groups(process, key, parameters, padded_groups)
+    effects, standard = standard_rows(process, key, sizes)
+    coefficients = beta + effects @ parameters["root"]
+    x, y = (
+        standard[..., :-1],
+        jnp.einsum("gnp,gp->gn", standard[..., :-1], coefficients) + parameters["residual_sd"] * standard[..., -1],
+    )
+    present = jnp.arange(process.max_rows) < sizes[:, None]
+    levels = jnp.repeat(jnp.arange(padded_groups, dtype=jnp.int32), process.max_rows)[:, None]
+    data = Rows(
+        x.reshape(y.size, -1), y.reshape(-1), levels, present.reshape(-1).astype(y.dtype), process.terms, process.terms,
+        (padded_groups,), constant=process.names.constant, block=process.max_rows,
+    )  # fmt: skip
+    return Draw(truth(process, parameters, beta, coefficients), data)
+
+
+def truth(process: Any, parameters: Any, beta: Array, coefficients: Array) -> Truth:
+    """What a dataset with these fixed effects ``[P]`` and group coefficients ``[G, P]`` was made with."""
+    covariance = {GROUP: parameters["covariance"]}
+    return Truth(beta, {GROUP: coefficients}, covariance, parameters["residual_sd"], random=process.names.random)
+
+
+def fixed_effects(process: Any, key: Array, parameters: Any) -> Array:
+    """Of one dataset, ``[P]``."""
+    key, size, given = stream_key(key, Stream.TRUTH), len(process.terms), parameters["effects"]
+    if isinstance(process.fixed_effects, Uniform):
+        return given[0] + (given[1] - given[0]) * uniforms(key, size, 1)[:, 0]
+    if isinstance(process.fixed_effects, Normal):
+        normals = standard_normals(parameters["n_groups"] > 0, key, size, 1)
+        return given[0] + given[1] * jnp.concatenate(normals)[:size, 0]
+    return given
+
+
+def rows_of_groups(process: Any, key: Array, parameters: Any, padded_groups: int) -> Array:
+    """Rows per group, int ``[G]``, 0 for padding."""
+    sizes = parameters["sizes"]
+    if isinstance(process.n_obs, GroupSizes):
+        draw = process.n_obs.draw
+        sizes = jax.vmap(lambda k: draw(k, parameters["sizes"]))(group_keys(stream_key(key, Stream.SIZES), padded_groups))
+    present = jnp.arange(padded_groups) < parameters["n_groups"]
+    return jnp.where(present, sizes, 0).astype(jnp.int32)
+
+
+def triangles(process: Any, key: Array, parameters: Any, sizes: Array) -> tuple[direct.Layout, Normals, Array]:
+    """What group effects and triangular factors of one dataset are made of: normal numbers and the diagonals ``[L, G]``."""
+    layout = direct.Layout(len(process.terms), process.n_varying + 1, process.n_between)
+    wanted = parameters["n_groups"] > 0
+    normals = standard_normals(wanted, stream_key(key, Stream.GROUPS), layout.columns, sizes.shape[0])
+    return layout, normals, direct.diagonals(layout, wanted, normals, sizes, process.equal_sizes, process.few_rows)
+
+
+def standard_factors(process: Any, key: Array, parameters: Any, sizes: Array) -> tuple[Array, Array]:
+    """Standard normal group effects ``[G, P]`` and the triangular factors of ``[1 x e]``, ``[G, L, P + 1]``, of one dataset."""
+    layout, normals, diagonal = triangles(process, key, parameters, sizes)
+    rows, zero = direct.upper(layout, normals, diagonal, sizes), jnp.zeros_like(diagonal[0])
+    factors = [jnp.stack([row.get(j, zero) for j in range(layout.effects + 1)], axis=-1) for row in rows]
+    return jnp.stack([normals.column(j) for j in range(layout.effects)], axis=-1), jnp.stack(factors, axis=1)
+
+
+def standard_rows(process: Any, key: Array, sizes: Array) -> tuple[Array, Array]:
+    """Standard normal effects ``[G, P]`` and rows ``[1 x e]``, ``[G, N, P + 1]``, of the groups of one dataset; zeros fill up."""
+    p, columns, most = len(process.terms), process.n_varying, process.max_rows
+    keys = group_keys(stream_key(key, Stream.GROUPS), sizes.shape[0])
+    normal = jax.vmap(lambda k: jax.random.normal(k, (p + most * columns,)))(keys)
+    noise = normal[:, p:].reshape(-1, most, columns)
+    rows = jnp.concatenate([jnp.ones((*noise.shape[:2], 1)), noise], axis=2)
+    block = jnp.where((jnp.arange(most) < sizes[:, None])[..., None], rows, 0.0)
+    if process.n_between:
+        own = group_keys(stream_key(key, Stream.PREDICTORS), sizes.shape[0])
+        values = jax.vmap(lambda k: jax.random.normal(jax.random.fold_in(k, jnp.uint32(BETWEEN)), (process.n_between,)))(own)
+        block = jnp.concatenate([block[..., :-1], block[..., :1] * values[:, None], block[..., -1:]], axis=-1)
+    return normal[:, :p], block
