@@ -1,4 +1,4 @@
-"""Fits of well-known data, and what R's packages say of them (``reference/terms_and_means.json``)."""
+"""Fits of well-known data, what R's packages say of them (``reference/terms_and_means.json``), and unequal cells."""
 
 from __future__ import annotations
 
@@ -56,3 +56,12 @@ def same(table: pd.DataFrame, stored: dict[str, Any], method: str, **names: str)
             # R's ptukey is good to 3e-7, as quadrature of its definition shows, and qtukey to 1e-6 of these limits.
             close = dict(close, atol=1e-5)
         np.testing.assert_allclose(table[names.get(column, column)], listed(values), err_msg=f"{column}, {method}", **close)
+
+
+def unequal(seed: int = 2) -> pd.DataFrame:
+    """Made-up rows: factors with cells of unequal sizes (``a`` has a level that no row has), numbers, no groups."""
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"a": rng.choice(list("pqr"), 90), "b": rng.choice([3, 7, 20], 90), "old": rng.random(90) < 0.3})
+    data["x"], data["d"] = rng.exponential(2, 90), rng.integers(0, 2, 90)
+    data["y"] = (data["a"] == "q") + 0.1 * data["b"] + np.log(data["x"]) + data["d"] + rng.normal(size=90)
+    return data.assign(a=pd.Categorical(data["a"], ["r", "p", "never", "q"]))

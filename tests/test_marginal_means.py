@@ -7,13 +7,11 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from documented import METHODS, answers, example, rows, same
+from documented import METHODS, answers, example, rows, same, unequal
 from scipy import stats
 
 import jaxsim
 from jaxsim.errors import InputError
-from jaxsim.frames.postestimation.adjust import Family, adjusted, multiplier
-from jaxsim.frames.postestimation.contrast import polynomials
 
 # What is asked of each example: a function of the fit and the method.
 QUESTIONS = {
@@ -62,14 +60,6 @@ def test_least_squares_has_its_residual_df():
     same(table, answers()["least_squares"]["means"], "ols")
 
 
-def unequal(seed=2):
-    rng = np.random.default_rng(seed)
-    data = pd.DataFrame({"a": rng.choice(list("pqr"), 90), "b": rng.choice([3, 7, 20], 90), "old": rng.random(90) < 0.3})
-    data["x"], data["d"] = rng.exponential(2, 90), rng.integers(0, 2, 90)
-    data["y"] = (data["a"] == "q") + 0.1 * data["b"] + np.log(data["x"]) + data["d"] + rng.normal(size=90)
-    return data.assign(a=pd.Categorical(data["a"], ["r", "p", "never", "q"]))
-
-
 def test_means_are_predictions_of_the_grid():
     """By brute force: predictions of every cell, numbers at their mean (two values: both), and their plain averages."""
     data = unequal()
@@ -103,57 +93,6 @@ def test_standard_errors_are_those_of_the_combination():
     assert (fit.emmeans("a", conf_level=0.5)["conf_low"] > fit.emmeans("a")["conf_low"]).all()
 
 
-def test_levels_are_named_so_that_a_difference_can_be_read():
-    data = unequal().assign(c=lambda d: d["a"].map({"r": "a-b", "p": "c", "q": "d"}).astype(str))
-    fit = jaxsim.ols("y ~ c + factor(b) + old", data)
-    assert list(fit.contrasts("c", method="reference")["contrast"]) == ["c - (a-b)", "d - (a-b)"]
-    assert list(fit.contrasts("b", method="consec")["contrast"]) == ["b7 - b3", "b20 - b7"]
-    assert list(fit.contrasts("old")["contrast"]) == ["FALSE - TRUE"]
-    assert list(fit.contrasts("old:b", method={"first": [1] + [0] * 5})["contrast"]) == ["first"]
-
-
-def test_families_are_those_of_by():
-    fit = jaxsim.ols("y ~ a * old", unequal())
-    table = fit.contrasts("a", "bonferroni", by="old")
-    plain = fit.contrasts("a", "none", by="old")
-    np.testing.assert_allclose(table["p_value"], np.minimum(1, 3 * plain["p_value"]), rtol=1e-12)
-    stepwise = fit.contrasts("a", "holm", by="old")["p_value"]
-    for old in (False, True):
-        np.testing.assert_allclose(stepwise[table["old"] == old].min(), 3 * plain["p_value"][table["old"] == old].min(), rtol=1e-12)
-
-
-def test_adjustments_by_hand():
-    p, t, df = np.array([0.01, 0.04, 0.03]), np.array([2.9, 2.2, 2.4]), np.array([20.0, 20, np.inf])
-    family = Family(3, 3, 2)
-    expected = {
-        "none": p,
-        "bonferroni": [0.03, 0.12, 0.09],
-        "holm": [0.03, 0.06, 0.06],
-        "fdr": [0.03, 0.04, 0.04],
-        "sidak": 1 - (1 - p) ** 3,
-        "scheffe": [stats.f.sf(2.9**2 / 2, 2, 20), stats.f.sf(2.2**2 / 2, 2, 20), stats.chi2.sf(2.4**2, 2)],
-        "tukey": [stats.studentized_range.sf(np.sqrt(2) * value, 3, d) for value, d in zip(t, df, strict=True)],
-    }
-    for method, values in expected.items():
-        np.testing.assert_allclose(adjusted(p, t, df, family, method), values, rtol=1e-10)
-    # A limit lies where the adjusted p value is one less the level.
-    for method in ("none", "bonferroni", "sidak", "scheffe", "tukey"):
-        limit = multiplier(0.95, df, family, method)
-        plain = 2 * stats.t.sf(limit, df)
-        # The studentised range is integrated numerically.
-        np.testing.assert_allclose(adjusted(plain, limit, df, family, method), 0.05, rtol=1e-6)
-
-
-def test_polynomials_are_the_textbooks():
-    assert {name: list(weights) for name, weights in polynomials(5).items()} == {
-        "linear": [-2, -1, 0, 1, 2],
-        "quadratic": [2, -1, -2, -1, 2],
-        "cubic": [-1, 2, 0, -2, 1],
-        "quartic": [1, -4, 6, -4, 1],
-    }
-    assert list(polynomials(7)["degree 5"]) == [-1, 4, -5, 0, 5, -4, 1]
-
-
 def test_a_curve_has_the_slope_of_its_derivative():
     data = unequal()
     fit = jaxsim.ols("y ~ x + I(x^2) + log(x):old + a", data)
@@ -179,11 +118,7 @@ def test_a_curve_has_the_slope_of_its_derivative():
         (lambda fit: fit.emmeans("a", adjust="tukey"), "is for all pairwise differences"),
         (lambda fit: fit.emmeans("a", adjust="sidack"), "Did you mean 'sidak'"),
         (lambda fit: fit.emmeans("a", conf_level=95), "conf_level=95 must be a number between 0 and 1"),
-        (lambda fit: fit.contrasts("x"), "there is one mean"),
-        (lambda fit: fit.contrasts("a", method="pairs"), "Did you mean 'pairwise'"),
-        (lambda fit: fit.contrasts("a", "tukey", "poly"), "with other contrasts use 'sidak' or 'holm'"),
-        (lambda fit: fit.contrasts("a", method={"one": [1, -1]}), "give a number for each of the 3 means"),
-        (lambda fit: fit.contrasts("a", method={}), "has no contrast in it"),
+        (lambda fit: fit.emmeans("a", adjust="dunnettx"), "is for differences from a reference, see contrasts"),
         (lambda fit: fit.trends("a"), "'a' does not hold numbers"),
         (lambda fit: fit.trends("x", by="x"), "'x' is not a column with fixed effects"),
         (lambda fit: fit.trends("x", at={"x": [1, 2]}), "the one number at which the slope is taken"),

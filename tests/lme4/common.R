@@ -63,6 +63,7 @@ to_json <- function(x, indent = "") {
   if (is.null(x)) return("null")
   if (is.list(x)) {
     items <- vapply(x, to_json, "", indent = inner)
+    if (!length(items)) return(if (is.null(names(x))) "[]" else "{}")
     if (is.null(names(x))) return(wrap(unname(items), "[", "]"))
     return(wrap(paste0(encodeString(names(x), quote = '"'), ": ", items), "{", "}"))
   }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from jaxsim.inference import f_tail
 
-ADJUSTMENTS: tuple[str, ...] = ("none", "tukey", "bonferroni", "holm", "sidak", "scheffe", "fdr")
+ADJUSTMENTS: tuple[str, ...] = ("none", "tukey", "dunnettx", "bonferroni", "holm", "sidak", "scheffe", "fdr")
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,26 @@ class Family:
 def adjusted(p_value: np.ndarray, statistic: np.ndarray, df: np.ndarray, family: Family, method: str) -> np.ndarray:
     """P values of t statistics for the whole family, ``[K]``; NaN stays NaN.
 
-    ``tukey`` refers ``sqrt(2) |t|`` to the studentised range of the means, ``scheffe`` ``t^2 / rank`` to F; ``holm`` is step-down
-    Bonferroni and ``fdr`` that of Benjamini and Hochberg.
+    ``tukey`` refers ``sqrt(2) |t|`` to the studentised range of the means, ``dunnettx`` ``|t|`` to emmeans' approximation to
+    Dunnett's distribution, ``scheffe`` ``t^2 / rank`` to F; ``holm`` is step-down Bonferroni and ``fdr`` that of Benjamini and
+    Hochberg.
     """
     match method:
         case "none":
-            return p_value
+            found = p_value
         case "tukey":
-            return _studentised_range_tail(np.sqrt(2) * np.abs(statistic), family.means, df)
+            found = _studentised_range_tail(np.sqrt(2) * np.abs(statistic), family.means, df)
+        case "dunnettx":
+            found = _dunnett_tail(np.abs(statistic), family.size, df)
         case "scheffe":
-            return f_tail(statistic**2 / family.rank, family.rank, df)
+            found = f_tail(statistic**2 / family.rank, family.rank, df)
         case "bonferroni":
-            return np.minimum(1.0, family.size * p_value)
+            found = np.minimum(1.0, family.size * p_value)
         case "sidak":
-            return -np.expm1(family.size * np.log1p(-p_value))
+            found = -np.expm1(family.size * np.log1p(-p_value))
         case _:
-            return _stepwise(p_value, family.size, method)
+            found = _stepwise(p_value, family.size, method)
+    return found
 
 
 def multiplier(level: float, df: np.ndarray, family: Family, method: str) -> np.ndarray:
@@ -52,6 +56,8 @@ def multiplier(level: float, df: np.ndarray, family: Family, method: str) -> np.
             return stats.t.ppf((1 + level) / 2, df)
         case "tukey":
             return _each(lambda one: stats.studentized_range.ppf(level, family.means, one), df) / np.sqrt(2)
+        case "dunnettx":
+            return _each(lambda one: _dunnett_point(level, family.size, one), df)
         case "scheffe":
             endless = np.isinf(df)
             finite = stats.f.ppf(level, family.rank, np.where(endless, 1.0, df)) * family.rank
@@ -62,7 +68,23 @@ def multiplier(level: float, df: np.ndarray, family: Family, method: str) -> np.
             return stats.t.ppf(1 - (1 - level) / (2 * family.size), df)
 
 
-def _studentised_range_tail(value: np.ndarray, means: int, df: np.ndarray) -> np.ndarray:
+def _dunnett_tail(value: np.ndarray, size: int, df: np.ndarray) -> np.ndarray:
+    """Probability that the largest of ``size`` |t| with correlations of 1/2 exceeds a value, as emmeans approximates it: that of
+    the range of so many means as have ``size`` pairs, mixed with 1 part in ``size`` of that of independent statistics."""
+    of_range = _studentised_range_tail(np.sqrt(2) * value, (1 + np.sqrt(1 + 8 * size)) / 2, df)
+    with np.errstate(divide="ignore"):  # at zero
+        independent = -np.expm1(size * np.log1p(-2 * stats.t.sf(value, df)))
+    return of_range + (independent - of_range) / size
+
+
+def _dunnett_point(level: float, size: int, df: float) -> float:
+    """Where that probability is one less the level."""
+    one = np.array([df])
+    highest = float(stats.t.ppf(1 - (1 - level) / (4 * size), df))
+    return float(optimize.brentq(lambda t: _dunnett_tail(np.array([t]), size, one)[0] - (1 - level), 0.0, highest, xtol=1e-9))
+
+
+def _studentised_range_tail(value: np.ndarray, means: float, df: np.ndarray) -> np.ndarray:
     found = [stats.studentized_range.sf(v, means, d) if np.isfinite(v) else np.nan for v, d in zip(value, df, strict=True)]
     return np.clip(np.array(found, float), 0.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""Contrasts of estimated marginal means: pairwise differences, differences from a reference, trends, or one's own."""
+"""Contrasts of estimated marginal means or slopes: pairwise differences, differences from a reference or the mean, or one's own."""
 
 from __future__ import annotations
 
@@ -20,10 +20,18 @@ from jaxsim.frames.postestimation.estimability import estimates
 from jaxsim.frames.postestimation.marginal_means import Means, means
 from jaxsim.frames.postestimation.reference_grid import is_number
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
+from jaxsim.frames.postestimation.trends import slopes
 from jaxsim.inference import t_table
 
-METHODS: tuple[str, ...] = ("pairwise", "reference", "consecutive", "poly")
-_ALIASES = {"trt.vs.ctrl": "reference", "consec": "consecutive", "revpairwise": "pairwise"}
+METHODS: tuple[str, ...] = ("pairwise", "reference", "consecutive", "poly", "effects", "others")
+_ALIASES = {
+    "trt.vs.ctrl": "reference",
+    "consec": "consecutive",
+    "revpairwise": "pairwise",
+    "eff": "effects",
+    "del.eff": "others",
+}
+_DEFAULTS = {"pairwise": "tukey", "reference": "sidak", "consecutive": "sidak", "effects": "fdr", "others": "fdr"}
 _DEGREES = ("linear", "quadratic", "cubic", "quartic")
 # A level with such a sign is put in parentheses, so that its name cannot be read as a difference.
 _SIGNS = re.compile(r"[-+*/]")
@@ -38,6 +46,7 @@ def contrasts(
     method: str | Mapping[str, Sequence[float]] = "pairwise",
     by: str | Sequence[str] | None = None,
     *,
+    slope: str | None = None,
     at: Mapping[str, Any] | None = None,
     df: str | None = None,
     conf_level: float | None = None,
@@ -47,10 +56,14 @@ def contrasts(
     Args:
         fit: the model.
         specs, by, at, df, conf_level: of the means; each combination of the levels of ``by`` is a family of comparisons.
-        adjust: of p values and intervals for the family: ``tukey`` (for pairwise differences), ``bonferroni``, ``holm``, ``sidak``,
-            ``scheffe``, ``fdr`` or ``none``. None: ``tukey`` for pairwise, ``sidak`` for reference and consecutive, else ``none``.
-        method: ``pairwise``; ``reference``, each less the first; ``consecutive``, each less the one before; ``poly``, orthogonal
-            polynomials of equally spaced levels; or weights by name, such as ``{"a against others": [1, -.5, -.5]}``.
+        adjust: of p values and intervals for the family: ``tukey`` (for pairwise differences), ``dunnettx`` (for reference:
+            emmeans' approximation to Dunnett's test), ``bonferroni``, ``holm``, ``sidak``, ``scheffe``, ``fdr`` or ``none``. None:
+            ``tukey`` for pairwise, ``sidak`` for reference and consecutive, ``fdr`` for effects and others, else ``none``.
+        method: ``pairwise``; ``reference``, each less the first (that of ``at``, where it names levels); ``consecutive``, each less
+            the one before; ``effects``, each less the mean of all; ``others``, each less the mean of the others; ``poly``,
+            orthogonal polynomials of equally spaced levels; or weights by name, such as ``{"a against others": [1, -.5, -.5]}``.
+        slope: a column of numbers, to compare the slopes in it instead of the means (emmeans' ``pairs(emtrends(..))``); see
+            :func:`~jaxsim.frames.postestimation.trends.trends`.
 
     Returns:
         ``contrast``, a column for each name in ``by``, ``estimate, std_error, df, statistic, p_value, conf_low, conf_high``.
@@ -58,7 +71,8 @@ def contrasts(
     Raises:
         InputError: as ``emmeans``; also for options that are unknown or do not go together, and fewer than two means.
     """
-    tests, level, asked = linear_tests_of(fit, df), level_of(fit, conf_level), means(fit.model, specs, by, at)
+    tests, level = linear_tests_of(fit, df), level_of(fit, conf_level)
+    asked = means(fit.model, specs, by, at) if slope is None else slopes(fit.model, slope, specs, by, at)
     labels = mean_labels(asked)
     weights = weights_of(method, labels)
     kind = _adjustment(adjust, method)
@@ -92,8 +106,10 @@ def _adjustment(adjust: str | None, method: str | Mapping[str, Sequence[float]])
     name = method if isinstance(method, str) else "own"
     name = _ALIASES.get(name, name)
     if adjust is None:
-        return {"pairwise": "tukey", "reference": "sidak", "consecutive": "sidak"}.get(name, "none")
+        return _DEFAULTS.get(name, "none")
     choose("adjust", adjust, ADJUSTMENTS)
+    if adjust == "dunnettx" and name != "reference":
+        raise InputError("adjust='dunnettx' is for differences from a reference; with other contrasts use 'sidak' or 'holm'.")
     if adjust == "tukey" and name != "pairwise":
         raise InputError("adjust='tukey' is for all pairwise differences; with other contrasts use 'sidak' or 'holm'.")
     return adjust
@@ -124,6 +140,9 @@ def weights_of(method: str | Mapping[str, Sequence[float]], labels: Sequence[str
         raise InputError(f"there is one mean ({labels[0]}), with nothing to be compared to; name a factor, or values with at=.")
     if name == "poly":
         return polynomials(size)
+    if name in ("effects", "others"):
+        others = np.full((size, size), 1 / size) if name == "effects" else (1 - np.eye(size)) / (size - 1)
+        return {f"{label} effect": own for label, own in zip(labels, np.eye(size) - others, strict=True)}
     if name == "pairwise":
         pairs = list(itertools.combinations(range(size), 2))
         pairs = [(j, i) for i, j in pairs] if method == "revpairwise" else pairs

@@ -43,14 +43,26 @@ def means(
 ) -> Means:
     """The means at the levels of ``specs``, within those of ``by``."""
     grid = reference_grid(model, at)
-    wanted, divided = names_of("specs", specs, grid.names), () if by is None else names_of("by", by, grid.names)
+    wanted, divided = wanted_names(specs, by, grid.names)
+    levels, rows, offset = grid.over([*wanted, *divided])
+    return Means(levels, rows, offset, families(levels, divided), divided)
+
+
+def wanted_names(
+    specs: str | Sequence[str], by: str | Sequence[str] | None, known: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns to compare, and those within whose levels that is done."""
+    wanted, divided = names_of("specs", specs, known), () if by is None else names_of("by", by, known)
     wanted = tuple(name for name in wanted if name not in divided)
     if not wanted:
         raise InputError(f"specs={brief(specs)} names nothing beside by={brief(by)}; name a factor to compare.")
-    levels, rows, offset = grid.over([*wanted, *divided])
-    size = len(levels) if not divided else int(np.prod([len(grid.axes[grid.names.index(name)].values) for name in wanted]))
-    within = tuple(np.arange(start, start + size) for start in range(0, len(levels), size))
-    return Means(levels, rows, offset, within, divided)
+    return wanted, divided
+
+
+def families(levels: pd.DataFrame, by: Sequence[str]) -> tuple[np.ndarray, ...]:
+    """Positions of the rows that share the levels of ``by``, the last columns of ``levels``, which vary slowest."""
+    size = len(levels) // len(levels[list(by)].drop_duplicates()) if by else len(levels)
+    return tuple(np.arange(start, start + size) for start in range(0, len(levels), size))
 
 
 def names_of(argument: str, given: Any, known: Sequence[str]) -> tuple[str, ...]:
@@ -106,6 +118,9 @@ def emmeans(
 
 def interval_method(adjust: str | None) -> str:
     """How intervals of means are adjusted."""
-    if adjust == "tukey":
-        raise InputError("adjust='tukey' is for all pairwise differences, see contrasts; for means use 'sidak' or 'bonferroni'.")
-    return "none" if adjust is None else choose("adjust", adjust, [name for name in ADJUSTMENTS if name != "tukey"])
+    of_differences = {"tukey": "all pairwise differences", "dunnettx": "differences from a reference"}
+    if isinstance(adjust, str) and adjust in of_differences:
+        raise InputError(
+            f"adjust={adjust!r} is for {of_differences[adjust]}, see contrasts; for means use 'sidak' or 'bonferroni'."
+        )
+    return "none" if adjust is None else choose("adjust", adjust, [name for name in ADJUSTMENTS if name not in of_differences])

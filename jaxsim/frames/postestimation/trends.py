@@ -13,7 +13,7 @@ from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.adjust import Family, multiplier
 from jaxsim.frames.postestimation.estimability import estimates
-from jaxsim.frames.postestimation.marginal_means import interval_method, names_of
+from jaxsim.frames.postestimation.marginal_means import Means, families, interval_method, names_of, wanted_names
 from jaxsim.frames.postestimation.reference_grid import is_number, known_predictor, predictors, reference_grid
 from jaxsim.frames.postestimation.tested import level_of, linear_tests_of
 from jaxsim.frames.regression import Regression
@@ -50,12 +50,13 @@ def trends(
     """
     method = interval_method(adjust)
     tests, level = linear_tests_of(fit, df), level_of(fit, conf_level)
-    levels, rows, of_offset = slopes(fit.model, variable, by, at)
+    asked = slopes(fit.model, variable, None, by, at)
+    rows = asked.rows
     trend, error, degrees = estimates(fit, tests, rows, "slopes")
-    trend = trend + of_offset
+    trend = trend + asked.offset
     found = t_table(trend, error, degrees)
     half = multiplier(level, degrees, Family(len(rows), len(rows), int(np.linalg.matrix_rank(rows))), method) * error
-    return levels.assign(
+    return asked.levels.assign(
         trend=trend,
         std_error=error,
         df=degrees,
@@ -67,9 +68,13 @@ def trends(
 
 
 def slopes(
-    model: MixedModel | Regression, variable: str, by: str | Sequence[str] | None, at: Mapping[str, Any] | None
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Combinations of levels, the combinations of all columns ``[K, R]`` that are slopes there, and the slopes of the offset."""
+    model: MixedModel | Regression,
+    variable: str,
+    specs: str | Sequence[str] | None,
+    by: str | Sequence[str] | None,
+    at: Mapping[str, Any] | None,
+) -> Means:
+    """The slopes in ``variable``, and those of the offset, at the levels of ``specs`` within those of ``by``."""
     given = dict(at or {})
     known_predictor(variable, predictors(model))
     numbers = model.rows.frame[variable]
@@ -80,8 +85,14 @@ def slopes(
         raise InputError(f"at={{{variable!r}: {brief(place)}}} must be the one number at which the slope is taken.")
     step = STEP * float(np.ptp(numbers.to_numpy(float)))
     grid = reference_grid(model, {**given, variable: [float(place) - step, float(place) + step]})
-    divided = [] if by is None else list(names_of("by", by, [name for name in grid.names if name != variable]))
-    levels, rows, offset = grid.over([*divided, variable])
+    others = [name for name in grid.names if name != variable]
+    wanted: tuple[str, ...] = ()
+    if specs is not None:
+        wanted, divided = wanted_names(specs, by, others)
+    else:
+        divided = () if by is None else names_of("by", by, others)
+    levels, rows, offset = grid.over([*wanted, *divided, variable])
     below, above = np.split(np.column_stack([rows, offset]), 2)
     slope = (above - below) / (2 * step)
-    return levels[divided].iloc[: len(below)], slope[:, :-1], slope[:, -1]
+    levels = levels[[*wanted, *divided]].iloc[: len(below)]
+    return Means(levels, slope[:, :-1], slope[:, -1], families(levels, divided), divided)
