@@ -12,6 +12,9 @@ with cross-product ``K_g`` of ``[X y]``, ``Z`` a subset of the columns, relative
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
@@ -103,13 +106,18 @@ def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: 
         deviance = deviance + jnp.log(pivots).sum()
     d_z = d[z]
     u, d_zx = d_z[:, z], d_z[:, x]
-    h = jnp.einsum("axg,xy->ayg", d_zx, root)
-    score = d_z[:, -1] - jnp.einsum("axg,x->ag", d_zx, beta)
+    # Sums over few columns are written out: as contractions they would run along the columns, not along the groups.
+    h = _total(d_zx[:, k, None] * root[k, :, None] for k in range(p))
+    score = d_z[:, -1] - _total(d_zx[:, k] * beta[k] for k in range(p))
     gamma = u.sum(-1) - weight * score @ score.T
     if spec.reml:
         flat = h.transpose(0, 2, 1).reshape(len(spec.random), -1)
         gamma = gamma - flat @ flat.T
     return Profile(deviance, beta, root, pw, weight, u, h, score, gamma)
+
+
+def _total(terms: Iterable[Array]) -> Array:
+    return functools.reduce(operator.add, terms)
 
 
 def gradient(at: Profile, directions: Array) -> Array:
@@ -153,7 +161,7 @@ def curvature(at: Profile, directions: Array, order: Array, spec: Spec) -> Curva
     flat = directions.reshape(t, -1)
     n = -at.u + 2 * at.weight * at.s[:, None] * at.s[None]
     if spec.reml:
-        n = n + 2 * jnp.einsum("axg,bxg->abg", at.h, at.h)
+        n = n + 2 * _total(at.h[:, None, k] * at.h[None, :, k] for k in range(at.h.shape[1]))
     m, v, c = slope_sums(at, flat)
     hessian = pair_sums(at.u, n, flat)
     rows = spec.structure.entries[:, 0]

@@ -16,7 +16,7 @@ from jaxsim.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.lmm.problem import Problem
 from jaxsim.lmm.start import Starts
-from jaxsim.numerics import small
+from jaxsim.numerics.shifted import solve_shifted
 
 Array = jax.Array
 
@@ -50,12 +50,8 @@ def propose(gradient: Array, hessian: Array, radius: Array) -> Proposal:
     All shifts are solved at once. Where the Hessian has negative curvature and the step leaves room within the radius
     (the "hard case": a saddle), the rest of the radius goes along that curvature.
     """
-    t = gradient.shape[0]
     size = jnp.maximum(jnp.abs(jnp.diagonal(hessian)).max(), 1e-8)
-    shifts = size * jnp.array(LADDER)
-    shifted = hessian[:, :, None] + jnp.eye(t)[:, :, None] * shifts
-    right = jnp.broadcast_to(-gradient[:, None], (t, len(LADDER)))
-    moves, pivots, bends = small.solve_definite(shifted, right)
+    moves, pivots, bend = solve_shifted(hessian, -gradient, size * jnp.array(LADDER), SADDLE_TEST)
     definite = (pivots > PIVOT * size).all(0)
     lengths = jnp.sqrt((moves**2).sum(0))
     fits = definite & (lengths <= radius)
@@ -63,7 +59,6 @@ def propose(gradient: Array, hessian: Array, radius: Array) -> Proposal:
     move = moves[:, chosen] * jnp.minimum(1.0, radius / jnp.maximum(lengths[chosen], 1e-300))
     decrement = -0.5 * gradient @ moves[:, jnp.argmax(definite)]
 
-    bend = bends[:, SADDLE_TEST]
     saddle = ~definite[SADDLE_TEST]
     bend = bend / jnp.maximum(jnp.sqrt((bend**2).sum()), 1e-300)
     bend = jnp.where(gradient @ bend > 0, -bend, bend)
