@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from jaxsim.errors import InputError, brief, finite, several
 from jaxsim.formula.columns import sorted_codes
@@ -85,12 +85,13 @@ class Gamma(Distribution):
 def _gamma_table(shape: float) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms of the quantiles of a gamma distribution of scale 1 at normal quantiles, and their derivatives, ``[KNOTS]``."""
     z = np.linspace(-WIDEST, WIDEST, KNOTS)
-    x = np.where(z < 0, stats.gamma.ppf(stats.norm.cdf(z), shape), stats.gamma.isf(stats.norm.sf(z), shape))
+    x = np.where(z < 0, special.gammaincinv(shape, special.ndtr(z)), special.gammainccinv(shape, special.ndtr(-z)))
     # Below 1e-300 the distribution function is x**shape / Gamma(shape + 1).
-    low = (stats.norm.logcdf(z) + np.asarray(jax.scipy.special.gammaln(shape + 1.0))) / shape
+    low = (special.log_ndtr(z) + special.gammaln(shape + 1.0)) / shape
     log_x = np.where(x > 1e-300, np.log(np.maximum(x, 1e-300)), low)
-    density = np.where(x > 1e-300, stats.gamma.logpdf(np.maximum(x, 1e-300), shape) + log_x, stats.norm.logcdf(z) + np.log(shape))
-    return log_x, np.exp(stats.norm.logpdf(z) - density)
+    log_density = shape * log_x - np.exp(log_x) - special.gammaln(shape)  # of log x
+    slope = np.where(x > 1e-300, log_density, special.log_ndtr(z) + np.log(shape))
+    return log_x, np.exp(-(z**2) / 2 - np.log(2 * np.pi) / 2 - slope)
 
 
 @dataclass(frozen=True)
