@@ -139,10 +139,20 @@ class GaussianMultilevel(Process):
 
     def covariance(self) -> np.ndarray:
         """``Sigma``, ``[P, P]``; zero for between-group predictors."""
-        size = self.n_varying
-        sd = np.broadcast_to(np.asarray(self.group_sd, float), (size,))
-        correlation = np.eye(size) if self.correlation is None else np.asarray(self.correlation, float)
-        return np.pad(correlation * np.outer(sd, sd), (0, self.n_between))
+        sd = np.zeros(len(self.terms))
+        sd[: self.n_varying] = self.group_sd
+        found = np.outer(sd, sd)
+        if self.correlation is None:
+            return np.diag(np.diagonal(found))
+        found[: self.n_varying, : self.n_varying] *= np.asarray(self.correlation, float)
+        return found
+
+    def _root(self, covariance: np.ndarray) -> np.ndarray:
+        """The symmetric root of ``Sigma``, ``[P, P]``: it is unique, so platforms agree."""
+        if self.correlation is None:
+            return np.sqrt(covariance)
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T)
 
     @property
     def names(self) -> Names:
@@ -176,8 +186,7 @@ class GaussianMultilevel(Process):
                 effects = np.array([mean, sd])
             case numbers:
                 effects = np.asarray(numbers, float)
-        values, vectors = np.linalg.eigh(self.covariance())
-        root = vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T  # the symmetric root is unique, so platforms agree
+        covariance = self.covariance()
         if isinstance(self.n_obs, GroupSizes):
             sizes = self.n_obs.parameters()
         else:
@@ -185,8 +194,8 @@ class GaussianMultilevel(Process):
             sizes[: self.n_groups] = self.n_obs
         return {
             "effects": effects,
-            "root": root,
-            "covariance": self.covariance(),
+            "root": self._root(covariance),
+            "covariance": covariance,
             "residual_sd": np.asarray(self.residual_sd, float),
             "n_groups": np.asarray(self.n_groups),
             "sizes": sizes,

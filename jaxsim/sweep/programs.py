@@ -157,7 +157,7 @@ class Programs:
     def fit(self, tile: Tile, model: int, simulated: Simulated) -> Fit:
         """Fit one strategy to a tile's datasets, and score the fits; does not wait for the device."""
         strategy = self.study.estimators[model]
-        keys = key_arguments(self.arguments(tile)) if strategy.resamples or simulated.whole is not None else ()
+        keys = self.keys(tile) if strategy.resamples or simulated.whole is not None else ()
         data, key = simulated.read_by(strategy), self._key(tile.shape, model)
         with precision(self.study.dtype):
             fit = self._program(key, tile)(data, *(keys if strategy.resamples else ()))
@@ -187,13 +187,18 @@ class Programs:
         with precision(self.study.dtype):
             return tuple(compile_program(function, *on(device, arguments)) for device in self.devices or ())
 
+    def keys(self, tile: Tile) -> tuple[Any, ...]:
+        """Seed, cell words and replicates of a full tile: the last dataset fills it."""
+        fill = np.minimum(np.arange(tile.shape.tile), len(tile) - 1)
+        distinct, place = np.unique(tile.cells, return_inverse=True)
+        words = np.stack([self.study.cells[c].words for c in distinct])[place[fill]]
+        return np.uint32(self.study.seed), words, tile.replicates[fill].astype(np.uint32)
+
     def arguments(self, tile: Tile) -> tuple[Any, ...]:
-        """Seed, cell words, replicates, and the parameters with which of the datasets are wanted, of a full tile."""
-        size, n = tile.shape.tile, len(tile)
-        fill = np.minimum(np.arange(size), n - 1)
-        cells, replicates = tile.cells[fill], tile.replicates[fill]
-        distinct, place = np.unique(cells, return_inverse=True)
-        words = np.stack([self.study.cells[c].words for c in distinct])[place]
+        """:meth:`keys` of a full tile, and the parameters with which of its datasets are wanted."""
+        place = np.arange(tile.shape.tile)
+        distinct, own = np.unique(tile.cells, return_inverse=True)
         values = [self.study.cells[c].process.parameters(tile.shape.bounds) for c in distinct]
-        parameters = {name: np.stack([v[name] for v in values])[place] for name in values[0]}
-        return np.uint32(self.study.seed), words, replicates.astype(np.uint32), (parameters, np.arange(size) < n)
+        fill = own[np.minimum(place, len(tile) - 1)]
+        parameters = {name: np.stack([v[name] for v in values])[fill] for name in values[0]}
+        return *self.keys(tile), (parameters, place < len(tile))
