@@ -6,7 +6,7 @@ square, ``S0`` the cross-products of all rows and ``q_g = 1 / (1 + T n_g)``, the
     S = S0 - T sum q k k'        S' = -sum q^2 k k'        S'' = 2 sum n q^3 k k'
 
 The rest is the symmetric elimination of ``S``, response last, carried out with its first two derivatives (a rule of calculus for
-each of its operations; checked against automatic differentiation in the tests). With pivots ``p_j`` of the predictors, pw the last::
+each of its operations; checked against automatic differentiation in the tests). With pivots ``p_j``, and ``pw`` the last::
 
     f = -sum log q + sum log p_j [REML] + nu (1 + log(2 pi pw / nu))
 
@@ -126,7 +126,7 @@ def _criterion(data: Groups, ratio: Array, first: Array, second: Array, third: A
     steep = pw[1] / pw[0]
     value = log_terms(data, jnp.atleast_2d(ratio)).reshape(ratio.shape) + data.nu * (1 + jnp.log(2 * jnp.pi * pw[0] / data.nu))
     slope, bend = stiffness + data.nu * steep, None
-    if third is not None and logs[2] is not None:
+    if pw[2] is not None and logs[2] is not None:
         bend = data.nu * (pw[2] / pw[0] - steep**2) - second[-1] + (logs[2] if reml else 0.0)
     if reml:
         value, slope = value + logs[0], slope + logs[1]

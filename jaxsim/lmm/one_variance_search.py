@@ -1,6 +1,6 @@
 """The optimum of the criterion of one variance ratio: a look at a few ratios, then safeguarded Newton steps.
 
-In ``phi = T n / (1 + T n)``, n the mean of the ``n_g``, the function ``g = pw (1 - phi) df/dphi`` has the sign of f', and it is linear
+In ``phi = T n / (1 + T n)``, n the mean of the ``n_g``, the function ``g = pw (1 - phi) df/dphi`` has the sign of f', and is linear
 where all ``n_g`` are equal and the intercept is the only fixed effect: Newton steps on g then end at once, and nearly so elsewhere.
 """
 
@@ -68,7 +68,7 @@ def look_around(data: Groups, usable: Array, reml: bool) -> Look:
     """f and f' at a few ratios; one that is not ``usable`` (``[L]``), or whose criterion is flat, has no minimum to look for."""
     least = jnp.where(data.squares > 0, data.squares, jnp.inf).min(1)
     share = jnp.where(jnp.isinf(least), 1.0, least / data.mean)
-    ratios = LOOK[:, None] / (data.mean * share ** TOWARDS_LEAST[:, None])
+    ratios = jnp.asarray(LOOK[:, None]) / (data.mean * share ** TOWARDS_LEAST[:, None])
     at = slopes(data, ratios, reml)
     left = at.stiffness[0] - at.absorbed[0]
     flat = (left <= SATURATED * at.stiffness[0]) & reml
