@@ -6,7 +6,7 @@ Times one Newton step (deviance, gradient, Hessian, next trial) on as many datas
 cache, and its pieces compiled on their own: `profile` (elimination and gradient), `curvature` (Hessian), `chart` (factor of T
 and directions) and `propose` (trust-region step and the next T). The bound divides the flops, counted from the formulas, by the
 fastest float64 rate that JAX attains in the same run. CPU seconds of all threads are used, so neither waiting nor a
-second core counts.
+second core counts. (Models with one random effect are fitted by a search of their own: `one_variance.py`.)
 """
 
 from __future__ import annotations

@@ -162,6 +162,17 @@ def test_kernel_is_measured_by_piece(load, tmp_path, monkeypatch):
     np.testing.assert_allclose(frame.loc["step", "flops/group"], parts)  # the same counts added in another order
 
 
+def test_both_ways_to_one_variance_are_timed_on_the_same_datasets(load, tmp_path, monkeypatch):
+    one_variance = load("one_variance")
+    monkeypatch.setattr(one_variance, "SIZES", {"some": (3, 6)})
+    monkeypatch.setattr(one_variance, "tile_datasets", lambda groups, columns: 16)
+    one_variance.main(["--groups", "8", "--runs", "1", "--out", str(tmp_path)])
+    row = written(tmp_path, "one-variance").iloc[0]
+    assert row["datasets"] == 16
+    assert 0 < row["us"] < np.inf
+    assert row["above"] < 1e-8
+
+
 @pytest.mark.parametrize(("structure", "p"), [(consecutive([4]), 4), (consecutive([1, 1, 1]), 4), (consecutive([1]), 3)])
 def test_flops_are_those_that_xla_counts(load, structure, p):
     """XLA counts the program before optimising it; the formulas leave out scalings and a few sums, hence up to 6% less."""

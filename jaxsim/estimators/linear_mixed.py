@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from jaxsim.errors import InputError, brief, choose, names_given, truth
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.one_variance_problem import one_variance, optima, optimum
+from jaxsim.lmm.one_variance_problem import pose as pose_lightly
 from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.numerics.lanes import iterate
@@ -27,6 +29,14 @@ from jaxsim.status import Status
 COVARIANCES: tuple[str, ...] = ("full", "diagonal")
 # Group-lanes worked on at a time: enough to amortise the loop's overhead, few enough to stay in cache.
 LANE_GROUPS = 2048
+
+
+class Search(NamedTuple):
+    """Of one dataset, besides its optimum: evaluations of the criterion; whether the data are finite; whether it is flat. ``[]``"""
+
+    evaluations: jax.Array
+    finite: jax.Array
+    flat: jax.Array
 
 
 @dataclass(frozen=True)
@@ -124,12 +134,17 @@ class LinearMixed(Formulated):
         data = self.view(data)
         spec = self.spec(data)
         problem = pose(data)
+        finite = jnp.isfinite(data.products).all()
+        if one_variance(spec):
+            point, found = optimum(problem, spec)
+            return self._report(data, problem, point, Search(found.evaluations, finite, found.flat))
         final = newton.search(problem, starts(problem, spec), spec)
-        return self._report(data, problem, final.best, final.total_evaluations)
+        return self._report(data, problem, final.best, Search(final.total_evaluations, finite, unidentified(problem, spec)))
 
     def _batch(self, data: CrossProducts, context: Context | None, groups: bool) -> Fit:
-        """In lanes that do not wait for the slowest."""
-        return _fit_batch(self, data)
+        """In lanes that do not wait for the slowest; with one random effect a few datasets after the others."""
+        one = jax.eval_shape(lambda batch: jax.tree.map(lambda leaf: leaf[0], batch), data)
+        return _fit_parts(self, data) if one_variance(self.spec(one)) else _fit_batch(self, data)
 
     def modes(self, data: CrossProducts, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Conditional modes of one dataset (best linear unbiased predictions) and their spread, traceable.
@@ -155,16 +170,14 @@ class LinearMixed(Formulated):
         coefficients = jnp.broadcast_to(fit.estimate, (len(modes), len(data.fixed)))
         return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
 
-    def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, evaluations: jax.Array) -> Fit:
+    def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, search: Search) -> Fit:
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
         spec = self.spec(data)
         found = solution.solve(problem, point, spec, self.df)
         p, widest = len(spec.fixed), max(len(block) for block in spec.structure.blocks)
-        finite = jnp.isfinite(data.products).all()
-        flat = unidentified(problem, spec)
         status = first_status(
             *verdicts.mixed_model(
-                data, p, widest, finite=finite, full_rank=problem.full_rank, exact=problem.exact, unidentified=flat
+                data, p, widest, finite=search.finite, full_rank=problem.full_rank, exact=problem.exact, unidentified=search.flat
             ),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),
             (~found.optimal, Status.NOT_CONVERGED),
@@ -182,7 +195,7 @@ class LinearMixed(Formulated):
             sigma=found.sigma,
             theta=found.theta,
             covariance={self.random_effects(data.names)[0].factor: found.covariance},
-            iterations=evaluations,
+            iterations=search.evaluations,
             p_value=jnp.zeros((0,)),
             conf_low=jnp.zeros((0,)),
             conf_high=jnp.zeros((0,)),
@@ -205,7 +218,28 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
         states=jax.vmap(lambda problem, begin: newton.initial(problem, begin, spec))(problems, begins),
         lanes=lanes,
     )
-    return jax.vmap(estimator._report)(data, problems, points, evaluations)
+    finite, flat = jnp.isfinite(data.products).all((1, 2, 3)), jax.vmap(lambda problem: unidentified(problem, spec))(problems)
+    return jax.vmap(estimator._report)(data, problems, points, Search(evaluations, finite, flat))
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
+    """Models with one random effect, in parts of always the same size: a dataset's bits do not depend on how many there are."""
+    count, groups = data.sizes.shape
+    size = max(8, LANE_GROUPS // groups)
+    spec = estimator.spec(jax.tree.map(lambda leaf: leaf[0], data))
+
+    def fitted(part: CrossProducts) -> Fit:
+        problems, reduced, finite = pose_lightly(part, spec)
+        if estimator.df.startswith("kenward-roger"):
+            problems = problems._replace(products=jax.vmap(pose)(part).products)
+        points, found = optima(problems, reduced, spec)
+        return jax.vmap(estimator._report)(part, problems, points, Search(found.evaluations, finite, found.flat))
+
+    parts = -(-count // size)
+    filled = jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, parts * size - count),) + ((0, 0),) * (leaf.ndim - 1)), data)
+    fits = jax.lax.map(fitted, jax.tree.map(lambda leaf: leaf.reshape(parts, size, *leaf.shape[1:]), filled))
+    return jax.tree.map(lambda leaf: leaf.reshape(parts * size, *leaf.shape[2:])[:count], fits)
 
 
 def _blocks(random: Any) -> tuple[Any, ...]:

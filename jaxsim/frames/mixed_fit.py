@@ -26,6 +26,8 @@ from jaxsim.frames.whitening import is_plain, log_weights, whitened
 from jaxsim.frames.within_groups import NO_RESIDUAL, TINY, residual_share
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.one_variance_problem import one_variance
+from jaxsim.lmm.one_variance_problem import optimum as one_variance_optimum
 from jaxsim.lmm.problem import Problem, pose
 from jaxsim.lmm.start import Starts, starts
 from jaxsim.numerics.compiling import NOT_OPTIMISED, compiled
@@ -221,6 +223,8 @@ def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.nda
 def optimum(spec: Spec, data: CrossProducts) -> tuple[Problem, newton.Point]:
     """The search of :meth:`jaxsim.LinearMixed.fit`; its end is kept because the contrasts need the Hessian there."""
     problem = pose(data)
+    if one_variance(spec):
+        return problem, one_variance_optimum(problem, spec)[0]
     return problem, newton.search(problem, starts(problem, spec), spec).best
 
 
