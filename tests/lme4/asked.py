@@ -43,12 +43,15 @@ REFUSED_HERE = re.compile(r"has the one level '(TRUE|FALSE)'|has no fixed effect
 USABLE = ("ok", "singular")
 
 
-def is_near_edge(fit: FitResult) -> bool:
-    """Whether a variance is about zero, or a correlation about one: lmerTest's differences of theta then reach over the edge."""
+def is_in_doubt(fit: FitResult) -> bool:
+    """Whether Satterthwaite's df are not quite the same in lmerTest: where a variance is about zero or a correlation about one its
+    differences of theta reach over the edge, and where columns were dropped a test of several df has other combinations with the
+    same span."""
     factor = np.zeros((len(fit.random_effects.columns),) * 2)
     entries = fit.model.structure.entries
     factor[entries[:, 0], entries[:, 1]] = fit.theta
-    return bool(fit.singular or (np.diagonal(factor) < EDGE * np.maximum(np.linalg.norm(factor, axis=1), 1.0)).any())
+    at_edge = (np.diagonal(factor) < EDGE * np.maximum(np.linalg.norm(factor, axis=1), 1.0)).any()
+    return bool(fit.singular or at_edge or fit.model.x.aliased)
 
 
 def fitted(question: Question, df: str = "satterthwaite") -> FitResult:
@@ -66,7 +69,9 @@ def compare(question: Question, theirs: dict[str, Any]) -> Compared:
         refused = str(error)
     if refused and "error" in theirs:
         return Compared("refused")
-    if REFUSED_HERE.search(refused):
+    # By maximum likelihood a model of nearly as many coefficients and groups as rows has no optimum; lme4 stops somewhere, and says so.
+    lost = refused.startswith("not_converged") and any("converge" in message for message in theirs["messages"])
+    if lost or REFUSED_HERE.search(refused):
         return Compared("refused here")
     if refused or "error" in theirs:
         return Compared("failed", said=[f"refused here: {refused}" if refused else f"refused by R: {theirs['error']}"])
@@ -75,7 +80,7 @@ def compare(question: Question, theirs: dict[str, Any]) -> Compared:
         return Compared("failed", said=[f"the criterion is higher here by {off:.0e}"])
     if off < -SAME_OPTIMUM:
         return Compared(f"lower here by {-off:.0e}")
-    found = Compared(near_edge=is_near_edge(fit))
+    found = Compared(in_doubt=is_in_doubt(fit))
     compare_fits(found, question, fit, theirs)
     compare_predictions(found, question, fit, theirs.get("predictions", {}))
     for method in question.methods:
