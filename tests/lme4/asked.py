@@ -69,7 +69,7 @@ def compare(question: Question, theirs: dict[str, Any]) -> Compared:
         refused = str(error)
     if refused and "error" in theirs:
         return Compared("refused")
-    # By maximum likelihood a model of nearly as many coefficients and groups as rows has no optimum; lme4 stops somewhere, and says so.
+    # By maximum likelihood nearly as many coefficients and groups as rows have no optimum; lme4 stops somewhere, and says so.
     lost = refused.startswith("not_converged") and any("converge" in message for message in theirs["messages"])
     if lost or REFUSED_HERE.search(refused):
         return Compared("refused here")

@@ -37,6 +37,6 @@ def test_answers_are_those_of_r(r_script, tmp_path):
 
 
 def test_random_frames_and_formulas_give_what_r_gives(r_script, tmp_path):
-    asked = made_designs(30, seed=11)
+    asked = made_designs(20, seed=11)
     ended = check(r_script, tmp_path, asked)
     assert ended["compared"] >= 0.8 * len(asked), ended
