@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 CONSTRAINTS := constraints.txt
 
-.PHONY: study test lint types unit fuzz r format clean
+.PHONY: study test lint types unit fuzz live r format clean
 
 study: $(VENV)/.installed
 	$(BIN)/jaxsim run experiments/seed_grid.py --out results/seed_grid
@@ -25,6 +25,10 @@ unit: $(VENV)/.installed-dev
 # Random attacks on everything that people give, for an hour; what breaks a rule is printed with the numbers that make it again.
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python tests/fuzz.py 3600
+
+# A thousand random frames and formulas, asked here and of R, for an hour; what one side alone refuses or what differs is printed.
+live: $(VENV)/.installed-dev r
+	$(BIN)/python tests/lme4/asked.py 1000 1
 
 r:
 	scripts/install_r.sh

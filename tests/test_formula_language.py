@@ -151,6 +151,19 @@ def test_one_name_for_two_columns_is_refused(data):
         jaxsim.ols("poly(y, 2) ~ x", data)
 
 
+def test_words_of_r_keep_their_backquotes(data):
+    """As model.matrix names them; an option's TRUE is no name."""
+    rows = data.assign(**{"TRUE": data["x"] ** 2, "if": data["x"] ** 3, "_x": data["x"] ** 4, "in": data["f"]})
+    fit = jaxsim.ols("y ~ log(`TRUE`) + `if` * `in` + `_x` + poly(x, 1, raw = TRUE)", rows)
+    main = ["(Intercept)", "log(`TRUE`)", "`if`", "`in`mid", "`in`high", "`_x`", "poly(x, 1, raw = TRUE)"]
+    assert list(fit.table["term"]) == [*main, "`if`:`in`mid", "`if`:`in`high"]
+    assert list(fit.anova()["term"])[:3] == ["log(`TRUE`)", "`if`", "`in`"]
+    assert fit.test("`if` = 0")["p_value"][0] == pytest.approx(fit.table["p_value"][2])
+    assert fit.test("`if` - `if`:`in`mid = 0")["estimate"][0] == pytest.approx(fit.beta[2] - fit.beta[7])
+    assert list(fit.emmeans("in")["in"]) == ["low", "mid", "high"]
+    np.testing.assert_allclose(fit.predict(rows), fit.fitted)
+
+
 def test_nothing_is_printed(data, capfd):
     jaxsim.ols("y ~ x^2 + (f + x)**2", data)
     assert capfd.readouterr() == ("", "")

@@ -130,6 +130,16 @@ def test_what_cannot_be_asked_is_said(ask, words):
         ask(fit)
 
 
+def test_a_variable_that_was_taken_out_has_no_means():
+    """As in emmeans; the formula reads its column all the same, and drops rows where it is missing."""
+    fit, smaller = (jaxsim.ols(f"y ~ {fixed}", unequal()) for fixed in ("a * x * old - old:x - old:a - old - a:x:old", "a * x"))
+    with pytest.raises(InputError, match="'old' is not a column with fixed effects; these are a, x"):
+        fit.contrasts("old")
+    pd.testing.assert_frame_equal(fit.emmeans("a"), smaller.emmeans("a"))
+    pd.testing.assert_frame_equal(fit.trends("x", by="a"), smaller.trends("x", by="a"))
+    assert fit.plot.effects("x") is not None
+
+
 def test_a_grid_too_large_is_refused():
     data = pd.DataFrame({f"f{i}": np.tile(list("abcdefghij"), 8) for i in range(6)})
     for i in range(6):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from jaxsim.errors import InputError
@@ -21,23 +21,35 @@ _TOKEN = re.compile(
 )
 _WORD = re.compile(r"\w[\w.]*")
 _SYNTACTIC = re.compile(r"(?:[^\W\d]|_|\.(?!\d))[\w.]*")
+# Words of R's own language: columns of these names are in backquotes. As constants, which an option may be, they are not.
+_KEYWORDS = {"if", "else", "repeat", "while", "function", "for", "next", "break", "in"}
+_CONSTANTS = {"TRUE", "FALSE", "NULL", "Inf", "NaN", "NA", "NA_integer_", "NA_real_", "NA_character_", "NA_complex_"}
 # R writes a space on either side of these, none around ^, / and :.
 _SPACED = {"+", "-", "*", "<", ">", "<=", ">=", "==", "!=", "=", "~", "|", "||", "&"}
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token: ``kind`` is name, number, string or operator; ``text`` is without backquotes, and a power is always ``^``."""
+    """One token: ``kind`` is name, number, string or operator; ``text`` is without backquotes, which a name that is ``quoted`` had,
+    and a power is always ``^``."""
 
     kind: str
     text: str
+    quoted: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if self.kind == "string":
             return f'"{self.text[1:-1]}"'
         if self.kind == "number":
             return shortest(float(self.text))
-        return f"`{self.text}`" if self.kind == "name" and not _SYNTACTIC.fullmatch(self.text) else self.text
+        return f"`{self.text}`" if self.kind == "name" and self._needs_quotes else self.text
+
+    @property
+    def _needs_quotes(self) -> bool:
+        """Whether R could not read the name without; one that begins with an underscore is shown as it was written."""
+        if not _SYNTACTIC.fullmatch(self.text) or self.text in _KEYWORDS:
+            return True
+        return self.quoted and (self.text in _CONSTANTS or self.text.startswith("_"))
 
 
 def shortest(value: float) -> str:
@@ -70,7 +82,8 @@ def tokenize(text: str) -> tuple[Token, ...]:
                 f"write it in backquotes, `{value + rest[0]}`."
             )
         if kind != "space":
-            tokens.append(Token("name" if kind == "quoted" else kind, "^" if value == "**" else value))
+            quoted = kind == "quoted"
+            tokens.append(Token("name" if quoted else kind, "^" if value == "**" else value, quoted))
     return tuple(tokens)
 
 

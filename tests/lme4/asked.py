@@ -1,120 +1,201 @@
-"""What fits say of random designs (:mod:`designs`) beside R: tests of terms, means, differences, comparisons.
+"""A question about a mixed model (:mod:`question`) asked here, beside R's answer.
 
-``python tests/lme4/asked.py [designs] [seed]`` prints the largest difference of every kind and whatever misses its target.
+``python tests/lme4/asked.py [designs] [seed] [fixed]`` asks about random frames and formulas (:mod:`made_designs`), or with the
+last word about those of :mod:`designs`, and prints whatever is refused by one side alone or misses its target, the largest
+difference of every kind, and where lme4's criterion is higher, so that there is nothing to compare.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
 import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from asking import ask
+from compared import Compared, apart
 from designs import designs
+from made_designs import made_designs
+from question import Question, ask
 
 import jaxsim
+from jaxsim.errors import InputError
+from jaxsim.frames.result import FitResult
 
-METHODS = ("satterthwaite", "kenward-roger")
-# Relative to the larger of the number and .001, of p values .05. lme4's polished optimum is good to 1e-8 and everything else is
-# made of it in closed form, F of small differences; but lmerTest's Satterthwaite df are made of numerical derivatives, good to
-# 1e-7 mostly and to 1e-4 at times. R's ptukey and qtukey are good to 2e-6.
-TARGETS = {
-    "F": 1e-5,
-    "df, Satterthwaite": 1e-4,
-    "df, Kenward-Roger": 1e-6,
-    "means and errors": 1e-6,
-    "limits and p, Satterthwaite": 1e-4,
-    "limits and p, Kenward-Roger": 1e-4,
-    "likelihoods": 1e-6,
-}
-DF_NUMBERS = ("den_df", "df", "p_value", "conf_low", "conf_high")
-Differences = dict[str, float]
+# Criteria that differ by more belong to different optima.
+SAME_OPTIMUM = 1e-6
+# A random effect whose deviation, or whose own share of it, is smaller is at the edge of what covariances can be.
+EDGE = 0.05
+# Questions that one R process answers, while those before them are compared.
+AT_ONCE = 25
+Made = Callable[[], pd.DataFrame]
+# R keeps both levels of a logical variable that is never true (or always), has models without fixed effects, and explains the
+# rounding of a response that does not differ.
+REFUSED_HERE = re.compile(r"has the one level '(TRUE|FALSE)'|has no fixed effects; a model needs at least one|^zero_residual")
+USABLE = ("ok", "singular")
 
 
-def differences(rows: pd.DataFrame, theirs: dict[str, Any]) -> Differences | None:
-    """The largest difference of each kind; None where lme4 is at another optimum, or has none."""
-    question = rows.iloc[0]
-    fit = jaxsim.lmer(question["formula"], rows)
-    if "error" in theirs:
-        assert fit.status not in ("ok", "singular"), (question["formula"], theirs["error"])
-        return None
-    assert fit.status in ("ok", "singular"), (question["formula"], fit.messages)
-    if abs(fit.criterion - theirs["criterion"]) > 1e-6:
-        return None
-    found: Differences = {}
-    for method in METHODS:
-        for kind, table in theirs["anova"][method].items():
-            note(found, fit.anova(int(kind), df=method), table, method)
-        options = dict(by=question["by"] or None, df=method)
-        answers = theirs["emmeans"][method]
-        note(found, fit.emmeans(question["specs"], adjust=question["adjust"], **options), answers["means"], method)
-        if "pairs" in answers:
-            ours = fit.contrasts(question["specs"], adjust=question["adjust_pairs"], **options)
-            note(found, ours, answers["pairs"], method)
-    if question["smaller"]:
-        ours = jaxsim.anova(jaxsim.lmer(question["smaller"], rows), fit)
+def is_in_doubt(fit: FitResult) -> bool:
+    """Whether Satterthwaite's df are not quite the same in lmerTest: where a variance is about zero or a correlation about one its
+    differences of theta reach over the edge, and where columns were dropped a test of several df has other combinations with the
+    same span."""
+    factor = np.zeros((len(fit.random_effects.columns),) * 2)
+    entries = fit.model.structure.entries
+    factor[entries[:, 0], entries[:, 1]] = fit.theta
+    at_edge = (np.diagonal(factor) < EDGE * np.maximum(np.linalg.norm(factor, axis=1), 1.0)).any()
+    return bool(fit.singular or at_edge or fit.model.x.aliased)
+
+
+def fitted(question: Question, df: str = "satterthwaite") -> FitResult:
+    """The model."""
+    options = {"reml": question.reml, "ordered": question.ordered, "weights": question.weights or None}
+    return jaxsim.lmer(question.formula, question.rows, df=df, **options)
+
+
+def compare(question: Question, theirs: dict[str, Any]) -> Compared:
+    """Ask here and compare."""
+    try:
+        fit = fitted(question)
+        refused = "" if fit.status in USABLE else f"{fit.status}: {fit.messages}"
+    except InputError as error:
+        refused = str(error)
+    if refused and "error" in theirs:
+        return Compared("refused")
+    # By maximum likelihood nearly as many coefficients and groups as rows have no optimum; lme4 stops somewhere, and says so.
+    lost = refused.startswith("not_converged") and any("converge" in message for message in theirs["messages"])
+    if lost or REFUSED_HERE.search(refused):
+        return Compared("refused here")
+    if refused or "error" in theirs:
+        return Compared("failed", said=[f"refused here: {refused}" if refused else f"refused by R: {theirs['error']}"])
+    off = fit.criterion - theirs["criterion"]
+    if off > SAME_OPTIMUM:
+        return Compared("failed", said=[f"the criterion is higher here by {off:.0e}"])
+    if off < -SAME_OPTIMUM:
+        return Compared(f"lower here by {-off:.0e}")
+    found = Compared(in_doubt=is_in_doubt(fit))
+    compare_fits(found, question, fit, theirs)
+    compare_predictions(found, question, fit, theirs.get("predictions", {}))
+    for method in question.methods:
+        compare_tests(found, question, fit, theirs, method)
+    if question.smaller:
+        ours = jaxsim.anova(jaxsim.lmer(question.smaller, question.rows), fit)
         last = {name: np.atleast_1d(values)[-1] for name, values in theirs["comparison"].items()}
-        note(found, ours.iloc[[-1]], last, "likelihood")
+        found.table(ours.iloc[[-1]], last, "likelihood")
     return found
 
 
-def note(found: Differences, ours: pd.DataFrame, theirs: dict[str, Any], method: str) -> None:
-    """Keep the largest differences of one table."""
-    for column, values in theirs.items():
-        listed = values if isinstance(values, list) else [values]
-        if column in ("term", "contrast"):
-            assert list(ours[column]) == listed, (list(ours[column]), listed)
-            continue
-        what = kind_of(column, method)
-        expected, made = np.array(listed, float), ours[column].to_numpy(float)
-        if column == "num_df":
-            expected = np.nan_to_num(expected)  # of a term without a hypothesis: ours is 0
-        assert (np.isnan(expected) == np.isnan(made)).all(), (column, expected, made)
-        off = np.abs(made - expected) / np.maximum(np.abs(expected), 0.05 if column == "p_value" else 1e-3)
-        found[what] = max(found.get(what, 0.0), float(np.nan_to_num(off).max(initial=0.0)))
+def compare_fits(found: Compared, question: Question, fit: FitResult, theirs: dict[str, Any]) -> None:
+    """Coefficients, residual deviation, covariance of random effects."""
+    found.note("standard errors", apart(np.array([fit.sigma]), np.array([theirs["sigma"]])) / fit.sigma)
+    names, groups = theirs["covariance"]["names"], list(fit.covariance)
+    if sorted(names) != sorted(groups):
+        found.said.append(f"random effects: {groups} here, {names} in R")
+        return
+    z = fit.model_z[:, [groups.index(name) for name in names]]
+    own = fit.covariance.loc[names, names].to_numpy()
+    ours, expected = z @ own @ z.T, z @ np.array(theirs["covariance"]["cov"], float).reshape(own.shape) @ z.T
+    # What random effects do to rows has a unit, the response's, where their own covariances have any.
+    size = np.sqrt(np.diagonal(ours) + fit.sigma**2)
+    found.note("covariance of random effects", apart(ours, expected) / np.outer(size, size))
+    for method in question.methods:
+        table, answer = fitted(question, method).table if method != "satterthwaite" else fit.table, theirs["coefficients"][method]
+        if "error" in answer:
+            found.said.append(f"coefficients, {method}, refused by R: {answer['error']}")
+        elif list(table["term"]) != answer["term"]:
+            found.said.append(f"coefficients: {list(table['term'])} here, {answer['term']} in R")
+        else:
+            error = np.array(answer["std_error"], float)
+            found.note("estimates", apart(table["estimate"].to_numpy(), np.array(answer["estimate"], float)) / error)
+            found.note("standard errors", apart(table["std_error"].to_numpy(), error) / error)
+            found.table(table, {name: answer[name] for name in ("df", "p_value")}, method)
 
 
-def kind_of(column: str, method: str) -> str:
-    """Which target a column is held to."""
-    if method == "likelihood":
-        return "likelihoods"
-    if column not in DF_NUMBERS:
-        return "F" if column in ("f", "sum_sq", "num_df") else "means and errors"
-    title = "Satterthwaite" if method == "satterthwaite" else "Kenward-Roger"
-    return f"df, {title}" if column in ("den_df", "df") else f"limits and p, {title}"
+def compare_predictions(found: Compared, question: Question, fit: FitResult, theirs: dict[str, Any]) -> None:
+    """New rows; those that depend on a column that was dropped have no number here, and one in R."""
+    if "error" in theirs:
+        found.said.append(f"predictions refused by R: {theirs['error']}")
+        return
+    for level, values in theirs.items():
+        ours = fit.predict(question.new, level=level).to_numpy()
+        known = ~np.isnan(ours) if fit.model.x.aliased else np.ones(len(ours), bool)
+        found.note("predictions", apart(ours, np.array(values, float))[known] / fit.sigma)
 
 
-def beyond(found: Differences) -> Differences:
-    """What misses its target."""
-    return {what: value for what, value in found.items() if not value <= TARGETS[what]}
+def compare_tests(found: Compared, question: Question, fit: FitResult, theirs: dict[str, Any], method: str) -> None:
+    """Tests of terms, means and their differences."""
+    for kind, table in theirs.get("anova", {}).get(method, {}).items():
+        both(found, f"anova {kind}", question, table, partial(fit.anova, int(kind), df=method), method)
+    answers = theirs.get("emmeans", {}).get(method, {})
+    options: dict[str, Any] = dict(by=question.by or None, df=method)
+    means = partial(fit.emmeans, question.specs, adjust=question.adjust, **options)
+    pairs = partial(fit.contrasts, question.specs, adjust=question.adjust_pairs, **options)
+    if answers:
+        both(found, "emmeans", question, answers.get("means", answers), means, method)
+    if "pairs" in answers:
+        both(found, "contrasts", question, answers["pairs"], pairs, method)
 
 
-def main(count: int, seed: int) -> None:
-    """Compare so many designs."""
-    asked = designs(count, seed)
+def both(found: Compared, what: str, question: Question, theirs: dict[str, Any], made: Made, method: str) -> None:
+    """Compare a table, unless both refuse."""
+    try:
+        ours, refused = made(), ""
+    except InputError as error:
+        refused = str(error)
+    label = next((name for name in ("term", "contrast") if name in theirs), "")
+    if refused or "error" in theirs:
+        if not (refused and "error" in theirs):
+            found.said.append(f"{what} refused {f'here: {refused}' if refused else 'by R: ' + theirs['error']}")
+        return
+    if label:
+        names, expected = question.as_in_r(ours[label]), np.atleast_1d(theirs[label]).tolist()
+        if label == "term" and sorted(names) == sorted(expected):  # lmerTest puts a term without a column last
+            theirs = {name: [values[expected.index(term)] for term in names] for name, values in theirs.items()}
+            expected = names
+        if names != expected:
+            found.said.append(f"{what}: {names} here, {expected} in R")
+            return
+    found.table(ours, {name: values for name, values in theirs.items() if name != label}, method)
+
+
+def answered(asked: dict[str, Question]) -> Iterator[tuple[str, Question, Any]]:
+    """The questions with R's answers; R is at the next ones while these are compared."""
     program = shutil.which("Rscript")
     assert program
-    with tempfile.TemporaryDirectory() as folder:
-        results = ask(program, Path(folder), "ask_of_fits.R", asked)["results"]
-    most: Differences = {}
-    skipped = 0
-    for name, rows in asked.items():
+    items = list(asked.items())
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:
+        places = [Path(folder) / str(start) for start in range(0, len(items), AT_ONCE)]
+        for place in places:
+            place.mkdir()
+        parts = [dict(items[start : start + AT_ONCE]) for start in range(0, len(items), AT_ONCE)]
+        waiting = [beside.submit(ask, program, place, part) for place, part in zip(places, parts, strict=True)]
+        for part, answers in zip(parts, waiting, strict=True):
+            yield from ((name, question, answers.result()[name]) for name, question in part.items())
+
+
+def main(count: int, seed: int, make: Callable[[int, int], dict[str, Question]]) -> None:
+    """Compare so many designs and print."""
+    most: dict[str, float] = {}
+    ended: Counter[str] = Counter()
+    for name, question, answer in answered(make(count, seed)):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            found = differences(rows, results[name])
-        skipped += found is None
-        for what, value in (found or {}).items():
+            warnings.simplefilter("ignore", UserWarning)  # singular fits, cells without rows
+            compared = compare(question, answer)
+        ended[compared.ended] += 1
+        if compared.bad or compared.ended.startswith("lower"):
+            print(name, question.theirs or question.formula, compared.beyond, *compared.said, sep="\n    ", flush=True)
+        for what, value in compared.differences.items():
             most[what] = max(most.get(what, 0.0), value)
-        if beyond(found or {}):
-            print(name, rows["formula"].iloc[0], beyond(found or {}), flush=True)
-    print(f"{count - skipped} of {count} compared", most)
+    print(f"{dict(ended)}; the largest differences:", *(f"{what:45}{value:.0e}" for what, value in most.items()), sep="\n")
 
 
 if __name__ == "__main__":
-    given = [int(argument) for argument in sys.argv[1:]]
-    main(given[0] if given else 100, given[1] if len(given) > 1 else 1)
+    given = [int(argument) for argument in sys.argv[1:3]]
+    main(given[0] if given else 100, given[1] if len(given) > 1 else 1, designs if "fixed" in sys.argv else made_designs)

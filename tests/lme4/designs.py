@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from question import Question
 
 # (fixed effects, what means are asked for, within the levels of what). Not among them are "a + a:b" and interactions without an
 # intercept, whose types II and III depend on reference levels in lmerTest, and "b * poly(x, 2)": it takes poly for a factor.
@@ -39,8 +40,8 @@ ADJUST = ["none", "bonferroni", "sidak", "scheffe"]
 ADJUST_PAIRS = ["tukey", "none", "bonferroni", "holm", "sidak", "scheffe", "fdr"]
 
 
-def design(rng: np.random.Generator, number: int) -> pd.DataFrame:
-    """Rows with the questions in columns of their own; every cell of the factors has some rows."""
+def design(rng: np.random.Generator, number: int) -> Question:
+    """Every cell of the factors has some rows, but for the last ones."""
     fixed, specs, by = FIXED[number % len(FIXED)]
     random = RANDOM[rng.integers(len(RANDOM))]
     n_groups = int(rng.integers(6, 14))
@@ -68,17 +69,18 @@ def design(rng: np.random.Generator, number: int) -> pd.DataFrame:
     frame["y"] = (frame["a"] > "p") + frame["x"] + effects[:, 0] + effects[:, 1] * frame["x"] + rng.normal(0, 1, n)
     parts = [part for part in fixed.split(" + ") if part != "0"]
     smaller = f"y ~ {' + '.join(parts[:-1])} + {random}" if len(parts) > 1 and not fixed.startswith("0") else f"y ~ 1 + {random}"
-    return frame.assign(
+    return Question(
+        frame,
         formula=f"y ~ {fixed} + {random}",
         smaller=smaller,
-        specs=specs,
-        by=by,
+        specs=tuple(specs.split(":")),
+        by=(by,) if by else (),
         adjust=ADJUST[rng.integers(len(ADJUST))],
         adjust_pairs=ADJUST_PAIRS[rng.integers(len(ADJUST_PAIRS))],
     )
 
 
-def designs(count: int, seed: int) -> dict[str, pd.DataFrame]:
-    """``{name: rows}`` of so many designs."""
+def designs(count: int, seed: int) -> dict[str, Question]:
+    """``{name: question}`` of so many designs."""
     rng = np.random.default_rng(seed)
     return {f"{seed}-{number}": design(rng, number) for number in range(count)}

@@ -22,31 +22,31 @@ source(file.path(dirname(this_file()), "common.R"))
 criterion <- function(fit) -2 * as.numeric(logLik(fit))   # the REML criterion for a REML fit
 
 # The formula gets this frame as its environment: lmerTest evaluates the call once more and must find the arguments.
-fit_once <- function(formula, data, reml, control = lmerControl(), start = NULL, ...) {
+fit_once <- function(formula, data, reml, control = lmerControl(), start = NULL, weights = NULL, ...) {
   environment(formula) <- environment()
-  lme4::lmer(formula, data = data, REML = reml, control = control, start = start, ...)
+  lme4::lmer(formula, data = data, REML = reml, control = control, start = start, weights = weights, ...)
 }
 
 OPTIMISERS <- list(
   lmerControl(optimizer = "nloptwrap", optCtrl = list(xtol_abs = 1e-12, ftol_abs = 1e-12, maxeval = 1e5)),
   lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-10, maxfun = 1e5)))
 
-fit_lmm <- function(formula, data, reml = TRUE, effort = c("default", "tight", "best")) {
+fit_lmm <- function(formula, data, reml = TRUE, effort = c("default", "tight", "best"), weights = NULL) {
   effort <- match.arg(effort)
-  if (effort == "default") return(fit_once(formula, data, reml))
+  if (effort == "default") return(fit_once(formula, data, reml, weights = weights))
   # lFormula runs lme4's own checks, so a dataset that lme4 refuses fails here with lme4's message.
   on_diagonal <- lFormula(formula, data, REML = reml)$reTrms$lower == 0
   scales <- if (effort == "best") c(1, 0.1, 5) else 1
   tries <- expand.grid(scale = scales, optimiser = seq_along(OPTIMISERS))
   fits <- lapply(seq_len(nrow(tries)), function(i) tryCatch(suppressMessages(suppressWarnings({
     control <- OPTIMISERS[[tries$optimiser[i]]]
-    first <- fit_once(formula, data, reml, control, start = list(theta = tries$scale[i] * on_diagonal))
-    fit_once(formula, data, reml, control, start = list(theta = getME(first, "theta")))
+    first <- fit_once(formula, data, reml, control, start = list(theta = tries$scale[i] * on_diagonal), weights = weights)
+    fit_once(formula, data, reml, control, start = list(theta = getME(first, "theta")), weights = weights)
   })), error = identity))
   failed <- vapply(fits, inherits, NA, "error")
   if (all(failed)) stop(fits[[1]])
   fits <- fits[!failed]
-  polish(fits[[which.min(vapply(fits, criterion, 0))]], formula, data, reml)
+  polish(fits[[which.min(vapply(fits, criterion, 0))]], formula, data, reml, weights)
 }
 
 # Which row, column and term of the relative factor every theta belongs to.
@@ -86,7 +86,7 @@ hessian <- function(f, size) numDeriv::hessian(function(u) f(u - 1), rep(1, size
 # boundary. Newton steps take it to about 1e-10. Differences must be neither so small that they drown in rounding nor so large
 # that the criterion bends: the first are over a tenth of each random effect's SD, the others in coordinates in which the
 # criterion has the Hessian I.
-newton_steps <- function(deviance, theta, scale, steps = 4) {
+newton_steps <- function(deviance, theta, scale, steps = 6) {
   size <- length(theta)
   map <- diag(scale, size)
   for (step in seq_len(steps)) {
@@ -100,18 +100,18 @@ newton_steps <- function(deviance, theta, scale, steps = 4) {
   theta
 }
 
-polish <- function(fit, formula, data, reml) {
+polish <- function(fit, formula, data, reml, weights = NULL) {
   places <- theta_places(fit)
   theta <- semidefinite_theta(getME(fit, "theta"), places)
   pivot <- setNames(theta, paste(places$term, places$row, places$column))[paste(places$term, places$column, places$column)]
   free <- pivot > 0
   if (!any(free)) return(fit)
-  whole <- fit_once(formula, data, reml, devFunOnly = TRUE)
+  whole <- fit_once(formula, data, reml, weights = weights, devFunOnly = TRUE)
   spread <- sqrt(ave(theta^2, places$term, places$row, FUN = sum))[free]   # SDs of the random effects, relative to sigma
   moved <- tryCatch(newton_steps(function(part) whole(replace(theta, free, part)), theta[free], spread), error = identity)
-  if (inherits(moved, "error") || !all(is.finite(moved)) || max(abs(moved - theta[free]) / spread) > 0.01) return(fit)
+  if (inherits(moved, "error") || !all(is.finite(moved)) || max(abs(moved - theta[free]) / spread) > 0.1) return(fit)
   polished <- suppressMessages(suppressWarnings(
-    fit_once(formula, data, reml, lmerControl(optimizer = NULL), start = list(theta = replace(theta, free, moved)))))
+    fit_once(formula, data, reml, lmerControl(optimizer = NULL), start = list(theta = replace(theta, free, moved)), weights)))
   if (criterion(polished) <= criterion(fit) + 1e-9) polished else fit   # 1e-9: rounding of the criterion
 }
 

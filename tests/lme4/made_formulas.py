@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-FACTORS = ("f", "h", "k", "o", "t", "`odd label`", "factor(i)")
+FACTORS = ("f", "h", "k", "o", "t", "`odd label`", "factor(i)", "`a:b`")
 CONTRASTS = {"Sum": '"contr.sum"', "Helmert": '"contr.helmert"', "Poly": '"contr.poly"', "Diff": "contr.sdif"}
-NUMBERS = ("x", "z", "i", "`1st`", "I(x^2)", "log(z)", "I(x * z - 0.5)", "scale(x)", "exp(x)")
+NUMBERS = ("x", "z", "i", "`1st`", "`if`", "I(x^2)", "log(z)", "I(x * z - 0.5)", "scale(x)", "exp(x)")
 TRUTHS = ("b", "I(x > 0)", 'I(h == "u")', "C(h)")
 BASES = (
     "poly(x, 2)", "poly(z, 3)", "poly(x, 2, raw = TRUE)", "poly(log(z), degree = 2)", "bs(x, df = 5)", "bs(z, knots = c(2, 3))",
@@ -32,10 +32,10 @@ class Case:
     contrasts: dict[str, str] = field(default_factory=dict)
 
 
-def make_frame(seed: int) -> pd.DataFrame:
+def make_frame(seed: int, fewest: int = 24, most: int = 48) -> pd.DataFrame:
     """Rows with every kind of column: unbalanced, with empty cells, levels that no row has, odd labels, missing values."""
     rng = np.random.default_rng(seed)
-    n = int(rng.integers(24, 49))
+    n = int(rng.integers(fewest, most + 1))
 
     def draw(labels, concentration=2.0):
         return rng.choice(labels, size=n, p=rng.dirichlet(np.full(len(labels), concentration)))
@@ -49,6 +49,8 @@ def make_frame(seed: int) -> pd.DataFrame:
     data["o"] = pd.Categorical(draw(["low", "mid", "high", "huge"]), ["low", "mid", "high", "huge"], ordered=True)
     data["t"] = draw(["pear", "apple", "fig"])
     data["odd label"] = draw(["x:y", "(p)", "q-1"])
+    data["a:b"] = draw(["ein", "für", "zwei drei"])
+    data["if"] = rng.normal(size=n)
     data["b"] = np.tile([True, False, False], n)[:n]
     for name in rng.choice(["x", "z", "f", "h", "o", "t", "y"], size=int(rng.integers(3)), replace=False):
         data.loc[rng.choice(n, size=3, replace=False), name] = None
@@ -61,7 +63,16 @@ def make_case(rng: random.Random, frame: int, levels: dict[str, list[str]]) -> C
     pool += [*rng.sample(TRUTHS, rng.randint(0, 1)), *(rng.sample(BASES, 1) if rng.random() < 0.5 else [])]
     pool = pool[:4] or ["x"]
     ordered = rng.choice(["treatment", "poly"])
-    coded: dict[str, tuple[str, str]] = {}
+    coded = make_coding(rng, pool, levels)
+    theirs = expression(rng, pool, rng.randint(1, 3))
+    start = rng.choice(["", "", "", "0 + ", "-1 + ", "1 + "])
+    end = rng.choice(["", "", "", "", " - 1", " + 0", f" - @{rng.choice(pool)}@"])
+    return write_case(frame, f"{start}{theirs}{end}", ordered, coded)
+
+
+def make_coding(rng: random.Random, pool: list[str], levels: dict[str, list[str]]) -> dict[str, tuple[str, str]]:
+    """Contrasts of some factors: how jaxsim writes the variable, and the contrasts as an R expression."""
+    coded = {}
     for name in pool:
         if name in FACTORS and rng.random() < 0.5:
             kind = rng.choice([*CONTRASTS, "Treatment"])
@@ -73,19 +84,18 @@ def make_case(rng: random.Random, frame: int, levels: dict[str, list[str]]) -> C
                     f'C({name}, Treatment("{level}"))',
                     f'contr.treatment(levels, base=match("{level}", levels))'.replace("=", "<-"),
                 )
-    theirs = expression(rng, pool, rng.randint(1, 3))
-    start = rng.choice(["", "", "", "0 + ", "-1 + ", "1 + "])
-    end = rng.choice(["", "", "", "", " - 1", " + 0", f" - @{rng.choice(pool)}@"])
-    theirs = f"{start}{theirs}{end}"
-    ours = theirs
-    contrasts = {name: how for name, (_, how) in coded.items() if f"@{name}@" in theirs}
-    if "@o@" in theirs and ordered == "treatment":
+    return coded
+
+
+def write_case(frame: int, marked: str, ordered: str, coded: dict[str, tuple[str, str]]) -> Case:
+    """The formula whose variables are marked by @."""
+    contrasts = {name: how for name, (_, how) in coded.items() if f"@{name}@" in marked}
+    if "@o@" in marked and ordered == "treatment":
         contrasts.setdefault("o", '"contr.treatment"')
+    ours = marked
     for name, (written, _) in coded.items():
         ours = ours.replace(f"@{name}@", written)
-    for name in pool:
-        theirs, ours = theirs.replace(f"@{name}@", name), ours.replace(f"@{name}@", name)
-    return Case(frame, f"y ~ {ours}", f"y ~ {theirs}", ordered, contrasts)
+    return Case(frame, f"y ~ {ours.replace('@', '')}", f"y ~ {marked.replace('@', '')}", ordered, contrasts)
 
 
 def expression(rng: random.Random, pool: list[str], depth: int) -> str:

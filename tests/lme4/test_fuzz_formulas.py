@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from asking import FOLDER, run
+from frames_for_r import write_frames
 from made_formulas import make_case, make_frame
 
 from jaxsim.errors import InputError
@@ -43,12 +44,7 @@ def made():
 
 def write(folder, frames, cases):
     """What model_matrices.R reads."""
-    rows = []
-    for i, data in frames.items():
-        data.to_csv(folder / f"frame_{i}.csv", index=False, na_rep="")
-        for name in data.columns[data.dtypes == "category"]:
-            rows += [(i, name, level, data[name].cat.ordered) for level in data[name].cat.categories]
-    pd.DataFrame(rows, columns=["frame", "column", "level", "ordered"]).to_csv(folder / "levels.csv", index=False)
+    write_frames(folder, {str(i): data for i, data in frames.items()})
     described = [
         (k, c.frame, c.theirs, ";".join(f"{a.strip('`')}={b}" for a, b in c.contrasts.items())) for k, c in enumerate(cases)
     ]

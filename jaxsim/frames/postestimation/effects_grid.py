@@ -10,7 +10,7 @@ import pandas as pd
 from jaxsim.errors import choose
 from jaxsim.formula.parse import column_names
 from jaxsim.frames.fitted import Fitted
-from jaxsim.frames.postestimation.reference_grid import predictors
+from jaxsim.frames.postestimation.reference_grid import columns_of, predictors
 
 # Points of a curve over a number.
 POINTS = 101
@@ -46,7 +46,7 @@ def grid(fit: Fitted, name: str, by: str | None = None) -> pd.DataFrame:
         choose("by", by, [other for other in known if other != name])
         around = levels.get(by) or list(np.unique(np.quantile(frame[by], [0.1, 0.5, 0.9])))
         rows = rows.merge(pd.DataFrame({by: around}), how="cross")
-    for other in known:
+    for other in columns_of(fit.model):
         if other not in rows:
             rows[other] = levels[other][0] if other in levels else frame[other].mean()
     return rows

@@ -74,14 +74,14 @@ def _pieces(text: str, names: Sequence[str]) -> list[_Piece]:
         if text[at].isspace():
             at += 1
             continue
-        if text[at] == "`":
+        if name is not None:  # one may begin with a backquote itself, as R names what it could not read otherwise
+            found.append(_Piece("name", float(names.index(name)), at, at + len(name)))
+        elif text[at] == "`":
             end = text.find("`", at + 1)
             quoted = text[at + 1 : end]
             if end < 0 or quoted not in names:
                 raise _unknown(text, text[at + 1 :].rstrip("`") if end < 0 else quoted, names)
             found.append(_Piece("name", float(names.index(quoted)), at, end + 1))
-        elif name is not None:
-            found.append(_Piece("name", float(names.index(name)), at, at + len(name)))
         elif number is not None and not (number.end() < len(text) and _WORD.match(text[number.end()])):
             found.append(_Piece("number", float(number[0]), at, number.end()))
         elif text[at] in "+-*/()=,":

@@ -88,7 +88,8 @@ def reference_grid(model: MixedModel | Regression, at: Mapping[str, Any] | None 
     frame, names = model.rows.frame, predictors(model)
     given = _given(at, list(dict.fromkeys([*names, *offset_columns(model)])))
     names += [name for name in given if name not in names]
-    axes = tuple(_axis(frame[name], name, model.x.recipe.variables, given.get(name)) for name in names)
+    variables = model.x.recipe.variables
+    axes = tuple(_axis(frame[name], name, variables, given.get(name)) for name in names)
     shape = [len(axis.values) for axis in axes]
     if math.prod(shape) > MOST_ROWS:
         raise InputError(
@@ -100,6 +101,9 @@ def reference_grid(model: MixedModel | Regression, at: Mapping[str, Any] | None 
     columns = {axis.name: axis.values.iloc[code].reset_index(drop=True) for axis, code in zip(axes, codes, strict=True)}
     grid = pd.DataFrame(columns, index=pd.RangeIndex(n_rows))
     offset = offset_at(model, grid, [axis.name for axis in axes if axis.factor])
+    for name in columns_of(model):
+        if name not in grid:  # it was taken out of the formula (x * f - f - x:f), which reads it all the same
+            grid[name] = _axis(frame[name], name, variables, None).values.iloc[[0] * n_rows].to_numpy()
     return ReferenceGrid(axes, model.x.recipe.full_on(grid).reshape(*shape, -1), offset.reshape(shape))
 
 
@@ -113,7 +117,15 @@ def offset_at(model: MixedModel | Regression, grid: pd.DataFrame, factors: Seque
 
 
 def predictors(model: MixedModel | Regression) -> list[str]:
-    """The columns of the data that have fixed effects."""
+    """The columns of the data that have fixed effects: those of the variables that are left in some term."""
+    recipe = model.x.recipe
+    used = {i for member in recipe.terms.members for i in member}
+    variables = [variable for i, variable in enumerate(recipe.variables) if i in used]
+    return list(dict.fromkeys(name for variable in variables for name in column_names(variable.tokens)))
+
+
+def columns_of(model: MixedModel | Regression) -> list[str]:
+    """The columns of the data that the fixed part of the formula names, with effects or without."""
     return list(dict.fromkeys(name for variable in model.x.recipe.variables for name in column_names(variable.tokens)))
 
 

@@ -12,10 +12,11 @@ those of type I).
   its rows, those that have zeros for all terms but the term and those that contain it, and are orthogonal to the hypotheses of the
   latter. Where no cell is empty that compares means with equal weights, as coding by sums to zero does.
 
-lmerTest's hypotheses of types II and III are others in three cases: ``a + a:b`` without ``b``, where it takes a for not contained
-in a:b, and interactions without an intercept (type III), both of which depend on the reference levels; and a column that repeats
-another (``x + x2`` with ``x2 = 2 x``), where type III here has no testable hypothesis of either, because no row tells them apart,
-and lmerTest tests the one that was kept. It also takes ``poly(x, 2)`` for a factor.
+lmerTest's hypotheses of types II and III are others in four cases: ``a + a:b`` without ``b``, where it takes a for not contained
+in a:b, interactions without an intercept (type III), and ``a * x`` where a level has too few rows for a slope (type III), all of
+which depend on the reference levels there; and a column that repeats another (``x + x2`` with ``x2 = 2 x``), where type III here
+has no testable hypothesis of either, because no row tells them apart, and lmerTest tests the one that was kept. In interactions it
+also takes ``poly(x, 2)``, ``scale(x)`` and numbers with a name in backquotes for factors.
 """
 
 from __future__ import annotations
