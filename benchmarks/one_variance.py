@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = [measure(groups, name, options.runs) for groups in options.groups for name in SIZES]
     notes = [
         "`us` are CPU microseconds of a whole fit, `compile s` CPU seconds of tracing and compiling (with JAXSIM_CACHE=off); "
-        " `above` is the largest criterion of the search less that of the general kernel."
+        "`above` is the largest criterion of the search less that of the general kernel."
     ]
     table.write(options.out, "one-variance", "Models with one random effect", head, {"Whole fits": pd.DataFrame(rows)}, notes)
 
