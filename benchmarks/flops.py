@@ -57,8 +57,8 @@ def _profile(q: int, p: int, reml: bool) -> list[Count]:
         Count("profile", "elimination below the pivots", "2 sum_k k (k + M), k < Q", 2 * below, 2 * below_symmetric),
         Count("profile", "D = K - R'R", "2 Q M^2", 2 * q * m * m, 2 * q * triangle(m)),
         Count("profile", "S = sum D", "M^2", m * m, triangle(m)),
-        Count("profile", "h = D_zx root", "2 Q P^2", 2 * q * p * p, root),
-        Count("profile", "s = D_zy - D_zx beta", "2 Q P", 2 * q * p, 2 * q * p),
+        Count("profile", "h = D_zx root", "Q P (2 P - 1)", q * p * (2 * p - 1), root),
+        Count("profile", "s = D_zy - D_zx beta", "Q (2 P - 1)", q * (2 * p - 1), q * (2 * p - 1)),
         Count(
             "profile",
             "Gamma = sum U - h h' - w s s'",
@@ -98,13 +98,20 @@ def _curvature(structure: Structure, p: int, reml: bool) -> list[Count]:
 
 def _step(structure: Structure, p: int) -> list[Count]:
     q, t, ladder = structure.size, len(structure.entries), len(LADDER)
+    steps = max(0, t - 2)
     chart = sum(len(block) * 2 * q * q for block in structure.blocks)
     chart_symmetric = sum(2 * triangle(k) for block in structure.blocks for k in range(len(block)))
     return [
         Count("chart", "pivoted factor of T", "2 Q^3", chart, chart_symmetric, False),
         Count("chart", "directions", "2 T Q^2", 2 * t * q * q, 2 * t * q, False),
+        Count("propose", "tridiagonal form", "6 T^2 (T - 2)", 6 * t * t * steps, 4 * t * t * steps / 3, False),
         Count(
-            "propose", f"{ladder} shifted systems", f"{ladder} * 2 T^2 (T + 1)", ladder * 2 * t * t * (t + 1), 2 * t**3 / 6, False
+            "propose",
+            f"{ladder} shifts of it, and back",
+            f"10 * {ladder} T + 4 * {ladder + 1} T (T - 2)",
+            10 * ladder * t + 4 * (ladder + 1) * t * steps,
+            10 * ladder * t + 4 * (ladder + 1) * t * steps / 2,
+            False,
         ),
         Count(
             "propose",

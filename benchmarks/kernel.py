@@ -29,7 +29,7 @@ from tiles import Bench
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.estimators import LinearMixed, PooledOLS
-from jaxsim.estimators.linear_mixed import LANE_GROUPS
+from jaxsim.estimators.linear_mixed import lanes
 from jaxsim.lmm import newton
 from jaxsim.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.lmm.deviance import Curvature, Profile, Spec, curvature, profile
@@ -103,14 +103,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure(model: LinearMixed, groups: int, columns: int, runs: int) -> tuple[dict[str, float], list[flops.Count]]:
     """CPU seconds of one evaluation of one dataset by piece, and the counts of its flops."""
-    lanes = max(8, LANE_GROUPS // groups)
-    study = Study(GaussianMultilevel(n_groups=groups, n_obs=25, n_predictors=columns - 1), Grid(), (PooledOLS(),), replicates=lanes)
+    count = lanes(groups)
+    study = Study(GaussianMultilevel(n_groups=groups, n_obs=25, n_predictors=columns - 1), Grid(), (PooledOLS(),), replicates=count)
     bench = Bench(study)
     draws = bench.simulate(bench.tiles())
-    data = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:lanes], *(draw.data for draw in draws))
+    data = jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *(draw.data for draw in draws))
     spec = model.spec(jax.tree.map(lambda leaf: leaf[0], data))
     pieces = _pieces(data, spec)
-    seconds = {name: _seconds(call, *arguments, runs=runs) / lanes for name, (call, *arguments) in pieces.items()}
+    seconds = {name: _seconds(call, *arguments, runs=runs) / count for name, (call, *arguments) in pieces.items()}
     return seconds, flops.counts(spec.structure, columns, spec.reml)
 
 
@@ -181,8 +181,8 @@ def _seconds(call: Callable[..., Any], *arguments: Any, runs: int) -> float:
     def many(*arguments: Any) -> Any:
         return jax.lax.fori_loop(0, REPEATS, lambda _, last: batched(trace(last), *arguments), blank)
 
-    lanes = jax.tree.leaves(arguments)[0].shape[0]
-    shapes = jax.eval_shape(batched, jnp.zeros(lanes), *arguments)
+    datasets = jax.tree.leaves(arguments)[0].shape[0]
+    shapes = jax.eval_shape(batched, jnp.zeros(datasets), *arguments)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     program, _ = timed_compile(many, *arguments)
     taken = run_seconds(lambda: program(*arguments), runs)

@@ -27,8 +27,14 @@ from jaxsim.numerics.lanes import iterate
 from jaxsim.status import Status
 
 COVARIANCES: tuple[str, ...] = ("full", "diagonal")
-# Group-lanes worked on at a time: enough to amortise the loop's overhead, few enough to stay in cache.
-LANE_GROUPS = 2048
+# Groups of all datasets that are worked on at a time: on CPU enough to amortise a loop's overhead, few enough to stay in cache; a
+# GPU has room for more.
+LANE_GROUPS = {"cpu": 2**11, "gpu": 2**19}
+
+
+def lanes(groups: int) -> int:
+    """Datasets of so many groups that are worked on at a time."""
+    return max(8, LANE_GROUPS["cpu" if jax.default_backend() == "cpu" else "gpu"] // groups)
 
 
 class Search(NamedTuple):
@@ -209,14 +215,13 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
     spec = estimator.spec(one)
     problems = jax.vmap(pose)(data)
     begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
-    lanes = max(8, LANE_GROUPS // data.sizes.shape[1])
     points, evaluations = iterate(
         step=lambda job, state: newton.step(job[0], job[1], state, spec),
         is_done=lambda state: state.done,
         extract=lambda state: (state.best, state.total_evaluations),
         problems=(problems, begins),
         states=jax.vmap(lambda problem, begin: newton.initial(problem, begin, spec))(problems, begins),
-        lanes=lanes,
+        lanes=lanes(data.sizes.shape[1]),
     )
     finite, flat = jnp.isfinite(data.products).all((1, 2, 3)), jax.vmap(lambda problem: unidentified(problem, spec))(problems)
     return jax.vmap(estimator._report)(data, problems, points, Search(evaluations, finite, flat))
@@ -226,7 +231,7 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
 def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
     """Models with one random effect, in parts of always the same size: a dataset's bits do not depend on how many there are."""
     count, groups = data.sizes.shape
-    size = max(8, LANE_GROUPS // groups)
+    size = lanes(groups)
     spec = estimator.spec(jax.tree.map(lambda leaf: leaf[0], data))
 
     def fitted(part: CrossProducts) -> Fit:
