@@ -1,4 +1,4 @@
-"""Stages of a batched program on CPU: what one of them returns is computed once and kept, whoever reads it.
+"""Stages of a program on CPU: what one of them returns is computed once and kept, whoever reads it.
 
 XLA fuses elementwise code into all that reads it and so computes it anew for every reader; entries of a cross-product would draw
 each random number many times. It does not look into the branches of a condition, so each stage is one, taken whenever there is
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 
 def stage(wanted: jax.Array, function: Callable[..., Any], *arguments: jax.Array) -> Any:
-    """``function(*arguments)``, where ``vmap`` makes a batch of it as a stage of its own.
+    """``function(*arguments)`` as a stage of its own, also where ``vmap`` makes a batch of it.
 
     Args:
         wanted: whether the result is needed, bool ``[]``. What is computed for a batch in which it is nowhere is zero.
@@ -27,18 +27,22 @@ def stage(wanted: jax.Array, function: Callable[..., Any], *arguments: jax.Array
 
     @jax.custom_batching.custom_vmap
     def staged(wanted: jax.Array, *arguments: jax.Array) -> Any:
-        return function(*arguments)
+        return _apart(wanted, function, arguments)
 
     @staged.def_vmap
     def _(size: int, in_batched: Any, wanted: jax.Array, *arguments: jax.Array) -> Any:
         del size
         if not any(in_batched[1:]):
-            whole = function(*arguments)
+            whole = _apart(wanted.any(), function, arguments)
             return whole, jax.tree.map(lambda _: False, whole)
         batch = jax.vmap(function, in_axes=tuple(0 if one else None for one in in_batched[1:]))
-        shapes = jax.eval_shape(batch, *arguments)
-        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        found = jax.lax.cond(wanted.any(), batch, lambda *_: blank, *arguments)
-        return found, jax.tree.map(lambda _: True, shapes)
+        found = _apart(wanted.any(), batch, arguments)
+        return found, jax.tree.map(lambda _: True, found)
 
     return staged(wanted, *arguments)
+
+
+def _apart(wanted: jax.Array, function: Callable[..., Any], arguments: tuple[jax.Array, ...]) -> Any:
+    """What a function returns, computed in the branch of a condition."""
+    blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(function, *arguments))
+    return jax.lax.cond(wanted, function, lambda *_: blank, *arguments)
