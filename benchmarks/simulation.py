@@ -9,15 +9,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
 from stopwatch import run_seconds, timed_compile
 from tiles import Bench
 
 from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study
-from jaxsim.processes.chi import chi
-from jaxsim.processes.direct import normals_needed
-from jaxsim.seeding import Stream, group_keys, stream_key
+from jaxsim.numerics.counters import uniforms
+from jaxsim.processes.direct import Layout, diagonals
+from jaxsim.processes.normals import Normals, standard_normals
 
 # The two ends of the comparison; the target is a cost within 10% of each other.
 FEW, MANY, TARGET = 5, 500, 0.10
@@ -48,7 +47,7 @@ def shares(groups: int, columns: int, n_obs: int, runs: int) -> pd.DataFrame:
     bench = Bench(study, threads=1)
     (tile,) = bench.full(study.cells[0], 1)
     whole = run_seconds(lambda: bench.programs.simulate(tile), runs).cpu
-    keys = jax.random.split(jax.random.key(0), tile.shape.tile)
+    keys = jax.random.split(jax.random.key(0, impl="threefry2x32"), tile.shape.tile)
     pieces: dict[str, Callable[..., Any]] = _pieces(tile.shape.groups, groups, columns, n_obs)
     rows = [{"piece": "simulate, the whole", "CPU ms": 1e3 * whole, "share": 1.0}]
     for name, piece in pieces.items():
@@ -60,18 +59,21 @@ def shares(groups: int, columns: int, n_obs: int, runs: int) -> pd.DataFrame:
 
 def _pieces(padded: int, groups: int, columns: int, n_obs: int) -> dict[str, Callable[[jax.Array], jax.Array]]:
     """The draws of one dataset, as the process makes them."""
-    size = columns + 1
+    layout = Layout(columns, columns + 1, 0)
     rows = jnp.where(jnp.arange(padded) < groups, n_obs, 0)
-    df = rows[:, None] - np.arange(1, size)
+    some = jnp.ones((layout.columns + 1) // 2)[:, None] * jnp.linspace(-2, 2, padded)
 
-    def chi_numbers(key: jax.Array) -> jax.Array:
-        keys = group_keys(stream_key(key, Stream.PREDICTORS), padded)
-        # The proposals are among the normal numbers; here they are any numbers that cost nothing.
-        proposals = jax.random.key_data(keys)[:, :1] * 2.0**-31 - 1.0
-        return jax.vmap(lambda first, k, d: chi(jnp.broadcast_to(first, d.shape), k, d))(proposals, keys, df)
+    def wanted(key: jax.Array) -> jax.Array:
+        return jax.random.key_data(key)[0] != 1
+
+    def bits(key: jax.Array) -> jax.Array:
+        return uniforms(key, 2 * some.shape[0], padded)
 
     def normal(key: jax.Array) -> jax.Array:
-        keys = group_keys(stream_key(key, Stream.GROUPS), padded)
-        return jax.vmap(lambda k: jax.random.normal(k, (columns + normals_needed(size),)))(keys)
+        return jnp.concatenate(standard_normals(wanted(key), key, layout.columns, padded))
 
-    return {"chi numbers (diagonals)": chi_numbers, "normal numbers (all others, and proposals)": normal}
+    def chi_numbers(key: jax.Array) -> jax.Array:
+        shifted = some + 1e-9 * jax.random.key_data(key)[0]  # any numbers that cost nothing, another for each dataset
+        return diagonals(layout, wanted(key), Normals(shifted, shifted), rows, True, True)
+
+    return {"uniform numbers": bits, "normal numbers, with the uniform ones": normal, "chi numbers (diagonals)": chi_numbers}

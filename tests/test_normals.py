@@ -98,7 +98,8 @@ def test_stages_change_nothing():
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="stages are for CPU")
-def test_stages_are_computed_once():
+@pytest.mark.parametrize("batch", [(), (8,)], ids=["one", "batch"])
+def test_stages_are_computed_once(batch):
     """Two readers of a stage do not each draw its numbers: the compiled program has as many rounds of the cipher with one as with
     both. Should a new XLA look into conditions, this fails and the simulator takes three times as long."""
 
@@ -107,8 +108,8 @@ def test_stages_are_computed_once():
             cipher = stage(wanted, lambda w: uniforms(jax.random.wrap_key_data(w, impl="threefry2x32"), 2, 8), words)
             return [cipher[0] + k for k in range(readers)]
 
-        words = jnp.zeros((8, 2), jnp.uint32)
-        text = jax.jit(jax.vmap(draw)).lower(jnp.ones(8, bool), words).compile().as_text()
+        program = jax.jit(jax.vmap(draw) if batch else draw)
+        text = program.lower(jnp.ones(batch, bool), jnp.zeros((*batch, 2), jnp.uint32)).compile().as_text()
         return text.count("shift-left(")
 
     assert rounds(1) == rounds(3) == 20
