@@ -239,3 +239,55 @@ def test_the_smallest_effective_sample_is_that_of_the_slowest_parameter(load):
     same[..., 1, 0] = same[..., 0, 1] = slow
     # Geyer's estimate of 80 with a relative error of a quarter or so.
     assert 40 < load("bayes").smallest_ess({**draws, "correlation": same}) < 160
+
+
+def test_packages_that_are_not_there_are_rows_with_their_reason(load, tmp_path, monkeypatch):
+    """Without asking anything of jaxsim, which would compile."""
+    benchmark, peers = load("against_native"), load("native_peers")
+    call = {"CPU s": 2.0, "wall s": 3.0, "since start CPU s": 5.0, "at": 8.0, "rates": {}}
+    said = {"began": 1.0, "version": "", "answers": [call, call, {**call, "CPU s": 4.0}]}
+    monkeypatch.setattr(peers, "answer", lambda *_: said)
+    monkeypatch.setattr(benchmark, "TIMED", benchmark.TIMED[:1])
+    nothing = ["--no-install", "--environments", str(tmp_path / "none"), "--turns", "2", "--datasets", "5000"]
+    benchmark.main([*nothing, "--parts", "runs", "--out", str(tmp_path)])
+    frame = written(tmp_path, "against-native-runs").set_index("software")
+    assert frame.loc["mcpower", "not measured"] == "no environment, and --no-install"
+    assert frame.loc["mcpower", ["first", "second", "10,000 more"]].isna().all()
+    assert frame.loc["jaxsim", ["first", "first, wall", "second", "10,000 more"]].tolist() == [5, 7, 2, 1]  # 20,000 more took 2 s
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_process_that_fails_says_why(load):
+    peers = load("native_peers")
+    found = peers.answer([sys.executable, "-c", "import sys; print('hello'); print(sys.stdin.read())"], {"a": 1})
+    assert found.pop("began") > 0
+    assert found == {"a": 1}
+    with pytest.raises(peers.NotThereError, match="No module named 'none_such'"):
+        peers.answer([sys.executable, "-c", "import none_such"], {})
+
+
+def test_both_sides_are_told_the_same_design(load, tmp_path):
+    design = load("native_designs").without_effects(5, 4, slope=True)
+    told = design.task()
+    process = design.study(7, 1, ("REML, z",)).process
+    assert (told["groups"], told["rows"]) == (process.n_groups, process.n_obs)
+    assert process.n_between == told["between"]
+    assert process.fixed_effects == (0.0, *told["effects"])
+    variances = np.square(process.group_sd)
+    np.testing.assert_allclose(variances, [told["icc"] / (1 - told["icc"]), told["slope_variance"]])  # squares of roots
+    rates = load("power_jaxsim").call(design, 7, 1, ["REML, z"], tmp_path / "run")["rates"]
+    assert {term: used for term, (_, used) in rates["REML, z"].items()} == {"x1": 7, "x2": 7}
+
+
+def test_a_batch_and_another_package_reach_the_same_criteria(load, monkeypatch):
+    fits, single = load("native_fits"), load("single_fits")
+    monkeypatch.setattr(fits, "tile_datasets", lambda groups, columns: 16)
+    model = fits.models(2)[0]
+    _, best = fits.batched(model, 1)
+    _, first, again = single.statsmodels(model.task("statsmodels", 1))
+    np.testing.assert_allclose([again(y) for y in model.responses.tolist()], best, atol=1e-3)  # its optimiser stops early
+    assert abs(first() - 1786.4650854) < 1e-3  # lme4's for the data themselves
+    asked = [{"criteria": [best[0] + 1, None], "refits": [0.1, 0.3]}]
+    row = fits.refitted(asked, best)
+    assert (row["above jaxsim's"], row["below"], row["no answer"], row["fits"]) == (1, 0, 1, 2)
+    assert row["by at most"] == pytest.approx(1)
