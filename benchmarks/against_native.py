@@ -57,8 +57,8 @@ degrees of freedom. `MC error` is one side's, of that rate. The defaults are bet
 `of the defaults` is the difference of their rates. Power by a test whose type I error is not nominal is no power."""
 FITS = f"""REML, one dataset at a time but for jaxsim's batch. Single fits: `process to first fit` includes imports, and jaxsim's
 compiling with an empty cache. Further responses to the same design: by what a package has for them (lme-python: prepared
-matrices, mixedlm: `refit`), otherwise fits from the start; none begins after {LONGEST:g} CPU seconds. Criteria count as above or
-below those of jaxsim's batch from {native_fits.APART:g} deviance units. Medians over turns."""
+matrices, mixedlm: `refit`; jaxsim: a batch, compiled), otherwise fits from the start; none begins after {LONGEST:g} CPU seconds.
+Criteria count as above or below those of jaxsim's batch from {native_fits.APART:g} deviance units. Medians over turns."""
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
