@@ -135,7 +135,7 @@ def test_summaries_of_draws_are_those_of_numpy():
     low, high = np.asarray(empirical.shortest(known, jnp.asarray(0.9))).T
     for i, draws in enumerate(np.sort(values)):
         inside = ((draws >= low[i]) & (draws <= high[i])).mean()
-        assert inside == pytest.approx(0.9, abs=1 / 500)  # a draw at either end
+        assert inside == pytest.approx(0.9, abs=1.01 / 500)  # a draw at either end, more or less by rounding
         widths = np.quantile(draws, np.linspace(0.9, 1, 201), method="hazen") - np.quantile(
             draws, np.linspace(0, 0.1, 201), method="hazen"
         )
