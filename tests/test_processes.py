@@ -8,6 +8,7 @@ from scipy import stats
 
 from jaxsim import GaussianMultilevel, Grid, InputError, Normal, PoissonSizes, PooledOLS, Study, Uniform, UniformSizes
 from jaxsim.data.cross_products import from_rows
+from jaxsim.processes import direct
 from jaxsim.seeding import content_words, replicate_key
 
 WORDS = content_words("test")
@@ -205,3 +206,22 @@ def test_between_group_predictors_are_counted():
         GaussianMultilevel(n_predictors=2, n_between=3)
     with pytest.raises(InputError, match="one per term \\(2,"):
         GaussianMultilevel(n_predictors=2, n_between=1, group_sd=(1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("between", [0, 2])
+def test_many_columns_are_multiplied_as_matrices(monkeypatch, between):
+    """Entries that are written out and products of matrices are the same cross-products; a hundred predictors compile."""
+    process = GaussianMultilevel(n_groups=5, n_obs=(1, 2, 4, 6, 20), n_predictors=3, n_between=between, group_sd=0.5)
+    entries = draws(process, 4)
+    monkeypatch.setattr(direct, "WRITTEN_OUT", 2)
+    matrices = draws(process, 4)
+    # Sums of at most five products of numbers of size 10, added in another order.
+    np.testing.assert_allclose(entries.data.products, matrices.data.products, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(entries.truth.groups["Group"], matrices.truth.groups["Group"], rtol=0, atol=1e-13)
+
+
+def test_a_hundred_predictors():
+    process = GaussianMultilevel(n_groups=3, n_obs=150, n_predictors=100)
+    products = draws(process, 2).data.products[:, :3]
+    assert (np.linalg.eigvalsh(products)[..., 0] > 0).all()
+    assert abs(products[..., np.arange(1, 101), np.arange(1, 101)].mean() - 150) < 5 * np.sqrt(2 * 150 / 600)

@@ -5,13 +5,13 @@ above the diagonal standard normal, on it ``chi`` with ``n - i`` degrees of free
 Given ``R``, ``Q`` is uniform on the orthonormal frames whose first column is constant. So ``R`` alone is drawn for a fit, at a
 cost that does not depend on ``n``, and any dataset can be completed to rows with exactly those cross-products.
 
-A matrix of every group is held as a list of its entries, ``[G]`` each: XLA then works along the groups, whose number is large, and
-not along the matrix, which is small.
+A small matrix of every group is held as a list of its entries, ``[G]`` each: XLA then works along the groups, of which there are
+many, and not along the matrix.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,8 +45,8 @@ class Layout(NamedTuple):
         """How many of them, the spare one of :func:`chi` included."""
         return self.effects + self.size * (self.size - 1) // 2 + self.size - 1 + 1 + self.between
 
-    def above(self, row: int, column: int) -> int:
-        """Of an entry of ``R`` above its diagonal."""
+    def above(self, row: Any, column: Any) -> Any:
+        """Of an entry of ``R`` above its diagonal, or of several."""
         return self.effects + row * self.size - row * (row + 1) // 2 + column - row - 1
 
     def diagonal(self, row: int) -> int:
@@ -58,8 +58,8 @@ class Layout(NamedTuple):
         """Of a number that helps where a diagonal entry has two degrees of freedom."""
         return self.diagonal(self.size)
 
-    def constant(self, number: int) -> int:
-        """Of a predictor that is one number a group."""
+    def constant(self, number: Any) -> Any:
+        """Of a predictor that is one number a group, or of several."""
         return self.spare + 1 + number
 
 
@@ -100,6 +100,27 @@ def upper(layout: Layout, normals: Normals, diagonal: Array, n_rows: Array) -> l
     return rows
 
 
+def matrices(layout: Layout, normals: Normals, diagonal: Array, n_rows: Array) -> Array:
+    """What :func:`upper` gives as matrices, ``[L, P + 1, G]``."""
+    table, noise = jnp.concatenate(normals), layout.size - 1
+    row, column = np.triu_indices(layout.size, 1)
+    place = column + layout.between * (column == noise)
+    above = jnp.where(n_rows > row[:, None], table[layout.above(row, column)], 0.0)
+    found = jnp.zeros((layout.size, layout.effects + 1, table.shape[1]), table.dtype).at[row, place].set(above)
+    every = np.arange(layout.size)
+    found = found.at[every, every + layout.between * (every == noise)].set(diagonal)
+    constant = np.arange(layout.between)
+    return found.at[0, noise + constant].set(diagonal[0] * table[layout.constant(constant)])
+
+
+def products_of(matrices: Array, coefficients: Array, residual_sd: Array) -> Array:
+    """``[x y]'[x y]`` of every group, ``[G, M, M]``, from ``R`` as :func:`matrices` and coefficients ``[P, G]``."""
+    x = matrices[:, :-1]
+    y = jnp.einsum("njg,jg->ng", x, coefficients) + residual_sd * matrices[:, -1]
+    columns = jnp.concatenate([x, y[:, None]], axis=1)
+    return jnp.einsum("nig,njg->gij", columns, columns)
+
+
 def coefficients_of_groups(normals: Normals, mean: Array, root: Array) -> Array:
     """``mean + root' z`` of every group, ``[P, G]``, for the first P columns of normal numbers."""
     size = len(mean)
@@ -127,12 +148,7 @@ def cross_products(rows: list[Row], response: Array) -> Array:
     """
     last = max(rows[0])
     full = [{**row, last: y} for row, y in zip(rows, response, strict=True)]
-    if last < WRITTEN_OUT:
-        return jnp.stack([sum(row[i] * row[j] for row in full if i in row and j in row) for i, j in _pairs(last + 1)])
-    zero = jnp.zeros_like(response[0])
-    matrix = jnp.stack([jnp.stack([row.get(j, zero) for j in range(last + 1)]) for row in full])
-    first, second = np.array(_pairs(last + 1)).T
-    return jnp.einsum("nig,njg->ijg", matrix, matrix)[first, second]
+    return jnp.stack([sum(row[i] * row[j] for row in full if i in row and j in row) for i, j in _pairs(last + 1)])
 
 
 def symmetric(entries: Array, size: int) -> Array:

@@ -29,25 +29,41 @@ def by_cross_products(process: Any, key: Array, parameters: Any, padded_groups: 
     beta, sizes = fixed_effects(process, key, parameters), rows_of_groups(process, key, parameters, padded_groups)
     layout, normals, diagonal = triangles(process, key, parameters, sizes)
 
-    def pieces(*given: Array) -> tuple[Normals, list[direct.Row]]:
-        drawn = Normals(*given[:2])
-        return drawn, direct.upper(layout, drawn, *given[2:4])
+    def vary(first: Array, second: Array, mean: Array, root: Array) -> Array:
+        return direct.coefficients_of_groups(Normals(first, second), mean, root)
 
-    def respond(*given: Array) -> Array:
-        return direct.response(pieces(*given)[1], *given[4:])
-
-    def multiply(*given: Array) -> Array:
-        return direct.cross_products(pieces(*given)[1], given[4])
-
-    common = (*normals, diagonal, sizes)
-    coefficients = stage(
-        wanted, lambda a, b, *c: direct.coefficients_of_groups(Normals(a, b), *c), *normals, beta, parameters["root"]
-    )
-    response = stage(wanted, respond, *common, coefficients, parameters["residual_sd"])
-    entries = stage(wanted, multiply, *common, response)
-    products = stage(wanted, lambda e: direct.symmetric(e, len(process.terms) + 1), entries)
+    coefficients = stage(wanted, vary, *normals, beta, parameters["root"])
+    multiply = written_out if layout.effects < direct.WRITTEN_OUT else as_matrices
+    products = multiply(layout, wanted, *normals, diagonal, sizes, coefficients, parameters["residual_sd"])
     data = CrossProducts(products, sizes, process.terms, process.terms, constant=process.names.constant)
     return Draw(truth(process, parameters, beta, coefficients.T), data)
+
+
+def written_out(layout: direct.Layout, wanted: Array, *given: Array) -> Array:
+    """Cross-products ``[G, M, M]`` entry by entry, of normal numbers, diagonals, sizes, coefficients and residual SD."""
+    *common, coefficients, residual_sd = given
+
+    def rows(first: Array, second: Array, diagonal: Array, sizes: Array) -> list[direct.Row]:
+        return direct.upper(layout, Normals(first, second), diagonal, sizes)
+
+    def respond(*given: Array) -> Array:
+        return direct.response(rows(*given[:4]), *given[4:])
+
+    def multiply(*given: Array) -> Array:
+        return direct.cross_products(rows(*given[:4]), given[4])
+
+    response = stage(wanted, respond, *common, coefficients, residual_sd)
+    entries = stage(wanted, multiply, *common, response)
+    return stage(wanted, lambda e: direct.symmetric(e, layout.effects + 1), entries)
+
+
+def as_matrices(layout: direct.Layout, wanted: Array, *given: Array) -> Array:
+    """The same by products of matrices, for many columns."""
+
+    def matrices(first: Array, second: Array, diagonal: Array, sizes: Array) -> Array:
+        return direct.matrices(layout, Normals(first, second), diagonal, sizes)
+
+    return direct.products_of(stage(wanted, matrices, *given[:4]), *given[4:])
 
 
 def by_rows(process: Any, key: Array, parameters: Any, padded_groups: int) -> Draw:
@@ -106,9 +122,8 @@ def triangles(process: Any, key: Array, parameters: Any, sizes: Array) -> tuple[
 def standard_factors(process: Any, key: Array, parameters: Any, sizes: Array) -> tuple[Array, Array]:
     """Standard normal group effects ``[G, P]`` and the triangular factors of ``[1 x e]``, ``[G, L, P + 1]``, of one dataset."""
     layout, normals, diagonal = triangles(process, key, parameters, sizes)
-    rows, zero = direct.upper(layout, normals, diagonal, sizes), jnp.zeros_like(diagonal[0])
-    factors = [jnp.stack([row.get(j, zero) for j in range(layout.effects + 1)], axis=-1) for row in rows]
-    return jnp.stack([normals.column(j) for j in range(layout.effects)], axis=-1), jnp.stack(factors, axis=1)
+    factors = direct.matrices(layout, normals, diagonal, sizes)
+    return jnp.stack([normals.column(j) for j in range(layout.effects)], axis=-1), factors.transpose(2, 0, 1)
 
 
 def standard_rows(process: Any, key: Array, sizes: Array) -> tuple[Array, Array]:
