@@ -208,7 +208,10 @@ def test_the_base_datasets_are_usable(fits, strategy, base):
     assert Status(int(fit.status)).usable
     assert fit.converged
     if isinstance(strategy, LinearMixed):
-        assert fit.singular == (base == "singular")
+        # By maximum likelihood the best optimum of two blocks has no variance of IV2 in "many": lme4's deviance is 264.0867 there,
+        # and 264.7863 where its optimisers end.
+        two_blocks = strategy.random is not None and not isinstance(strategy.random[0], str) and not strategy.reml
+        assert fit.singular == (base == "singular" or (base == "many" and two_blocks))
 
 
 @every_base

@@ -289,6 +289,7 @@ def test_a_posterior_of_counted_rows_with_an_offset_is_of_the_same_numbers(data)
     [
         (lambda d: jaxsim.ols("y ~ x", d, weights="W"), "weights='W' names a column, so there must be a column 'W'"),
         (lambda d: jaxsim.ols("y ~ x", d, weights=3.5), "weights=3.5 must be the name of a column, or a number for each row"),
+        (lambda d: jaxsim.ols("y ~ x", d, weights=[[1], [2, 3]]), "must be the name of a column, or a number for each row"),
         (lambda d: jaxsim.ols("y ~ x", d, weights=[1.0, 2.0]), "weights= has 2 values, and the data have 57 rows"),
         (lambda d: jaxsim.ols("y ~ x", d, weights="g"), "weights='g' must hold numbers; it holds"),
         (lambda d: jaxsim.ols("y ~ x", d, weights="t"), "weights='t' must be positive, and"),

@@ -185,6 +185,8 @@ class LinearMixed(Formulated):
             *verdicts.mixed_model(
                 data, p, widest, finite=search.finite, full_rank=problem.full_rank, exact=problem.exact, unidentified=search.flat
             ),
+            # Groups that differ by so much more than their residuals that the sums of squares have no digits of these.
+            (jnp.isnan(found.criterion), Status.NOT_CONVERGED),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),
             (~found.optimal, Status.NOT_CONVERGED),
             (found.singular, Status.SINGULAR),

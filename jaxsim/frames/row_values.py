@@ -56,13 +56,21 @@ class RowValues:
             if isinstance(name, str):
                 require(data, [name], f"{argument}={brief(name)} names a column, so there must be")
             else:
-                values = np.asarray(value) if isinstance(value, (list, tuple)) else value
+                values = as_array(value)
                 if not is_column(values):
                     raise InputError(f"{argument}={brief(value)} must be the name of a column, or a number for each row.")
                 frame, name = with_column(frame, argument, values)
             names[argument] = name
         loose = "offset" in names and names["offset"] not in data.columns
         return GivenRows(frame, names, loose)
+
+
+def as_array(value: Any) -> Any:
+    """A list as an array; as it is if it is none, or lists of unequal length."""
+    try:
+        return np.asarray(value) if isinstance(value, (list, tuple)) else value
+    except ValueError:
+        return value
 
 
 NO_VALUES = RowValues()

@@ -25,7 +25,7 @@ def content(path):
 def test_data(r_script, tmp_path):
     run(r_script, REFERENCE / "make_data.R", tmp_path)
     made = sorted(path.name for path in tmp_path.iterdir())
-    assert len(made) == 10
+    assert len(made) == 23
     assert [name for name in made if content(tmp_path / name) != content(REFERENCE / "data" / name)] == []
 
 
