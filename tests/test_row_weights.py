@@ -299,6 +299,7 @@ def test_a_posterior_of_counted_rows_with_an_offset_is_of_the_same_numbers(data)
         (lambda d: jaxsim.ols("y ~ x - offset(t)", d), "a summand of its own beside the fixed effects; write '. offset.x.'"),
         (lambda d: jaxsim.lmer("y ~ x + (offset(t) | g)", d), "a summand of its own"),
         (lambda d: jaxsim.lm("y ~ x", d, "g", weights="webb"), "bootstrap='webb' is an option of the bootstrap"),
+        (lambda d: jaxsim.lm("y ~ x", d, "g", weights="webb", inference=d), "inference=.* is not known; use one of 't', 'wild'"),
         (lambda d: jaxsim.lm("y ~ x", d, "g", bootstrap="webb"), "bootstrap='webb' is an option of the bootstrap"),
         (lambda d: jaxsim.lm("y ~ x", d, "g", inference="wild", bootstrap="normal"), "'rademacher', 'webb', 'mammen'"),
         (

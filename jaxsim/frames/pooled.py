@@ -14,7 +14,7 @@ from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
-from jaxsim.estimators.cluster_robust import Contrasts, fit_contrasts
+from jaxsim.estimators.cluster_robust import INFERENCES, Contrasts, fit_contrasts
 from jaxsim.estimators.sandwich import CONVENTIONS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
@@ -112,6 +112,7 @@ def lm(
         NotSupportedError: for more than two cluster columns, or two with CR2, CR3, Satterthwaite df or the bootstrap.
     """
     weights, bootstrap = bootstrap_weights(weights, bootstrap)
+    choose("inference", inference, INFERENCES)
     if choose("vcov", vcov, (*CONVENTIONS, "iid")) == "iid":
         if df is not None or inference != "t":
             raise InputError("vcov='iid' has t inference with N - P degrees of freedom; leave out df and inference.")
