@@ -122,8 +122,7 @@ def lm(
     estimator = strategy(vcov, df, inference, bootstrap, draws)
     coding, values = Coding(ordered, aliased), RowValues(weights, frequencies, offset)
     context = seeded(seed, conf_level) if estimator.resamples else None
-    columns = ways_argument(cluster)
-    if len(columns) > 1:
+    if len(columns := ways_argument(cluster)) > 1:
         check_two_way(estimator)
     regression = prepare(formula, data, columns, conf_level, "cluster", coding, values)
     found, detail = robust(regression, estimator, context)

@@ -133,7 +133,7 @@ def between(low: Array, high: Array, share: Array | float, mean: Array) -> Array
     """The ratio whose phi lies between those of two others, at a ``share`` of the way."""
     rest_low, rest_high = 1 / (1 + low * mean), 1 / (1 + high * mean)
     phi_low = low * mean * rest_low
-    phi_high = jnp.where(jnp.isinf(high), 1.0, jnp.where(jnp.isinf(high), 0.0, high) * mean * rest_high)
+    phi_high = jnp.where(jnp.isinf(high), 1.0, high * mean * rest_high)
     phi, rest = phi_low + share * (phi_high - phi_low), rest_low + share * (rest_high - rest_low)
     return phi / (rest * mean)
 

@@ -80,7 +80,7 @@ def satterthwaite(point: Point, nu: Array, contrasts: Array) -> Array:
     scale = jnp.sqrt(jnp.maximum(jnp.diagonal(hessian), 1e-300))
     scaled = hessian / jnp.outer(scale, scale) + HESSIAN_RIDGE * jnp.eye(len(scale))
     slope = slope / scale[:, None]
-    solved, _, _ = small.solve_definite(jnp.broadcast_to(scaled[:, :, None], (*scaled.shape, len(c))), slope)
+    solved, _ = small.solve_definite(jnp.broadcast_to(scaled[:, :, None], (*scaled.shape, len(c))), slope)
     spread = (slope * solved).sum(0)
     return (sigma**2 * c) ** 2 / spread
 

@@ -82,7 +82,7 @@ def inverse_lower(factor: Array) -> Array:
     return solve_lower(factor[:, :, None], jnp.broadcast_to(eye, factor.shape))
 
 
-def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array, Array]:
+def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array]:
     """Solve symmetric systems and find out whether they are positive definite, by Gauss-Jordan elimination.
 
     Args:
@@ -90,27 +90,22 @@ def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array, Array]:
         right: ``[n, ...]``.
 
     Returns:
-        The solutions ``[n, ...]`` (meaningless unless definite), the pivots ``[n, ...]``, and for each matrix with a pivot
-        that is not positive a vector ``v`` ``[n, ...]`` with ``v' A v`` equal to the first such pivot.
+        The solutions ``[n, ...]`` (meaningless unless definite) and the pivots ``[n, ...]``.
     """
     size = matrix.shape[0]
     system = jnp.concatenate([matrix, right[:, None]], axis=1)
     index = _column(size, right)
 
-    def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        system, pivots, bend = carry
+    def eliminate(j: int | Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        system, pivots = carry
         row, column = system[j], system[:, j]
         pivot = row[j]
-        found = (pivot <= 0) & (bend == 0).all(0)
-        direction = jnp.where(index < j, -column, jnp.where(index == j, 1.0, 0.0))
-        bend = jnp.where(found, direction, bend)
         row = row / jnp.where(pivot > 0, pivot, 1.0)
         system = system - jnp.where(index == j, 0.0, column)[:, None] * row[None]
-        return system.at[j].set(row), pivots.at[j].set(pivot), bend
+        return system.at[j].set(row), pivots.at[j].set(pivot)
 
-    begin = (system, jnp.zeros_like(right), jnp.zeros_like(right))
-    system, pivots, bend = jax.lax.fori_loop(0, size, eliminate, begin)
-    return system[:, -1], pivots, bend
+    system, pivots = jax.lax.fori_loop(0, size, eliminate, (system, jnp.zeros_like(right)))
+    return system[:, -1], pivots
 
 
 def semidefinite_cholesky(matrix: Array, floor: Array | float) -> tuple[Array, Array]:

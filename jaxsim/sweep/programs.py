@@ -188,17 +188,25 @@ class Programs:
             return tuple(compile_program(function, *on(device, arguments)) for device in self.devices or ())
 
     def keys(self, tile: Tile) -> tuple[Any, ...]:
-        """Seed, cell words and replicates of a full tile: the last dataset fills it."""
-        fill = np.minimum(np.arange(tile.shape.tile), len(tile) - 1)
-        distinct, place = np.unique(tile.cells, return_inverse=True)
-        words = np.stack([self.study.cells[c].words for c in distinct])[place[fill]]
-        return np.uint32(self.study.seed), words, tile.replicates[fill].astype(np.uint32)
+        """Seed, cell words and replicates of a full tile."""
+        distinct, place = _cells(tile)
+        words = np.stack([self.study.cells[c].words for c in distinct])[place]
+        return np.uint32(self.study.seed), words, tile.replicates[_filling(tile)].astype(np.uint32)
 
     def arguments(self, tile: Tile) -> tuple[Any, ...]:
         """:meth:`keys` of a full tile, and the parameters with which of its datasets are wanted."""
-        place = np.arange(tile.shape.tile)
-        distinct, own = np.unique(tile.cells, return_inverse=True)
+        distinct, place = _cells(tile)
         values = [self.study.cells[c].process.parameters(tile.shape.bounds) for c in distinct]
-        fill = own[np.minimum(place, len(tile) - 1)]
-        parameters = {name: np.stack([v[name] for v in values])[fill] for name in values[0]}
-        return *self.keys(tile), (parameters, place < len(tile))
+        parameters = {name: np.stack([v[name] for v in values])[place] for name in values[0]}
+        return *self.keys(tile), (parameters, np.arange(tile.shape.tile) < len(tile))
+
+
+def _filling(tile: Tile) -> np.ndarray:
+    """Which datasets a full tile is made of: the last one fills it."""
+    return np.minimum(np.arange(tile.shape.tile), len(tile) - 1)
+
+
+def _cells(tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+    """The different cells of a tile, and which of them each dataset of the full tile is of."""
+    distinct, place = np.unique(tile.cells, return_inverse=True)
+    return distinct, place[_filling(tile)]

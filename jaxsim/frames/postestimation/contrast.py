@@ -85,20 +85,11 @@ def contrasts(
         found = t_table(estimate, error, degrees)
         family = Family(len(rows), len(block), int(np.linalg.matrix_rank(rows)))
         half = multiplier(level, degrees, family, kind) * error
-        table = pd.DataFrame({"contrast": list(weights)})
-        for name in asked.by:
-            table[name] = asked.levels[name].iloc[block[0]]
-        tables.append(
-            table.assign(
-                estimate=estimate,
-                std_error=error,
-                df=degrees,
-                statistic=found.statistic,
-                p_value=adjusted(found.p_value, found.statistic, degrees, family, kind),
-                conf_low=estimate - half,
-                conf_high=estimate + half,
-            )
-        )
+        columns = {"estimate": estimate, "std_error": error, "df": degrees, "statistic": found.statistic}
+        columns["p_value"] = adjusted(found.p_value, found.statistic, degrees, family, kind)
+        names = {name: asked.levels[name].iloc[block[0]] for name in asked.by}
+        table = pd.DataFrame({"contrast": list(weights)}).assign(**names, **columns)
+        tables.append(table.assign(conf_low=estimate - half, conf_high=estimate + half))
     return pd.concat(tables, ignore_index=True)
 
 
