@@ -60,23 +60,47 @@ if TYPE_CHECKING:
     from jaxsim.frames.postestimation.comparison import anova as anova
     from jaxsim.measures.addition import Addition as Addition
     from jaxsim.measures.own import OwnMeasure as OwnMeasure
+    from jaxsim.processes import AR1 as AR1
+    from jaxsim.processes import MAR as MAR
+    from jaxsim.processes import MCAR as MCAR
+    from jaxsim.processes import MNAR as MNAR
     from jaxsim.processes import Bernoulli as Bernoulli
     from jaxsim.processes import Categorical as Categorical
+    from jaxsim.processes import Contaminated as Contaminated
     from jaxsim.processes import Design as Design
     from jaxsim.processes import Distribution as Distribution
     from jaxsim.processes import Draw as Draw
+    from jaxsim.processes import Dropout as Dropout
     from jaxsim.processes import Empirical as Empirical
     from jaxsim.processes import FrameProcess as FrameProcess
     from jaxsim.processes import FunctionProcess as FunctionProcess
     from jaxsim.processes import Gamma as Gamma
     from jaxsim.processes import GaussianMultilevel as GaussianMultilevel
+    from jaxsim.processes import Limited as Limited
+    from jaxsim.processes import LogNormal as LogNormal
+    from jaxsim.processes import LogNormalSizes as LogNormalSizes
+    from jaxsim.processes import LostGroups as LostGroups
+    from jaxsim.processes import LostOccasions as LostOccasions
+    from jaxsim.processes import Messy as Messy
+    from jaxsim.processes import Mirrored as Mirrored
+    from jaxsim.processes import MovingAverage as MovingAverage
     from jaxsim.processes import Normal as Normal
+    from jaxsim.processes import Ordinal as Ordinal
+    from jaxsim.processes import Outliers as Outliers
     from jaxsim.processes import PoissonSizes as PoissonSizes
     from jaxsim.processes import Process as Process
+    from jaxsim.processes import Rounded as Rounded
     from jaxsim.processes import RowProcess as RowProcess
+    from jaxsim.processes import Scenario as Scenario
+    from jaxsim.processes import SkewNormal as SkewNormal
+    from jaxsim.processes import StudentT as StudentT
     from jaxsim.processes import Truth as Truth
+    from jaxsim.processes import TwoKinds as TwoKinds
     from jaxsim.processes import Uniform as Uniform
     from jaxsim.processes import UniformSizes as UniformSizes
+    from jaxsim.processes import VarianceBetween as VarianceBetween
+    from jaxsim.processes import VarianceBy as VarianceBy
+    from jaxsim.processes import VarianceByMean as VarianceByMean
     from jaxsim.processes import between as between
     from jaxsim.processes import covariate as covariate
     from jaxsim.processes import within as within
@@ -98,9 +122,11 @@ _HOMES = {
     "jaxsim.study.grid": ("Grid",),
     "jaxsim.study.until": ("Until",),
     "jaxsim.processes": (
-        "Bernoulli", "Categorical", "Design", "Distribution", "Draw", "Empirical", "FrameProcess", "FunctionProcess", "Gamma",
-        "GaussianMultilevel", "Normal", "PoissonSizes", "Process", "RowProcess", "Truth", "Uniform", "UniformSizes", "between",
-        "covariate", "within",
+        "AR1", "Bernoulli", "Categorical", "Contaminated", "Design", "Distribution", "Draw", "Dropout", "Empirical",
+        "FrameProcess", "FunctionProcess", "Gamma", "GaussianMultilevel", "Limited", "LogNormal", "LogNormalSizes",
+        "LostGroups", "LostOccasions", "MAR", "MCAR", "MNAR", "Messy", "Mirrored", "MovingAverage", "Normal", "Ordinal", "Outliers",
+        "PoissonSizes", "Process", "Rounded", "RowProcess", "Scenario", "SkewNormal", "StudentT", "Truth", "TwoKinds",
+        "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
     ),
     "jaxsim.estimators": (
         "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed", "Lme4", "PooledOLS",

@@ -24,6 +24,7 @@ class Stream(enum.IntEnum):
     SIZES = 4
     ANALYSIS = 5
     SCORES = 6
+    WORLD = 7
 
 
 def content_words(content: str) -> np.ndarray:

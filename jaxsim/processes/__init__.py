@@ -4,24 +4,39 @@ from jaxsim.data.draw import Draw, Truth
 from jaxsim.processes.designed.design import Design
 from jaxsim.processes.designed.variables import Between, Covariate, Within, between, covariate, within
 from jaxsim.processes.distribution import Distribution
-from jaxsim.processes.distributions import Normal, PoissonSizes, Uniform, UniformSizes
+from jaxsim.processes.distributions import LogNormalSizes, Normal, PoissonSizes, Uniform, UniformSizes
 from jaxsim.processes.frame_process import FrameProcess
 from jaxsim.processes.function_process import FunctionProcess
 from jaxsim.processes.gaussian import GaussianMultilevel
+from jaxsim.processes.messy.missing import MAR, MCAR, MNAR, Dropout, LostGroups, LostOccasions
+from jaxsim.processes.messy.recording import Limited, Ordinal, Outliers, Rounded
+from jaxsim.processes.messy.scenario import Scenario
+from jaxsim.processes.messy.serial import AR1, MovingAverage
+from jaxsim.processes.messy.variance import VarianceBetween, VarianceBy, VarianceByMean
+from jaxsim.processes.messy.world import Messy
 from jaxsim.processes.predictors import Bernoulli, Categorical, Empirical, Gamma
 from jaxsim.processes.process import Process
 from jaxsim.processes.row_process import RowProcess
+from jaxsim.processes.shapes import Contaminated, LogNormal, Mirrored, SkewNormal, StudentT, TwoKinds
+
+# Values that make data messy, and shapes of distributions; any process may use them.
+MESSY = (
+    StudentT, SkewNormal, LogNormal, Contaminated, TwoKinds, Mirrored, VarianceBy, VarianceBetween, VarianceByMean, AR1,
+    MovingAverage, Rounded, Limited, Ordinal, Outliers, MCAR, MAR, MNAR, Dropout, LostOccasions, LostGroups, Scenario,
+)  # fmt: skip
 
 CATALOGUE: dict[str, type] = {
     "GaussianMultilevel": GaussianMultilevel,
     "FunctionProcess": FunctionProcess,
     "FrameProcess": FrameProcess,
     "Design": Design,
-    **{kind.__name__: kind for kind in (Between, Within, Covariate, Bernoulli, Gamma, Categorical, Empirical)},
+    **{kind.__name__: kind for kind in (Between, Within, Covariate, Bernoulli, Gamma, Categorical, Empirical, *MESSY)},
 }
 
 __all__ = [
-    "CATALOGUE", "Bernoulli", "Categorical", "Design", "Distribution", "Draw", "Empirical", "FrameProcess", "FunctionProcess",
-    "Gamma", "GaussianMultilevel", "Normal", "PoissonSizes", "Process", "RowProcess", "Truth", "Uniform", "UniformSizes", "between",
-    "covariate", "within",
+    "AR1", "CATALOGUE", "MAR", "MCAR", "MNAR", "Bernoulli", "Categorical", "Contaminated", "Design", "Distribution", "Draw",
+    "Dropout", "Empirical", "FrameProcess", "FunctionProcess", "Gamma", "GaussianMultilevel", "Limited", "LogNormal",
+    "LogNormalSizes", "LostGroups", "LostOccasions", "Messy", "Mirrored", "MovingAverage", "Normal", "Ordinal", "Outliers",
+    "PoissonSizes", "Process", "Rounded", "RowProcess", "Scenario", "SkewNormal", "StudentT", "Truth", "TwoKinds", "Uniform",
+    "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
 ]  # fmt: skip

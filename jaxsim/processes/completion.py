@@ -10,15 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from jaxsim.data.draw import Draw
 from jaxsim.data.padding import Bounds
 from jaxsim.processes.direct import complete
 from jaxsim.processes.gaussian_draws import fixed_effects, rows_of_groups, standard_factors, standard_rows
 from jaxsim.processes.program import Program
+from jaxsim.processes.told import frame_of
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 
 def completed(process: Any, key: jax.Array) -> pd.DataFrame:
     """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""
+    if process.is_messy:
+        return frame_of(_drawn(process, key), process.names)
     bounds = Bounds.of_groups(process.n_groups)
     parameters = process.parameters(bounds)
     program = Program((process.program(bounds), process.max_rows), process)
@@ -42,6 +46,17 @@ def completed(process: Any, key: jax.Array) -> pd.DataFrame:
         "group_coefficients": coefficients.tolist(),
     }
     return frame
+
+
+def _drawn(process: Any, key: jax.Array) -> Draw:
+    bounds = process.bounds
+    program = Program(process.program(bounds), process)
+    return jax.device_get(_rows(program, bounds, key, process.parameters(bounds)))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _rows(program: Program, bounds: Bounds, key: jax.Array, parameters: Any) -> Draw:
+    return program.example.draw(key, parameters, bounds)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +25,16 @@ class Uniform(Distribution):
 
     low: float = 0.0
     high: float = 1.0
+    smooth: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (finite(self.low) and finite(self.high) and self.low < self.high):
             raise InputError(f"Uniform(low={brief(self.low)}, high={brief(self.high)}): give finite bounds with low < high.")
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """``(low + high) / 2`` and ``(high - low) / sqrt(12)``."""
+        return (self.low + self.high) / 2, (self.high - self.low) / math.sqrt(12)
 
     def quantile(self, p: Any) -> jax.Array:
         """``low + p (high - low)``."""
@@ -46,10 +52,16 @@ class Normal(Distribution):
 
     mean: float = 0.0
     sd: float = 1.0
+    smooth: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (finite(self.mean) and finite(self.sd) and self.sd > 0):
             raise InputError(f"Normal(mean={brief(self.mean)}, sd={brief(self.sd)}): give a finite mean and a positive, finite SD.")
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """As stated."""
+        return self.mean, self.sd
 
     def quantile(self, p: Any) -> jax.Array:
         """Of the normal distribution."""
@@ -76,7 +88,7 @@ class GroupSizes(abc.ABC):
 
     @abc.abstractmethod
     def parameters(self) -> np.ndarray:
-        """The numbers of the distribution, ``[2]``."""
+        """The numbers of the distribution, ``[K]``."""
 
     @staticmethod
     @abc.abstractmethod
@@ -160,3 +172,48 @@ class PoissonSizes(GroupSizes):
     def draw(key: jax.Array, parameters: jax.Array) -> jax.Array:
         """Rows of one group."""
         return (parameters[0] + jax.random.poisson(key, parameters[1])).astype(jnp.int32)
+
+
+@dataclass(frozen=True)
+class LogNormalSizes(GroupSizes):
+    """Rows per group of very different numbers: lognormal with this mean and coefficient of variation (SD over mean), rounded, at
+    least ``minimum``.
+
+    Raises:
+        InputError: unless ``1 <= minimum <= mean`` (the minimum a whole number) and ``0 < cv <= 3``.
+    """
+
+    mean: float
+    cv: float = 0.5
+    minimum: int = 1
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.minimum, int) and not isinstance(self.minimum, bool)
+        if not (whole and finite(self.mean) and 1 <= self.minimum <= self.mean <= LARGEST and finite(self.cv) and 0 < self.cv <= 3):
+            raise InputError(
+                f"LogNormalSizes(mean={brief(self.mean)}, cv={brief(self.cv)}, minimum={brief(self.minimum)}): give 1 <= minimum "
+                "<= mean < 2**31, the minimum a whole number, and a coefficient of variation above 0 and up to 3."
+            )
+
+    @property
+    def largest(self) -> int:
+        """What one group in 10,000 is above, and cut to: the tail of a lognormal distribution has no end that memory can hold."""
+        mu, s = self.parameters()[1:]
+        return max(self.minimum, math.ceil(math.exp(mu + 3.719 * s)))
+
+    @property
+    def smallest(self) -> int:
+        """``minimum``."""
+        return self.minimum
+
+    def parameters(self) -> np.ndarray:
+        """``[minimum, mu, s]``: the logarithm is normal with this mean and SD."""
+        variance = math.log1p(self.cv**2)
+        return np.array([self.minimum, math.log(self.mean) - variance / 2, math.sqrt(variance)])
+
+    @staticmethod
+    def draw(key: jax.Array, parameters: jax.Array) -> jax.Array:
+        """Rows of one group."""
+        minimum, mu, s = parameters
+        drawn = jnp.round(jnp.exp(mu + s * jnp.minimum(jax.random.normal(key), 3.719)))
+        return jnp.maximum(drawn, minimum).astype(jnp.int32)

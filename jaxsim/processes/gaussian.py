@@ -20,6 +20,8 @@ from jaxsim.processes.checks import HUGE, all_rows, correlation_matrix, group_si
 from jaxsim.processes.completion import completed
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
 from jaxsim.processes.gaussian_draws import by_cross_products, by_rows
+from jaxsim.processes.messy.parts import kind_of, numbers_of
+from jaxsim.processes.messy.world import Messy, checked_world
 from jaxsim.processes.process import Process
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
@@ -35,13 +37,16 @@ PREDICTORS = 1000
 
 
 @dataclass(frozen=True)
-class GaussianMultilevel(Process):
+class GaussianMultilevel(Messy, Process):
     """``y = X b_g + residual_sd * e``, ``b_g ~ N(beta, Sigma)``, predictors and ``e`` independent N(0, 1), intercept included.
 
     A predictor varies within groups, or is one number a group (``n_between``) as a treatment given to whole groups is; the
     coefficient of the latter is the same for all groups.
 
     Every spread is a standard deviation, never a variance (pymer4's ``grp_sigmas`` is an SD too, whatever it is called).
+
+    What is not as in an ideal world (``residual=StudentT(3)``, ``missing=MCAR(.2)``, ``scenario="harsh"``: see
+    :class:`jaxsim.Messy`) makes every row be drawn; the standard deviations stay what they are.
 
     Args:
         n_groups: number of groups.
@@ -96,6 +101,8 @@ class GaussianMultilevel(Process):
                     f"n_predictors={self.n_predictors}, or a distribution such as Uniform(0, 1)."
                 )
             put(self, "fixed_effects", tuple(map(float, given)))
+        for name, value in checked_world(self, self.terms[1:], ()).items():
+            put(self, name, value)
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -155,6 +162,11 @@ class GaussianMultilevel(Process):
         return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)) @ vectors.T)
 
     @property
+    def by_rows(self) -> bool:
+        """Whether every row is drawn: if it is asked for, and where the world is not ideal."""
+        return self.sampler == "rows" or self.is_messy
+
+    @property
     def names(self) -> Names:
         """Its terms; every group's own coefficients are told."""
         terms = self.terms
@@ -162,11 +174,11 @@ class GaussianMultilevel(Process):
 
     @property
     def draws(self) -> type[CrossProducts] | type[Rows]:
-        return Rows if self.sampler == "rows" else CrossProducts
+        return Rows if self.by_rows else CrossProducts
 
     @property
     def bounds(self) -> Bounds:
-        return Bounds.of_groups(self.n_groups, self.max_rows * self.n_groups if self.sampler == "rows" else 0)
+        return Bounds.of_groups(self.n_groups, self.max_rows * self.n_groups if self.by_rows else 0)
 
     def hint(self, field: str) -> str:
         return HINTS.get(field, "")
@@ -174,7 +186,7 @@ class GaussianMultilevel(Process):
     def program(self, bounds: Bounds) -> Hashable:
         """Code and shapes: groups, predictors, kinds of distribution; the row length only if rows are drawn."""
         effects = type(self.fixed_effects)
-        rows = self.max_rows if self.sampler == "rows" else (self.equal_sizes, self.few_rows)
+        rows: Hashable = (self.max_rows, kind_of(self.world)) if self.by_rows else (self.equal_sizes, self.few_rows)
         return (type(self), bounds.groups, self.n_predictors, self.n_between, type(self.n_obs), effects, rows)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
@@ -199,6 +211,7 @@ class GaussianMultilevel(Process):
             "residual_sd": np.asarray(self.residual_sd, float),
             "n_groups": np.asarray(self.n_groups),
             "sizes": sizes,
+            **numbers_of(self.world),
         }
 
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
@@ -207,7 +220,7 @@ class GaussianMultilevel(Process):
         In the truth ``b_g`` of every group ``[G, P]`` is the same for all groups where a coefficient does not vary, and its
         covariance is zero.
         """
-        return (by_rows if self.sampler == "rows" else by_cross_products)(self, key, parameters, bounds.groups)
+        return (by_rows if self.by_rows else by_cross_products)(self, key, parameters, bounds.groups)
 
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""

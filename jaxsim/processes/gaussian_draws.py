@@ -15,6 +15,9 @@ from jaxsim.numerics.counters import uniforms
 from jaxsim.numerics.staging import stage
 from jaxsim.processes import direct
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
+from jaxsim.processes.messy import befall
+from jaxsim.processes.messy.parts import holding
+from jaxsim.processes.messy.situation import Situation
 from jaxsim.processes.normals import Normals, standard_normals
 from jaxsim.seeding import Stream, group_keys, stream_key
 
@@ -68,20 +71,26 @@ def as_matrices(layout: direct.Layout, wanted: Array, *given: Array) -> Array:
 
 def by_rows(process: Any, key: Array, parameters: Any, padded_groups: int) -> Draw:
     """The rows of one dataset, in a block for each group."""
+    world, keys = holding(process.world, parameters), befall.keys_of(stream_key(key, Stream.WORLD))
     beta, sizes = fixed_effects(process, key, parameters), rows_of_groups(process, key, parameters, padded_groups)
     effects, standard = standard_rows(process, key, sizes)
-    coefficients = beta + effects @ parameters["root"]
-    x, y = (
-        standard[..., :-1],
-        jnp.einsum("gnp,gp->gn", standard[..., :-1], coefficients) + parameters["residual_sd"] * standard[..., -1],
-    )
-    present = jnp.arange(process.max_rows) < sizes[:, None]
+    factor = befall.sd_factor(keys, world["sd_noise"])
+    coefficients = beta + befall.shape(world["group_effects"])(effects) @ (factor * parameters["root"])
+    x = standard[..., :-1]
+    mean = jnp.einsum("gnp,gp->gn", x, coefficients).reshape(-1)
+    present = (jnp.arange(process.max_rows) < sizes[:, None]).reshape(-1)
+    x = x.reshape(present.size, -1)
+    columns = {term: x[:, j] for j, term in enumerate(process.terms)}
+    axes = (("", process.max_rows),)
+    situation = Situation(columns, mean, mean, present, padded_groups, axes, parameters["residual_sd"])
+    response, there = befall.respond(keys, world, standard[..., -1].reshape(-1), situation, columns)
+    response = jnp.where(present, response, 0.0)
     levels = jnp.repeat(jnp.arange(padded_groups, dtype=jnp.int32), process.max_rows)[:, None]
     data = Rows(
-        x.reshape(y.size, -1), y.reshape(-1), levels, present.reshape(-1).astype(y.dtype), process.terms, process.terms,
-        (padded_groups,), constant=process.names.constant, block=process.max_rows,
+        x, response, levels, there.astype(x.dtype), process.terms, process.terms, (padded_groups,),
+        constant=process.names.constant, block=process.max_rows,
     )  # fmt: skip
-    return Draw(truth(process, parameters, beta, coefficients), data)
+    return Draw(truth(process, {**parameters, "covariance": factor**2 * parameters["covariance"]}, beta, coefficients), data)
 
 
 def truth(process: Any, parameters: Any, beta: Array, coefficients: Array) -> Truth:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,11 @@ class Bernoulli(Distribution):
             raise InputError(f"Bernoulli(p={brief(self.p)}): give a probability between 0 and 1.")
 
     @property
+    def moments(self) -> tuple[float, float]:
+        """``p`` and ``sqrt(p (1 - p))``."""
+        return self.p, math.sqrt(self.p * (1 - self.p))
+
+    @property
     def points(self) -> tuple[float, ...] | None:
         """0 and 1."""
         return (0.0, 1.0)
@@ -57,12 +63,18 @@ class Gamma(Distribution):
 
     mean: float = 1.0
     sd: float = 1.0
+    smooth: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (finite(self.mean) and finite(self.sd) and self.mean > 0 and 0 < self.sd <= 10 * self.mean):
             raise InputError(
                 f"Gamma(mean={brief(self.mean)}, sd={brief(self.sd)}): give a positive mean and a positive SD of at most ten means."
             )
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """As stated."""
+        return self.mean, self.sd
 
     def quantile(self, p: Any) -> jax.Array:
         """By way of the normal quantile."""
@@ -119,6 +131,15 @@ class Categorical(Distribution):
         return texts(self.of)
 
     @property
+    def moments(self) -> tuple[float, float]:
+        """Of its numbers, or of the positions in its levels."""
+        values = np.arange(len(self.of)) if self.levels is not None else np.array(self.of, float)
+        weights = np.array(self.probabilities or (1.0,) * len(self.of))
+        weights /= weights.sum()
+        mean = float(weights @ values)
+        return mean, math.sqrt(weights @ (values - mean) ** 2)
+
+    @property
     def points(self) -> tuple[float, ...] | None:
         """The levels, if they are numbers."""
         return tuple(map(float, self.of)) if self.levels is None else None
@@ -157,6 +178,13 @@ class Empirical(Distribution):
     def levels(self) -> tuple[str, ...] | None:
         """Of text, sorted as a dictionary sorts; None for numbers."""
         return _sorted_text(self.values) if isinstance(self.values[0], str) else None
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Of its numbers (the SD divided by their count), or of the positions in its levels."""
+        levels = self.levels
+        values = np.array(self.values if levels is None else [levels.index(str(value)) for value in self.values], float)
+        return float(values.mean()), float(values.std())
 
     @property
     def points(self) -> tuple[float, ...] | None:

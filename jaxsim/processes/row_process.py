@@ -114,6 +114,10 @@ class RowProcess(Process):
         """Fields that are known when a program is compiled."""
         return {name: value for name, value in self.leaves.items() if name not in self.sketch.traced}
 
+    def traced_as(self, name: str) -> np.ndarray:
+        """What stands for a traced field in compiled programs: the number itself, ``[]``, unless a subclass has something else."""
+        return np.asarray(self.leaves[name], float)
+
     @property
     def identity(self) -> Hashable:
         """What tells this kind of process from others: its class, and the names that it gives."""
@@ -123,7 +127,7 @@ class RowProcess(Process):
         return (self.identity, told.hashable(self.fixed_values), bounds)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
-        return {name: np.asarray(self.leaves[name], float) for name in self.sketch.traced}
+        return {name: self.traced_as(name) for name in self.sketch.traced}
 
     def holding(self, values: Mapping[str, Any]) -> Self:
         """The same process with numbers that JAX traces in some fields: no validation, which would look at them, and nothing
@@ -160,7 +164,7 @@ class RowProcess(Process):
         """The dataset as rows, groups numbered from 1; ``attrs['truth']`` holds what it was made with."""
         bounds = self.bounds
         drawn = jax.device_get(_drawn(Program(self.program(bounds), self), bounds, key, self.parameters(bounds)))
-        return told.frame_of(drawn, self.sketch)
+        return told.frame_of(drawn, self.sketch.names)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

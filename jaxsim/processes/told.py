@@ -104,7 +104,7 @@ def _shapes(process: Any, traced: tuple[str, ...]) -> tuple[dict[str, Any], dict
         given.append((truth, columns))
         return jax.tree.map(jnp.asarray, (truth, columns))
 
-    numbers = {name: jax.ShapeDtypeStruct((), jnp.result_type(float)) for name in traced}
+    numbers = {name: jax.ShapeDtypeStruct(process.traced_as(name).shape, jnp.result_type(float)) for name in traced}
     key = jax.eval_shape(lambda: jax.random.key(0, impl="threefry2x32"))
     try:
         truth, columns = jax.eval_shape(once, key, numbers)
@@ -235,10 +235,10 @@ def truth_of(truth: Mapping[str, Any], sketch: Sketch) -> Truth:
     )
 
 
-def frame_of(drawn: Draw, sketch: Sketch) -> pd.DataFrame:
+def frame_of(drawn: Draw, names: Names) -> pd.DataFrame:
     """A dataset on the host as ordinary rows, those that are missing left out."""
     data: Any = drawn.data
-    names, there = sketch.names, np.asarray(data.weight) > 0
+    there = np.asarray(data.weight) > 0
     columns = {factor: np.asarray(data.levels)[there, f] + 1 for f, factor in enumerate(names.factors)}
     columns[names.response] = np.asarray(data.y)[there]
     columns |= {c: np.asarray(data.x)[there, j] for j, c in enumerate(names.columns) if c != INTERCEPT}

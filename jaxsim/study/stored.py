@@ -13,7 +13,7 @@ from jaxsim.errors import InputError
 from jaxsim.estimators import CATALOGUE as ESTIMATORS
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.processes import CATALOGUE as PROCESSES
-from jaxsim.processes.distributions import Normal, PoissonSizes, Uniform, UniformSizes
+from jaxsim.processes.distributions import LogNormalSizes, Normal, PoissonSizes, Uniform, UniformSizes
 from jaxsim.scores import CATALOGUE as SCORES
 from jaxsim.study import registry, saved
 from jaxsim.study.absent import (
@@ -32,7 +32,10 @@ CATALOGUE: dict[str, type] = {
     **PROCESSES,
     **ESTIMATORS,
     **SCORES,
-    **{k.__name__: k for k in (Uniform, Normal, UniformSizes, PoissonSizes, Prior, Priors, Decov, Until, OwnMeasure)},
+    **{
+        k.__name__: k
+        for k in (Uniform, Normal, UniformSizes, PoissonSizes, LogNormalSizes, Prior, Priors, Decov, Until, OwnMeasure)
+    },
 }
 FACTS, LINKS = "facts", "links"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
@@ -10,14 +9,15 @@ from functools import partial
 from typing import Any, Self
 
 import jax
+import numpy as np
 import pandas as pd
 
 from jaxsim.data.draw import Draw
 from jaxsim.data.names import Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, NotSupportedError, brief, meant, whole_number
-from jaxsim.processes.designed import frame, magnitudes
+from jaxsim.errors import InputError, NotSupportedError, brief, whole_number
+from jaxsim.processes.designed import dotted, frame, magnitudes, trouble
 from jaxsim.processes.designed.blueprint import Blueprint, blueprint
 from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.schedule import checked_repeats
@@ -25,11 +25,11 @@ from jaxsim.processes.designed.simulated import dataset
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Variable, Within
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.distributions import GroupSizes
+from jaxsim.processes.messy.parts import Kind
+from jaxsim.processes.messy.world import Messy
 from jaxsim.processes.row_process import Columns, RowProcess, Truths
+from jaxsim.processes.shapes import table_of
 
-# Fields that a grid may take apart, and those of them whose numbers programs are not compiled for.
-NESTED = ("units", "variables", "effects", "sd", "correlation")
-TRACED = ("effects", "sd", "correlation", "residual_sd")
 HINTS = {
     "n_groups": "The number of units is Grid(**{'units.subject': [20, 40]}), with the unit's name.",
     "n_obs": "Rows of a unit follow from within(..) and repeats: Grid(repeats=[1, 5]).",
@@ -38,7 +38,7 @@ HINTS = {
 
 
 @dataclass(frozen=True)
-class Design(RowProcess):
+class Design(Messy, RowProcess):
     """An experiment: a formula with lme4's random terms, and what its variables are.
 
     ``y = X beta + Z b_unit + residual_sd e`` with normal ``b_unit`` and ``e``. Columns, their order and their names are those that
@@ -48,6 +48,9 @@ class Design(RowProcess):
     Every argument is a grid factor, and so is every number in it, by a dotted name: ``units.subject``, ``variables.day``,
     ``effects.drugactive:day``, ``sd.subject.day``, ``correlation.subject``. Cells that differ in effects, standard deviations and
     correlations share one compiled program.
+
+    What is not as in an ideal world (``residual``, ``group_effects``, ``variance``, ``serial``, ``outliers``, ``recorded``,
+    ``missing``, ``sd_noise``, or a whole ``scenario``) is as of :class:`jaxsim.Messy`.
 
     Args:
         formula: such as ``"rt ~ drug * day + (day | subject)"``.
@@ -62,6 +65,10 @@ class Design(RowProcess):
             of the unit. What is not named is 0.
         correlation: of the random effects, by unit: one number for every pair within a term, or a matrix.
         residual_sd: SD of the noise.
+        measurement_error: reliability of covariates, ``{"age": .8}``: strategies see a covariate with normal error added, of which
+            the true one is this share of the variance.
+        endogenous: correlations of covariates with the random intercepts of their units, ``{"age": .3}``; of a covariate of rows,
+            of the part that is the unit's (``covariate("row", .., icc=.3)``).
 
     Raises:
         InputError: for a formula that cannot be read, an effect of a term that it does not make, variables that are not described,
@@ -78,6 +85,8 @@ class Design(RowProcess):
     sd: Mapping[str, Any] = field(default_factory=dict)
     correlation: Mapping[str, Any] = field(default_factory=dict)
     residual_sd: float = 1.0
+    measurement_error: Mapping[str, float] = field(default_factory=dict)
+    endogenous: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         put = partial(object.__setattr__, self)
@@ -90,6 +99,8 @@ class Design(RowProcess):
         put("sd", magnitudes.deviations(self.sd, made))
         put("correlation", magnitudes.correlations(self.correlation, made))
         put("residual_sd", magnitudes.deviation("residual_sd", self.residual_sd))
+        for name, value in trouble.checked(self).items():
+            put(name, value)
 
     @property
     def plan(self) -> Blueprint:
@@ -124,64 +135,31 @@ class Design(RowProcess):
     @property
     def leaves(self) -> dict[str, Any]:
         """Every number and variable by its dotted name, and the fields that have no parts."""
-        made = self.plan
-        parts: dict[str, dict[str, Any]] = {
-            "units": dict(self.units),
-            "variables": dict(self.variables),
-            "effects": {term: self.effects.get(term, 0.0) for term in made.fixed.names},
-        }
-        found = {name: getattr(self, name) for name in ("formula", "repeats", "correlations", "residual_sd")}
-        found |= {f"{name}.{part}": value for name, own in parts.items() for part, value in own.items()}
-        own = self.sd.get(made.unit, {})
-        found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}
-        if made.random is not None:
-            found[f"correlation.{made.unit}"] = self.correlation.get(made.unit, 0.0)
-        return found
+        return dotted.leaves(self)
 
     @property
     def values(self) -> dict[str, Any]:
         """The fields, and every part of them by its dotted name."""
         whole = super().values
         units = {f"sd.{self.plan.unit}": self.sd.get(self.plan.unit, {})} if self.plan.random is not None else {}
-        return {**whole, **units, **{name: value for name, value in self.leaves.items() if name not in whole}}
+        parts = {name: v for name, v in self.leaves.items() if name not in whole and not isinstance(v, Kind)}
+        return {**whole, **units, **parts}
 
     def having(self, **changes: Any) -> Self:
         """The same design with other values; ``having(**{"units.subject": 20})`` changes one of several."""
-        return dataclasses.replace(self, **self._merged(changes))
+        return dataclasses.replace(self, **dotted.merged(self, changes))
 
     def holding(self, values: Mapping[str, Any]) -> Self:
-        traced = copy.copy(self)
-        for name, value in self._merged(values).items():
-            object.__setattr__(traced, name, value)
-        return traced
-
-    def _merged(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Fields with some of their parts changed, whole fields first."""
-        every = {f.name for f in dataclasses.fields(self)}
-        found = {name: value for name, value in changes.items() if name in every}
-        for name, value in changes.items():
-            if name in every:
-                continue
-            head, _, rest = name.partition(".")
-            if head not in NESTED or not rest:
-                near = meant(name, self.values)
-                hint = f" Did you mean {near!r}?" if near is not None else ""
-                raise InputError(
-                    f"{name!r} is no part of a Design; it has {', '.join(every)}, and parts such as 'effects.day'.{hint}"
-                )
-            whole = dict(found.get(head, getattr(self, head)))
-            unit = next((u for u in self.units if rest.startswith(f"{u}.")), None) if head == "sd" else None
-            if unit is None:
-                whole[rest] = value
-            else:
-                whole[unit] = {**whole.get(unit, {}), rest[len(unit) + 1 :]: value}
-            found[head] = whole
-        return found
+        return dotted.holding(self, values)
 
     @property
     def float_fields(self) -> tuple[str, ...]:
-        """Numbers among effects, standard deviations and correlations."""
-        return tuple(name for name, v in self.leaves.items() if name.partition(".")[0] in TRACED and isinstance(v, float))
+        """Numbers among effects, standard deviations, correlations and troubles, and shapes that a table stands for."""
+        return tuple(name for name, v in self.leaves.items() if dotted.traced(name, v))
+
+    def traced_as(self, name: str) -> np.ndarray:
+        value = self.leaves[name]
+        return table_of(value) if isinstance(value, Distribution) else np.asarray(value, float)
 
     @property
     def identity(self) -> Hashable:
@@ -192,7 +170,7 @@ class Design(RowProcess):
         return HINTS.get(field, "")
 
     def simulate(self, key: jax.Array) -> tuple[Truths, Columns]:
-        return dataset(key, self.plan, self.correlations, self.effects, self.sd, self.correlation, self.residual_sd)
+        return dataset(key, self)
 
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
         """As of any process by rows; here they come in a block for each unit."""
@@ -216,7 +194,7 @@ class Design(RowProcess):
         leaves = self.leaves
         effects = {name.removeprefix("effects."): value for name, value in leaves.items() if name.startswith("effects.")}
         spreads = {name: value for name, value in leaves.items() if name.startswith(("sd.", "correlation."))}
-        return preview(rows, self.plan, effects, spreads | {"residual_sd": leaves["residual_sd"]})
+        return preview(rows, self.plan, effects, spreads | {"residual_sd": leaves["residual_sd"]}, trouble.told(self))
 
     def null(self, term: str) -> Self:
         """Its twin without the effect of a term: for type I error at the same nuisance values.

@@ -69,7 +69,9 @@ class Preview:
         ax.set_xlabel(times[0] if times else "row")
 
 
-def preview(rows: pd.DataFrame, plan: Blueprint, effects: Mapping[str, Any], spreads: Mapping[str, Any]) -> Preview:
+def preview(
+    rows: pd.DataFrame, plan: Blueprint, effects: Mapping[str, Any], spreads: Mapping[str, Any], world: str = ""
+) -> Preview:
     """Look at a dataset.
 
     Args:
@@ -77,6 +79,7 @@ def preview(rows: pd.DataFrame, plan: Blueprint, effects: Mapping[str, Any], spr
         plan: of the design.
         effects: by term.
         spreads: standard deviations and correlations by what they are called.
+        world: what is not as in an ideal one.
     """
     unit, sizes = plan.unit, rows.groupby(plan.unit).size()
     each = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
@@ -90,6 +93,7 @@ def preview(rows: pd.DataFrame, plan: Blueprint, effects: Mapping[str, Any], spr
         f"Vary within {unit}: {', '.join(varying) or 'no term'}; one number each: {', '.join(constant) or 'no term'}",
         f"Effects: {', '.join(f'{name} {value}' for name, value in effects.items())}",
         f"Spreads: {', '.join(f'{name} {value}' for name, value in spreads.items())}",
+        *([f"World: {world}"] if world else []),
     ]
     return Preview(rows, plan, "\n".join(lines))
 

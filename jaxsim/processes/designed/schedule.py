@@ -30,6 +30,8 @@ class Schedule:
         keep: rows that are there, bool ``[units * block]``; where :attr:`sizes` is None.
         sizes: distribution of the repeats of a unit, if they differ between datasets.
         codes: positions of the levels of what is the same in every dataset, by variable, ``[units * block]``.
+        axes: how a unit's block is laid out, the slowest first: the within variables with the number of their levels, and the
+            repeats, called "".
     """
 
     unit: str
@@ -39,6 +41,7 @@ class Schedule:
     keep: np.ndarray
     sizes: GroupSizes | None
     codes: Mapping[str, np.ndarray]
+    axes: tuple[tuple[str, int], ...]
 
     @property
     def block(self) -> int:
@@ -72,7 +75,8 @@ def schedule(unit: str, units: int, repeats: Repeats, variables: Mapping[str, Va
     for name, code in zip(own, np.indices(sizes).reshape(len(sizes), combinations), strict=True):
         codes[name] = np.tile(np.repeat(code, most), units)
     keep = np.repeat(keep_repeats[:, None], combinations, axis=1).reshape(-1)
-    return Schedule(unit, units, combinations, most, keep, repeats if isinstance(repeats, GroupSizes) else None, codes)
+    axes = (*zip(own, sizes, strict=True), ("", most))
+    return Schedule(unit, units, combinations, most, keep, repeats if isinstance(repeats, GroupSizes) else None, codes, axes)
 
 
 def checked_repeats(repeats: object, units: int) -> Repeats:

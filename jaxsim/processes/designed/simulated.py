@@ -10,65 +10,77 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.data.names import INTERCEPT
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.processes.designed.blueprint import Blueprint, is_fixed
+from jaxsim.processes.designed.blueprint import is_fixed
 from jaxsim.processes.designed.magnitudes import latent, root
 from jaxsim.processes.designed.schedule import Schedule
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Within
 from jaxsim.processes.distribution import Distribution
+from jaxsim.processes.messy import befall
+from jaxsim.processes.messy.situation import Situation
 from jaxsim.processes.told import KEEP, SIGMA
 from jaxsim.seeding import Stream, stream_key
 
+# Folded into the key of the predictors for the parts of covariates of rows that are one number a unit.
+UNIT_PARTS = 2**32 - 1
 
-def dataset(
-    key: jax.Array,
-    plan: Blueprint,
-    correlations: Mapping[tuple[str, str], float],
-    effects: Mapping[str, Any],
-    sd: Mapping[str, Mapping[str, Any]],
-    correlation: Mapping[str, Any],
-    residual_sd: Any,
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Truth and columns, as :meth:`jaxsim.RowProcess.simulate` returns them; arguments as of a design."""
+
+def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Truth and columns of one dataset of a :class:`jaxsim.Design`, as :meth:`jaxsim.RowProcess.simulate` returns them."""
+    plan, world, keys = design.plan, design.world, befall.keys_of(stream_key(key, Stream.WORLD))
     rows, unit = plan.schedule, plan.unit
-    columns = plan.matrix.columns(drawn(stream_key(key, Stream.PREDICTORS), plan, correlations), rows.rows)
-    beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, effects)
     own_key = stream_key(key, Stream.GROUPS)
-    noise = jax.random.normal(jax.random.fold_in(own_key, 0), (rows.rows,))
+    normal = jax.random.normal(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
+    values = drawn(stream_key(key, Stream.PREDICTORS), design, normal)
+    columns = plan.matrix.columns(values, rows.rows)
+    seen = columns if not design.measurement_error else plan.matrix.columns(measured(keys, design, values), rows.rows)
+    beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, design.effects)
     response = sum((beta[name] * columns[name] for name in plan.fixed.names), jnp.zeros(rows.rows))
-    response += residual_sd * noise
     truth: dict[str, Any] = dict(beta)
     if plan.random is not None:
-        own_sd = [jnp.asarray(sd.get(unit, {}).get(term, 0.0), float) for term in plan.random_terms]
-        own_correlation = correlation.get(unit, 0.0)
-        normal = jax.random.normal(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
-        standard = correlated(normal, plan.random, own_correlation)
-        deviations = {t: own_sd[k] * standard[:, k] for k, t in enumerate(plan.random_terms)}
+        deviations, spread = effects_of_units(normal, design, befall.sd_factor(keys, world["sd_noise"]))
         response += sum(jnp.repeat(deviations[t], rows.block) * columns[t] for t in plan.random_terms)
-        truth |= spreads(plan.random, own_sd, own_correlation)
+        truth |= spread
         every = dict.fromkeys((*plan.fixed.names, *plan.random_terms))
         truth[unit] = {t: beta.get(t, 0.0) + deviations.get(t, jnp.zeros(rows.units)) for t in every}
-    truth[SIGMA] = residual_sd
-    del columns["Intercept"]
+    truth[SIGMA] = design.residual_sd
+    there = present(stream_key(key, Stream.SIZES), rows)
+    situation = Situation(columns, response, response, there, rows.units, rows.axes, design.residual_sd)
+    noise = jax.random.normal(jax.random.fold_in(own_key, 0), (rows.rows,))
+    response, there = befall.respond(keys, world, noise, situation, seen)
     index = np.repeat(np.arange(rows.units, dtype=np.int32), rows.block)
-    keep = present(stream_key(key, Stream.SIZES), rows)
-    return truth, {unit: index, plan.response: response, **columns, **({} if keep is None else {KEEP: keep})}
+    del seen["Intercept"]
+    keep = {} if world["missing"] is None and rows.sizes is None and rows.keep.all() else {KEEP: there}
+    return truth, {unit: index, plan.response: response, **seen, **keep}
 
 
-def drawn(key: jax.Array, plan: Blueprint, correlations: Mapping[tuple[str, str], float]) -> dict[str, Any]:
-    """Numbers, or positions of levels, of all variables in every row, ``[N]`` each."""
-    rows, variables = plan.schedule, plan.variables
-    found: dict[str, Any] = {}
-    for level, count, repeated in ((plan.unit, rows.units, rows.block), (ROW, rows.rows, 1)):
-        own = [name for name, v in variables.items() if isinstance(v, Covariate) and v.level == level]
-        normal = jax.random.normal(jax.random.fold_in(key, 0 if level == plan.unit else 1), (len(own), count))
-        together = latent(own, correlations)
-        if (together != np.eye(len(own))).any():
-            normal = jnp.asarray(root(together)) @ normal
-        for k, name in enumerate(own):
-            variable = variables[name]
-            assert isinstance(variable, Covariate)
-            found[name] = jnp.repeat(variable.distribution.of_normal(normal[k]), repeated)
+def effects_of_units(normal: jax.Array, design: Any, factor: Any) -> tuple[dict[str, jax.Array], dict[str, Any]]:
+    """Deviations of the units' coefficients by term, ``[U]`` each, and their standard deviations and correlations.
+
+    Args:
+        normal: standard normal numbers, ``[U, Q]``.
+        design: of the dataset.
+        factor: of the standard deviations.
+    """
+    plan, unit = design.plan, design.plan.unit
+    sd = [factor * jnp.asarray(design.sd.get(unit, {}).get(term, 0.0), float) for term in plan.random_terms]
+    correlation = design.correlation.get(unit, 0.0)
+    standard = correlated(befall.shape(design.world["group_effects"])(normal), plan.random, correlation)
+    deviations = {term: sd[k] * standard[:, k] for k, term in enumerate(plan.random_terms)}
+    return deviations, spreads(plan.random, sd, correlation)
+
+
+def drawn(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
+    """Numbers, or positions of levels, of all variables in every row, ``[N]`` each.
+
+    Args:
+        key: of the predictors.
+        design: of the dataset.
+        normal: what the units' effects are made of, ``[U, Q]``.
+    """
+    rows, variables = design.plan.schedule, design.plan.variables
+    found = {name: jnp.repeat(v, rows.rows // v.size) for name, v in covariates(key, design, normal).items()}
     for place, (name, variable) in enumerate(variables.items(), start=2):
         if isinstance(variable, Between):
             codes: Any = rows.codes[name] if is_fixed(variable) else assigned(jax.random.fold_in(key, place), variable, rows)
@@ -78,6 +90,53 @@ def drawn(key: jax.Array, plan: Blueprint, correlations: Mapping[tuple[str, str]
             found[name] = codes if variable.names is not None else _at(variable.levels, codes)
             if variable.jitter:
                 found[name] = found[name] + shifts(jax.random.fold_in(key, place), name, variable, rows)
+    return found
+
+
+def covariates(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
+    """Covariates of units, ``[U]`` each, and of rows, ``[N]``: each a map of a normal number."""
+    plan = design.plan
+    rows = plan.schedule
+    own: dict[str, list[str]] = {plan.unit: [], ROW: []}
+    for name, variable in plan.variables.items():
+        if isinstance(variable, Covariate):
+            own[variable.level].append(name)
+    z = dict(zip(own[plan.unit], _of_units(jax.random.fold_in(key, 0), own[plan.unit], design, normal), strict=True))
+    each = jax.random.normal(jax.random.fold_in(key, 1), (len(own[ROW]), rows.rows))
+    z |= dict(zip(own[ROW], _together(each, latent(own[ROW], design.correlations)), strict=True))
+    if any(plan.variables[name].icc for name in own[ROW]):
+        parts = _of_units(jax.random.fold_in(key, UNIT_PARTS), own[ROW], design, normal)
+        for k, name in enumerate(own[ROW]):
+            icc = plan.variables[name].icc
+            z[name] = np.sqrt(icc) * jnp.repeat(parts[k], rows.block) + np.sqrt(1 - icc) * z[name] if icc else z[name]
+    return {name: plan.variables[name].distribution.of_normal(value) for name, value in z.items()}
+
+
+def _of_units(key: jax.Array, names: list[str], design: Any, normal: jax.Array) -> jax.Array:
+    """Normal numbers of units, ``[K, U]``, correlated with each other and with the units' intercepts where the design says so."""
+    plan = design.plan
+    each, together = jax.random.normal(key, (len(names), plan.schedule.units)), latent(names, design.correlations)
+    r = np.array([design.endogenous.get(name, 0.0) for name in names])
+    if not r.any():
+        return _together(each, together)
+    intercept = correlated(normal, plan.random, design.correlation.get(plan.unit, 0.0))[:, plan.random_terms.index(INTERCEPT)]
+    return jnp.asarray(root(together - np.outer(r, r))) @ each + jnp.asarray(r)[:, None] * intercept
+
+
+def _together(normal: jax.Array, matrix: np.ndarray) -> jax.Array:
+    return jnp.asarray(root(matrix)) @ normal if (matrix != np.eye(len(matrix))).any() else normal
+
+
+def measured(keys: Mapping[str, jax.Array], design: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables as they are seen, ``[N]`` each: covariates with a reliability have normal errors, one a unit or one a row."""
+    plan, found = design.plan, dict(values)
+    rows = plan.schedule
+    for place, (name, variable) in enumerate(plan.variables.items()):
+        if name in design.measurement_error:
+            count = rows.units if variable.level == plan.unit else rows.rows
+            error = jax.random.normal(jax.random.fold_in(keys["measurement_error"], place), (count,))
+            sd = variable.distribution.moments[1] * jnp.sqrt(1 / jnp.asarray(design.measurement_error[name], float) - 1)
+            found[name] = found[name] + sd * jnp.repeat(error, rows.rows // count)
     return found
 
 
@@ -135,9 +194,9 @@ def spreads(random: RandomEffects, sd: list[Any], correlation: Any) -> dict[str,
 
 
 def present(key: jax.Array, rows: Schedule) -> Any:
-    """Which rows are there, bool ``[N]``; None for all of them."""
+    """Which rows the design has, bool ``[N]``; NumPy's where they are the same in every dataset."""
     if rows.sizes is None:
-        return None if rows.keep.all() else rows.keep
+        return rows.keep
     sizes, parameters = rows.sizes, jnp.asarray(rows.sizes.parameters())
     repeats = jax.vmap(lambda k: sizes.draw(k, parameters))(jax.random.split(key, rows.units))
     there = jnp.arange(rows.repeats) < repeats[:, None]

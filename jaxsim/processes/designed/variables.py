@@ -81,6 +81,7 @@ class Covariate:
 
     level: str
     distribution: Distribution
+    icc: float = 0.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.level, str) or not isinstance(self.distribution, Distribution):
@@ -88,6 +89,12 @@ class Covariate:
                 f"covariate({brief(self.level)}, {brief(self.distribution)}): give a unit or 'row', and a distribution, such as "
                 "covariate('subject', Normal(35, 10))."
             )
+        if not finite(self.icc) or not 0 <= self.icc < 1 or (self.icc and self.level != ROW):
+            raise InputError(
+                f"covariate({brief(self.level)}, .., icc={brief(self.icc)}): give the share of the variance of a covariate of rows "
+                "that lies between units, from 0 to below 1."
+            )
+        object.__setattr__(self, "icc", float(self.icc))
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -134,15 +141,17 @@ def within(*levels: str | float, jitter: float = 0.0) -> Within:
     return Within(given, jitter)  # type: ignore[arg-type]  # checked there
 
 
-def covariate(level: str, distribution: Distribution) -> Covariate:
+def covariate(level: str, distribution: Distribution, *, icc: float = 0.0) -> Covariate:
     """A variable that is drawn anew in every dataset.
 
     Args:
         level: the unit that has one value of it, such as ``"subject"``, or ``"row"`` for a value in every row.
         distribution: ``Normal, Uniform, Bernoulli, Gamma, Categorical, Empirical``, or an own
             :class:`jaxsim.processes.distribution.Distribution`.
+        icc: of a covariate of rows, the share of its variance that lies between units (of the normal numbers that it is made of;
+            correlations with other covariates hold within either part).
 
     Raises:
         InputError: for anything else.
     """
-    return Covariate(level, distribution)
+    return Covariate(level, distribution, icc)

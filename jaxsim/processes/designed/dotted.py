@@ -1,0 +1,88 @@
+"""A design's parts by dotted names: ``effects.drugactive:day``, ``sd.subject.day``, ``missing.share``."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from jaxsim.errors import InputError, meant
+from jaxsim.processes.messy import parts
+from jaxsim.processes.messy.scenario import KINDS
+
+# Fields that are dictionaries by name, and those fields whose numbers programs are not compiled for.
+NESTED = ("units", "variables", "effects", "sd", "correlation", "measurement_error", "endogenous")
+TRACED = ("effects", "sd", "correlation", "residual_sd", "measurement_error", "sd_noise", *KINDS)
+
+
+def leaves(design: Any) -> dict[str, Any]:
+    """Every number and variable by its dotted name, and the fields that have no parts."""
+    made = design.plan
+    named: dict[str, Mapping[str, Any]] = {
+        "units": design.units,
+        "variables": design.variables,
+        "effects": {term: design.effects.get(term, 0.0) for term in made.fixed.names},
+        "measurement_error": design.measurement_error,
+        "endogenous": design.endogenous,
+    }
+    found = {name: getattr(design, name) for name in ("formula", "repeats", "correlations", "residual_sd")}
+    found |= {f"{name}.{part}": value for name, own in named.items() for part, value in own.items()}
+    own = design.sd.get(made.unit, {})
+    found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}
+    if made.random is not None:
+        found[f"correlation.{made.unit}"] = design.correlation.get(made.unit, 0.0)
+    for name, value in design.world.items():
+        found |= parts.leaves(name, value)
+    return found
+
+
+def traced(name: str, value: Any) -> bool:
+    """Whether a leaf is a number, or a shape, that programs are not compiled for."""
+    if name.partition(".")[0] not in TRACED:
+        return False
+    return isinstance(value, float) or (name in KINDS and parts.traced(value))
+
+
+def merged(design: Any, changes: Mapping[str, Any], checked: bool = True) -> dict[str, Any]:
+    """Fields with some of their parts changed, whole fields first.
+
+    Args:
+        design: to change.
+        changes: by name, or dotted name.
+        checked: validate what is changed; not of numbers that JAX traces.
+
+    Raises:
+        InputError: for what is no part of a design.
+    """
+    every = {f.name for f in dataclasses.fields(design)}
+    found = {name: value for name, value in changes.items() if name in every}
+    for name, value in changes.items():
+        head, _, rest = name.partition(".")
+        if name in every:
+            continue
+        if not rest or head not in (*NESTED, *KINDS):
+            near = meant(name, design.values)
+            hint = f" Did you mean {near!r}?" if near is not None else ""
+            raise InputError(f"{name!r} is no part of a Design; it has {', '.join(every)}, and parts such as 'effects.day'.{hint}")
+        if head in KINDS:
+            whole = found.get(head)
+            found[head] = parts.with_part(design.world[head] if whole is None else whole, rest, value, checked)
+        else:
+            found[head] = _with_entry(design, dict(found.get(head, getattr(design, head))), head, rest, value)
+    return found
+
+
+def _with_entry(design: Any, whole: dict[str, Any], head: str, rest: str, value: Any) -> dict[str, Any]:
+    unit = next((u for u in design.units if rest.startswith(f"{u}.")), None) if head == "sd" else None
+    if unit is None:
+        return {**whole, rest: value}
+    return {**whole, unit: {**whole.get(unit, {}), rest[len(unit) + 1 :]: value}}
+
+
+def holding(design: Any, values: Mapping[str, Any]) -> Any:
+    """The same design with numbers that JAX traces in some parts: no validation, which would look at them."""
+    held = copy.copy(design)
+    for name, value in merged(design, values, checked=False).items():
+        object.__setattr__(held, name, value)
+    return held

@@ -1,0 +1,1 @@
+"""What makes data messy: residuals, effects of groups, missing rows and more, each a value that a process takes."""

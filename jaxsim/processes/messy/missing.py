@@ -1,0 +1,239 @@
+"""Rows that go missing: at random or not (Rubin 1976), one by one, from some time on, by occasion, or with their whole group."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.errors import InputError, brief, finite
+from jaxsim.processes.messy.serial import known_time
+from jaxsim.processes.messy.situation import Situation, intercept_for, known_column, with_share
+
+# What missingness may depend on besides a column: the unit's last response that was observed, or the one that goes missing.
+EARLIER, OWN = "earlier", "own"
+STEEPEST = 5.0
+
+
+@dataclass(frozen=True)
+class Missing(abc.ABC):
+    """How rows go missing. A subclass is a frozen dataclass with :meth:`lost`."""
+
+    @abc.abstractmethod
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        """Which rows are missing, bool ``[N]`` (traceable)."""
+
+    def check(self, columns: Collection[str], times: Collection[str]) -> None:  # noqa: B027 - not all need a column
+        """Raise :class:`jaxsim.InputError` if it speaks of a column, or a schedule, that there is not."""
+
+
+def _share(what: Any, name: str = "share") -> None:
+    value = getattr(what, name)
+    if not finite(value) or not 0 < value < 1:
+        raise InputError(
+            f"{type(what).__name__}({name}={brief(value)}): give a number above 0 and below 1, such as .2; of 0 nothing is missing "
+            "(leave it out), of 1 nothing is left."
+        )
+
+
+def _slope(what: Any) -> None:
+    if not finite(what.slope) or not abs(what.slope) <= STEEPEST:
+        raise InputError(
+            f"{type(what).__name__}(slope={brief(what.slope)}): give the change of the log odds with one SD, between "
+            f"-{STEEPEST:g} and {STEEPEST:g}."
+        )
+
+
+@dataclass(frozen=True)
+class MCAR(Missing):
+    """Completely at random: each row is missing with this probability, whatever it holds.
+
+    Raises:
+        InputError: unless the share is between 0 and 1.
+    """
+
+    share: float = 0.2
+
+    def __post_init__(self) -> None:
+        _share(self)
+
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        return jax.random.uniform(key, jnp.shape(situation.mean)) < self.share
+
+
+@dataclass(frozen=True)
+class MAR(Missing):
+    """At random given what is observed: the log odds rise by ``slope`` with each SD of a column, or of the last response.
+
+    ``by="earlier"`` is the last response of the unit that was observed, in the order of its rows; its first row is never missing.
+    The intercept is the one with which, over the rows of the dataset (that can be missing), the expected share is ``share``.
+
+    Raises:
+        InputError: unless the share is between 0 and 1 and the slope between -5 and 5.
+    """
+
+    share: float = 0.2
+    by: str = EARLIER
+    slope: float = 1.0
+
+    def __post_init__(self) -> None:
+        _share(self)
+        _slope(self)
+
+    def check(self, columns: Collection[str], times: Collection[str]) -> None:
+        if self.by != EARLIER:
+            known_column(f"MAR (by {EARLIER!r}, or a column)", self.by, columns)
+
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        uniform = jax.random.uniform(key, jnp.shape(situation.mean))
+        if self.by != EARLIER:
+            z = situation.standardised(situation.columns[self.by])
+            return uniform < with_share(self.share, self.slope, z, situation.there)
+        return _by_last(uniform, situation, self.slope, self.share)
+
+
+@dataclass(frozen=True)
+class MNAR(Missing):
+    """Not at random: the log odds rise by ``slope`` with each SD of the response that goes missing itself.
+
+    The intercept is the one with which, over the rows of the dataset, the expected share is ``share``.
+
+    Raises:
+        InputError: unless the share is between 0 and 1 and the slope between -5 and 5.
+    """
+
+    share: float = 0.2
+    slope: float = 1.0
+
+    def __post_init__(self) -> None:
+        _share(self)
+        _slope(self)
+
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        z = situation.standardised(situation.response)
+        return jax.random.uniform(key, jnp.shape(z)) < with_share(self.share, self.slope, z, situation.there)
+
+
+@dataclass(frozen=True)
+class Dropout(Missing):
+    """Monotone: a unit that leaves at one occasion is not seen again. Nobody leaves at the first.
+
+    Args:
+        hazard: mean probability of leaving at an occasion, of those who are still there.
+        by: None (completely at random), ``"earlier"`` (the response at the occasion before: at random), ``"own"`` (the response at
+            the occasion itself: not at random), or a column.
+        slope: change of the log odds with one SD of that.
+        time: a within variable whose levels are the occasions, in their order; else every row of a unit is one.
+
+    Raises:
+        InputError: unless the hazard is between 0 and 1 and the slope between -5 and 5.
+    """
+
+    hazard: float = 0.1
+    by: str | None = None
+    slope: float = 1.0
+    time: str | None = None
+
+    def __post_init__(self) -> None:
+        _share(self, "hazard")
+        _slope(self)
+
+    def check(self, columns: Collection[str], times: Collection[str]) -> None:
+        known_time("Dropout", self.time, times)
+        if self.by not in (None, EARLIER, OWN):
+            known_column(f"Dropout (by {EARLIER!r}, {OWN!r}, or a column)", self.by, columns)
+
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        places = situation.occasions(self.time)
+        later = _later(situation, places)
+        leaves = jax.random.uniform(key, (situation.units, len(places))) < self._hazards(situation, places, later)
+        left = jnp.cumsum(leaves & (np.arange(len(places)) > 0), axis=1) > 0
+        return _spread(left, places)
+
+    def _hazards(self, situation: Situation, places: np.ndarray, later: Any) -> Any:
+        """Of each unit at each occasion, ``[U, T]``."""
+        if self.by is None:
+            return jnp.broadcast_to(self.hazard, (situation.units, len(places)))
+        values = situation.columns[self.by] if self.by not in (EARLIER, OWN) else situation.response
+        own = jnp.asarray(situation.standardised(values)).reshape(situation.units, -1)[:, places].mean(2)
+        z = jnp.concatenate([own[:, :1], own[:, :-1]], axis=1) if self.by == EARLIER else own
+        return with_share(self.hazard, self.slope, z, later)
+
+
+@dataclass(frozen=True)
+class LostOccasions(Missing):
+    """Each unit misses each occasion, with all rows that it would have had then, with this probability.
+
+    ``time`` is the within variable whose levels are the occasions; without it, every row of a unit is one.
+
+    Raises:
+        InputError: unless the share is between 0 and 1.
+    """
+
+    share: float = 0.2
+    time: str | None = None
+
+    def __post_init__(self) -> None:
+        _share(self)
+
+    def check(self, columns: Collection[str], times: Collection[str]) -> None:
+        known_time("LostOccasions", self.time, times)
+
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        places = situation.occasions(self.time)
+        return _spread(jax.random.uniform(key, (situation.units, len(places))) < self.share, places)
+
+
+@dataclass(frozen=True)
+class LostGroups(Missing):
+    """Each unit is missing altogether with this probability.
+
+    Raises:
+        InputError: unless the share is between 0 and 1.
+    """
+
+    share: float = 0.2
+
+    def __post_init__(self) -> None:
+        _share(self)
+
+    def lost(self, key: jax.Array, situation: Situation) -> Any:
+        return jnp.repeat(jax.random.uniform(key, (situation.units,)) < self.share, situation.block)
+
+
+def _later(situation: Situation, places: np.ndarray) -> Any:
+    """Where there is an occasion at which somebody can leave, bool ``[U, T]``."""
+    there = jnp.asarray(situation.there).reshape(situation.units, -1)[:, places].any(2)
+    return there & (np.arange(len(places)) > 0)
+
+
+def _spread(by_occasion: Any, places: np.ndarray) -> Any:
+    """From ``[U, T]`` to the order of the rows, ``[N]``."""
+    each = jnp.broadcast_to(by_occasion[:, :, None], (len(by_occasion), *places.shape))
+    return each.reshape(len(by_occasion), -1)[:, np.argsort(places.reshape(-1))].reshape(-1)
+
+
+def _by_last(uniform: Any, situation: Situation, slope: Any, share: Any) -> Any:
+    """Rows that are lost given the last response of their unit that was not, bool ``[N]``."""
+    units = situation.units
+    z = situation.standardised(situation.response).reshape(units, -1)
+    there = jnp.broadcast_to(situation.there, jnp.shape(situation.mean)).reshape(units, -1)
+    before = jnp.concatenate([z[:, :1], z[:, :-1]], axis=1)
+    # The intercept is that of rows after one that is observed; what comes after a gap looks further back, with the same odds.
+    intercept = intercept_for(share, slope, before, there & (np.arange(z.shape[1]) > 0))
+
+    def step(state: tuple[Any, Any], given: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], Any]:
+        last, begun = state
+        u, own, here = given
+        lost = begun & (u < jax.nn.sigmoid(intercept + slope * last))
+        seen = here & ~lost
+        return (jnp.where(seen, own, last), begun | seen), lost
+
+    start = (jnp.zeros(units), jnp.zeros(units, bool))
+    _, lost = jax.lax.scan(step, start, (uniform.reshape(units, -1).T, z.T, there.T))
+    return lost.T.reshape(-1)
