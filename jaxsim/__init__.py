@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from jaxsim.measures.addition import Addition as Addition
     from jaxsim.measures.own import OwnMeasure as OwnMeasure
     from jaxsim.processes import AR1 as AR1
+    from jaxsim.processes import ICC as ICC
     from jaxsim.processes import MAR as MAR
     from jaxsim.processes import MCAR as MCAR
     from jaxsim.processes import MNAR as MNAR
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from jaxsim.processes import Rounded as Rounded
     from jaxsim.processes import RowProcess as RowProcess
     from jaxsim.processes import Scenario as Scenario
+    from jaxsim.processes import Sized as Sized
     from jaxsim.processes import SkewNormal as SkewNormal
     from jaxsim.processes import StudentT as StudentT
     from jaxsim.processes import Truth as Truth
@@ -123,9 +125,9 @@ _HOMES = {
     "jaxsim.study.until": ("Until",),
     "jaxsim.processes": (
         "AR1", "Bernoulli", "Categorical", "Contaminated", "Design", "Distribution", "Draw", "Dropout", "Empirical",
-        "FrameProcess", "FunctionProcess", "Gamma", "GaussianMultilevel", "Limited", "LogNormal", "LogNormalSizes",
+        "FrameProcess", "FunctionProcess", "Gamma", "GaussianMultilevel", "ICC", "Limited", "LogNormal", "LogNormalSizes",
         "LostGroups", "LostOccasions", "MAR", "MCAR", "MNAR", "Messy", "Mirrored", "MovingAverage", "Normal", "Ordinal", "Outliers",
-        "PoissonSizes", "Process", "Rounded", "RowProcess", "Scenario", "SkewNormal", "StudentT", "Truth", "TwoKinds",
+        "PoissonSizes", "Process", "Rounded", "RowProcess", "Scenario", "Sized", "SkewNormal", "StudentT", "Truth", "TwoKinds",
         "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
     ),
     "jaxsim.estimators": (

@@ -540,7 +540,7 @@ class TestPreview:
         assert "day: every subject meets 0, 1, 3, 9" in shown
         assert "Units by drug: placebo: 6; active: 6" in shown
         assert "Vary within subject: day, drugactive:day; one number each: drugactive, age" in shown
-        assert "sd.subject.day 8.0, correlation.subject 0.2, residual_sd 40.0" in shown
+        assert "sd.subject.day 8, correlation.subject 0.2, residual_sd 40" in shown
 
     def test_its_figure(self):
         axes = trial().preview().figure().axes

@@ -20,8 +20,10 @@ from jaxsim.errors import InputError, NotSupportedError, brief, whole_number
 from jaxsim.processes.designed import dotted, frame, magnitudes, trouble
 from jaxsim.processes.designed.blueprint import Blueprint, blueprint
 from jaxsim.processes.designed.preview import Preview, preview
+from jaxsim.processes.designed.scale import amounts, sizes, told
 from jaxsim.processes.designed.schedule import checked_repeats
 from jaxsim.processes.designed.simulated import dataset
+from jaxsim.processes.designed.sizes import Sized
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Variable, Within
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.distributions import GroupSizes
@@ -60,9 +62,10 @@ class Design(Messy, RowProcess):
         variables: what each is: :func:`between`, :func:`within` or :func:`covariate`.
         correlations: of pairs of covariates of one level, ``{("age", "stress"): .3}``: a Gaussian copula, so that for others than
             normal ones it is the correlation of the normal numbers which they are made of.
-        effects: by term; what is not named is 0. A distribution is drawn from for each dataset.
+        effects: by term; what is not named is 0. A distribution is drawn from for each dataset; a :class:`jaxsim.Sized` is in
+            standard units, ``Sized(d=.4)``.
         sd: of the random effects, by unit and term, ``{"subject": {"Intercept": 60, "day": 8}}``; one number stands for all terms
-            of the unit. What is not named is 0.
+            of the unit, :class:`jaxsim.ICC` for an intercept's share of the variance. What is not named is 0.
         correlation: of the random effects, by unit: one number for every pair within a term, or a matrix.
         residual_sd: SD of the noise.
         measurement_error: reliability of covariates, ``{"age": .8}``: strategies see a covariate with normal error added, of which
@@ -81,7 +84,7 @@ class Design(Messy, RowProcess):
     repeats: int | tuple[int, ...] | GroupSizes = 1
     variables: Mapping[str, Variable] = field(default_factory=dict)
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    effects: Mapping[str, float | Distribution] = field(default_factory=dict)
+    effects: Mapping[str, float | Sized | Distribution] = field(default_factory=dict)
     sd: Mapping[str, Any] = field(default_factory=dict)
     correlation: Mapping[str, Any] = field(default_factory=dict)
     residual_sd: float = 1.0
@@ -101,6 +104,7 @@ class Design(Messy, RowProcess):
         put("residual_sd", magnitudes.deviation("residual_sd", self.residual_sd))
         for name, value in trouble.checked(self).items():
             put(name, value)
+        amounts(self)
 
     @property
     def plan(self) -> Blueprint:
@@ -194,7 +198,16 @@ class Design(Messy, RowProcess):
         leaves = self.leaves
         effects = {name.removeprefix("effects."): value for name, value in leaves.items() if name.startswith("effects.")}
         spreads = {name: value for name, value in leaves.items() if name.startswith(("sd.", "correlation."))}
-        return preview(rows, self.plan, effects, spreads | {"residual_sd": leaves["residual_sd"]}, trouble.told(self))
+        return preview(rows, self.plan, effects, spreads | {"residual_sd": leaves["residual_sd"]}, trouble.told(self), told(self))
+
+    def sizes(self, alpha: float = 0.05) -> pd.DataFrame:
+        """The effects in all units, a row for each term: ``effect`` (raw), ``d``, ``f2``, ``r2`` (partial) and ``power``, as of
+        :class:`jaxsim.Sized`; ``attrs`` has the ``sd`` given the fixed effects, ``icc``, ``design_effect``, mean ``rows`` a unit.
+
+        Args:
+            alpha: level of the tests whose power it is.
+        """
+        return sizes(self, alpha)
 
     def null(self, term: str) -> Self:
         """Its twin without the effect of a term: for type I error at the same nuisance values.

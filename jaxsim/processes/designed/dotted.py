@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxsim.errors import InputError, meant
+from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.messy import parts
 from jaxsim.processes.messy.scenario import KINDS
 
@@ -18,17 +19,17 @@ TRACED = ("effects", "sd", "correlation", "residual_sd", "measurement_error", "s
 
 def leaves(design: Any) -> dict[str, Any]:
     """Every number and variable by its dotted name, and the fields that have no parts."""
-    made = design.plan
+    made, (effects, sd) = design.plan, amounts(design)
     named: dict[str, Mapping[str, Any]] = {
         "units": design.units,
         "variables": design.variables,
-        "effects": {term: design.effects.get(term, 0.0) for term in made.fixed.names},
+        "effects": {term: effects.get(term, 0.0) for term in made.fixed.names},
         "measurement_error": design.measurement_error,
         "endogenous": design.endogenous,
     }
     found = {name: getattr(design, name) for name in ("formula", "repeats", "correlations", "residual_sd")}
     found |= {f"{name}.{part}": value for name, own in named.items() for part, value in own.items()}
-    own = design.sd.get(made.unit, {})
+    own = sd.get(made.unit, {})
     found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}
     if made.random is not None:
         found[f"correlation.{made.unit}"] = design.correlation.get(made.unit, 0.0)

@@ -11,47 +11,59 @@ from jaxsim.data.names import INTERCEPT, INTERCEPTS
 from jaxsim.errors import InputError, brief, finite, meant
 from jaxsim.processes.checks import HUGE, SEMIDEFINITE_TOLERANCE, numbers
 from jaxsim.processes.designed.blueprint import Blueprint
+from jaxsim.processes.designed.sizes import ICC, Sized
 from jaxsim.processes.designed.variables import ROW, Covariate
 from jaxsim.processes.distribution import Distribution
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
-def effects(given: object, plan: Blueprint) -> dict[str, float | Distribution]:
+def effects(given: object, plan: Blueprint) -> dict[str, float | Sized | Distribution]:
     """True effects by column, in the order of the model; zeros are left out.
 
     Raises:
         InputError: for a term that the formula does not make, and for what is neither a number nor a distribution of numbers.
     """
     named = by_name("effects", given, "{'Intercept': 500, 'day': 10}")
-    found: dict[str, float | Distribution] = {}
+    found: dict[str, float | Sized | Distribution] = {}
     for name, value in named.items():
         term = known_term("effects", name, plan.fixed.names, plan)
-        if isinstance(value, Distribution) and value.levels is None:
+        if isinstance(value, Sized) or (isinstance(value, Distribution) and value.levels is None):
             found[term] = value
         elif finite(value) and abs(value) <= HUGE:
             found[term] = float(value)
         else:
-            raise InputError(f"effects: {name!r} is {brief(value)}; give a finite number, or a distribution such as Normal(0, 1).")
+            raise InputError(
+                f"effects: {name!r} is {brief(value)}; give a finite number, a size such as Sized(d=.4), or a "
+                "distribution such as Normal(0, 1)."
+            )
     kept = {term: found.get(term, 0.0) for term in plan.fixed.names}
     return {term: value for term, value in kept.items() if value != 0.0}
 
 
-def deviations(given: object, plan: Blueprint) -> dict[str, dict[str, float]]:
+def deviations(given: object, plan: Blueprint) -> dict[str, dict[str, float | ICC]]:
     """Standard deviations of the random effects, by unit and column; zeros are left out.
 
     Raises:
         InputError: for a unit or term without random effects, and for what is no finite number of at least 0.
     """
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, float | ICC]] = {}
     for unit, own in by_unit("sd", given, plan).items():
         if isinstance(own, Mapping):
             named = {known_term(f"sd of {unit!r}", name, plan.random_terms, plan): value for name, value in own.items()}
         else:
             named = dict.fromkeys(plan.random_terms, own)
-        found[unit] = {term: deviation(f"sd of {unit!r}: {term!r}", named[term]) for term in plan.random_terms if term in named}
+        found[unit] = {term: _sd(unit, term, named[term]) for term in plan.random_terms if term in named}
     kept = {unit: {term: value for term, value in own.items() if value} for unit, own in found.items()}
     return {unit: own for unit, own in kept.items() if own}
+
+
+def _sd(unit: str, term: str, value: Any) -> float | ICC:
+    if not isinstance(value, ICC):
+        return deviation(f"sd of {unit!r}: {term!r}", value)
+    if term != INTERCEPT:
+        raise InputError(f"sd of {unit!r}: {term!r} is {value}; an ICC is about random intercepts. Give a standard deviation.")
+    return value
 
 
 def correlations(given: object, plan: Blueprint) -> dict[str, float | Matrix]:

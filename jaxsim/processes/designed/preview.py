@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,12 @@ class Preview:
 
 
 def preview(
-    rows: pd.DataFrame, plan: Blueprint, effects: Mapping[str, Any], spreads: Mapping[str, Any], world: str = ""
+    rows: pd.DataFrame,
+    plan: Blueprint,
+    effects: Mapping[str, Any],
+    spreads: Mapping[str, Any],
+    world: str = "",
+    standard: Sequence[str] = (),
 ) -> Preview:
     """Look at a dataset.
 
@@ -80,6 +85,7 @@ def preview(
         effects: by term.
         spreads: standard deviations and correlations by what they are called.
         world: what is not as in an ideal one.
+        standard: lines about effects in standard units.
     """
     unit, sizes = plan.unit, rows.groupby(plan.unit).size()
     each = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
@@ -91,8 +97,9 @@ def preview(
         *(f"  {name}: {_described(variable, rows[name], plan)}" for name, variable in plan.variables.items()),
         *_combinations(rows, plan),
         f"Vary within {unit}: {', '.join(varying) or 'no term'}; one number each: {', '.join(constant) or 'no term'}",
-        f"Effects: {', '.join(f'{name} {value}' for name, value in effects.items())}",
-        f"Spreads: {', '.join(f'{name} {value}' for name, value in spreads.items())}",
+        f"Effects: {', '.join(f'{name} {_level(value)}' for name, value in effects.items())}",
+        f"Spreads: {', '.join(f'{name} {_level(value)}' for name, value in spreads.items())}",
+        *standard,
         *([f"World: {world}"] if world else []),
     ]
     return Preview(rows, plan, "\n".join(lines))

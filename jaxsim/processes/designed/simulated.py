@@ -14,6 +14,7 @@ from jaxsim.data.names import INTERCEPT
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.processes.designed.blueprint import is_fixed
 from jaxsim.processes.designed.magnitudes import latent, root
+from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.designed.schedule import Schedule
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Within
 from jaxsim.processes.distribution import Distribution
@@ -35,11 +36,12 @@ def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]
     values = drawn(stream_key(key, Stream.PREDICTORS), design, normal)
     columns = plan.matrix.columns(values, rows.rows)
     seen = columns if not design.measurement_error else plan.matrix.columns(measured(keys, design, values), rows.rows)
-    beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, design.effects)
+    effects, sd = amounts(design)
+    beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, effects)
     response = sum((beta[name] * columns[name] for name in plan.fixed.names), jnp.zeros(rows.rows))
     truth: dict[str, Any] = dict(beta)
     if plan.random is not None:
-        deviations, spread = effects_of_units(normal, design, befall.sd_factor(keys, world["sd_noise"]))
+        deviations, spread = effects_of_units(normal, design, sd, befall.sd_factor(keys, world["sd_noise"]))
         response += sum(jnp.repeat(deviations[t], rows.block) * columns[t] for t in plan.random_terms)
         truth |= spread
         every = dict.fromkeys((*plan.fixed.names, *plan.random_terms))
@@ -55,20 +57,23 @@ def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]
     return truth, {unit: index, plan.response: response, **seen, **keep}
 
 
-def effects_of_units(normal: jax.Array, design: Any, factor: Any) -> tuple[dict[str, jax.Array], dict[str, Any]]:
+def effects_of_units(
+    normal: jax.Array, design: Any, sd: Mapping[str, Any], factor: Any
+) -> tuple[dict[str, jax.Array], dict[str, Any]]:
     """Deviations of the units' coefficients by term, ``[U]`` each, and their standard deviations and correlations.
 
     Args:
         normal: standard normal numbers, ``[U, Q]``.
         design: of the dataset.
-        factor: of the standard deviations.
+        sd: standard deviations, by unit and term.
+        factor: of all of them.
     """
     plan, unit = design.plan, design.plan.unit
-    sd = [factor * jnp.asarray(design.sd.get(unit, {}).get(term, 0.0), float) for term in plan.random_terms]
+    own = [factor * jnp.asarray(sd.get(unit, {}).get(term, 0.0), float) for term in plan.random_terms]
     correlation = design.correlation.get(unit, 0.0)
     standard = correlated(befall.shape(design.world["group_effects"])(normal), plan.random, correlation)
-    deviations = {term: sd[k] * standard[:, k] for k, term in enumerate(plan.random_terms)}
-    return deviations, spreads(plan.random, sd, correlation)
+    deviations = {term: own[k] * standard[:, k] for k, term in enumerate(plan.random_terms)}
+    return deviations, spreads(plan.random, own, correlation)
 
 
 def drawn(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
