@@ -18,7 +18,7 @@ from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
 from jaxsim.processes.messy import befall
 from jaxsim.processes.messy.parts import holding
 from jaxsim.processes.messy.situation import Situation
-from jaxsim.processes.normals import Normals, standard_normals
+from jaxsim.processes.normals import Normals, kept_by_group, standard_normals
 from jaxsim.seeding import Stream, group_keys, stream_key
 
 Array = jax.Array
@@ -139,7 +139,7 @@ def standard_rows(process: Any, key: Array, sizes: Array) -> tuple[Array, Array]
     """Standard normal effects ``[G, P]`` and rows ``[1 x e]``, ``[G, N, P + 1]``, of the groups of one dataset; zeros fill up."""
     p, columns, most = len(process.terms), process.n_varying, process.max_rows
     keys = group_keys(stream_key(key, Stream.GROUPS), sizes.shape[0])
-    normal = jax.vmap(lambda k: jax.random.normal(k, (p + most * columns,)))(keys)
+    normal = kept_by_group(keys, (p + most * columns,))
     noise = normal[:, p:].reshape(-1, most, columns)
     rows = jnp.concatenate([jnp.ones((*noise.shape[:2], 1)), noise], axis=2)
     block = jnp.where((jnp.arange(most) < sizes[:, None])[..., None], rows, 0.0)

@@ -48,6 +48,19 @@ def standard_normals(wanted: Array, key: Array, columns: int, groups: int) -> No
     return Normals(first, second)
 
 
+def kept(key: Array, shape: tuple[int, ...]) -> Array:
+    """JAX's own standard normal numbers as a stage (:mod:`jaxsim.numerics.staging`): drawn once, however many read them."""
+    return kept_by_group(key[None], shape)[0]
+
+
+def kept_by_group(keys: Array, shape: tuple[int, ...]) -> Array:
+    """The same for a key of each group, ``[G, *shape]``."""
+    words = jax.random.key_data(keys)
+    wanted = words[0].astype(float).sum() >= 0  # always, which the compiler does not see
+    draw = jax.vmap(lambda w: jax.random.normal(jax.random.wrap_key_data(w, impl="threefry2x32"), shape))
+    return stage(wanted, draw, words)
+
+
 def _circle(turns: Array) -> tuple[Array, Array]:
     """Cosine and sine of an angle given in turns, between 0 and 1: series within an eighth of a turn of the next of four axes."""
     quarter = jnp.floor(4 * turns + 0.5)

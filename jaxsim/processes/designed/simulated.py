@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxsim.data.names import INTERCEPT
 from jaxsim.data.random_effects import RandomEffects
+from jaxsim.processes import normals
 from jaxsim.processes.designed.blueprint import is_fixed
 from jaxsim.processes.designed.magnitudes import latent, root
 from jaxsim.processes.designed.scale import amounts
@@ -32,7 +33,7 @@ def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]
     plan, world, keys = design.plan, design.world, befall.keys_of(stream_key(key, Stream.WORLD))
     rows, unit = plan.schedule, plan.unit
     own_key = stream_key(key, Stream.GROUPS)
-    normal = jax.random.normal(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
+    normal = normals.kept(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
     values = drawn(stream_key(key, Stream.PREDICTORS), design, normal)
     columns = plan.matrix.columns(values, rows.rows)
     seen = columns if not design.measurement_error else plan.matrix.columns(measured(keys, design, values), rows.rows)
@@ -49,7 +50,7 @@ def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]
     truth[SIGMA] = design.residual_sd
     there = present(stream_key(key, Stream.SIZES), rows)
     situation = Situation(columns, response, response, there, rows.units, rows.axes, design.residual_sd)
-    noise = jax.random.normal(jax.random.fold_in(own_key, 0), (rows.rows,))
+    noise = normals.kept(jax.random.fold_in(own_key, 0), (rows.rows,))
     response, there = befall.respond(keys, world, noise, situation, seen)
     index = np.repeat(np.arange(rows.units, dtype=np.int32), rows.block)
     del seen["Intercept"]
@@ -107,7 +108,7 @@ def covariates(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]
         if isinstance(variable, Covariate):
             own[variable.level].append(name)
     z = dict(zip(own[plan.unit], _of_units(jax.random.fold_in(key, 0), own[plan.unit], design, normal), strict=True))
-    each = jax.random.normal(jax.random.fold_in(key, 1), (len(own[ROW]), rows.rows))
+    each = normals.kept(jax.random.fold_in(key, 1), (len(own[ROW]), rows.rows))
     z |= dict(zip(own[ROW], _together(each, latent(own[ROW], design.correlations)), strict=True))
     if any(plan.variables[name].icc for name in own[ROW]):
         parts = _of_units(jax.random.fold_in(key, UNIT_PARTS), own[ROW], design, normal)
@@ -120,7 +121,7 @@ def covariates(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]
 def _of_units(key: jax.Array, names: list[str], design: Any, normal: jax.Array) -> jax.Array:
     """Normal numbers of units, ``[K, U]``, correlated with each other and with the units' intercepts where the design says so."""
     plan = design.plan
-    each, together = jax.random.normal(key, (len(names), plan.schedule.units)), latent(names, design.correlations)
+    each, together = normals.kept(key, (len(names), plan.schedule.units)), latent(names, design.correlations)
     r = np.array([design.endogenous.get(name, 0.0) for name in names])
     if not r.any():
         return _together(each, together)
@@ -139,7 +140,7 @@ def measured(keys: Mapping[str, jax.Array], design: Any, values: Mapping[str, An
     for place, (name, variable) in enumerate(plan.variables.items()):
         if name in design.measurement_error:
             count = rows.units if variable.level == plan.unit else rows.rows
-            error = jax.random.normal(jax.random.fold_in(keys["measurement_error"], place), (count,))
+            error = normals.kept(jax.random.fold_in(keys["measurement_error"], place), (count,))
             sd = variable.distribution.moments[1] * jnp.sqrt(1 / jnp.asarray(design.measurement_error[name], float) - 1)
             found[name] = found[name] + sd * jnp.repeat(error, rows.rows // count)
     return found
