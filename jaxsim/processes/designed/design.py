@@ -12,26 +12,30 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Draw
 from jaxsim.data.names import Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, NotSupportedError, brief, whole_number
-from jaxsim.processes.designed import dotted, frame, magnitudes, trouble
+from jaxsim.errors import choose, whole_number
+from jaxsim.processes.designed import dotted, frame, magnitudes, sufficient, trouble
 from jaxsim.processes.designed.blueprint import Blueprint, blueprint
 from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.scale import amounts, sizes, told
-from jaxsim.processes.designed.schedule import checked_repeats
+from jaxsim.processes.designed.schedule import checked_repeats, checked_units
 from jaxsim.processes.designed.simulated import dataset
 from jaxsim.processes.designed.sizes import Sized
-from jaxsim.processes.designed.variables import ROW, Between, Covariate, Variable, Within
+from jaxsim.processes.designed.variables import Variable, checked_variables
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.distributions import GroupSizes
 from jaxsim.processes.messy.parts import Kind
 from jaxsim.processes.messy.world import Messy
+from jaxsim.processes.program import Program
 from jaxsim.processes.row_process import Columns, RowProcess, Truths
 from jaxsim.processes.shapes import table_of
+from jaxsim.processes.told import frame_of
 
+SAMPLERS: tuple[str, ...] = ("rows", "cross_products")
 HINTS = {
     "n_groups": "The number of units is Grid(**{'units.subject': [20, 40]}), with the unit's name.",
     "n_obs": "Rows of a unit follow from within(..) and repeats: Grid(repeats=[1, 5]).",
@@ -72,6 +76,9 @@ class Design(Messy, RowProcess):
             the true one is this share of the variance.
         endogenous: correlations of covariates with the random intercepts of their units, ``{"age": .3}``; of a covariate of rows,
             of the part that is the unit's (``covariate("row", .., icc=.3)``).
+        sampler: ``rows`` draws every row. ``cross_products`` draws what most strategies read of them directly, at a cost that does
+            not depend on the number of repeats, in an ideal world (in others rows are drawn); rows are completed on demand. Both
+            have the same law.
 
     Raises:
         InputError: for a formula that cannot be read, an effect of a term that it does not make, variables that are not described,
@@ -90,12 +97,13 @@ class Design(Messy, RowProcess):
     residual_sd: float = 1.0
     measurement_error: Mapping[str, float] = field(default_factory=dict)
     endogenous: Mapping[str, float] = field(default_factory=dict)
+    sampler: str = "rows"
 
     def __post_init__(self) -> None:
         put = partial(object.__setattr__, self)
-        put("units", _units(self.units))
+        put("units", checked_units(self.units))
         put("repeats", checked_repeats(self.repeats, next(iter(self.units.values()))))
-        put("variables", _variables(self.variables))
+        put("variables", checked_variables(self.variables))
         made = self.plan
         put("correlations", magnitudes.copula(self.correlations, made))
         put("effects", magnitudes.effects(self.effects, made))
@@ -105,6 +113,8 @@ class Design(Messy, RowProcess):
         for name, value in trouble.checked(self).items():
             put(name, value)
         amounts(self)
+        if choose("sampler", self.sampler, SAMPLERS) == "cross_products":
+            sufficient.check(self)
 
     @property
     def plan(self) -> Blueprint:
@@ -135,6 +145,19 @@ class Design(Messy, RowProcess):
     def max_groups(self) -> int:
         """The number of units."""
         return next(iter(self.units.values()))
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether every row is drawn."""
+        return self.sampler == "rows" or self.is_messy
+
+    @property
+    def draws(self) -> type[CrossProducts] | type[Rows]:  # type: ignore[override]
+        return Rows if self.by_rows else CrossProducts
+
+    @property
+    def bounds(self) -> Bounds:
+        return super().bounds if self.by_rows else Bounds.of_groups(self.max_groups)
 
     @property
     def leaves(self) -> dict[str, Any]:
@@ -177,7 +200,9 @@ class Design(Messy, RowProcess):
         return dataset(key, self)
 
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
-        """As of any process by rows; here they come in a block for each unit."""
+        """As of any process by rows, which here come in a block for each unit; or cross-products."""
+        if not self.by_rows:
+            return sufficient.drawn(key, self.holding(parameters), self.sketch, self.names, bounds.cells)
         drawn = super().draw(key, parameters, bounds)
         assert isinstance(drawn.data, Rows)
         return drawn._replace(data=dataclasses.replace(drawn.data, block=self.plan.schedule.block))
@@ -185,7 +210,7 @@ class Design(Messy, RowProcess):
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset as people have it: the unit, the variables (factors as categories, the reference first), the response, and
         the other columns of the model; units are numbered from 1, ``attrs['truth']`` holds what it was made with."""
-        return frame.as_written(super().rows(key), self.plan)
+        return frame.as_written(super().rows(key) if self.by_rows else _completed(self, key), self.plan)
 
     def preview(self, seed: int = 0) -> Preview:
         """One dataset's design before anything runs: ``print(design.preview())``, and ``design.preview().figure()`` draws who sees
@@ -224,25 +249,13 @@ class Design(Messy, RowProcess):
         return self.having(effects={name: value for name, value in self.effects.items() if name not in gone})
 
 
-def _units(given: object) -> dict[str, int]:
-    if not isinstance(given, Mapping) or not given or not all(isinstance(name, str) and name for name in given):
-        raise InputError(f"units={brief(given)}: say how many there are of what, such as {{'subject': 40}}.")
-    if len(given) > 1:
-        raise NotSupportedError(
-            f"units has {len(given)} entries ({', '.join(given)}): nested and crossed units are not supported yet; give one."
-        )
-    ((unit, count),) = given.items()
-    if unit == ROW:
-        raise InputError(f"units={brief(given)}: {ROW!r} stands for every row; call the unit something else.")
-    return {unit: whole_number(f"units: {unit}", count, 1)}
+def _completed(design: Design, key: jax.Array) -> pd.DataFrame:
+    program = Program(design.program(design.bounds), design)
+    values = {name: design.traced_as(name) for name in design.sketch.traced}
+    return frame_of(jax.device_get(_rows(program, key, values)), design.names)
 
 
-def _variables(given: object) -> dict[str, Variable]:
-    named: dict[str, Variable] = magnitudes.by_name("variables", given, "{'day': within(0, 1, 3, 9)}")
-    for name, variable in named.items():
-        if not isinstance(variable, Between | Within | Covariate):
-            raise InputError(
-                f"variables: {name!r} is {brief(variable)}; describe it by between('subject', ('placebo', 'active')), "
-                "within(0, 1, 3, 9) or covariate('subject', Normal(35, 10))."
-            )
-    return named
+@partial(jax.jit, static_argnums=0)
+def _rows(program: Program, key: jax.Array, values: Any) -> Draw:
+    design = program.example
+    return sufficient.completed(key, design.holding(values), design.sketch, design.names)

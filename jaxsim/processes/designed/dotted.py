@@ -27,7 +27,7 @@ def leaves(design: Any) -> dict[str, Any]:
         "measurement_error": design.measurement_error,
         "endogenous": design.endogenous,
     }
-    found = {name: getattr(design, name) for name in ("formula", "repeats", "correlations", "residual_sd")}
+    found = {name: getattr(design, name) for name in ("formula", "repeats", "correlations", "residual_sd", "sampler")}
     found |= {f"{name}.{part}": value for name, own in named.items() for part, value in own.items()}
     own = sd.get(made.unit, {})
     found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}

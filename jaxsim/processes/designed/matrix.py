@@ -22,6 +22,8 @@ from jaxsim.formula.tokens import Token
 from jaxsim.formula.variable import Variable
 from jaxsim.processes.designed.traced import values_of
 
+# By column: a number a unit ``[U]``, and a pattern over combinations ``[C]``.
+Apart = dict[str, tuple[Any, np.ndarray]]
 # Of a coded variable: which one, whether it is coded by contrasts, and which of its columns.
 Piece = tuple[tuple[Token, ...], bool, int]
 
@@ -145,6 +147,41 @@ class Matrix:
             else np.ones(rows)
             for name, product in self.pieces.items()
         }
+
+
+def apart(matrix: Matrix, of_units: Mapping[str, Any], within: Mapping[str, Any], shape: tuple[int, int, int]) -> Apart:
+    """Every column as the product of a number a unit and a pattern over the combinations that all units meet.
+
+    Args:
+        matrix: of the design.
+        of_units: numbers, or positions of levels, of the variables that are one value a unit, ``[U]``.
+        within: the same of those whose levels every unit meets, by combination, ``[C]``.
+        shape: units, combinations and repeats of a block.
+
+    Raises:
+        InputError: for a column of the formula that is made of both at once, as ``log(age + day)`` is.
+    """
+    units, combinations, repeats = shape
+    coded: dict[tuple[tuple[Token, ...], bool], tuple[bool, list[Any]]] = {}
+    for product in matrix.pieces.values():
+        for tokens, how, _ in product:
+            coding = matrix.codings[tokens]
+            by_unit = all(name in of_units for name in coding.base)
+            if not by_unit and any(name in of_units for name in coding.base):
+                raise InputError(f"{coding.variable.label!r} mixes what units have with what they meet")
+            if coding.fixed is not None:
+                blocks = coding.fixed.reshape(units, combinations, repeats, *coding.fixed.shape[1:])
+                values: Any = blocks[:, 0, 0] if by_unit else blocks[0, :, 0]
+            else:
+                values = values_of(coding.variable, of_units if by_unit else within, matrix.levels)
+            coded[tokens, how] = by_unit, coding.columns(values, how)
+    found = {}
+    for name, product in matrix.pieces.items():
+        parts = [(coded[tokens, how][0], coded[tokens, how][1][j]) for tokens, how, j in product]
+        unit, pattern = (functools.reduce(operator.mul, [v for side, v in parts if side == own], one)
+                         for own, one in ((True, np.ones(units)), (False, np.ones(combinations))))  # fmt: skip
+        found[name] = unit, np.asarray(pattern)
+    return found
 
 
 def base_of(tokens: Sequence[Token]) -> tuple[str, ...]:

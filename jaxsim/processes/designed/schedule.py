@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxsim.errors import LARGEST, InputError, brief, whole_number
-from jaxsim.processes.designed.variables import Between, Variable, Within
+from jaxsim.errors import LARGEST, InputError, NotSupportedError, brief, whole_number
+from jaxsim.processes.designed.variables import ROW, Between, Variable, Within
 from jaxsim.processes.distributions import GroupSizes
 
 Repeats = int | tuple[int, ...] | GroupSizes
@@ -77,6 +77,20 @@ def schedule(unit: str, units: int, repeats: Repeats, variables: Mapping[str, Va
     keep = np.repeat(keep_repeats[:, None], combinations, axis=1).reshape(-1)
     axes = (*zip(own, sizes, strict=True), ("", most))
     return Schedule(unit, units, combinations, most, keep, repeats if isinstance(repeats, GroupSizes) else None, codes, axes)
+
+
+def checked_units(given: object) -> dict[str, int]:
+    """How many there are, by name; :class:`InputError` for anything else."""
+    if not isinstance(given, Mapping) or not given or not all(isinstance(name, str) and name for name in given):
+        raise InputError(f"units={brief(given)}: say how many there are of what, such as {{'subject': 40}}.")
+    if len(given) > 1:
+        raise NotSupportedError(
+            f"units has {len(given)} entries ({', '.join(given)}): nested and crossed units are not supported yet; give one."
+        )
+    ((unit, count),) = given.items()
+    if unit == ROW:
+        raise InputError(f"units={brief(given)}: {ROW!r} stands for every row; call the unit something else.")
+    return {unit: whole_number(f"units: {unit}", count, 1)}
 
 
 def checked_repeats(repeats: object, units: int) -> Repeats:

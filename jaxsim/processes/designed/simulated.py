@@ -13,7 +13,6 @@ import numpy as np
 from jaxsim.data.names import INTERCEPT
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.processes import normals
-from jaxsim.processes.designed.blueprint import is_fixed
 from jaxsim.processes.designed.magnitudes import latent, root
 from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.designed.schedule import Schedule
@@ -37,17 +36,9 @@ def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]
     values = drawn(stream_key(key, Stream.PREDICTORS), design, normal)
     columns = plan.matrix.columns(values, rows.rows)
     seen = columns if not design.measurement_error else plan.matrix.columns(measured(keys, design, values), rows.rows)
-    effects, sd = amounts(design)
-    beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, effects)
+    beta, deviations, truth = coefficients(key, design, normal)
     response = sum((beta[name] * columns[name] for name in plan.fixed.names), jnp.zeros(rows.rows))
-    truth: dict[str, Any] = dict(beta)
-    if plan.random is not None:
-        deviations, spread = effects_of_units(normal, design, sd, befall.sd_factor(keys, world["sd_noise"]))
-        response += sum(jnp.repeat(deviations[t], rows.block) * columns[t] for t in plan.random_terms)
-        truth |= spread
-        every = dict.fromkeys((*plan.fixed.names, *plan.random_terms))
-        truth[unit] = {t: beta.get(t, 0.0) + deviations.get(t, jnp.zeros(rows.units)) for t in every}
-    truth[SIGMA] = design.residual_sd
+    response += sum(jnp.repeat(deviations[t], rows.block) * columns[t] for t in plan.random_terms)
     there = present(stream_key(key, Stream.SIZES), rows)
     situation = Situation(columns, response, response, there, rows.units, rows.axes, design.residual_sd)
     noise = normals.kept(jax.random.fold_in(own_key, 0), (rows.rows,))
@@ -56,6 +47,27 @@ def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]
     del seen["Intercept"]
     keep = {} if world["missing"] is None and rows.sizes is None and rows.keep.all() else {KEEP: there}
     return truth, {unit: index, plan.response: response, **seen, **keep}
+
+
+def coefficients(key: jax.Array, design: Any, normal: jax.Array) -> tuple[dict[str, Any], dict[str, jax.Array], dict[str, Any]]:
+    """Fixed effects by term, deviations of the units' coefficients by term ``[U]``, and the truth of one dataset.
+
+    Args:
+        key: of the dataset.
+        design: of it.
+        normal: what the deviations are made of, ``[U, Q]``.
+    """
+    plan, (effects, sd) = design.plan, amounts(design)
+    beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, effects)
+    truth: dict[str, Any] = dict(beta)
+    deviations: dict[str, jax.Array] = {}
+    if plan.random is not None:
+        factor = befall.sd_factor(befall.keys_of(stream_key(key, Stream.WORLD)), design.world["sd_noise"])
+        deviations, spread = effects_of_units(normal, design, sd, factor)
+        truth |= spread
+        every = dict.fromkeys((*plan.fixed.names, *plan.random_terms))
+        truth[plan.unit] = {t: beta.get(t, 0.0) + deviations.get(t, jnp.zeros(plan.schedule.units)) for t in every}
+    return beta, deviations, truth | {SIGMA: design.residual_sd}
 
 
 def effects_of_units(
@@ -89,11 +101,13 @@ def drawn(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
     found = {name: jnp.repeat(v, rows.rows // v.size) for name, v in covariates(key, design, normal).items()}
     for place, (name, variable) in enumerate(variables.items(), start=2):
         if isinstance(variable, Between):
-            codes: Any = rows.codes[name] if is_fixed(variable) else assigned(jax.random.fold_in(key, place), variable, rows)
-            found[name] = codes if variable.names is not None else _at(variable.levels, codes)
+            codes: Any = rows.codes.get(name)
+            if variable.randomised:
+                codes = jnp.repeat(assigned(jax.random.fold_in(key, place), variable, rows.units), rows.block)
+            found[name] = codes if variable.names is not None else at_levels(variable.levels, codes)
         elif isinstance(variable, Within):
             codes = rows.codes[name]
-            found[name] = codes if variable.names is not None else _at(variable.levels, codes)
+            found[name] = codes if variable.names is not None else at_levels(variable.levels, codes)
             if variable.jitter:
                 found[name] = found[name] + shifts(jax.random.fold_in(key, place), name, variable, rows)
     return found
@@ -146,16 +160,14 @@ def measured(keys: Mapping[str, jax.Array], design: Any, values: Mapping[str, An
     return found
 
 
-def _at(levels: Any, codes: Any) -> Any:
+def at_levels(levels: Any, codes: Any) -> Any:
     numbers = np.array(levels, float)
     return numbers[codes] if isinstance(codes, np.ndarray) else jnp.asarray(numbers)[codes]
 
 
-def assigned(key: jax.Array, variable: Between, rows: Schedule) -> jax.Array:
-    """Positions of levels that units get at random, independently, ``[N]``."""
-    uniform = jax.random.uniform(key, (rows.units,))
-    codes = jnp.searchsorted(jnp.asarray(np.cumsum(variable.shares)[:-1]), uniform, side="right")
-    return jnp.repeat(codes, rows.block)
+def assigned(key: jax.Array, variable: Between, units: int) -> jax.Array:
+    """Positions of levels that units get at random, independently, ``[U]``."""
+    return jnp.searchsorted(jnp.asarray(np.cumsum(variable.shares)[:-1]), jax.random.uniform(key, (units,)), side="right")
 
 
 def shifts(key: jax.Array, name: str, variable: Within, rows: Schedule) -> jax.Array:
@@ -203,7 +215,13 @@ def present(key: jax.Array, rows: Schedule) -> Any:
     """Which rows the design has, bool ``[N]``; NumPy's where they are the same in every dataset."""
     if rows.sizes is None:
         return rows.keep
-    sizes, parameters = rows.sizes, jnp.asarray(rows.sizes.parameters())
-    repeats = jax.vmap(lambda k: sizes.draw(k, parameters))(jax.random.split(key, rows.units))
-    there = jnp.arange(rows.repeats) < repeats[:, None]
+    there = jnp.arange(rows.repeats) < repeats_of_units(key, rows)[:, None]
     return jnp.repeat(there[:, None], rows.combinations, axis=1).reshape(-1)
+
+
+def repeats_of_units(key: jax.Array, rows: Schedule) -> Any:
+    """Repeats of each combination by unit, ``[U]``; NumPy's where they are the same in every dataset."""
+    if rows.sizes is None:
+        return rows.keep.reshape(rows.units, rows.combinations, rows.repeats)[:, 0].sum(1)
+    sizes, parameters = rows.sizes, jnp.asarray(rows.sizes.parameters())
+    return jax.vmap(lambda k: sizes.draw(k, parameters))(jax.random.split(key, rows.units))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,3 +155,16 @@ def covariate(level: str, distribution: Distribution, *, icc: float = 0.0) -> Co
         InputError: for anything else.
     """
     return Covariate(level, distribution, icc)
+
+
+def checked_variables(given: object) -> dict[str, Variable]:
+    """What each is, by name; :class:`InputError` for anything else."""
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"variables={brief(given)}: give a dictionary by name, such as {{'day': within(0, 1, 3, 9)}}.")
+    for name, variable in given.items():
+        if not isinstance(variable, Between | Within | Covariate):
+            raise InputError(
+                f"variables: {name!r} is {brief(variable)}; describe it by between('subject', ('placebo', 'active')), "
+                "within(0, 1, 3, 9) or covariate('subject', Normal(35, 10))."
+            )
+    return dict(given)

@@ -1,0 +1,141 @@
+"""Designs whose cross-products are drawn without rows: one law with those drawn by rows, and rows that are what was drawn."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from jaxsim import (
+    Bernoulli,
+    Categorical,
+    CrossProducts,
+    Design,
+    Gamma,
+    Grid,
+    InputError,
+    LinearMixed,
+    Normal,
+    PoissonSizes,
+    Rows,
+    StudentT,
+    Study,
+    TwoStage,
+    between,
+    covariate,
+    lmer,
+    within,
+)
+from jaxsim.testing import check_process
+
+ARMS = between("s", ("placebo", "active"))
+DESIGNS = {
+    "growth in two arms, a covariate": dict(
+        formula="y ~ drug * day + age + (1 + day | s)",
+        units={"s": 9},
+        variables={"drug": ARMS, "day": within(0, 1, 3), "age": covariate("s", Gamma(2, 1))},
+        effects={"Intercept": 3, "day": 1, "drugactive:day": -0.5, "age": 0.3},
+        sd={"s": {"Intercept": 1, "day": 0.4}},
+        correlation=0.3,
+        endogenous={"age": 0.4},
+    ),
+    "unequal repeats, polynomials, factors": dict(
+        formula="y ~ C(drug, Sum) * poly(day, 2) + factor(kind) + I(z^2) + (1 | s)",
+        units={"s": 9},
+        repeats=(1, 2, 4, 1, 1, 2, 3, 1, 2),
+        variables={
+            "drug": ARMS, "day": within(0, 1, 3, 4), "kind": covariate("s", Categorical((1.0, 2.0))), "z": covariate("s", Normal()),
+        },
+        effects={"Intercept": 1, "poly(day, 2)1": 2, "I(z^2)": 1},
+        sd={"s": 1},
+    ),
+    "repeats at random, levels at random": dict(
+        formula="y ~ drug + when + b + (when | s)",
+        units={"s": 9},
+        repeats=PoissonSizes(4, 1),
+        variables={
+            "drug": between("s", ("a", "b", "c"), randomised=True), "when": within("pre", "post"),
+            "b": covariate("s", Bernoulli(0.5)),
+        },
+        effects={"whenpost": 1},
+        sd={"s": {"Intercept": 1, "whenpost": 0.5}},
+    ),
+}  # fmt: skip
+
+
+def design(name, sampler="cross_products", **changes):
+    return Design(**{"residual_sd": 1.5, **DESIGNS[name], **changes}, sampler=sampler)
+
+
+def products_of(process, count=3000):
+    """Cross-products of many datasets, ``[count, U, M, M]``."""
+    bounds = process.bounds.padded()
+    values = process.parameters(bounds)
+
+    def one(key):
+        data = process.draw(key, values, bounds).data
+        return (data.reduce(bounds.cells) if isinstance(data, Rows) else data).products
+
+    keys = jax.random.split(jax.random.key(7, impl="threefry2x32"), count)
+    return np.asarray(jax.jit(jax.vmap(one))(keys))[:, : process.max_groups]
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+class TestDesigns:
+    def test_both_ways_have_one_law(self, name):
+        """First and second moments of all entries of a unit's cross-products, and of neighbouring pairs of them."""
+        moments, scale = [], None
+        for sampler in ("cross_products", "rows"):
+            products = products_of(design(name, sampler))
+            entries = products[..., *np.triu_indices(products.shape[-1])]
+            scale = np.maximum(abs(entries).mean((0, 1)), 1e-6 * abs(entries).max()) if scale is None else scale
+            entries = entries / scale
+            last = entries[..., -1:]
+            each = np.concatenate([entries, np.log(np.maximum(last, 1e-9)), entries * last, last**2], axis=2).mean(1)
+            moments.append((each.mean(0), each.std(0) / np.sqrt(len(each))))
+        (one, error), (other, own) = moments
+        # Some hundred moments: of 4.5 Monte Carlo errors one in 1,500 such tests would be too far by chance. Entries that are the
+        # same in every dataset agree to rounding, and zeros are rounding themselves (of numbers up to a million times the scale).
+        assert (abs(one - other) <= 4.5 * np.hypot(error, own) + 1e-6).all(), (one, other)
+
+    def test_keeps_the_promises_of_processes(self, name):
+        process = design(name)
+        assert process.draws is CrossProducts
+        check_process(process)
+
+    def test_its_rows_are_what_was_fitted(self, name, tmp_path):
+        formula = DESIGNS[name]["formula"]
+        study = Study(design(name), Grid(), (LinearMixed(formula),), 2, seed=5)
+        stored = study.run(tmp_path / "out", progress=False).read("estimates")
+        for replicate in range(2):
+            own = stored[stored["replicate"] == replicate].set_index("term")
+            table = lmer(formula, study.dataset(0, replicate)).table.set_index("term").rename({"(Intercept)": "Intercept"})
+            for column in ("estimate", "std_error"):
+                # 1e-8: the rows were made from the cross-products, which takes sums and roots that rows drawn one by one do not.
+                np.testing.assert_allclose(own[column], table[column].loc[own.index], rtol=1e-8, atol=1e-8)
+
+
+def test_cells_that_are_not_ideal_draw_rows(tmp_path):
+    process = design("growth in two arms, a covariate", endogenous={})
+    study = Study(process, Grid(residual=[(), StudentT(5)]), (TwoStage(formula="y ~ day"), LinearMixed("y ~ day + (1 | s)")), 3)
+    assert [cell.process.draws for cell in study.cells] == [CrossProducts, Rows]
+    assert len(study.run(tmp_path / "out", progress=False).read("fits")) == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(variables={"x": covariate("row", Normal())}, formula="y ~ x + (1 | s)"), "'x' is drawn in every row"),
+        (dict(variables={"t": within(0, 1, jitter=0.1)}, formula="y ~ t + (1 | s)"), "'t' is jittered"),
+        (
+            dict(variables={"t": within(1, 2), "age": covariate("s", Gamma(3, 1))}, formula="y ~ log(t + age) + (1 | s)"),
+            "mixes what units have with what they meet",
+        ),
+        (dict(variables={"z": covariate("s", Normal())}, formula="y ~ z", measurement_error={"z": 0.8}), "measurement error"),
+    ],
+)
+def test_what_needs_rows_says_so(changes, words):
+    with pytest.raises(InputError) as caught:
+        Design(units={"s": 5}, sampler="cross_products", **changes)
+    assert words in str(caught.value)
+    assert "use sampler='rows'" in str(caught.value)
