@@ -59,6 +59,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c"},
     "LinearMixed": {
         "formula": None, "random": ("Intercept",), "covariance": "diagonal", "reml": True, "df": "satterthwaite", "label": "d",
+        "vcov": "CR2",
     },
     "HierarchicalBayes": {"formula": None, "random": ("Intercept",), "priors": "weak", "method": "fast", "label": "e"},
     "Lme4": {"formula": "DV ~ IV1 + (1 | Group)", "df": "satterthwaite", "first": 3, "label": "f", "reml": True},

@@ -287,6 +287,29 @@ class Mixed:
         return 2 * variances(at) ** 2 / spread
 
 
+def mixed_sandwich(dense: Mixed, t: np.ndarray, convention: str) -> LinearFit:
+    """Cluster-robust inference at ``T`` with the model as the working one, by Pustejovsky & Tipton's (2018) formulas on rows.
+
+    The root of a group's covariance is the symmetric one, where clubSandwich takes Cholesky's: any gives the same.
+    """
+    x, at, m = dense.rows.x, dense.fit_at(t), dense.unscaled_vcov(t)
+    z = x[:, dense.random]
+    error = dense.residual + x @ (dense.shift - at.beta)
+    v = np.where(dense.rows.group[:, None] == dense.rows.group, z @ t @ z.T, 0.0) + np.eye(dense.n)
+    pulls = np.zeros((len(dense.members), dense.n, dense.p))
+    for pull, i in zip(pulls, dense.members, strict=True):
+        own = v[np.ix_(i, i)]
+        adjust = np.eye(len(i))
+        if convention == "CR2":
+            root = symmetric_power(own, 0.5)
+            adjust = root @ symmetric_power(root @ (own - x[i] @ m @ x[i].T) @ root, -0.5) @ root
+        pull[i] = adjust.T @ np.linalg.solve(own, x[i] @ m)
+    scores = np.einsum("gnp,n->gp", pulls, error)
+    q = np.einsum("gnp,nm,hmp->pgh", pulls, v - x @ m @ x.T, pulls)
+    df = np.trace(q, axis1=1, axis2=2) ** 2 / (q**2).sum((1, 2))
+    return at._replace(vcov=scores.T @ scores, df=df)
+
+
 def lower_factor(theta: np.ndarray, entries: np.ndarray, size: int) -> np.ndarray:
     """The factor with ``theta`` at ``entries``."""
     factor = np.zeros((size, size), dtype=np.asarray(theta).dtype)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from jaxsim.audit.definition import Columns, evaluate
 from jaxsim.audit.sample import Finished
+from jaxsim.estimators import LinearMixed
 from jaxsim.estimators.lme4 import fit_of
 from jaxsim.r.outcome import Outcome
 from jaxsim.status import USABLE_LABELS, Status
@@ -102,12 +103,12 @@ def difference(ours: Finished, theirs: Outcome) -> Difference:
         np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df, fit.covariance[ours.effects.factor])
     )
     spread = np.diagonal(covariance) + theirs.sigma**2
-    same_error = lme4_df(strategy.df) is not None or plain(strategy.df)
+    same_error = lme4_df(strategy) is not None or plain(strategy)
     return Difference(
         criterion=ours.criterion - theirs.criterion,
         estimate=float(np.max(np.abs(ours.estimate - estimate) / error)),
         std_error=float(np.max(np.abs(ours.std_error / error - 1))) if same_error else None,
-        df=float(np.max(np.abs(ours.df / df - 1))) if lme4_df(strategy.df) else None,
+        df=float(np.max(np.abs(ours.df / df - 1))) if lme4_df(strategy) else None,
         covariance=float(np.max(np.abs(ours.covariance - covariance) / np.sqrt(np.outer(spread, spread)))),
         sigma=abs(ours.sigma / theirs.sigma - 1),
         singular=ours.singular != theirs.singular,
@@ -120,19 +121,19 @@ def is_its_own(ours: Finished, rows: pd.DataFrame) -> bool:
     model = Columns(ours.response, ours.terms, ours.effects.columns, ours.effects.factor)
     own = evaluate(rows, model, ours.covariance, ours.sigma, strategy.reml)
     apart = [abs(ours.criterion - own.criterion), *(np.abs(ours.estimate - own.estimate) / own.std_error)]
-    if plain(strategy.df) or strategy.df == "satterthwaite":
+    if plain(strategy) or lme4_df(strategy) == "satterthwaite":
         apart += list(np.abs(ours.std_error / own.std_error - 1))
     return all(found <= SAME_NUMBER for found in apart)
 
 
-def lme4_df(method: str) -> str | None:
-    """lme4's name for a method of degrees of freedom; None if it has not got it."""
-    return method if method in ("satterthwaite", "kenward-roger") else None
+def lme4_df(strategy: LinearMixed) -> str | None:
+    """lme4's name for a strategy's method of degrees of freedom; None if it has not got it."""
+    return strategy.df if not strategy.robust and strategy.df in ("satterthwaite", "kenward-roger") else None
 
 
-def plain(method: str) -> bool:
+def plain(strategy: LinearMixed) -> bool:
     """Whether standard errors are those of the model, without a small-sample adjustment."""
-    return method in ("residual", "normal")
+    return not strategy.robust and strategy.df in ("residual", "normal")
 
 
 def first_look(ours: Finished, theirs: Outcome) -> tuple[Verdict | None, Difference | None]:

@@ -17,6 +17,7 @@ from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, brief, choose, names_given, truth
 from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance_problem import one_variance, optima, optimum
@@ -59,12 +60,16 @@ class LinearMixed(Formulated):
         df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite),
             ``kenward-roger`` (as pbkrtest: expected information) or ``kenward-roger-observed`` (as SAS), which also adjust the
             standard errors and need REML. The observed information need not be definite at a singular fit, and may leave less than
-            one degree of freedom where it hardly is: the status is then ``non_finite``.
+            one degree of freedom where it hardly is: the status is then ``non_finite``. With a robust ``vcov``: ``satterthwaite``
+            (Bell and McCaffrey's, for errors as the model has them: clubSandwich's ``coef_test``), ``G-1`` or ``normal``.
         label: name in the tables.
+        vcov: of the fixed effects: the ``model``'s, or cluster-robust ``CR0`` or ``CR2``, as clubSandwich's ``vcovCR`` of a fit by
+            ``lmer``, which allow any dependence and any variances within a group; see :mod:`jaxsim.estimators.mixed_sandwich`.
         estimand: as :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:
-        InputError: for an unknown option, a formula that cannot be read, random effects given twice.
+        InputError: for an unknown option, a formula that cannot be read, random effects given twice, a ``df`` that does not go with
+            ``vcov``.
         NotSupportedError: for random effects of several grouping factors.
     """
 
@@ -74,6 +79,7 @@ class LinearMixed(Formulated):
     reml: bool = True
     df: str = "satterthwaite"
     label: str = "lmer"
+    vcov: str = "model"
 
     guards_itself: ClassVar[bool] = True
 
@@ -81,7 +87,9 @@ class LinearMixed(Formulated):
         super().__post_init__()
         choose("covariance", self.covariance, COVARIANCES)
         object.__setattr__(self, "reml", truth("reml", self.reml))
-        solution.check_df(self.df, self.reml)
+        check_vcov(self.vcov, self.df)
+        if not self.robust:
+            solution.check_df(self.df, self.reml)
         if self.random is not None:
             object.__setattr__(self, "random", _blocks(self.random))
             names = self.random_names()
@@ -93,6 +101,11 @@ class LinearMixed(Formulated):
     @property
     def takes_random(self) -> bool:
         return True
+
+    @property
+    def robust(self) -> bool:
+        """Whether standard errors are cluster-robust."""
+        return self.vcov != "model"
 
     def random_names(self) -> tuple[str, ...]:
         """Names in ``random``, flat; empty when it is None."""
@@ -179,7 +192,13 @@ class LinearMixed(Formulated):
     def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, search: Search) -> Fit:
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
         spec = self.spec(data)
-        found = solution.solve(problem, point, spec, self.df)
+        found = solution.solve(problem, point, spec, "normal" if self.robust else self.df)
+        no_variance = jnp.asarray(False)
+        if self.robust:
+            robust = mixed_sandwich(problem, point, spec, self.vcov, self.df)
+            unit = found.sigma / problem.column_scale[jnp.array(spec.fixed)]
+            found = found._replace(vcov=robust.vcov * jnp.outer(unit, unit), df=robust.df)
+            no_variance = robust.none
         p, widest = len(spec.fixed), max(len(block) for block in spec.structure.blocks)
         status = first_status(
             *verdicts.mixed_model(
@@ -189,6 +208,7 @@ class LinearMixed(Formulated):
             (jnp.isnan(found.criterion), Status.NOT_CONVERGED),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),
             (~found.optimal, Status.NOT_CONVERGED),
+            (no_variance, Status.ZERO_VARIANCE),
             (found.singular, Status.SINGULAR),
         )
         fit = Fit(
@@ -238,7 +258,7 @@ def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
 
     def fitted(part: CrossProducts) -> Fit:
         problems, reduced, finite = pose_lightly(part, spec)
-        if estimator.df.startswith("kenward-roger"):
+        if estimator.robust or estimator.df.startswith("kenward-roger"):
             problems = problems._replace(products=jax.vmap(pose)(part).products)
         points, found = optima(problems, reduced, spec)
         return jax.vmap(estimator._report)(part, problems, points, Search(found.evaluations, finite, found.flat))

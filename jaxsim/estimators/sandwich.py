@@ -119,14 +119,18 @@ def satterthwaite(adjustment: Adjustment, directions: jax.Array) -> tuple[jax.Ar
     inside = jnp.einsum("pkg,rp->krg", vectors, directions)
     weight = (factor * (1 - gap))[:, None]
     own = (weight * (factor * gap)[:, None] * inside**2).sum(0)
-    pull = jnp.einsum("pkg,krg->grp", vectors, weight * inside)
+    return degrees_of_freedom(own, jnp.einsum("pkg,krg->grp", vectors, weight * inside))
+
+
+def degrees_of_freedom(own: jax.Array, pull: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``(tr q)^2 / sum_gh q_gh^2`` and ``tr q`` ``[R]``, of ``q_gg`` = ``own`` ``[R, G]`` and b_g = ``pull`` ``[G, R, P]``."""
 
     def add(carry: tuple[jax.Array, jax.Array], b: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         before, pairs = carry
         pairs = pairs + (b[:, :, None] * before * b[:, None, :]).sum((1, 2))
         return (before + b[:, :, None] * b[:, None, :], pairs), None
 
-    r, p = directions.shape
+    _, r, p = pull.shape
     (_, pairs), _ = jax.lax.scan(add, (jnp.zeros((r, p, p)), jnp.zeros(r)), pull)
     expected = own.sum(1)
     return expected**2 / ((own**2).sum(1) + 2 * pairs), expected
