@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from jaxsim.data.rows import Rows as Rows
     from jaxsim.errors import InputError as InputError
     from jaxsim.errors import NotSupportedError as NotSupportedError
+    from jaxsim.estimators import GEE as GEE
     from jaxsim.estimators import ClusterRobust as ClusterRobust
     from jaxsim.estimators import Context as Context
     from jaxsim.estimators import Estimator as Estimator
@@ -131,8 +132,8 @@ _HOMES = {
         "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
     ),
     "jaxsim.estimators": (
-        "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed", "Lme4", "PooledOLS",
-        "RStrategy", "Resampling", "Strategy", "TwoStage",
+        "GEE", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed", "Lme4",
+        "PooledOLS", "RStrategy", "Resampling", "Strategy", "TwoStage",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Score"),

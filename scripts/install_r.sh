@@ -5,10 +5,10 @@
 # Without it a machine that cannot install R gets a message and exit 0, and the tests skip.
 set -euo pipefail
 
-needed=(lme4 lmerTest pbkrtest numDeriv emmeans clubSandwich sandwich)
+needed=(lme4 lmerTest pbkrtest nlme numDeriv emmeans clubSandwich sandwich geepack plm)
 # emmeans, broom and broom.mixed are for pymer4; r-base-dev is for building rpy2 (not needed with RPY2_CFFI_MODE=ABI).
 debian_packages=(r-base-core r-base-dev r-cran-lme4 r-cran-lmertest r-cran-pbkrtest r-cran-numderiv r-cran-emmeans
-                 r-cran-clubsandwich r-cran-sandwich r-cran-broom r-cran-broom.mixed)
+                 r-cran-nlme r-cran-clubsandwich r-cran-sandwich r-cran-geepack r-cran-plm r-cran-broom r-cran-broom.mixed)
 install_line="apt-get install -y --no-install-recommends ${debian_packages[*]}"
 
 # Prints what is missing, nothing when all is there.

@@ -57,6 +57,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "PooledOLS": {"label": "a", "formula": "DV ~ IV1", "estimand": {"IV1": "IV1"}},
     "ClusterRobust": {"vcov": "CR2", "df": "G-1", "inference": "t", "weights": "webb", "draws": 99, "label": "b"},
     "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c"},
+    "GEE": {"working": "exchangeable", "correction": "mancl-derouen", "df": "G-1", "label": "j", "formula": "DV ~ IV1"},
     "LinearMixed": {
         "formula": None, "random": ("Intercept",), "covariance": "diagonal", "reml": True, "df": "satterthwaite", "label": "d",
         "vcov": "CR2",
@@ -103,7 +104,7 @@ def grid(rng: random.Random) -> Any:
 
 
 def study(rng: random.Random) -> Any:
-    ours = ["PooledOLS", "ClusterRobust", "TwoStage", "LinearMixed", "HierarchicalBayes"]
+    ours = ["PooledOLS", "ClusterRobust", "TwoStage", "GEE", "LinearMixed", "HierarchicalBayes"]
     strategies = tuple(part(rng, ours) for _ in range(rng.randrange(1, 3))) if rng.random() < 0.3 else (jaxsim.PooledOLS(),)
     options = some(
         rng,

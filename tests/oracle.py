@@ -16,6 +16,7 @@ import numpy as np
 from scipy import optimize
 
 from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.rows import Rows as RowArrays
 
 COMPLEX_STEP = 1e-30  # any step far below the rounding of a float: its square vanishes exactly
 
@@ -59,6 +60,15 @@ def cross_products(rows: Rows, n_groups: int | None = None) -> CrossProducts:
     """What jaxsim sees of the rows, padded to ``n_groups``."""
     data = from_rows(rows.x, rows.y, rows.group, rows.columns)
     return data if n_groups is None else pad_groups(data, n_groups)
+
+
+def row_arrays(rows: Rows, n_groups: int, n_rows: int) -> RowArrays:
+    """The same as jaxsim has them row by row, with rows that are not there up to ``n_rows``."""
+    extra = n_rows - len(rows.y)
+    x = np.vstack([rows.x, np.ones((extra, rows.x.shape[1]))])
+    levels = np.append(rows.group, np.zeros(extra, int))[:, None].astype(np.int32)
+    weight = np.append(np.ones(len(rows.y)), np.zeros(extra))
+    return RowArrays(x, np.append(rows.y, np.ones(extra)), levels, weight, rows.columns, rows.columns, (n_groups,))
 
 
 def batch(datasets: list[Rows], n_groups: int, size: int | None = None) -> CrossProducts:
@@ -149,6 +159,39 @@ def cluster_robust(rows: Rows, convention: str, degrees: str | None = None, cont
     else:
         df = np.full(len(contrasts), {"G-1": g - 1.0, "G-P": g - float(p), "normal": np.inf}[degrees])
     return fit._replace(beta=contrasts @ fit.beta, vcov=scale.get(convention, 1.0) * scores.T @ scores, df=df)
+
+
+def gee(rows: Rows, working: str, correction: str = "none", degrees: str = "normal") -> LinearFit:
+    """Generalised estimating equations from dense working correlations, one turn after the other."""
+    members, (n, p) = rows.members(), rows.x.shape
+    pairs = [(i[s], i[t], t - s) for i in members for s in range(len(i)) for t in range(s + 1, len(i))]
+    early, late, lag = (np.array([pair[k] for pair in pairs], int) for k in range(3))
+
+    def correlation(alpha: float, size: int) -> np.ndarray:
+        apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+        return alpha ** (apart if working == "ar1" else np.minimum(apart, 1))
+
+    alpha = 0.0
+    for _ in range(200):
+        inverse = [np.linalg.inv(correlation(alpha, len(i))) for i in members]
+        bread = np.linalg.inv(sum(rows.x[i].T @ w @ rows.x[i] for i, w in zip(members, inverse, strict=True)))
+        beta = bread @ sum(rows.x[i].T @ w @ rows.y[i] for i, w in zip(members, inverse, strict=True))
+        e = rows.y - rows.x @ beta
+        product = e[early] * e[late] / (e @ e / n)
+        if working == "exchangeable" and pairs:
+            alpha = product.mean()
+        elif working == "ar1" and pairs:
+            slope = lag * alpha ** (lag - 1)
+            alpha += slope @ (product - alpha**lag) / (slope @ slope)
+    half = np.linalg.cholesky(bread)
+    power = {"none": 0.0, "kauermann-carroll": -0.5, "mancl-derouen": -1.0}[correction]
+    scores, k = [], []
+    for i, w in zip(members, inverse, strict=True):
+        k.append(half.T @ rows.x[i].T @ w @ rows.x[i] @ half)
+        scores.append(half @ symmetric_power(np.eye(p) - k[-1], power) @ half.T @ rows.x[i].T @ w @ e[i])
+    g = len(members)
+    df = np.full(p, {"normal": np.inf, "G-P": g - p, "G-1": g - 1}[degrees])
+    return LinearFit(beta, np.array(scores).T @ np.array(scores), df, np.sqrt(e @ e / n))
 
 
 def symmetric_power(matrix: np.ndarray, power: float) -> np.ndarray:

@@ -13,16 +13,20 @@ from oracle import (
     covariance_of,
     cross_products,
     deficient_datasets,
+    gee,
     make_rows,
     mixed_sandwich,
     ols,
+    row_arrays,
     two_stage,
 )
 from oracle_kenward_roger import Model, kenward_roger
 
 from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import closed_form
-from jaxsim.estimators import CATALOGUE, ClusterRobust, Estimator, HierarchicalBayes, LinearMixed, PooledOLS, TwoStage
+from jaxsim.data.rows import Rows
+from jaxsim.estimators import CATALOGUE, GEE, ClusterRobust, Estimator, HierarchicalBayes, LinearMixed, PooledOLS, TwoStage
 from jaxsim.lmm.deviance import profile
 from jaxsim.lmm.problem import pose
 from jaxsim.seeding import group_keys
@@ -42,6 +46,12 @@ EXAMPLES = {
         TwoStage(inference="bootstrap", draws=199),
         TwoStage(inference="bootstrap-t", draws=199),
         TwoStage(inference="sign-flip", draws=199),
+    ),
+    "GEE": (
+        GEE("independence"),
+        GEE("exchangeable", correction="mancl-derouen"),
+        GEE("ar1", correction="kauermann-carroll", df="G-1"),
+        GEE("exchangeable"),
     ),
     "LinearMixed": (
         LinearMixed(random=("Intercept", "IV1")),
@@ -76,6 +86,15 @@ def shuffled(rows, seed=0):
     return rows.but(x=rows.x[order], y=rows.y[order], group=rows.group[order])
 
 
+def riffled(rows, seed=0):
+    """Rows of the groups between each other, each group's in their order: what matters to those that read rows."""
+    mixed = np.empty(len(rows.y), int)
+    places = np.random.default_rng(seed).permutation(len(rows.y))
+    for members in rows.members():
+        mixed[np.sort(places[members])] = members
+    return rows.but(x=rows.x[mixed], y=rows.y[mixed], group=rows.group[mixed])
+
+
 def relabelled(rows):
     """Groups in another order, with empty ones in between."""
     count = rows.group.max() + 1
@@ -95,6 +114,7 @@ TRANSFORMS = {
 
 DEFICIENT = deficient_datasets(BASES["few"])
 # The status of each class of strategy; None: usable (ok or singular). Classes that are not named get "else".
+ANY_SIZE = {"PooledOLS": None, "ClusterRobust": None, "GEE": None, "else": Status.TOO_FEW_ROWS}
 BAD_RANK = {"else": Status.RANK_DEFICIENT}
 EXPECTED = {
     "constant_column": BAD_RANK,
@@ -107,8 +127,8 @@ EXPECTED = {
     "three_groups": {"else": None},
     "two_rows": {"else": Status.TOO_FEW_ROWS},
     "as_many_rows_as_columns": {"else": Status.TOO_FEW_ROWS},
-    "one_row_a_group": {"PooledOLS": None, "ClusterRobust": None, "else": Status.TOO_FEW_ROWS},
-    "two_rows_a_group": {"PooledOLS": None, "ClusterRobust": None, "else": Status.TOO_FEW_ROWS},
+    "one_row_a_group": ANY_SIZE,
+    "two_rows_a_group": ANY_SIZE,
     "nan": {"else": Status.NON_FINITE},
     "infinite": {"else": Status.NON_FINITE},
     "nan_in_x": {"else": Status.NON_FINITE},
@@ -123,6 +143,8 @@ EXCEPTIONS = {
     (ClusterRobust(vcov="pymer4"), "three_groups"): Status.TOO_FEW_GROUPS,
     (ClusterRobust(vcov="CR1p"), "two_groups"): Status.TOO_FEW_GROUPS,
     (ClusterRobust(vcov="CR1p"), "three_groups"): Status.TOO_FEW_GROUPS,
+    (GEE("exchangeable", correction="mancl-derouen"), "two_groups"): Status.TOO_FEW_GROUPS,
+    (GEE("exchangeable", correction="mancl-derouen"), "three_groups"): Status.TOO_FEW_GROUPS,
     **{(strategy, "two_rows_a_group"): None for strategy in MIXED if strategy.random == ("Intercept",)},
     (BAYES[-1], "two_rows_a_group"): None,
     # A flat prior of a group SD needs three.
@@ -132,16 +154,32 @@ EXCEPTIONS = {
 PLACES = {(base, name): k for k, (base, name) in enumerate((b, t) for b in BASES for t in TRANSFORMS)}
 PLACES |= {("deficient", name): len(PLACES) + k for k, name in enumerate(DEFICIENT)}
 DATASETS = [TRANSFORMS[name](BASES[base]) for base in BASES for name in TRANSFORMS] + list(DEFICIENT.values())
+# To those that read rows their order may matter; there are as many rows as in the largest dataset, and two that are missing.
+IN_ORDER = [{"rows_permuted": riffled}.get(name, TRANSFORMS[name])(BASES[base]) for base in BASES for name in TRANSFORMS]
+IN_ORDER += list(DEFICIENT.values())
+N_ROWS = max(len(rows.y) for rows in DATASETS) + 2
 # A dataset's key stays with it in another batch; transformed datasets have the key of the one that they were made of.
 KEYS = [list(BASES).index(base) if base in BASES else place for (base, _), place in PLACES.items()]
 KEYS = group_keys(jax.random.key(3, impl="threefry2x32"), BATCH)[np.array(KEYS + [0] * (BATCH - len(KEYS)))]
 CONF_LEVEL = 0.9
 
 
+def given(strategy, rows):
+    """One dataset as the strategy reads it."""
+    return row_arrays(rows, GROUPS, N_ROWS) if strategy.reads is Rows else cross_products(rows, GROUPS)
+
+
+def stacked(datasets):
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *datasets)
+
+
 @pytest.fixture(scope="module")
 def batches():
+    """By what strategies read."""
     with np.errstate(over="ignore"):  # one of the deficient datasets is there to overflow
-        return batch(DATASETS, GROUPS, BATCH)
+        in_order = [row_arrays(rows, GROUPS, N_ROWS) for rows in IN_ORDER]
+        in_order += in_order[:1] * (BATCH - len(in_order))
+        return {CrossProducts: batch(DATASETS, GROUPS, BATCH), Rows: stacked(in_order)}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +189,7 @@ def fits(batches):
 
     def fit_of(strategy, base, name):
         if strategy not in made:
-            made[strategy] = jax.device_get(strategy.fit_batch(batches, Context(KEYS, CONF_LEVEL)))
+            made[strategy] = jax.device_get(strategy.fit_batch(batches[strategy.reads], Context(KEYS, CONF_LEVEL)))
         return jax.tree.map(lambda leaf: leaf[PLACES[base, name]], made[strategy])
 
     return fit_of
@@ -299,6 +337,8 @@ def oracle_of(strategy, rows, fit):
             return cluster_robust(rows, strategy.vcov, strategy.df)
         case TwoStage():
             return two_stage(rows, strategy.weights)
+        case GEE():
+            return gee(rows, strategy.working, strategy.correction, strategy.degrees)
     return mixed_oracle(strategy, rows, fit)
 
 
@@ -400,7 +440,7 @@ def test_a_number_that_is_none_is_never_called_usable(bad):
 @every_strategy
 def test_the_order_of_a_batch_changes_nothing(fits, batches, strategy):
     order = np.random.default_rng(0).permutation(BATCH)
-    permuted = jax.tree.map(lambda leaf: leaf[order], (batches, KEYS))
+    permuted = jax.tree.map(lambda leaf: leaf[order], (batches[strategy.reads], KEYS))
     permuted = jax.device_get(strategy.fit_batch(permuted[0], Context(permuted[1], CONF_LEVEL)))
     for place, (base, name) in enumerate(PLACES):
         at = int(np.flatnonzero(order == place)[0])
@@ -421,7 +461,7 @@ def test_a_batch_of_one_is_the_same(fits, strategy):
     for base, name in (("few", "same"), ("deficient", "two_groups")):
         rows = BASES[base] if base in BASES else DEFICIENT[name]
         key = KEYS[PLACES[base, name]]
-        alone = strategy.fit_batch(batch([rows], GROUPS), Context(key[None], CONF_LEVEL))
+        alone = strategy.fit_batch(stacked([given(strategy, rows)]), Context(key[None], CONF_LEVEL))
         alone = jax.tree.map(lambda leaf: leaf[0], jax.device_get(alone))
         assert_same(alone, fits(strategy, base, name), 1e-12)
 
@@ -431,7 +471,7 @@ def test_fitting_one_by_one_is_the_same(fits, strategy):
     """``fit``, what the author of a strategy writes, against what the base class makes of it."""
     fit = jax.jit(strategy.fit)
     for base, rows in BASES.items():
-        alone = jax.device_get(fit(cross_products(rows, GROUPS), Context(KEYS[PLACES[base, "same"]], CONF_LEVEL)))
+        alone = jax.device_get(fit(given(strategy, rows), Context(KEYS[PLACES[base, "same"]], CONF_LEVEL)))
         assert_same(alone, fits(strategy, base, "same"), tolerance(strategy))
 
 

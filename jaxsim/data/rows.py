@@ -84,6 +84,14 @@ class Rows:
         moved.index_of(fixed)
         return replace(moved, fixed=fixed)
 
+    def grouped(self, factor: str | None = None) -> Rows:
+        """The same rows with one grouping factor (the first when None)."""
+        if len(self.factors) == 1 and factor in (None, self.factors[0]):
+            return self
+        place = self.factors.index(factor or self.factors[0])
+        levels = self.levels[..., place : place + 1]
+        return replace(self, levels=levels, counts=(self.counts[place],), factors=(self.factors[place],))
+
     def reduce(self, cells: int) -> CrossProducts:
         """Cross-products of the cells of the grouping, unbatched; of one factor its levels.
 
@@ -143,10 +151,14 @@ def _by_block(columns: list[jax.Array], size: int) -> jax.Array:
 def _by_cell(rows: jax.Array, code: jax.Array, cells: int) -> jax.Array:
     """Sums of the rows' outer products by cell, ``[C, M, M]``: the same whatever the order in which a device adds.
 
-    A GPU adds scattered numbers in any order, so there it is a product with indicators of the cells.
+    A GPU adds scattered numbers in any order, so there :func:`sums_by_cell` multiplies by indicators of the cells.
     """
-    outer = rows[:, :, None] * rows[:, None, :]
+    return sums_by_cell(rows[:, :, None] * rows[:, None, :], code, cells)
+
+
+def sums_by_cell(matrices: jax.Array, code: jax.Array, cells: int) -> jax.Array:
+    """Sums of the rows' matrices ``[N, I, J]`` by cell ``[C, I, J]``; a code of ``C`` or more is in none."""
     if jax.default_backend() == "cpu":
-        return jax.ops.segment_sum(outer, code, cells)
-    indicator = (code[None] == jnp.arange(cells)[:, None]).astype(rows.dtype)
-    return jnp.einsum("cn,nij->cij", indicator, outer)
+        return jax.ops.segment_sum(matrices, code, cells)
+    indicator = (code[None] == jnp.arange(cells)[:, None]).astype(matrices.dtype)
+    return jnp.einsum("cn,nij->cij", indicator, matrices)

@@ -9,6 +9,7 @@ from jaxsim.estimators.estimator import Estimator
 from jaxsim.estimators.external import External
 from jaxsim.estimators.frame_strategy import FrameStrategy
 from jaxsim.estimators.function_estimator import FunctionEstimator
+from jaxsim.estimators.gee import GEE
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.estimators.lme4 import Lme4
@@ -24,6 +25,7 @@ CATALOGUE: dict[str, type] = {
     "PooledOLS": PooledOLS,
     "ClusterRobust": ClusterRobust,
     "TwoStage": TwoStage,
+    "GEE": GEE,
     "LinearMixed": LinearMixed,
     "HierarchicalBayes": HierarchicalBayes,
     "Lme4": Lme4,
@@ -33,6 +35,6 @@ CATALOGUE: dict[str, type] = {
 }
 
 __all__ = [
-    "CATALOGUE", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit", "FrameStrategy", "FunctionEstimator",
+    "CATALOGUE", "GEE", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit", "FrameStrategy", "FunctionEstimator",
     "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling", "Strategy", "TwoStage",
 ]  # fmt: skip

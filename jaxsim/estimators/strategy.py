@@ -111,6 +111,11 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
         return False
 
     @property
+    def reads_order(self) -> bool:
+        """Whether the order of a group's rows means something to it, as that of occasions does."""
+        return False
+
+    @property
     def closed_form(self) -> bool:
         """Whether float32 can carry the fit for screening: a formula without iterations, or what other software fits."""
         return not self.batched

@@ -97,7 +97,7 @@ def _batched(promises: Promises, strategy: Estimator, study: Study, scales: bool
         if not strategy.resamples:
             with promises.promise("the order of the groups does not matter"):
                 alike(_numbers(fits(_reordered(data))), _numbers(fit), ROUNDING, "groups in another order")
-    elif not strategy.resamples:
+    elif not (strategy.resamples or strategy.reads_order):
         with promises.promise("the order of the rows does not matter"):
             alike(_numbers(fits(_shuffled(data))), _numbers(fit), ROUNDING, "rows in another order")
     if scales:

@@ -9,7 +9,7 @@ import pytest
 from asking import ask
 from outside import absent
 
-PACKAGES = "lme4, lmerTest, pbkrtest, nlme, numDeriv, sandwich, clubSandwich, emmeans"
+PACKAGES = "lme4, lmerTest, pbkrtest, nlme, numDeriv, sandwich, clubSandwich, emmeans, geepack, plm"
 
 
 @pytest.fixture(scope="session")
