@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jaxsim.errors import InputError as InputError
     from jaxsim.errors import NotSupportedError as NotSupportedError
     from jaxsim.estimators import GEE as GEE
+    from jaxsim.estimators import BetweenWithin as BetweenWithin
     from jaxsim.estimators import ClusterRobust as ClusterRobust
     from jaxsim.estimators import Context as Context
     from jaxsim.estimators import Estimator as Estimator
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from jaxsim.estimators import RStrategy as RStrategy
     from jaxsim.estimators import Strategy as Strategy
     from jaxsim.estimators import TwoStage as TwoStage
+    from jaxsim.estimators import WithinRegression as WithinRegression
     from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes as HierarchicalBayes
     from jaxsim.frames.by_group import lm2 as lm2
     from jaxsim.frames.hierarchical import bayes as bayes
@@ -132,8 +134,8 @@ _HOMES = {
         "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
     ),
     "jaxsim.estimators": (
-        "GEE", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed", "Lme4",
-        "PooledOLS", "RStrategy", "Resampling", "Strategy", "TwoStage",
+        "GEE", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed",
+        "Lme4", "PooledOLS", "RStrategy", "Resampling", "Strategy", "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Score"),

@@ -56,8 +56,10 @@ def process(rng: random.Random) -> Any:
 STRATEGIES: dict[str, dict[str, Any]] = {
     "PooledOLS": {"label": "a", "formula": "DV ~ IV1", "estimand": {"IV1": "IV1"}},
     "ClusterRobust": {"vcov": "CR2", "df": "G-1", "inference": "t", "weights": "webb", "draws": 99, "label": "b"},
-    "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c"},
+    "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c", "mean": "huber", "trim": 0.1},
     "GEE": {"working": "exchangeable", "correction": "mancl-derouen", "df": "G-1", "label": "j", "formula": "DV ~ IV1"},
+    "WithinRegression": {"vcov": "CR2", "df": "G-1", "label": "k", "formula": "DV ~ IV1"},
+    "BetweenWithin": {"means": ("IV1",), "between": "between", "random": ("Intercept",), "reml": False, "label": "l"},
     "LinearMixed": {
         "formula": None, "random": ("Intercept",), "covariance": "diagonal", "reml": True, "df": "satterthwaite", "label": "d",
         "vcov": "CR2",
@@ -104,7 +106,16 @@ def grid(rng: random.Random) -> Any:
 
 
 def study(rng: random.Random) -> Any:
-    ours = ["PooledOLS", "ClusterRobust", "TwoStage", "GEE", "LinearMixed", "HierarchicalBayes"]
+    ours = [
+        "PooledOLS",
+        "ClusterRobust",
+        "TwoStage",
+        "GEE",
+        "WithinRegression",
+        "BetweenWithin",
+        "LinearMixed",
+        "HierarchicalBayes",
+    ]
     strategies = tuple(part(rng, ours) for _ in range(rng.randrange(1, 3))) if rng.random() < 0.3 else (jaxsim.PooledOLS(),)
     options = some(
         rng,

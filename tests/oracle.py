@@ -161,6 +161,29 @@ def cluster_robust(rows: Rows, convention: str, degrees: str | None = None, cont
     return fit._replace(beta=contrasts @ fit.beta, vcov=scale.get(convention, 1.0) * scores.T @ scores, df=df)
 
 
+def within_regression(rows: Rows, convention: str, degrees: str | None = None) -> LinearFit:
+    """Least squares with a dummy for every group; sandwiches of the predictors' part of it, by Frisch, Waugh and Lovell."""
+    dummies = (rows.group[:, None] == np.unique(rows.group)).astype(float)
+    centred = rows.but(x=rows.x[:, 1:] - dummies @ np.linalg.lstsq(dummies, rows.x[:, 1:], rcond=None)[0])
+    full = ols(rows.but(x=np.column_stack([rows.x[:, 1:], dummies])))
+    p = centred.x.shape[1]
+    if convention == "iid":
+        return LinearFit(full.beta[:p], full.vcov[:p, :p], full.df[:p], full.sigma, full.criterion)
+    n = len(rows.y)
+    centred = centred.but(y=rows.y - dummies @ np.linalg.lstsq(dummies, rows.y, rcond=None)[0])
+    found = cluster_robust(centred, convention, degrees)
+    again = (n - p) / (n - p - 1) if convention == "CR1S" else 1.0
+    return LinearFit(full.beta[:p], again * found.vcov, found.df, full.sigma, full.criterion)
+
+
+def with_means(rows: Rows, deviations: bool = False) -> Rows:
+    """The group means of the predictors as further columns; the predictors themselves, or their deviations from them."""
+    means = np.zeros_like(rows.x[:, 1:])
+    for i in rows.members():
+        means[i] = rows.x[i, 1:].mean(0)
+    return rows.but(x=np.column_stack([rows.x[:, :1], rows.x[:, 1:] - deviations * means, means]))
+
+
 def gee(rows: Rows, working: str, correction: str = "none", degrees: str = "normal") -> LinearFit:
     """Generalised estimating equations from dense working correlations, one turn after the other."""
     members, (n, p) = rows.members(), rows.x.shape
@@ -210,17 +233,40 @@ def own_regressions(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return b, rss / max(len(rows.y) - p * len(members), 1) * unit
 
 
-def two_stage(rows: Rows, weights: str = "equal") -> LinearFit:
+def two_stage(rows: Rows, weights: str = "equal", mean: str = "arithmetic", trim: float = 0.2) -> LinearFit:
     """Mean and standard error of the mean of the groups' coefficients; "precision" weighs them, one coefficient at a time."""
     b, sampling = own_regressions(rows)
     g, p = b.shape
+    if mean == "trimmed":
+        left_out = int(trim * g)
+        ordered = np.sort(b, axis=0)
+        winsorised = np.clip(b, ordered[left_out], ordered[g - 1 - left_out])
+        df = np.full(p, g - 2 * left_out - 1)
+        return LinearFit(ordered[left_out : g - left_out].mean(0), np.cov(winsorised.T) / (1 - 2 * trim) ** 2 / g, df)
+    if mean == "huber":
+        found = [huber_mean(column) for column in b.T]
+        centre, psi = np.array([c for c, _ in found]), np.column_stack([psi for _, psi in found])
+        return LinearFit(centre, psi.T @ psi / (g - 1) / g, np.full(p, g - 1))
     if weights == "equal":
         return LinearFit(b.mean(0), np.cov(b.T) / g, np.full(p, g - 1))
     w = np.column_stack([1 / (paule_mandel(b[:, j], sampling[:, j]) + sampling[:, j]) for j in range(p)])
     w = w / w.sum(0)
-    mean = (w * b).sum(0)
-    scaled = np.sqrt(w) * (b - mean)
-    return LinearFit(mean, scaled.T @ scaled / (g - 1), np.full(p, g - 1))
+    mean_of = (w * b).sum(0)
+    scaled = np.sqrt(w) * (b - mean_of)
+    return LinearFit(mean_of, scaled.T @ scaled / (g - 1), np.full(p, g - 1))
+
+
+def huber_mean(values: np.ndarray) -> tuple[float, np.ndarray]:
+    """Huber's M-estimate with the MAD, and every value's psi over the slope of the mean psi, with Huber's correction."""
+    centre = values.mean()
+    for _ in range(2000):
+        scale = np.median(np.abs(values - centre)) / 0.6745
+        psi = np.clip(values - centre, -1.345 * scale, 1.345 * scale)
+        inside = np.abs(values - centre) <= 1.345 * scale
+        weight = np.where(inside, 1.0, psi / np.where(inside, 1.0, values - centre))
+        centre = weight @ values / weight.sum()
+    share = inside.mean()
+    return centre, (1 + inside.var(ddof=1) / (len(values) * share**2)) / share * psi
 
 
 def paule_mandel(values: np.ndarray, sampling: np.ndarray) -> float:

@@ -19,6 +19,8 @@ from oracle import (
     ols,
     row_arrays,
     two_stage,
+    with_means,
+    within_regression,
 )
 from oracle_kenward_roger import Model, kenward_roger
 
@@ -26,7 +28,18 @@ from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import closed_form
 from jaxsim.data.rows import Rows
-from jaxsim.estimators import CATALOGUE, GEE, ClusterRobust, Estimator, HierarchicalBayes, LinearMixed, PooledOLS, TwoStage
+from jaxsim.estimators import (
+    CATALOGUE,
+    GEE,
+    BetweenWithin,
+    ClusterRobust,
+    Estimator,
+    HierarchicalBayes,
+    LinearMixed,
+    PooledOLS,
+    TwoStage,
+    WithinRegression,
+)
 from jaxsim.lmm.deviance import profile
 from jaxsim.lmm.problem import pose
 from jaxsim.seeding import group_keys
@@ -43,10 +56,13 @@ EXAMPLES = {
     "TwoStage": (
         TwoStage(),
         TwoStage(weights="precision"),
+        TwoStage(mean="huber"),
+        TwoStage(mean="trimmed"),
         TwoStage(inference="bootstrap", draws=199),
         TwoStage(inference="bootstrap-t", draws=199),
         TwoStage(inference="sign-flip", draws=199),
     ),
+    "WithinRegression": (WithinRegression("CR2"), WithinRegression("CR0"), WithinRegression("iid"), WithinRegression()),
     "GEE": (
         GEE("independence"),
         GEE("exchangeable", correction="mancl-derouen"),
@@ -61,6 +77,10 @@ EXAMPLES = {
         LinearMixed(random=("Intercept",), vcov="CR0"),
         LinearMixed(random=("Intercept",), df="residual"),
     ),
+    "BetweenWithin": (
+        BetweenWithin(random=("Intercept", "IV1")),
+        BetweenWithin(between="between", random=("Intercept",)),
+    ),
     # Markov chains magnify rounding until two runs share nothing but their distribution: they have their own tests. So has a
     # posterior with correlated effects, which takes long to compile: tests/test_bayes_frame.py changes its units.
     "HierarchicalBayes": (HierarchicalBayes(random=("Intercept",), method="fast", priors="flat", interval="hpd"),),
@@ -68,6 +88,7 @@ EXAMPLES = {
 STRATEGIES = [strategy for examples in EXAMPLES.values() for strategy in examples]
 BAYES = [strategy for strategy in STRATEGIES if isinstance(strategy, HierarchicalBayes)]
 MIXED = [strategy for strategy in STRATEGIES if isinstance(strategy, LinearMixed)]
+WITH_MEANS = [strategy for strategy in STRATEGIES if isinstance(strategy, BetweenWithin)]
 
 # Every batch has this shape, so each strategy is compiled once: datasets, and groups with padding.
 BATCH, GROUPS = 48, 14
@@ -79,6 +100,12 @@ BASES = {
 }
 SCALE = np.array([1.0, 250.0, -0.004])
 SHIFT = np.array([3.0, -2.0, 10.0])
+
+
+def of_coefficients(strategy, values):
+    """One of the numbers ``SCALE`` or ``SHIFT`` for each coefficient of a strategy, by the column that it is of."""
+    by_name = dict(zip(BASES["few"].columns, values, strict=True))
+    return np.array([by_name[name.split("_")[0]] for name in strategy.coefficients(cross_products(BASES["few"]).names)])
 
 
 def shuffled(rows, seed=0):
@@ -114,6 +141,7 @@ TRANSFORMS = {
 
 DEFICIENT = deficient_datasets(BASES["few"])
 # The status of each class of strategy; None: usable (ok or singular). Classes that are not named get "else".
+NO_SLOPE = dict.fromkeys(("TwoStage", "WithinRegression", "BetweenWithin"), Status.RANK_DEFICIENT)
 ANY_SIZE = {"PooledOLS": None, "ClusterRobust": None, "GEE": None, "else": Status.TOO_FEW_ROWS}
 BAD_RANK = {"else": Status.RANK_DEFICIENT}
 EXPECTED = {
@@ -121,14 +149,14 @@ EXPECTED = {
     "zero_column": BAD_RANK,
     "duplicated_column": BAD_RANK,
     "sum_of_columns": BAD_RANK,
-    "between_groups_column": {"TwoStage": Status.RANK_DEFICIENT, "else": None},
+    "between_groups_column": NO_SLOPE | {"else": None},
     "one_group": {"PooledOLS": None, "else": Status.TOO_FEW_GROUPS},
     "two_groups": {"else": None},
     "three_groups": {"else": None},
     "two_rows": {"else": Status.TOO_FEW_ROWS},
     "as_many_rows_as_columns": {"else": Status.TOO_FEW_ROWS},
     "one_row_a_group": ANY_SIZE,
-    "two_rows_a_group": ANY_SIZE,
+    "two_rows_a_group": ANY_SIZE | {"WithinRegression": None},
     "nan": {"else": Status.NON_FINITE},
     "infinite": {"else": Status.NON_FINITE},
     "nan_in_x": {"else": Status.NON_FINITE},
@@ -147,6 +175,10 @@ EXCEPTIONS = {
     (GEE("exchangeable", correction="mancl-derouen"), "three_groups"): Status.TOO_FEW_GROUPS,
     **{(strategy, "two_rows_a_group"): None for strategy in MIXED if strategy.random == ("Intercept",)},
     (BAYES[-1], "two_rows_a_group"): None,
+    # Two groups cannot tell three columns between them apart; of three nothing is left for their variance.
+    **{(strategy, "two_groups"): Status.RANK_DEFICIENT for strategy in WITH_MEANS},
+    **{(strategy, "three_groups"): Status.UNIDENTIFIED for strategy in WITH_MEANS},
+    (WITH_MEANS[-1], "two_rows_a_group"): None,
     # A flat prior of a group SD needs three.
     (BAYES[-1], "two_groups"): Status.TOO_FEW_GROUPS,
 }
@@ -241,7 +273,7 @@ def tolerance(strategy):
     """
     if isinstance(strategy, HierarchicalBayes):
         return 1e-6
-    return 1e-8 if isinstance(strategy, LinearMixed) else 1e-10
+    return 1e-8 if isinstance(strategy, LinearMixed | BetweenWithin) else 1e-10
 
 
 def test_every_class_has_an_example():
@@ -274,7 +306,7 @@ def test_order_and_empty_groups_change_nothing(fits, strategy, base, name):
 
 def nu_of(strategy, rows):
     """Coefficient of log sigma^2 in the criterion."""
-    return len(rows.y) - (rows.x.shape[1] if getattr(strategy, "reml", False) else 0)
+    return len(rows.y) - (len(of_coefficients(strategy, SCALE)) if getattr(strategy, "reml", False) else 0)
 
 
 @every_base
@@ -296,21 +328,22 @@ def test_scaling_the_response_scales_the_estimates(fits, strategy, base):
 @every_base
 @every_strategy
 def test_scaling_a_predictor_scales_its_coefficient(fits, strategy, base):
-    fit = fits(strategy, base, "same")
-    changes = dict(estimate=fit.estimate / SCALE, std_error=fit.std_error / abs(SCALE), vcov=fit.vcov / np.outer(SCALE, SCALE))
-    changes |= limits(fit, lambda limit: limit / SCALE)
-    if isinstance(strategy, LinearMixed | HierarchicalBayes):
+    fit, scale = fits(strategy, base, "same"), of_coefficients(strategy, SCALE)
+    changes = dict(estimate=fit.estimate / scale, std_error=fit.std_error / abs(scale), vcov=fit.vcov / np.outer(scale, scale))
+    changes |= limits(fit, lambda limit: limit / scale)
+    if isinstance(strategy, LinearMixed | BetweenWithin | HierarchicalBayes):
         names = [name if isinstance(name, tuple) else (name,) for name in strategy.random]
         random = [BASES[base].columns.index(n) for block in names for n in block]
         covariance = covariance_of(fit) / np.outer(SCALE[random], SCALE[random])
         changes |= dict(covariance=covariance)
-    if isinstance(strategy, LinearMixed):
+    if isinstance(strategy, LinearMixed | BetweenWithin):
         changes |= dict(theta=np.full_like(fit.theta, np.nan))
-        changes |= dict(criterion=fit.criterion + 2 * strategy.reml * np.log(abs(SCALE)).sum())
+        changes |= dict(criterion=fit.criterion + 2 * strategy.reml * np.log(abs(scale)).sum())
     scaled = fits(strategy, base, "x_scaled")
-    if isinstance(strategy, LinearMixed) and not fit.singular:
+    if isinstance(strategy, LinearMixed | BetweenWithin) and not fit.singular:
         factor = np.linalg.cholesky(changes["covariance"] / fit.sigma**2)
-        entries = np.array(strategy.spec(cross_products(BASES[base])).structure.entries)
+        (effects,) = strategy.random_effects(cross_products(BASES[base]).names)
+        entries = np.array(effects.structure.entries)
         changes["theta"] = factor[entries[:, 0], entries[:, 1]]
     # lme4's rule for "singular" looks at theta, which has units: a slope that is scaled up may pass the threshold.
     assert_same(scaled, dataclasses.replace(fit, singular=scaled.singular, status=scaled.status), tolerance(strategy), **changes)
@@ -323,7 +356,10 @@ def test_adding_a_fixed_effect_adds_to_the_estimate(fits, strategy, base):
         pytest.skip("it changes what is known beforehand, or what the priors are scaled with")
     fit, shifted = fits(strategy, base, "same"), fits(strategy, base, "y_shifted")
     # The hypothesis that the coefficient is zero is another one.
-    changes = dict(estimate=fit.estimate + SHIFT, p_value=shifted.p_value, **limits(fit, lambda limit: limit + SHIFT))
+    shift = of_coefficients(strategy, SHIFT)
+    if strategy == WITH_MEANS[0]:  # a difference between two effects
+        shift[3:] = 0.0
+    changes = dict(estimate=fit.estimate + shift, p_value=shifted.p_value, **limits(fit, lambda limit: limit + shift))
     # A shift of 10 columns' SD costs two digits of the response's square.
     assert_same(shifted, fit, 10 * tolerance(strategy), **changes)
 
@@ -336,13 +372,17 @@ def oracle_of(strategy, rows, fit):
         case ClusterRobust():
             return cluster_robust(rows, strategy.vcov, strategy.df)
         case TwoStage():
-            return two_stage(rows, strategy.weights)
+            return two_stage(rows, strategy.weights, strategy.mean, strategy.trim)
+        case WithinRegression():
+            return within_regression(rows, strategy.vcov, strategy.df)
         case GEE():
             return gee(rows, strategy.working, strategy.correction, strategy.degrees)
     return mixed_oracle(strategy, rows, fit)
 
 
 def mixed_oracle(strategy, rows, fit):
+    if isinstance(strategy, BetweenWithin):
+        strategy, rows = strategy.inner(cross_products(rows).names), with_means(rows, strategy.between == "between")
     spec = strategy.spec(cross_products(rows))
     dense = Mixed(rows, spec.random, strategy.reml)
     found = dense.fit_at(covariance_of(fit) / fit.sigma**2)

@@ -40,8 +40,8 @@ class SerialProducts(NamedTuple):
 
 
 class Lagged(NamedTuple):
-    """Of pairs of rows of a group that are ``k`` places apart, ``k = 0 .. N - 1``: ``products``, the sum of ``v_t v_(t+k)'`` over all
-    groups, ``[N, M, M]``, and their number ``pairs`` ``[N]``."""
+    """Of pairs of rows of a group that are ``k`` places apart, ``k = 0 .. N - 1``: ``products``, the sum of ``v_t v_(t+k)'`` over
+    all groups, ``[N, M, M]``, and their number ``pairs`` ``[N]``."""
 
     products: Array
     pairs: Array

@@ -4,6 +4,7 @@ from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
 from jaxsim.data.context import Context
 from jaxsim.data.fit import Fit
+from jaxsim.estimators.between_within import BetweenWithin
 from jaxsim.estimators.cluster_robust import ClusterRobust
 from jaxsim.estimators.estimator import Estimator
 from jaxsim.estimators.external import External
@@ -17,6 +18,7 @@ from jaxsim.estimators.ols import PooledOLS
 from jaxsim.estimators.r_strategy import RStrategy
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.estimators.two_stage import TwoStage
+from jaxsim.estimators.within_regression import WithinRegression
 
 # The name of a context in versions before 0.4.
 Resampling = Context
@@ -25,8 +27,10 @@ CATALOGUE: dict[str, type] = {
     "PooledOLS": PooledOLS,
     "ClusterRobust": ClusterRobust,
     "TwoStage": TwoStage,
+    "WithinRegression": WithinRegression,
     "GEE": GEE,
     "LinearMixed": LinearMixed,
+    "BetweenWithin": BetweenWithin,
     "HierarchicalBayes": HierarchicalBayes,
     "Lme4": Lme4,
     "FunctionEstimator": FunctionEstimator,
@@ -35,6 +39,7 @@ CATALOGUE: dict[str, type] = {
 }
 
 __all__ = [
-    "CATALOGUE", "GEE", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit", "FrameStrategy", "FunctionEstimator",
-    "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling", "Strategy", "TwoStage",
+    "CATALOGUE", "GEE", "BetweenWithin", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit", "FrameStrategy",
+    "FunctionEstimator", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling",
+    "Strategy", "TwoStage", "WithinRegression",
 ]  # fmt: skip

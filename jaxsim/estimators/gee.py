@@ -13,10 +13,11 @@ import numpy as np
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, closed_form, first_status
-from jaxsim.data.names import INTERCEPTS, Names
+from jaxsim.data.group_means import require_intercept, sums
+from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.data.serial import in_order, lagged, serial_products
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import choose
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.sandwich import DEGREES, adjust, adjusted_scores, satterthwaite, standardise
 from jaxsim.estimators.strategy import Reads
@@ -103,11 +104,8 @@ class GEE(Formulated):
 
     def check(self, names: Names) -> None:
         super().check(names)
-        if self.working == "exchangeable" and not set(INTERCEPTS) & set(names.columns):
-            raise InputError(
-                f"estimator {self.name!r}: an exchangeable correlation needs the sums of every group's rows, and so a column of "
-                f"ones, {INTERCEPTS[0]!r}; the process has {', '.join(names.columns)}. Use working='independence', or add it."
-            )
+        if self.working == "exchangeable":
+            require_intercept(names, self.name, "an exchangeable correlation")
 
     def group_coefficients(self, data: Any, fit: Fit) -> jax.Array:
         """The same for all groups."""
@@ -157,9 +155,8 @@ class GEE(Formulated):
         products = change.T @ data.regression() @ change
         if self.working == "independence":
             return Working(lambda alpha: products, lambda alpha, c: alpha * 0.0, lambda alpha: jnp.asarray(True))
-        (place,) = (k for k, name in enumerate(data.columns) if name in INTERCEPTS)
         index = np.append(data.fixed_index, len(data.columns))
-        return exchangeable(products, data.products[:, place, index] @ change, data.sizes.astype(float))
+        return exchangeable(products, sums(data)[:, index] @ change, data.sizes.astype(float))
 
 
 def contrast(beta: jax.Array) -> jax.Array:
@@ -187,23 +184,23 @@ def settle(working: Working) -> tuple[jax.Array, jax.Array]:
     return alpha, moved <= STEP_TOLERANCE
 
 
-def exchangeable(products: jax.Array, sums: jax.Array, sizes: jax.Array) -> Working:
+def exchangeable(products: jax.Array, rows: jax.Array, sizes: jax.Array) -> Working:
     """``R_g^-1 = (I - kappa 1 1') / (1 - alpha)`` with ``kappa = alpha / (1 + (n_g - 1) alpha)``.
 
     Args:
         products: of ``[X y]``, ``[G, P + 1, P + 1]``.
-        sums: of each group's rows, ``[G, P + 1]``.
+        rows: sums of each group's, ``[G, P + 1]``.
         sizes: rows, ``[G]``.
     """
     pairs = (sizes * (sizes - 1)).sum() / 2
 
     def white(alpha: jax.Array) -> jax.Array:
         kappa = alpha / (1 + (sizes - 1) * alpha)
-        return (products - kappa[:, None, None] * sums[:, :, None] * sums[:, None, :]) / (1 - alpha)
+        return (products - kappa[:, None, None] * rows[:, :, None] * rows[:, None, :]) / (1 - alpha)
 
     def step(alpha: jax.Array, c: jax.Array) -> jax.Array:
         squares = quadratic(products.sum(0), c)
-        together = (((sums @ c) ** 2).sum() - squares) / 2
+        together = (((rows @ c) ** 2).sum() - squares) / 2
         return jnp.where(pairs > 0, together / jnp.maximum(pairs, 1.0) * sizes.sum() / squares, 0.0)
 
     def definite(alpha: jax.Array) -> jax.Array:

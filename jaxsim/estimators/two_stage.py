@@ -12,15 +12,18 @@ from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
 from jaxsim.data.names import Names
-from jaxsim.errors import InputError, brief, choose
+from jaxsim.errors import InputError, brief, choose, finite
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
+from jaxsim.estimators.robust_mean import RobustMean, huber, trimmed
 from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
 from jaxsim.numerics.least_squares import solve
 from jaxsim.status import Status
 
 INFERENCES: tuple[str, ...] = ("t", "bootstrap", "bootstrap-t", "sign-flip")
 WEIGHTS: tuple[str, ...] = ("equal", "precision")
+MEANS: tuple[str, ...] = ("arithmetic", "huber", "trimmed")
+TRIM = 0.2
 # Coefficients got from cross-products carry at best 10 digits of their own size, those of a response of which a fit was subtracted
 # 13 of what was: groups that differ by less than that do not differ.
 OWN_DIGITS, ORIGIN_DIGITS = 1e-10, 1e-13
@@ -49,17 +52,23 @@ class TwoStage(Formulated):
             that fit well by chance. Needs more rows than groups times coefficients.
         draws: resamples or sign patterns.
         label: name in the tables.
+        mean: of the groups' coefficients: ``arithmetic``, or one that single groups cannot pull far: ``huber`` (as ``MASS::rlm``,
+            with its standard error) or ``trimmed`` (with Yuen's); see :mod:`jaxsim.estimators.robust_mean`. Of skewed groups they
+            estimate another number than the mean.
+        trim: the share of groups that the trimmed mean leaves out on either side.
         formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:
-        InputError: for an unknown option, ``draws`` that is no number of draws, or precision weights with resampling (each
-            resample would need weights of its own).
+        InputError: for an unknown option, ``draws`` that is no number of draws, precision weights with resampling (each
+            resample would need weights of its own), a robust mean with either, or ``trim`` without a trimmed mean.
     """
 
     inference: str = "t"
     weights: str = "equal"
     draws: int = 999
     label: str = "lm2"
+    mean: str = "arithmetic"
+    trim: float = TRIM
 
     guards_itself: ClassVar[bool] = True
 
@@ -74,6 +83,17 @@ class TwoStage(Formulated):
             raise InputError(f"draws={brief(self.draws)} must be an integer from 1 to 2**30 - 1, such as 999.")
         if self.weights == "precision" and self.resamples:
             raise InputError(f"weights='precision' goes with inference='t' only, not {self.inference!r}; use weights='equal'.")
+        self._check_mean()
+
+    def _check_mean(self) -> None:
+        choose("mean", self.mean, MEANS)
+        if self.mean != "arithmetic" and (self.resamples or self.weights != "equal"):
+            given = f"inference={self.inference!r}" if self.resamples else f"weights={self.weights!r}"
+            raise InputError(f"mean={self.mean!r} has a standard error of its own and does not go with {given}; leave that out.")
+        if not finite(self.trim) or not 0 <= self.trim < 0.5:
+            raise InputError(f"trim={brief(self.trim)} must be a share of the groups from 0 to below 0.5, such as 0.2.")
+        if self.mean != "trimmed" and self.trim != TRIM:
+            raise InputError(f"trim={brief(self.trim)} is of a trimmed mean; add mean='trimmed', or leave it out.")
 
     @property
     def resamples(self) -> bool:
@@ -81,7 +101,7 @@ class TwoStage(Formulated):
 
     @property
     def closed_form(self) -> bool:
-        return self.inference == "t" and self.weights == "equal"
+        return self.inference == "t" and self.weights == "equal" and self.mean != "huber"
 
     def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset."""
@@ -91,23 +111,34 @@ class TwoStage(Formulated):
 
     def second_stage(self, own: OwnRegressions, status: jax.Array, context: Context | None = None) -> Fit:
         """The fit from every group's own regression; ``status`` says whether they could all be had."""
-        mean = precision_weights(own) if self.weights == "precision" else equal_weights(own)
+        mean, df, settled = self.mean_of(own)
         floor = OWN_DIGITS**2 * jnp.where(own.present, own.beta**2 + own.sampling, 0.0).sum(1)
         floor = floor + ORIGIN_DIGITS**2 * own.n_groups * own.origin**2
         second = first_status(
             (jnp.asarray(self.weights == "precision") & (own.residual_df <= 0), Status.TOO_FEW_ROWS),
+            (df < 1, Status.TOO_FEW_GROUPS),
             (((mean.deviation**2).sum(1) <= floor).any(), Status.ZERO_VARIANCE),
+            (~settled, Status.NOT_CONVERGED),
         )
         nothing = jnp.asarray(jnp.nan)
         return closed_form(
             own.origin + mean.estimate,
             mean.vcov,
-            own.n_groups - 1,
+            df,
             jnp.where(status == Status.OK, second, status),
             nothing,
             nothing,
             self.own_inference(own, mean, context),
         )
+
+    def mean_of(self, own: OwnRegressions) -> RobustMean:
+        """The mean of the groups' coefficients, and the degrees of freedom of its t."""
+        if self.mean == "huber":
+            return huber(own)
+        if self.mean == "trimmed":
+            return trimmed(own, self.trim)
+        mean = precision_weights(own) if self.weights == "precision" else equal_weights(own)
+        return RobustMean(mean, own.n_groups - 1, jnp.asarray(True))
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """Each group's own least squares, whatever the weights; if one cannot be had the dataset is a failure."""

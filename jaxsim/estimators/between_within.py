@@ -1,0 +1,133 @@
+"""Within and between effects kept apart: a mixed model with the group means of its predictors (Mundlak 1978)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import jax
+
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit
+from jaxsim.data.group_means import add_columns, deviation, require_intercept
+from jaxsim.data.names import INTERCEPTS, Names
+from jaxsim.data.random_effects import RandomEffects
+from jaxsim.errors import InputError, brief, choose, names_given
+from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.linear_mixed import LinearMixed
+
+BETWEEN: tuple[str, ...] = ("contextual", "between")
+
+
+@dataclass(frozen=True)
+class BetweenWithin(Formulated):
+    """A linear mixed model in which the group means of predictors have effects of their own (Mundlak 1978; Bell & Jones 2015).
+
+    The coefficient of a predictor is its effect within groups: what differs between groups, and may be confounded, is in that of
+    its mean. Means are those of the rows that are there, as in ``lmer(y ~ x + x_mean + (x | g))``.
+
+    Args:
+        formula: as of :class:`jaxsim.LinearMixed`, whose random effects it may have; the means are added to it.
+        means: the predictors whose group means are added; None for all fixed effects that vary within groups. A predictor whose
+            means do not differ between groups, as in a balanced design, makes the model rank deficient: leave it out.
+        between: what the coefficients of the means are, called ``IV1_contextual``: how much the effect between groups differs from
+            that within (``y ~ x + x_mean``); or ``IV1_between``: the effect between groups (``y ~ (x - x_mean) + x_mean``). Both
+            are the same model.
+        random, covariance, reml, df, vcov: as of :class:`jaxsim.LinearMixed`. The columns of the random effects are as they are,
+            not less their means.
+        label: name in the tables.
+        estimand: as :class:`jaxsim.estimators.strategy.Strategy`.
+
+    Raises:
+        InputError: for an unknown option, and as :class:`jaxsim.LinearMixed`.
+    """
+
+    means: tuple[str, ...] | None = None
+    between: str = "contextual"
+    random: tuple[str, ...] | tuple[tuple[str, ...], ...] | None = None
+    covariance: str = "full"
+    reml: bool = True
+    df: str = "satterthwaite"
+    label: str = "mundlak"
+    vcov: str = "model"
+
+    guards_itself: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        choose("between", self.between, BETWEEN)
+        if self.means is not None:
+            object.__setattr__(self, "means", names_given("means", self.means))
+        object.__setattr__(self, "random", self.mixed.random)
+        object.__setattr__(self, "reml", self.mixed.reml)
+        super().__post_init__()
+
+    @property
+    def takes_random(self) -> bool:
+        return True
+
+    @cached_property
+    def mixed(self) -> LinearMixed:
+        """The model without the means."""
+        return LinearMixed(
+            self.formula, self.random, covariance=self.covariance, reml=self.reml, df=self.df, label=self.label, vcov=self.vcov
+        )
+
+    @property
+    def suffix(self) -> str:
+        """What the coefficients of means are called, after the predictor's name."""
+        return f"_{self.between}"
+
+    def averaged(self, names: Names) -> tuple[str, ...]:
+        """The predictors whose group means are added."""
+        constant = (*INTERCEPTS, *names.constant_in(self.random_effects(names)[0].factor))
+        own = self.mixed.coefficients(names)
+        return tuple(name for name in own if name not in constant) if self.means is None else self.means
+
+    def coefficients(self, names: Names) -> tuple[str, ...]:
+        return (*self.mixed.coefficients(names), *(name + self.suffix for name in self.averaged(names)))
+
+    def random_effects(self, names: Names) -> tuple[RandomEffects]:
+        return self.mixed.random_effects(names)
+
+    def check(self, names: Names) -> None:
+        require_intercept(names, self.name, "a mean of each group")
+        own, added = self.mixed.coefficients(names), self.averaged(names)
+        if not added:
+            raise InputError(f"estimator {self.name!r}: no predictor varies within groups, so there are no means to add.")
+        strange = [name for name in added if name not in own or name in INTERCEPTS]
+        if strange:
+            allowed = ", ".join(name for name in own if name not in INTERCEPTS)
+            raise InputError(
+                f"estimator {self.name!r}: means={brief(self.means)} has {strange[0]!r}; use fixed effects: {allowed}."
+            )
+        taken = [name + self.suffix for name in added if name + self.suffix in names.columns]
+        if taken:
+            raise InputError(
+                f"estimator {self.name!r}: the process has a column {taken[0]!r}, which the mean's coefficient is called."
+            )
+        self.mixed.check(names)
+        super().check(names)
+
+    def augmented(self, data: CrossProducts) -> CrossProducts:
+        """One dataset, as :meth:`view` gives it, with the means among its columns and fixed effects."""
+        added = self.averaged(data.names)
+        centred = added if self.between == "between" else ()
+        fixed = tuple(deviation(name) if name in centred else name for name in data.fixed)
+        return add_columns(data, added, self.suffix, centred).select(
+            data.response, (*fixed, *(name + self.suffix for name in added))
+        )
+
+    def inner(self, names: Names) -> LinearMixed:
+        """The model of :meth:`augmented` data, whose random effects are named."""
+        (random,) = self.random_effects(names)
+        return LinearMixed(random=random.blocks, reml=self.reml, df=self.df, vcov=self.vcov)
+
+    def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
+        """Fit one dataset."""
+        data = self.view(data)
+        return self.inner(data.names).fit(self.augmented(data))
+
+    def _batch(self, data: CrossProducts, context: Context | None, groups: bool) -> Fit:
+        return self.inner(data.names)._batch(jax.vmap(self.augmented)(data), context, groups)
