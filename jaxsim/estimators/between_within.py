@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -44,6 +44,7 @@ class BetweenWithin(Formulated):
         InputError: for an unknown option, and as :class:`jaxsim.LinearMixed`.
     """
 
+    formula: str | None = field(default=None, kw_only=False)
     means: tuple[str, ...] | None = None
     between: str = "contextual"
     random: tuple[str, ...] | tuple[tuple[str, ...], ...] | None = None
