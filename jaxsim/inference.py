@@ -28,12 +28,25 @@ def t_table(estimate: np.ndarray, std_error: np.ndarray, df: np.ndarray, conf_le
     df = np.broadcast_to(np.asarray(df, float), estimate.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / std_error
-    tail = (1 + conf_level) / 2
+    half = t_point((1 + conf_level) / 2, df) * std_error
+    return InferenceTable(statistic, 2 * t_tail(np.abs(statistic), df), estimate - half, estimate + half)
+
+
+def t_tail(t: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """Probability that a t variable exceeds ``t``, elementwise; ``df`` may be infinite. NaN in gives NaN out."""
     normal = np.isinf(df)
-    finite = np.where(normal, 1.0, df)
-    below = np.where(normal, special.ndtr(-np.abs(statistic)), special.stdtr(finite, -np.abs(statistic)))
-    half = np.where(normal, special.ndtri(tail), special.stdtrit(finite, tail)) * std_error
-    return InferenceTable(statistic, 2 * below, estimate - half, estimate + half)
+    return np.where(normal, special.ndtr(-t), special.stdtr(np.where(normal, 1.0, df), -t))
+
+
+def t_point(probability: np.ndarray | float, df: np.ndarray | float) -> np.ndarray:
+    """What a t variable is below with this probability, elementwise; ``df`` may be infinite. NaN in gives NaN out."""
+    normal = np.isinf(df)
+    return np.where(normal, special.ndtri(probability), special.stdtrit(np.where(normal, 1.0, df), probability))
+
+
+def chi_square_point(probability: np.ndarray | float, df: np.ndarray | float) -> np.ndarray:
+    """What a chi-square variable is below with this probability, elementwise."""
+    return 2 * special.gammaincinv(np.asarray(df, float) / 2, probability)
 
 
 def f_tail(f: np.ndarray | float, num_df: np.ndarray | float, den_df: np.ndarray | float) -> np.ndarray:

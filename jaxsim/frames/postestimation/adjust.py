@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special
 
-from jaxsim.inference import f_tail
+from jaxsim.inference import chi_square_point, f_tail, t_point, t_tail
 
 ADJUSTMENTS: tuple[str, ...] = ("none", "tukey", "dunnettx", "bonferroni", "holm", "sidak", "scheffe", "fdr")
 
@@ -53,19 +54,19 @@ def multiplier(level: float, df: np.ndarray, family: Family, method: str) -> np.
     """
     match method:
         case "none":
-            return stats.t.ppf((1 + level) / 2, df)
+            return t_point((1 + level) / 2, df)
         case "tukey":
-            return _each(lambda one: stats.studentized_range.ppf(level, family.means, one), df) / np.sqrt(2)
+            return _each(lambda one: _studentised_range().ppf(level, family.means, one), df) / np.sqrt(2)
         case "dunnettx":
             return _each(lambda one: _dunnett_point(level, family.size, one), df)
         case "scheffe":
             endless = np.isinf(df)
-            finite = stats.f.ppf(level, family.rank, np.where(endless, 1.0, df)) * family.rank
-            return np.sqrt(np.where(endless, stats.chi2.ppf(level, family.rank), finite))
+            finite = special.fdtri(family.rank, np.where(endless, 1.0, df), level) * family.rank
+            return np.sqrt(np.where(endless, chi_square_point(level, family.rank), finite))
         case "sidak":
-            return stats.t.ppf((1 + level ** (1 / family.size)) / 2, df)
+            return t_point((1 + level ** (1 / family.size)) / 2, df)
         case _:
-            return stats.t.ppf(1 - (1 - level) / (2 * family.size), df)
+            return t_point(1 - (1 - level) / (2 * family.size), df)
 
 
 def _dunnett_tail(value: np.ndarray, size: int, df: np.ndarray) -> np.ndarray:
@@ -73,19 +74,28 @@ def _dunnett_tail(value: np.ndarray, size: int, df: np.ndarray) -> np.ndarray:
     the range of so many means as have ``size`` pairs, mixed with 1 part in ``size`` of that of independent statistics."""
     of_range = _studentised_range_tail(np.sqrt(2) * value, (1 + np.sqrt(1 + 8 * size)) / 2, df)
     with np.errstate(divide="ignore"):  # at zero
-        independent = -np.expm1(size * np.log1p(-2 * stats.t.sf(value, df)))
+        independent = -np.expm1(size * np.log1p(-2 * t_tail(value, df)))
     return of_range + (independent - of_range) / size
 
 
 def _dunnett_point(level: float, size: int, df: float) -> float:
     """Where that probability is one less the level."""
+    from scipy import optimize  # noqa: PLC0415 - slow to import
+
     one = np.array([df])
-    highest = float(stats.t.ppf(1 - (1 - level) / (4 * size), df))
+    highest = float(t_point(1 - (1 - level) / (4 * size), df))
     return float(optimize.brentq(lambda t: _dunnett_tail(np.array([t]), size, one)[0] - (1 - level), 0.0, highest, xtol=1e-9))
 
 
+def _studentised_range() -> Any:
+    """SciPy's distribution, whose module takes half a second to import."""
+    from scipy import stats  # noqa: PLC0415
+
+    return stats.studentized_range
+
+
 def _studentised_range_tail(value: np.ndarray, means: float, df: np.ndarray) -> np.ndarray:
-    found = [stats.studentized_range.sf(v, means, d) if np.isfinite(v) else np.nan for v, d in zip(value, df, strict=True)]
+    found = [_studentised_range().sf(v, means, d) if np.isfinite(v) else np.nan for v, d in zip(value, df, strict=True)]
     return np.clip(np.array(found, float), 0.0, 1.0)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from jaxsim.errors import InputError, check_probability, choose, whole_number
 from jaxsim.frames.fitted import Fitted
@@ -25,6 +25,7 @@ from jaxsim.frames.postestimation.fit_components import (
 from jaxsim.frames.postestimation.posed import posed
 from jaxsim.frames.postestimation.profile import profile_limits
 from jaxsim.frames.postestimation.surface import derivatives
+from jaxsim.inference import chi_square_point, t_point
 from jaxsim.status import USABLE_LABELS
 
 METHODS = ("wald", "profile", "bootstrap")
@@ -101,7 +102,7 @@ def _fixed_effects(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
                 f"the limits of this fit come from resamples, at conf_level={fit.conf_level}; fit it again with conf_level={level}."
             )
         return table["conf_low"].to_numpy(), table["conf_high"].to_numpy()
-    reach = stats.t.ppf((1 + level) / 2, table["df"]) * table["std_error"]
+    reach = t_point((1 + level) / 2, table["df"].to_numpy()) * table["std_error"]
     return (table["estimate"] - reach).to_numpy(), (table["estimate"] + reach).to_numpy()
 
 
@@ -110,7 +111,7 @@ def _residual(fit: Fitted, level: float) -> tuple[float, float]:
     if fit.sigma is None or fit.model.groups is not None:
         return np.nan, np.nan
     nu = len(fit.model.y) - len(fit.beta)
-    low, high = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], nu)
+    low, high = chi_square_point(np.array([(1 + level) / 2, (1 - level) / 2]), nu)
     return float(fit.sigma * np.sqrt(nu / low)), float(fit.sigma * np.sqrt(nu / high))
 
 
@@ -128,7 +129,7 @@ def _components(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
     slopes[:-1, :-1] = _slopes(parts, covariance, at.back @ at.directions @ at.back.T)
     slopes[-1, -1] = 0.5
     error = np.sqrt(np.einsum("ck,kl,cl->c", slopes, 2 * np.linalg.inv(hessian), slopes))
-    reach = stats.norm.ppf((1 + level) / 2) * error
+    reach = special.ndtri((1 + level) / 2) * error
     correlation = np.array([i != j for _, i, j in parts] + [False])
     values = np.append(np.where(correlation[:-1], values, values * fit.sigma), fit.sigma)
     with np.errstate(invalid="ignore"):

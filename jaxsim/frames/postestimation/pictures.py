@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from jaxsim.errors import InputError
 from jaxsim.frames.fitted import Fitted
@@ -56,9 +56,9 @@ class Pictures:
         rest = np.sort(pearson(self.fit))
         n = len(rest)
         order = np.arange(1, n + 1)
-        expected = stats.norm.ppf((order - 0.5) / n)
+        expected = special.ndtri((order - 0.5) / n)
         middle, scale = rest.mean(), rest.std(ddof=1)
-        limits = [stats.norm.ppf(stats.beta.ppf(p, order, n + 1 - order)) for p in (0.025, 0.975)]
+        limits = [special.ndtri(special.betaincinv(order, n + 1 - order, p)) for p in (0.025, 0.975)]
 
         def draw(axes: Any) -> None:
             axes.fill_between(expected, *limits, color=OKABE_ITO[0], alpha=0.14, lw=0, label="95% of normal samples, each point")
@@ -87,7 +87,7 @@ class Pictures:
             for panel, (name, own, spread) in zip(
                 np.atleast_1d(axes), zip(modes, modes.to_numpy().T, deviations.T, strict=True), strict=True
             ):
-                reach = stats.norm.ppf((1 + CONFIDENCE) / 2) * spread[order]
+                reach = special.ndtri((1 + CONFIDENCE) / 2) * spread[order]
                 panel.axvline(0, color=REFERENCE, lw=0.8)
                 panel.errorbar(own[order], np.arange(len(order)), xerr=reach, fmt="o", ms=3.4, lw=1.0, color=OKABE_ITO[0])
                 panel.set(xlabel=name, ylim=(-0.8, len(order) - 0.2))

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.frames.fitted import Fitted
@@ -17,6 +16,7 @@ from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
 from jaxsim.frames.postestimation.partial_prediction import without_unknown
 from jaxsim.frames.postestimation.prediction_error import Design, Spread, spread
 from jaxsim.frames.regression import Regression
+from jaxsim.inference import t_point
 
 LEVELS = ("group", "population")
 INTERVALS = ("confidence", "prediction")
@@ -78,7 +78,7 @@ def with_interval(fit: Fitted, rows: NewRows, grouped: bool, new: bool, conf_lev
     estimate = _expected(fit, rows, grouped)
     found = _of_mixed(fit, rows, new) if isinstance(fit.model, MixedModel) else _of_regression(fit, rows, grouped, new)
     error = np.sqrt(found.variance) * _blank(rows)
-    reach = stats.t.ppf((1 + (fit.conf_level if conf_level is None else conf_level)) / 2, found.df) * error
+    reach = t_point((1 + (fit.conf_level if conf_level is None else conf_level)) / 2, found.df) * error
     columns = {"estimate": estimate, "std_error": error, "conf_low": estimate - reach, "conf_high": estimate + reach}
     return pd.DataFrame(columns, index=rows.index)
 

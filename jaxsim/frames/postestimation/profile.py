@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, stats
 
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation.constrained import (
@@ -31,6 +30,7 @@ from jaxsim.frames.postestimation.constrained import (
 from jaxsim.frames.postestimation.fit_components import random_components
 from jaxsim.frames.postestimation.posed import Posed, posed
 from jaxsim.frames.postestimation.surface import Surface
+from jaxsim.inference import chi_square_point
 
 # Limits are solved for to this fraction of the distance between estimate and limit.
 PRECISION = 1e-8
@@ -56,7 +56,7 @@ class Profiled:
 
     def limits(self, conf_level: float) -> tuple[float, float]:
         """Where the profile crosses the quantile."""
-        wanted = float(np.sqrt(stats.chi2.ppf(conf_level, 1)))
+        wanted = float(np.sqrt(chi_square_point(conf_level, 1)))
         return self._limit(self.low, wanted), self._limit(self.high, wanted)
 
     def _limit(self, bound: float, wanted: float) -> float:
@@ -79,6 +79,8 @@ class Profiled:
             inside = outside
         else:
             return bound
+        from scipy import optimize  # noqa: PLC0415 - slow to import, and few fits are profiled
+
         found = optimize.brentq(excess, inside, outside, xtol=PRECISION * abs(outside - self.estimate))
         lower = any(deviance < self.bottom - LOWER for deviance, _ in seen.values())
         return np.nan if lower else float(found)
