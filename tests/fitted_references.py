@@ -21,6 +21,6 @@ def data(name):
 
 @cache
 def fitted(name):
-    """A fit of ``MIXED``, by ML where its name ends so, made once for all tests of a file: compiling it is the cost."""
+    """A fit of ``MIXED``, by ML where its name ends so, made once for all tests of a file."""
     entry = MIXED[name if name in MIXED else name.removesuffix("_ml")]
     return jaxsim.lmer(entry["formula"], data(entry["data"]), reml=not name.endswith("_ml"))

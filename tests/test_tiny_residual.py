@@ -11,7 +11,8 @@ from oracle import Mixed, Rows, make_rows
 
 import jaxsim
 from jaxsim.data.random_effects import consecutive
-from jaxsim.frames import mixed_fit, within_groups
+from jaxsim.frames import within_groups
+from jaxsim.lmm import solution
 from jaxsim.lmm.deviance import Spec, profile
 from jaxsim.numerics.row_basis import orthonormal
 from jaxsim.status import Status
@@ -134,12 +135,12 @@ def test_bayes_says_the_same():
 
 def test_where_a_search_stopped_is_no_estimate(monkeypatch):
     """Nothing is printed beside the status, and the sentence is about an optimiser."""
-    whole = mixed_fit.conclude
+    whole = solution.solve
 
     def unfinished(*arguments):
-        return whole(*arguments)._replace(optimal=jnp.asarray(False))
+        return whole(*arguments)._replace(optimal=np.False_)
 
-    monkeypatch.setattr(mixed_fit, "conclude", unfinished)
+    monkeypatch.setattr(solution, "solve", unfinished)
     with pytest.warns(UserWarning, match="the optimiser stopped at a criterion of .* where it stopped is no estimate"):
         fit = jaxsim.lmer("y ~ 1 + (1 | g)", balanced(10.0))
     assert fit.status == Status.NOT_CONVERGED.label

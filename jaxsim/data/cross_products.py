@@ -126,12 +126,19 @@ def from_rows(
         columns: names of the columns of ``x``.
         fixed: those with a fixed effect; all of them when None.
     """
+    return jax.tree.map(jnp.asarray, of_one(x, y, group, columns, fixed))
+
+
+def of_one(
+    x: np.ndarray, y: np.ndarray, group: np.ndarray, columns: tuple[str, ...], fixed: tuple[str, ...] | None = None
+) -> CrossProducts:
+    """As :func:`from_rows`, on NumPy's arrays, of which one fit is computed without a compiler (:mod:`jaxsim.numerics.arrays`)."""
     rows = np.column_stack([x, y]).astype(float)
     order = np.argsort(group, kind="stable")
-    sizes = np.bincount(group)
+    sizes: Any = np.bincount(group).astype(np.int32)
     blocks = np.split(rows[order], np.cumsum(sizes)[:-1])
-    products = np.stack([block.T @ block for block in blocks])
-    return CrossProducts(jnp.asarray(products), jnp.asarray(sizes, jnp.int32), tuple(columns), tuple(fixed or columns))
+    products: Any = np.stack([block.T @ block for block in blocks])
+    return CrossProducts(products, sizes, tuple(columns), tuple(fixed or columns))
 
 
 def pad_groups(data: CrossProducts, n_groups: int) -> CrossProducts:

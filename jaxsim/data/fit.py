@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxsim.numerics.arrays import library
 from jaxsim.status import Status
 
 # A field that an author left out. A None is no leaf of a pytree, so such a fit can be traced as any other.
@@ -88,20 +90,21 @@ def closed_form(
     inference: Inference | None = None,
 ) -> Fit:
     """A :class:`Fit` for a method without variance components; ``df`` may be a scalar, ``inference`` None means t."""
-    empty = jnp.zeros((0,))
+    xp = library(estimate, vcov, status)
+    empty = xp.zeros((0,))
     own = Inference(empty, empty, empty) if inference is None else inference
     fit = Fit(
         estimate=estimate,
-        std_error=jnp.sqrt(jnp.diagonal(vcov)),
-        df=jnp.broadcast_to(jnp.asarray(df, float), estimate.shape),
+        std_error=xp.sqrt(xp.diagonal(vcov)),
+        df=xp.broadcast_to(xp.asarray(df, float), estimate.shape),
         vcov=vcov,
         status=status,
         converged=status == Status.OK,
-        singular=jnp.asarray(False),
-        criterion=jnp.asarray(criterion, float),
-        sigma=jnp.asarray(sigma, float),
+        singular=xp.asarray(False),
+        criterion=xp.asarray(criterion, float),
+        sigma=xp.asarray(sigma, float),
         theta=empty,
-        iterations=jnp.asarray(1, jnp.int32),
+        iterations=xp.asarray(1, np.int32),
         p_value=own.p_value,
         conf_low=own.conf_low,
         conf_high=own.conf_high,
@@ -111,14 +114,15 @@ def closed_form(
 
 def withhold(fit: Fit) -> Fit:
     """Turn a NaN that would be called usable into ``non_finite``, and blank the numbers of a fit that has none."""
+    xp = library(fit.estimate, fit.status)
     usable = (fit.status == Status.OK) | (fit.status == Status.SINGULAR)
-    finite = jnp.isfinite(fit.estimate).all() & jnp.isfinite(fit.std_error).all() & (fit.df > 0).all()
-    finite = finite & jnp.isfinite(fit.p_value).all() & ~(jnp.isnan(fit.conf_low) | jnp.isnan(fit.conf_high)).any()
-    status = jnp.where(usable & ~finite, Status.NON_FINITE, fit.status).astype(jnp.int32)
+    finite = xp.isfinite(fit.estimate).all() & xp.isfinite(fit.std_error).all() & (fit.df > 0).all()
+    finite = finite & xp.isfinite(fit.p_value).all() & ~(xp.isnan(fit.conf_low) | xp.isnan(fit.conf_high)).any()
+    status = xp.where(usable & ~finite, Status.NON_FINITE, fit.status).astype(np.int32)
     shown = has_numbers(status)
 
     def blank(value: jax.Array) -> jax.Array:
-        return jnp.where(shown, value, jnp.nan)
+        return xp.where(shown, value, xp.nan)
 
     return replace(
         fit,
@@ -180,7 +184,8 @@ def has_numbers(status: jax.Array) -> jax.Array:
 
 def first_status(*cases: tuple[jax.Array, Status]) -> jax.Array:
     """Code of the first case whose condition holds, ``OK`` if none does (int32, ``[]``)."""
-    code = jnp.asarray(Status.OK, jnp.int32)
+    xp = library(*(condition for condition, _ in cases))
+    code = xp.asarray(Status.OK, np.int32)
     for condition, status in reversed(cases):
-        code = jnp.where(condition, jnp.int32(status), code)
+        code = xp.where(condition, np.int32(status), code)
     return code

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from jaxsim.numerics.arrays import library, put
 
 Array = jax.Array
 
@@ -93,7 +94,7 @@ class Structure:
     def factor(self, theta: Array) -> Array:
         """``L`` from theta, ``[Q, Q]``."""
         rows, columns = self.entries.T
-        return jnp.zeros((self.size, self.size), theta.dtype).at[rows, columns].set(theta)
+        return put(library(theta).zeros((self.size, self.size), theta.dtype), (rows, columns), theta)
 
     def theta(self, factor: Array) -> Array:
         """Free entries of ``L``, ``[T]``."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import library
 from jaxsim.status import Status
 
 Cases = tuple[tuple[jax.Array, Status], ...]
@@ -45,14 +46,15 @@ def saturated(products: jax.Array, fixed: tuple[int, ...], random: tuple[int, ..
     Returns:
         bool ``[]``; meaningless if the fixed effects do not have full rank.
     """
-    x, z = jnp.array(fixed), jnp.array(random)
+    xp = library(products)
+    x, z = xp.array(fixed), xp.array(random)
     total = products.sum(-1)
     chol, _ = small.cholesky(total[x][:, x])
-    h = jnp.einsum("yx,zxg->zyg", small.inverse_lower(chol), products[z][:, x]).reshape(len(random), -1)
-    squares = jnp.diagonal(total)[z]
-    left = (total[z][:, z] - h @ h.T) / jnp.sqrt(jnp.outer(squares, squares))
-    blocks = (jnp.array(block) for block in structure.blocks)
-    pivots = jnp.concatenate([small.cholesky(left[block][:, block])[1] for block in blocks])
+    h = xp.einsum("yx,zxg->zyg", small.inverse_lower(chol), products[z][:, x]).reshape(len(random), -1)
+    squares = xp.diagonal(total)[z]
+    left = (total[z][:, z] - h @ h.T) / xp.sqrt(xp.outer(squares, squares))
+    blocks = (xp.array(block) for block in structure.blocks)
+    pivots = xp.concatenate([small.cholesky(left[block][:, block])[1] for block in blocks])
     return (pivots <= SATURATED).any()
 
 

@@ -27,6 +27,7 @@ from jaxsim.estimators.sandwich import (
     standardise,
 )
 from jaxsim.estimators.wild import WEIGHTS, draw, wild_bootstrap
+from jaxsim.numerics.arrays import library
 from jaxsim.numerics.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
@@ -117,7 +118,7 @@ class ClusterRobust(Formulated):
             raise InputError(f"{self.name} resamples: give it a Context with a key.")
         data = self.view(data)
         products = data.regression()
-        total = products.sum(0)
+        xp, total = library(products), products.sum(0)
         ls = solve(total)
         groups = standardise(products, ls)
         directions = ls.root if contrasts is None else contrasts.weights @ ls.root
@@ -127,21 +128,21 @@ class ClusterRobust(Formulated):
         vcov = sandwich(self.vcov, half, n_groups, n_rows, n_fixed)
         unit = (directions**2).sum(1)
         variance = ls.rss / (n_rows - n_fixed)
-        none = jnp.maximum(ZERO_VARIANCE, groups.rounding**2)
+        none = xp.maximum(ZERO_VARIANCE, groups.rounding**2)
         status = first_status(
-            (~jnp.isfinite(total).all(), Status.NON_FINITE),
+            (~xp.isfinite(total).all(), Status.NON_FINITE),
             (n_rows <= n_fixed, Status.TOO_FEW_ROWS),
             ((n_groups < 2) | (n_groups <= self._groups_used(n_fixed)), Status.TOO_FEW_GROUPS),
             (~ls.full_rank, Status.RANK_DEFICIENT),
             (ls.exact, Status.ZERO_RESIDUAL),
             # A coefficient whose scores are zero in every cluster (one per cluster, say) has a variance of rounding errors,
             # and no variance is expected of it either.
-            ((jnp.diagonal(vcov) <= none * variance * unit).any(), Status.ZERO_VARIANCE),
+            ((xp.diagonal(vcov) <= none * variance * unit).any(), Status.ZERO_VARIANCE),
             ((expected <= groups.rounding * unit).any(), Status.ZERO_VARIANCE),
         )
-        null = jnp.zeros(len(directions)) if contrasts is None else contrasts.null
+        null = xp.zeros(len(directions)) if contrasts is None else contrasts.null
         own = self._own_inference(groups, directions, estimate, null, data.sizes > 0, context)
-        return closed_form(estimate, vcov, df, status, gaussian_deviance(ls.rss, n_rows), jnp.sqrt(variance), own)
+        return closed_form(estimate, vcov, df, status, gaussian_deviance(ls.rss, n_rows), xp.sqrt(variance), own)
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """The same for all groups: those of pooled least squares."""
@@ -151,8 +152,9 @@ class ClusterRobust(Formulated):
         self, groups: Groups, directions: jax.Array, n_groups: jax.Array, n_fixed: int
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Factor of the sandwich ``[R, G]``, df ``[R]`` or ``[]``, expected variance relative to the residual's ``[R]``."""
-        scores, expected = groups.scores, jnp.ones(len(directions)) * jnp.inf
-        df = {"G-1": n_groups - 1, "G-P": n_groups - n_fixed}.get(self.degrees, jnp.asarray(jnp.inf))
+        xp = library(groups.scores, directions)
+        scores, expected = groups.scores, xp.ones(len(directions)) * xp.inf
+        df = {"G-1": n_groups - 1, "G-P": n_groups - n_fixed}.get(self.degrees, xp.asarray(xp.inf))
         if self.vcov in POWERS or self.degrees == "satterthwaite":
             adjustment = adjust(self.vcov, groups)
             scores = adjusted_scores(adjustment, groups)

@@ -12,6 +12,7 @@ from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, closed_form, first_status
 from jaxsim.estimators.formulated import Formulated
+from jaxsim.numerics.arrays import library
 from jaxsim.numerics.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
 
@@ -41,14 +42,15 @@ class PooledOLS(Formulated):
         """Fit one dataset."""
         data = self.view(data)
         products = data.regression().sum(0)
+        xp = library(products)
         ls = solve(products)
         n_rows, n_fixed = data.n_rows, len(data.fixed)
         df = n_rows - n_fixed
         variance = ls.rss / df
         status = first_status(
-            (~jnp.isfinite(products).all(), Status.NON_FINITE),
+            (~xp.isfinite(products).all(), Status.NON_FINITE),
             (df <= 0, Status.TOO_FEW_ROWS),
             (~ls.full_rank, Status.RANK_DEFICIENT),
             (ls.exact, Status.ZERO_RESIDUAL),
         )
-        return closed_form(ls.beta, variance * ls.bread, df, status, gaussian_deviance(ls.rss, n_rows), jnp.sqrt(variance))
+        return closed_form(ls.beta, variance * ls.bread, df, status, gaussian_deviance(ls.rss, n_rows), xp.sqrt(variance))

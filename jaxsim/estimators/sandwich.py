@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import library, scan
 from jaxsim.numerics.least_squares import LeastSquares
 
 # Exponents of I - K_g in the adjusted scores; the other conventions leave the scores as they are and scale the sandwich.
@@ -47,7 +47,7 @@ def scale(vcov: str, groups: jax.Array, rows: jax.Array, n_fixed: int) -> jax.Ar
         case "pymer4":
             return g / (g - 1) * n / (n - n_fixed)
         case _:
-            return jnp.ones_like(g)
+            return library(g).ones_like(g)
 
 
 def sandwich(vcov: str, half: jax.Array, groups: jax.Array, rows: jax.Array, n_fixed: int) -> jax.Array:
@@ -69,12 +69,13 @@ class Groups(NamedTuple):
 
 def standardise(products: jax.Array, ls: LeastSquares) -> Groups:
     """The groups of ``products`` ``[G, P + 1, P + 1]``, whose sum has the solution ``ls``."""
+    xp = library(products)
     xx, xy = products[:, :-1, :-1], products[:, :-1, -1]
-    blocks = jnp.moveaxis(ls.root.T @ xx @ ls.root, 0, -1)
+    blocks = xp.moveaxis(ls.root.T @ xx @ ls.root, 0, -1)
     scores = ls.root.T @ (xy - xx @ ls.beta).T
-    length = jnp.sqrt(jnp.diagonal(xx.sum(0)))
-    condition = ((jnp.abs(ls.root) * length[:, None]).sum(0) ** 2).max()
-    return Groups(blocks, scores, jnp.maximum(SINGULAR, ROUNDING * condition))
+    length = xp.sqrt(xp.diagonal(xx.sum(0)))
+    condition = ((xp.abs(ls.root) * length[:, None]).sum(0) ** 2).max()
+    return Groups(blocks, scores, xp.maximum(SINGULAR, ROUNDING * condition))
 
 
 class Adjustment(NamedTuple):
@@ -91,11 +92,12 @@ def adjust(vcov: str, groups: Groups) -> Adjustment:
     Where ``I - K_g`` is singular (a column that lives in one group) the power is that of the Moore-Penrose inverse of the group's
     block of ``I - H``, as in clubSandwich's CR2; its CR3 stops with an error there.
     """
-    eye = jnp.eye(groups.blocks.shape[0])[:, :, None]
+    xp = library(groups.blocks)
+    eye = xp.eye(groups.blocks.shape[0])[:, :, None]
     gap, vectors = small.eigh(eye - groups.blocks)
     regular = gap > groups.rounding
-    factor = jnp.where(regular, jnp.where(regular, gap, 1.0) ** POWERS.get(vcov, 0.0), 0.0 if vcov in POWERS else 1.0)
-    return Adjustment(vectors, jnp.clip(gap, 0.0, 1.0), factor)
+    factor = xp.where(regular, xp.where(regular, gap, 1.0) ** POWERS.get(vcov, 0.0), 0.0 if vcov in POWERS else 1.0)
+    return Adjustment(vectors, xp.clip(gap, 0.0, 1.0), factor)
 
 
 def adjusted_scores(adjustment: Adjustment, groups: Groups) -> jax.Array:
@@ -115,15 +117,17 @@ def satterthwaite(adjustment: Adjustment, directions: jax.Array) -> tuple[jax.Ar
         adjustment: of the groups, as :func:`adjust` makes it.
         directions: ``[R, P]``.
     """
+    xp = library(adjustment.gap, directions)
     vectors, gap, factor = adjustment
-    inside = jnp.einsum("pkg,rp->krg", vectors, directions)
+    inside = xp.einsum("pkg,rp->krg", vectors, directions)
     weight = (factor * (1 - gap))[:, None]
     own = (weight * (factor * gap)[:, None] * inside**2).sum(0)
-    return degrees_of_freedom(own, jnp.einsum("pkg,krg->grp", vectors, weight * inside))
+    return degrees_of_freedom(own, xp.einsum("pkg,krg->grp", vectors, weight * inside))
 
 
 def degrees_of_freedom(own: jax.Array, pull: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``(tr q)^2 / sum_gh q_gh^2`` and ``tr q`` ``[R]``, of ``q_gg`` = ``own`` ``[R, G]`` and b_g = ``pull`` ``[G, R, P]``."""
+    xp = library(own, pull)
 
     def add(carry: tuple[jax.Array, jax.Array], b: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
         before, pairs = carry
@@ -131,6 +135,6 @@ def degrees_of_freedom(own: jax.Array, pull: jax.Array) -> tuple[jax.Array, jax.
         return (before + b[:, :, None] * b[:, None, :], pairs), None
 
     _, r, p = pull.shape
-    (_, pairs), _ = jax.lax.scan(add, (jnp.zeros((r, p, p)), jnp.zeros(r)), pull)
+    (_, pairs), _ = scan(add, (xp.zeros((r, p, p)), xp.zeros(r)), pull)
     expected = own.sum(1)
     return expected**2 / ((own**2).sum(1) + 2 * pairs), expected

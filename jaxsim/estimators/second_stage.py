@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
+
+from jaxsim.numerics.arrays import library, while_loop
 
 # Newton's steps for the variance between groups end when one adds less than this fraction to the smallest variance that a weight is
 # made of. They converge quadratically, so what is then left is at rounding level.
@@ -36,7 +37,8 @@ class OwnRegressions(NamedTuple):
     @property
     def variance(self) -> jax.Array:
         """Residual variance within groups, pooled, ``[]``; 0 without degrees of freedom."""
-        return jnp.where(self.residual_df > 0, self.rss / jnp.maximum(self.residual_df, 1), 0.0)
+        xp = library(self.rss, self.residual_df)
+        return xp.where(self.residual_df > 0, self.rss / xp.maximum(self.residual_df, 1), 0.0)
 
     @property
     def sampling(self) -> jax.Array:
@@ -54,9 +56,9 @@ class Mean(NamedTuple):
 
 def equal_weights(own: OwnRegressions) -> Mean:
     """Mean, and covariance of the groups' coefficients over G."""
-    n_groups = own.n_groups
-    mean = jnp.where(own.present, own.beta, 0.0).sum(1) / n_groups
-    deviation = jnp.where(own.present, own.beta - mean[:, None], 0.0)
+    xp, n_groups = library(own.beta), own.n_groups
+    mean = xp.where(own.present, own.beta, 0.0).sum(1) / n_groups
+    deviation = xp.where(own.present, own.beta - mean[:, None], 0.0)
     return Mean(mean, deviation, deviation @ deviation.T / (n_groups - 1) / n_groups)
 
 
@@ -68,16 +70,18 @@ def precision_weights(own: OwnRegressions) -> Mean:
     them) are the analogue ``V_jk = sum_g sqrt(w_gj w_gk) d_gj d_gk / ((G - 1) sqrt(W_j W_k))``: positive semi-definite, and the
     usual covariances for equal weights.
     """
+    xp = library(own.beta)
     variance = paule_mandel(own.beta, own.sampling, own.present)
     weights, mean = weighted_mean(variance, own.beta, own.sampling, own.present)
-    deviation = jnp.where(own.present, own.beta - mean[:, None], 0.0)
-    scaled = jnp.sqrt(weights / weights.sum(1, keepdims=True)) * deviation
+    deviation = xp.where(own.present, own.beta - mean[:, None], 0.0)
+    scaled = xp.sqrt(weights / weights.sum(1, keepdims=True)) * deviation
     return Mean(mean, deviation, scaled @ scaled.T / (own.n_groups - 1))
 
 
 def weighted_mean(variance: jax.Array, values: jax.Array, sampling: jax.Array, present: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Weights ``1 / (variance + sampling)`` ``[P, G]`` (0 where there is no group) and the mean with them ``[P]``."""
-    weights = jnp.where(present, 1 / jnp.where(present, variance[:, None] + sampling, 1.0), 0.0)
+    xp = library(values, variance)
+    weights = xp.where(present, 1 / xp.where(present, variance[:, None] + sampling, 1.0), 0.0)
     return weights, (weights * values).sum(1) / weights.sum(1)
 
 
@@ -94,21 +98,22 @@ def paule_mandel(values: jax.Array, sampling: jax.Array, present: jax.Array) -> 
         sampling: their sampling variances, ``[P, G]``.
         present: where there is a group, ``[G]``.
     """
+    xp = library(values, sampling)
     df = present.sum() - 1
-    mean = jnp.where(present, values, 0.0).sum(1) / (df + 1)
-    spread = jnp.where(present, (values - mean[:, None]) ** 2, 0.0).sum(1) / df
-    begin = jnp.maximum(spread - jnp.where(present, sampling, 0.0).max(1), 0.0)
-    smallest = jnp.where(present, sampling, jnp.inf).min(1)
+    mean = xp.where(present, values, 0.0).sum(1) / (df + 1)
+    spread = xp.where(present, (values - mean[:, None]) ** 2, 0.0).sum(1) / df
+    begin = xp.maximum(spread - xp.where(present, sampling, 0.0).max(1), 0.0)
+    smallest = xp.where(present, sampling, xp.inf).min(1)
 
     def step(state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         variance, _, count = state
         weights, mean = weighted_mean(variance, values, sampling, present)
-        terms = weights * jnp.where(present, (values - mean[:, None]) ** 2, 0.0)
+        terms = weights * xp.where(present, (values - mean[:, None]) ** 2, 0.0)
         q, slope = terms.sum(1), (weights * terms).sum(1)
-        new = jnp.maximum(variance + jnp.where(slope > 0, q * (q / df - 1) / jnp.where(slope > 0, slope, 1.0), 0.0), 0.0)
+        new = xp.maximum(variance + xp.where(slope > 0, q * (q / df - 1) / xp.where(slope > 0, slope, 1.0), 0.0), 0.0)
         return new, (new - variance > STEP_TOLERANCE * (new + smallest)).any(), count + 1
 
     def unfinished(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         return state[1] & (state[2] < MAX_STEPS)
 
-    return jax.lax.while_loop(unfinished, step, (begin, jnp.asarray(True), jnp.asarray(0)))[0]
+    return while_loop(unfinished, step, (begin, xp.asarray(True), xp.asarray(0)))[0]

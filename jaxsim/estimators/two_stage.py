@@ -17,6 +17,7 @@ from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
 from jaxsim.estimators.robust_mean import RobustMean, huber, trimmed
 from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
+from jaxsim.numerics.arrays import library
 from jaxsim.numerics.least_squares import solve
 from jaxsim.status import Status
 
@@ -111,21 +112,22 @@ class TwoStage(Formulated):
 
     def second_stage(self, own: OwnRegressions, status: jax.Array, context: Context | None = None) -> Fit:
         """The fit from every group's own regression; ``status`` says whether they could all be had."""
+        xp = library(own.beta)
         mean, df, settled = self.mean_of(own)
-        floor = OWN_DIGITS**2 * jnp.where(own.present, own.beta**2 + own.sampling, 0.0).sum(1)
+        floor = OWN_DIGITS**2 * xp.where(own.present, own.beta**2 + own.sampling, 0.0).sum(1)
         floor = floor + ORIGIN_DIGITS**2 * own.n_groups * own.origin**2
         second = first_status(
-            (jnp.asarray(self.weights == "precision") & (own.residual_df <= 0), Status.TOO_FEW_ROWS),
+            (xp.asarray(self.weights == "precision") & (own.residual_df <= 0), Status.TOO_FEW_ROWS),
             (df < 1, Status.TOO_FEW_GROUPS),
             (((mean.deviation**2).sum(1) <= floor).any(), Status.ZERO_VARIANCE),
             (~settled, Status.NOT_CONVERGED),
         )
-        nothing = jnp.asarray(jnp.nan)
+        nothing = xp.asarray(xp.nan)
         return closed_form(
             own.origin + mean.estimate,
             mean.vcov,
             df,
-            jnp.where(status == Status.OK, second, status),
+            xp.where(status == Status.OK, second, status),
             nothing,
             nothing,
             self.own_inference(own, mean, context),
@@ -138,7 +140,7 @@ class TwoStage(Formulated):
         if self.mean == "trimmed":
             return trimmed(own, self.trim)
         mean = precision_weights(own) if self.weights == "precision" else equal_weights(own)
-        return RobustMean(mean, own.n_groups - 1, jnp.asarray(True))
+        return RobustMean(mean, own.n_groups - 1, library(own.beta).asarray(True))
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """Each group's own least squares, whatever the weights; if one cannot be had the dataset is a failure."""

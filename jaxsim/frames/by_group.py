@@ -24,6 +24,7 @@ from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.row_values import RowValues
 from jaxsim.frames.whitening import whitened
 from jaxsim.inference import InferenceTable
+from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import dependent, orthonormal, residual, verdict
 from jaxsim.status import Status
 
@@ -116,7 +117,7 @@ def fit(regression: Regression, estimator: TwoStage, context: Context | None = N
         return nothing(regression, status, explain(status, regression))
     beta, rest = residual(orthonormal(plain.x.values), plain.y)
     own = own_regressions(plain.x.values, rest, regression.codes, beta)
-    found = jax.device_get(_second_stage(estimator, own, context))
+    found = second_stage(estimator, own, context)
     status = Status(int(found.status))
     return Answer(
         status,
@@ -125,15 +126,23 @@ def fit(regression: Regression, estimator: TwoStage, context: Context | None = N
         found.vcov,
         found.df,
         own=own_table(found) if estimator.resamples and status is Status.OK else None,
-        coef=pd.DataFrame(
-            beta + np.asarray(own.beta).T[: len(regression.labels)], index=regression.labels, columns=list(regression.x.names)
-        ),
+        coef=pd.DataFrame(beta + np.asarray(own.beta).T, index=regression.labels, columns=list(regression.x.names)),
         tests=MeanTests(np.asarray(found.vcov), len(regression.labels)),
     )
 
 
+def second_stage(estimator: TwoStage, own: OwnRegressions, context: Context | None) -> Any:
+    """The mean of the groups' own regressions; what resamples is compiled, for numbers of groups that are padded."""
+    if not estimator.resamples:
+        return on_numpy(estimator.second_stage)(own, np.int32(Status.OK), context)
+    extra = padded_groups(len(own.present)) - len(own.present)
+    beta, unit, present = (np.pad(a, [(0, 0)] * (np.ndim(a) - 1) + [(0, extra)]) for a in (own.beta, own.unit, own.present))
+    padded = own._replace(beta=jnp.asarray(beta), unit=jnp.asarray(unit), present=jnp.asarray(present))
+    return jax.device_get(_resampled(estimator, padded, context))
+
+
 @partial(jax.jit, static_argnums=0)
-def _second_stage(estimator: TwoStage, own: OwnRegressions, context: Context | None) -> Fit:
+def _resampled(estimator: TwoStage, own: OwnRegressions, context: Context | None) -> Fit:
     return estimator.second_stage(own, jnp.asarray(Status.OK, jnp.int32), context)
 
 
@@ -194,16 +203,15 @@ def own_status(columns: np.ndarray, codes: np.ndarray) -> Status:
 def own_regressions(columns: np.ndarray, rest: np.ndarray, codes: np.ndarray, origin: np.ndarray) -> OwnRegressions:
     """Every group's own regression of ``rest``, ``y - columns @ origin`` ``[N]``; all groups must have full rank.
 
-    A basis of all rows would not do: columns that differ much between groups are nearly collinear in it within each. Empty groups
-    are added, so that data of a similar size share a compiled program.
+    A basis of all rows would not do: columns that differ much between groups are nearly collinear in it within each.
     """
     n_groups, p = int(codes.max()) + 1, columns.shape[1]
-    beta, unit = np.zeros((2, p, padded_groups(n_groups)))
+    beta, unit = np.zeros((2, p, n_groups))
     rss = 0.0
     for g in range(n_groups):
         basis = orthonormal(columns[codes == g])
         beta[:, g], left = residual(basis, rest[codes == g])
         unit[:, g] = (basis.inverse**2).sum(1)
         rss += float(left @ left)
-    present = np.arange(beta.shape[1]) < n_groups
-    return OwnRegressions(*(jnp.asarray(a) for a in (origin, beta, unit, rss, len(rest) - n_groups * p, present)))
+    found: Any = (origin, beta, unit, np.float64(rss), np.int64(len(rest) - n_groups * p), np.ones(n_groups, bool))
+    return OwnRegressions(*found)

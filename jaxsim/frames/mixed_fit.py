@@ -1,7 +1,6 @@
 """Fit a mixed model on orthonormal bases of its columns, and carry the result back to the columns themselves.
 
-A program that fits one model once is compiled without optimisation: a user waits for the compiler, not for the milliseconds of
-the fit.
+All of it is computed by NumPy: a user would wait a second or more for a compiler, and waits milliseconds for the fit.
 """
 
 from __future__ import annotations
@@ -9,12 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
-from jaxsim.data.padding import padded_groups
+from jaxsim.data.cross_products import CrossProducts, of_one
 from jaxsim.data.random_effects import Structure
 from jaxsim.frames import within_groups
 from jaxsim.frames.identification import Identified, identified, sentence
@@ -29,8 +25,8 @@ from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance_problem import one_variance
 from jaxsim.lmm.one_variance_problem import optimum as one_variance_optimum
 from jaxsim.lmm.problem import Problem, pose
-from jaxsim.lmm.start import Starts, starts
-from jaxsim.numerics.compiling import NOT_OPTIMISED, compiled
+from jaxsim.lmm.start import starts
+from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual
 from jaxsim.status import Status
 
@@ -94,9 +90,10 @@ def estimate_plain(model: MixedModel, reml: bool, df: str) -> Estimates:
         posed = within_groups.pose(basis, np.column_stack([block.q for block in blocks]), model.y, model.codes, spec)
         if not posed.residual:
             return nothing(model, Status.ZERO_RESIDUAL, NO_RESIDUAL.format(n=len(model.labels), group=model.groups.name))
-        basis, start, problem, point = posed.basis, posed.shift, posed.problem, best(spec, posed.problem, posed.starts)
+        basis, start, problem = posed.basis, posed.shift, posed.problem
+        point = on_numpy(newton.search)(problem, posed.starts, spec).best
     else:
-        problem, point = optimum(spec, data)
+        problem, point = on_numpy(optimum)(spec, data)
     return at_optimum(model, blocks, known, End(spec, problem, point, basis, start), df)
 
 
@@ -114,8 +111,8 @@ def at_optimum(model: MixedModel, blocks: list[Basis], known: Identified, end: E
     """The estimates in the units of the data, if there is an optimum."""
     spec, problem, point, basis, start = end
     adjusted = df.startswith("kenward-roger")
-    method = df if adjusted else "satterthwaite"  # the other methods share its compiled program
-    found = jax.tree.map(np.asarray, conclude(spec, problem, point, jnp.asarray(basis.inverse), method))
+    method = df if adjusted else "satterthwaite"
+    found = on_numpy(solution.solve)(problem, point, spec, method, basis.inverse)
     if not np.isfinite(found.criterion):
         return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
     if not found.optimal:
@@ -137,7 +134,7 @@ def at_optimum(model: MixedModel, blocks: list[Basis], known: Identified, end: E
         criterion=float(found.criterion) + (basis.log_determinant if spec.reml else 0.0),
         sigma=float(found.sigma),
         factor=factor,
-        modes=original_modes(model.structure, blocks, np.asarray(modes(spec, problem, theta))[: len(model.labels)]),
+        modes=original_modes(model.structure, blocks, on_numpy(solution.blups)(problem, theta, spec)[0]),
         converged=True,
         singular=singular,
         tests=mixed_tests(Optimum(spec, problem, point, basis.inverse), df),
@@ -211,39 +208,17 @@ def nothing(model: MixedModel, status: Status, message: str) -> Estimates:
 
 
 def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.ndarray, reml: bool) -> tuple[Spec, CrossProducts]:
-    """What is to be fitted to which cross-products of ``[Q Z e]``; neutral names let data sets share a compiled program."""
+    """What is to be fitted to which cross-products of ``[Q Z e]``."""
     values = np.column_stack([basis.q, *(block.q for block in blocks)])
     columns = tuple(f"c{i}" for i in range(values.shape[1]))
     p = basis.q.shape[1]
-    data = pad_groups(from_rows(values, rest, model.codes, columns, columns[:p]), padded_groups(len(model.labels)))
+    data = of_one(values, rest, model.codes, columns, columns[:p])
     return Spec(tuple(range(p)), tuple(range(p, len(columns))), model.structure, reml), data
 
 
-@compiled(NOT_OPTIMISED, static_argnums=0)
 def optimum(spec: Spec, data: CrossProducts) -> tuple[Problem, newton.Point]:
     """The search of :meth:`jaxsim.LinearMixed.fit`; its end is kept because the contrasts need the Hessian there."""
     problem = pose(data)
     if one_variance(spec):
         return problem, one_variance_optimum(problem, spec)[0]
     return problem, newton.search(problem, starts(problem, spec), spec).best
-
-
-@compiled(NOT_OPTIMISED, static_argnums=0)
-def best(spec: Spec, problem: Problem, begin: Starts) -> newton.Point:
-    """The best of the optima that the searches from these starts end in."""
-    return newton.search(problem, begin, spec).best
-
-
-@compiled(NOT_OPTIMISED, static_argnums=(0, 4))
-def conclude(spec: Spec, problem: Problem, point: newton.Point, contrasts: jax.Array, df: str) -> solution.Solution:
-    """What follows from the optimum, with the df of each contrast of the coefficients (rows of ``[K, P]``).
-
-    Compiled apart from the search, which takes most of the time to compile and is the same for all ``df``.
-    """
-    return solution.solve(problem, point, spec, df, contrasts)
-
-
-@compiled(NOT_OPTIMISED, static_argnums=0)
-def modes(spec: Spec, problem: Problem, theta: jax.Array) -> jax.Array:
-    """Conditional modes, ``[G, Q]``."""
-    return solution.blups(problem, theta, spec)[0]

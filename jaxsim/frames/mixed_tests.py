@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import jax
 import numpy as np
 
 from jaxsim.frames.linear_tests import FixedDf, JointTest, LinearTests
@@ -22,7 +21,7 @@ from jaxsim.lmm.uncertainty import (
     pooled_degrees,
     satterthwaite_uncertainty,
 )
-from jaxsim.numerics.compiling import NOT_OPTIMISED, compiled
+from jaxsim.numerics.arrays import on_numpy
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,7 @@ class MixedTests:
     def adjustment(self) -> Adjustment:
         """Kenward and Roger's."""
         at = self.optimum
-        return jax.tree.map(np.asarray, _adjustment(at.spec, at.problem, at.point, self.method.endswith("observed")))
+        return on_numpy(kenward_roger)(at.problem, at.point, at.spec, self.method.endswith("observed"))
 
     @cached_property
     def known(self) -> Uncertainty:
@@ -126,8 +125,3 @@ def mixed_tests(optimum: Optimum, df: str) -> LinearTests:
         degrees = np.inf if df == "normal" else optimum.n_rows - len(optimum.spec.fixed)
         return PlainMixedTests(replace(tests, method="satterthwaite").vcov, degrees, optimum)
     return tests
-
-
-@compiled(NOT_OPTIMISED, static_argnums=(0, 3))
-def _adjustment(spec: Spec, problem: Problem, point: Point, observed: bool) -> Adjustment:
-    return kenward_roger(problem, point, spec, observed)

@@ -6,11 +6,10 @@ import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.context import Context
-from jaxsim.data.cross_products import CrossProducts, from_rows, pad_groups
+from jaxsim.data.cross_products import CrossProducts, of_one, pad_groups
 from jaxsim.data.padding import padded_groups
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators import ClusterRobust, Fit, PooledOLS
@@ -28,6 +27,7 @@ from jaxsim.frames.two_way import check_two_way, two_way, ways_argument
 from jaxsim.frames.weighted_sandwich import for_weighted_rows
 from jaxsim.frames.whitening import log_weights, whitened
 from jaxsim.inference import InferenceTable
+from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual, verdict
 from jaxsim.status import Status
 
@@ -159,7 +159,7 @@ def pooled(regression: Regression) -> Answer:
     if isinstance(posed, Answer):
         return posed
     basis, beta, data = posed
-    found = jax.tree.map(lambda leaf: np.asarray(leaf[0]), PooledOLS().fit_batch(jax.tree.map(lambda leaf: leaf[None], data)))
+    found = on_numpy(PooledOLS().fit)(data)
     status, back = Status(int(found.status)), basis.inverse
     vcov = back @ found.vcov @ back.T
     return Answer(
@@ -185,10 +185,15 @@ def clustered(regression: Regression, estimator: ClusterRobust, context: Context
         return posed
     basis, beta, data = posed
 
+    padded = pad_groups(data, padded_groups(len(data.sizes))) if estimator.resamples else data
+
     def about(which: np.ndarray) -> Fit:
         rows = np.resize(which, len(beta))  # repeated, so that one compiled program serves any selection
-        contrasts = Contrasts(jnp.asarray(basis.inverse[rows]), jnp.asarray(-beta[rows]))
-        return jax.device_get(fit_contrasts(estimator, data, contrasts, context))
+        given: Any = basis.inverse[rows], -beta[rows]
+        contrasts = Contrasts(*given)
+        if not estimator.resamples:
+            return on_numpy(estimator.fit)(data, None, contrasts)
+        return jax.device_get(fit_contrasts(estimator, padded, contrasts, context))
 
     every = np.arange(len(beta))
     found = about(every)
@@ -249,7 +254,6 @@ def explain(status: Status, regression: Regression, estimator: ClusterRobust) ->
 
 
 def cross_products(basis: Basis, rest: np.ndarray, codes: np.ndarray | None) -> CrossProducts:
-    """Cross-products of ``[Q e]``, padded so that data of a similar size share a compiled program."""
+    """Cross-products of ``[Q e]``."""
     columns = tuple(f"q{i}" for i in range(basis.q.shape[1]))
-    data = from_rows(basis.q, rest, np.zeros(len(rest), int) if codes is None else codes, columns)
-    return data if codes is None else pad_groups(data, padded_groups(data.sizes.shape[0]))
+    return of_one(basis.q, rest, np.zeros(len(rest), int) if codes is None else codes, columns)

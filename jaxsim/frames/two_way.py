@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.errors import InputError, NotSupportedError, brief
@@ -15,6 +13,7 @@ from jaxsim.frames.answer import Answer, nothing
 from jaxsim.frames.linear_tests import FixedDf
 from jaxsim.frames.regression import Regression, column_argument
 from jaxsim.frames.whitening import log_weights, whitened
+from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import orthonormal, residual, verdict
 from jaxsim.status import Status
 
@@ -67,7 +66,7 @@ def two_way(regression: Regression, estimator: ClusterRobust) -> Answer:
     basis = orthonormal(plain.x.values)
     beta, rest = residual(basis, plain.y)
     scores = basis.q * rest[:, None] @ basis.inverse.T
-    terms = [np.asarray(one_way(scores, codes, estimator.vcov)) for codes in three_groupings(regression)]
+    terms = [one_way(scores, codes, estimator.vcov) for codes in three_groupings(regression)]
     vcov, repaired = semidefinite(terms[0] + terms[1] - terms[2])
     if (np.diagonal(vcov) <= ROUNDING * np.diagonal(sum(terms))).any():
         return nothing(regression, Status.ZERO_VARIANCE, Status.ZERO_VARIANCE.message)
@@ -85,12 +84,13 @@ def three_groupings(regression: Regression) -> list[np.ndarray]:
     return [first, second, both.reshape(-1)]
 
 
-def one_way(scores: np.ndarray, codes: np.ndarray, vcov: str) -> jax.Array:
+def one_way(scores: np.ndarray, codes: np.ndarray, vcov: str) -> np.ndarray:
     """The sandwich of one grouping, ``[P, P]``; ``scores`` ``[N, P]`` are ``(X'X)^-1 x_i e_i``."""
     n, p = scores.shape
     sums = np.zeros((codes.max() + 1, p))
     np.add.at(sums, codes, scores)
-    return sandwich(vcov, jnp.asarray(sums.T), jnp.asarray(len(sums)), jnp.asarray(n), p)
+    found: np.ndarray = on_numpy(sandwich)(vcov, sums.T, np.int64(len(sums)), np.int64(n), p)
+    return found
 
 
 def semidefinite(matrix: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -7,13 +7,11 @@ columns first, the response is freed of the regression within groups, and all is
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.padding import padded_groups
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem
 from jaxsim.lmm.start import Starts
@@ -123,27 +121,18 @@ def in_units(parts: Split, codes: np.ndarray, variance: float, spec: Spec) -> tu
     scale = np.ones(p + q + 1)
     scale[p:-1] = 1 / np.sqrt(ratios)
     scale[-1] = np.sqrt(variance) or 1.0
-    n_groups = padded_groups(len(parts.ranks))
+    n_groups = len(parts.ranks)
     within, between = np.zeros((p + q + 1, p + q + 1, n_groups)), np.zeros((q, p + q + 1, n_groups))
     rows = parts.within / scale
-    for g in range(len(parts.ranks)):
+    for g in range(n_groups):
         within[:, :, g] = rows[codes == g].T @ rows[codes == g]
         between[:, :, g] = parts.between[g] / scale
-    sizes = np.bincount(codes, minlength=n_groups).astype(float)
-    yes = jnp.asarray(True)
-    problem = Problem(
-        products=jnp.asarray(within),
-        present=jnp.asarray((sizes > 0).astype(float)),
-        sizes=jnp.asarray(sizes),
-        column_scale=jnp.asarray(scale[:-1]),
-        response_scale=jnp.asarray(scale[-1]),
-        shift=jnp.zeros(p),
-        full_rank=yes,
-        exact=~yes,
-        between=jnp.asarray(between),
-    )
-    eye = jnp.eye(q)
-    return problem, Starts(jnp.stack([eye, eye / 100, eye * 100, eye]), jnp.asarray(3))
+    sums: dict[str, Any] = dict(products=within, present=np.ones(n_groups), sizes=np.bincount(codes).astype(float), between=between)
+    units: dict[str, Any] = dict(column_scale=scale[:-1], response_scale=scale[-1], shift=np.zeros(p))
+    verdicts: dict[str, Any] = dict(full_rank=np.True_, exact=np.False_)
+    eye = np.eye(q)
+    begin: Any = np.stack([eye, eye / 100, eye * 100]), np.int32(3)
+    return Problem(**sums, **units, **verdicts), Starts(*begin)
 
 
 def spreads(parts: Split, p: int) -> np.ndarray:

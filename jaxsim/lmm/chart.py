@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxsim.data.random_effects import Structure
+from jaxsim.numerics.arrays import library, put
 
 Array = jax.Array
 
@@ -31,37 +31,37 @@ class Chart(NamedTuple):
 
 def chart_of(relative: Array, structure: Structure) -> Chart:
     """The chart around ``T``, pivoted within each block of the structure."""
-    size = structure.size
-    columns: list[Array] = [jnp.zeros(size)] * size
-    order: list[Array] = [jnp.zeros(size)] * size
-    floor = PIVOT_FLOOR * jnp.maximum(jnp.diagonal(relative).max(), 1e-300)
+    xp, size = library(relative), structure.size
+    columns: list[Array] = [xp.zeros(size)] * size
+    order: list[Array] = [xp.zeros(size)] * size
+    floor = PIVOT_FLOOR * xp.maximum(xp.diagonal(relative).max(), 1e-300)
     for block in structure.blocks:
-        open_rows = jnp.zeros(size).at[jnp.array(block)].set(1.0)
+        open_rows = put(xp.zeros(size), xp.array(block), 1.0)
         rest = relative
         for position in block:
-            variances = jnp.where(open_rows > 0, jnp.diagonal(rest), -jnp.inf)
-            chosen = (jnp.arange(size) == jnp.argmax(variances)).astype(relative.dtype)
-            pivot = chosen @ jnp.diagonal(rest)
+            variances = xp.where(open_rows > 0, xp.diagonal(rest), -xp.inf)
+            chosen = (xp.arange(size) == xp.argmax(variances)).astype(relative.dtype)
+            pivot = chosen @ xp.diagonal(rest)
             positive = pivot > floor
-            column = (rest @ chosen) / jnp.sqrt(jnp.where(positive, pivot, 1.0))
-            column = jnp.where(positive & (open_rows > 0), column, 0.0)
+            column = (rest @ chosen) / xp.sqrt(xp.where(positive, pivot, 1.0))
+            column = xp.where(positive & (open_rows > 0), column, 0.0)
             columns[position], order[position] = column, chosen
-            rest = rest - jnp.outer(column, column)
+            rest = rest - xp.outer(column, column)
             open_rows = open_rows - chosen
-    return Chart(jnp.stack(columns, axis=1), jnp.stack(order))
+    return Chart(xp.stack(columns, axis=1), xp.stack(order))
 
 
 def directions(chart: Chart, structure: Structure) -> Array:
     """``dT / d(entry k)``, ``[T, Q, Q]``."""
     rows, columns = structure.entries.T
     half = chart.order[rows][:, :, None] * chart.factor.T[columns][:, None, :]
-    return half + jnp.swapaxes(half, 1, 2)
+    return half + library(half).swapaxes(half, 1, 2)
 
 
 def moved(chart: Chart, move: Array, structure: Structure) -> Array:
     """``T`` after adding ``move`` ``[T]`` to the chart's free entries."""
     rows, columns = structure.entries.T
-    unit = jnp.eye(structure.size)[columns]
+    unit = library(move).eye(structure.size)[columns]
     # Elementwise, because the unit vectors are constants: see small.own.
     factor = chart.factor + (move[:, None, None] * chart.order[rows][:, :, None] * unit[:, None, :]).sum(0)
     return factor @ factor.T

@@ -18,10 +18,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import library
 
 Array = jax.Array
 
@@ -58,16 +58,16 @@ def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -
 
     Eliminating the first Q pivots of ``[[A_g, L'K_z.], [K_.z L, K_g]]`` leaves the Schur complement ``D_g``.
     """
-    q = len(random)
-    k_z = products[jnp.array(random)]
-    lk = jnp.einsum("ai,amg->img", factor, k_z)
-    a = jnp.einsum("iag,aj->ijg", lk[:, jnp.array(random)], factor) + jnp.eye(q)[:, :, None]
-    top = jnp.concatenate([a, lk], axis=1)
-    logdet = jnp.zeros(products.shape[-1])
+    xp, q = library(products, factor), len(random)
+    k_z = products[xp.array(random)]
+    lk = xp.einsum("ai,amg->img", factor, k_z)
+    a = xp.einsum("iag,aj->ijg", lk[:, xp.array(random)], factor) + xp.eye(q)[:, :, None]
+    top = xp.concatenate([a, lk], axis=1)
+    logdet = xp.zeros(products.shape[-1])
     rest = products
     for k in range(q - 1, -1, -1):
-        logdet = logdet + jnp.log(top[0, 0])
-        row = top[0, 1:] / jnp.sqrt(top[0, 0])
+        logdet = logdet + xp.log(top[0, 0])
+        row = top[0, 1:] / xp.sqrt(top[0, 0])
         rest = rest - row[k:, None] * row[None, k:]
         top = top[1:, 1:] - row[:k, None] * row[None]
     return logdet.sum(), rest
@@ -78,16 +78,18 @@ def split_products(products: Array, between: Array, factor: Array, random: tuple
 
     ``D_g = W_g + B_g'(I + B_z T B_z')^-1 B_g``: sums of what is positive, in which large variances cost no digits.
     """
-    half = jnp.einsum("kag,ai->kig", between[:, jnp.array(random)], factor)
-    spread = jnp.einsum("kig,lig->klg", half, half) + jnp.eye(len(random))[:, :, None]
+    xp = library(between, factor)
+    half = xp.einsum("kag,ai->kig", between[:, xp.array(random)], factor)
+    spread = xp.einsum("kig,lig->klg", half, half) + xp.eye(len(random))[:, :, None]
     chol, pivots = small.cholesky(spread)
     shrunk = small.solve_lower(chol[:, :, None], between)
-    return jnp.log(pivots).sum(), products + jnp.einsum("kag,kbg->abg", shrunk, shrunk)
+    return xp.log(pivots).sum(), products + xp.einsum("kag,kbg->abg", shrunk, shrunk)
 
 
 def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: Array | None = None) -> Profile:
     """Deviance and gradient pieces of one dataset at ``L = factor``; ``between`` as of :class:`jaxsim.lmm.problem.Problem`."""
-    x, z = jnp.array(spec.fixed), jnp.array(spec.random)
+    xp = library(products, factor)
+    x, z = xp.array(spec.fixed), xp.array(spec.random)
     p = len(spec.fixed)
     if between is None:
         logdet, d = marginal_products(products, factor, spec.random)
@@ -101,9 +103,9 @@ def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: 
     pw = s[-1, -1] - projected @ projected
     nu = n_rows - p if spec.reml else n_rows
     weight = nu / pw
-    deviance = logdet + nu * (1 + jnp.log(2 * jnp.pi * pw / nu))
+    deviance = logdet + nu * (1 + xp.log(2 * xp.pi * pw / nu))
     if spec.reml:
-        deviance = deviance + jnp.log(pivots).sum()
+        deviance = deviance + xp.log(pivots).sum()
     d_z = d[z]
     u, d_zx = d_z[:, z], d_z[:, x]
     # Sums over few columns are written out: as contractions they would run along the columns, not along the groups.
@@ -122,7 +124,7 @@ def _total(terms: Iterable[Array]) -> Array:
 
 def gradient(at: Profile, directions: Array) -> Array:
     """``d deviance`` along each direction, ``[T]``."""
-    return jnp.einsum("tab,ab->t", directions, at.gamma)
+    return library(directions).einsum("tab,ab->t", directions, at.gamma)
 
 
 class Curvature(NamedTuple):
@@ -167,7 +169,7 @@ def curvature(at: Profile, directions: Array, order: Array, spec: Spec) -> Curva
     rows = spec.structure.entries[:, 0]
     if spec.reml:
         hessian = hessian - m.reshape(t, -1) @ m.reshape(t, -1).T
-    hessian = hessian - 2 * at.weight * v @ v.T - (at.weight / at.pw) * jnp.outer(c, c)
+    hessian = hessian - 2 * at.weight * v @ v.T - (at.weight / at.pw) * library(c).outer(c, c)
     gamma = order @ at.gamma @ order.T
     hessian = hessian + 2 * gamma[rows][:, rows] * spec.structure.same_column
     return Curvature(hessian, m, c)

@@ -29,13 +29,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxsim.data.random_effects import Structure
 from jaxsim.lmm.deviance import Profile, Spec, pair_sums, profile, slope_sums
 from jaxsim.lmm.newton import Point
 from jaxsim.lmm.problem import Problem
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import einsum, library
 
 Array = jax.Array
 
@@ -78,17 +78,18 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
     depend on units, unlike in pbkrtest, whose generalised inverse starts at an eigenvalue of 1e-10 in the data's own units (lme4's
     sleepstudy with Days divided by 1000: 4245 df instead of 17).
     """
+    xp = library(problem.products)
     at = turned(profile(problem.products, problem.n_rows, point.chart.factor, spec, problem.between), spec.structure)
     nu = problem.n_rows - len(spec.fixed)
     basis = small.own(spec.structure.basis.reshape(len(spec.structure.entries), -1), problem.n_rows)
     m, information, border = informations(at, basis, observed)
-    factor, pivots = small.semidefinite_cholesky(information - jnp.outer(border, border) / nu, UNINFORMATIVE / problem.n_groups)
-    kept = (jnp.diagonal(factor) > 0).astype(factor.dtype)
-    both = jnp.outer(kept, kept)
-    inverse = small.inverse_lower(factor * both + jnp.diag(1 - kept)) * both
-    left_out = jnp.diag(1 - kept) - (1 - kept)[:, None] * (factor @ inverse)
+    factor, pivots = small.semidefinite_cholesky(information - xp.outer(border, border) / nu, UNINFORMATIVE / problem.n_groups)
+    kept = (xp.diagonal(factor) > 0).astype(factor.dtype)
+    both = xp.outer(kept, kept)
+    inverse = small.inverse_lower(factor * both + xp.diag(1 - kept)) * both
+    left_out = xp.diag(1 - kept) - (1 - kept)[:, None] * (factor @ inverse)
     return Adjustment(
-        vcov=jnp.eye(len(spec.fixed)) + 4 * inflation(at, basis, m, inverse.T @ inverse),
+        vcov=xp.eye(len(spec.fixed)) + 4 * inflation(at, basis, m, inverse.T @ inverse),
         m=m,
         share=border / nu,
         inverse=inverse,
@@ -101,19 +102,21 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
 
 def turned(at: Profile, structure: Structure) -> Profile:
     """``u``, ``h`` and ``s`` for other random effects, combinations within blocks, for which ``sum U_g`` is the identity."""
+    xp = library(at.u)
     total = at.u.sum(-1) * structure.mask
-    lengths = jnp.sqrt(jnp.maximum(jnp.diagonal(total), 1e-300))
-    chol, _ = small.cholesky(total / jnp.outer(lengths, lengths) + BASIS_RIDGE * jnp.eye(structure.size))
+    lengths = xp.sqrt(xp.maximum(xp.diagonal(total), 1e-300))
+    chol, _ = small.cholesky(total / xp.outer(lengths, lengths) + BASIS_RIDGE * xp.eye(structure.size))
     turn = small.inverse_lower(chol) / lengths
-    u = jnp.einsum("ia,abg,jb->ijg", turn, at.u, turn)
-    return at._replace(u=u, h=jnp.einsum("ia,axg->ixg", turn, at.h), s=turn @ at.s)
+    u = einsum("ia,abg,jb->ijg", turn, at.u, turn)
+    return at._replace(u=u, h=xp.einsum("ia,axg->ixg", turn, at.h), s=turn @ at.s)
 
 
 def informations(at: Profile, basis: Array, observed: bool) -> tuple[Array, Array, Array]:
     """``M_r`` ``[T, P, P]``, the information ``[T, T]`` on the random effects' parameters, its border with the scale ``[T]``."""
+    xp = library(at.u)
     m, v, c = slope_sums(at, basis)
-    hh = jnp.einsum("axg,bxg->abg", at.h, at.h)
-    traces = basis @ at.u.sum(-1).ravel() - jnp.trace(m, axis1=1, axis2=2)
+    hh = xp.einsum("axg,bxg->abg", at.h, at.h)
+    traces = basis @ at.u.sum(-1).ravel() - xp.trace(m, axis1=1, axis2=2)
     flat = m.reshape(len(m), -1)
     if not observed:
         return m, pair_sums(at.u, at.u - 2 * hh, basis) + flat @ flat.T, traces
@@ -127,8 +130,8 @@ def inflation(at: Profile, basis: Array, m: Array, weights: Array) -> Array:
     q, _, groups = at.h.shape
     pairs = (basis.T @ weights @ basis).reshape(q, q, q, q).transpose(0, 3, 1, 2).reshape(q * q, q * q)  # [(a, d), (b, c)]
     middle = (pairs @ at.u.reshape(q * q, groups)).reshape(q, q, groups)
-    own = jnp.einsum("axg,adg,dyg->xy", at.h, middle, at.h)
-    return own - jnp.einsum("rxz,rs,szy->xy", m, weights, m)
+    own = einsum("axg,adg,dyg->xy", at.h, middle, at.h)
+    return own - einsum("rxz,rs,szy->xy", m, weights, m)
 
 
 def degrees_of_freedom(adjustment: Adjustment, contrasts: Array) -> Array:
@@ -138,9 +141,10 @@ def degrees_of_freedom(adjustment: Adjustment, contrasts: Array) -> Array:
     singular fit; see :data:`LEAST_OBSERVED`), and where the variance of the contrast depends on a variance parameter about which
     the data say nothing. With the expected information there is no least value: pbkrtest reports fractions of one, as does this.
     """
+    xp = library(adjustment.m, contrasts)
     size = (contrasts**2).sum(1)
-    slope = jnp.einsum("jx,txy,jy->tj", contrasts, adjustment.m, contrasts) - adjustment.share[:, None] * size
+    slope = einsum("jx,txy,jy->tj", contrasts, adjustment.m, contrasts) - adjustment.share[:, None] * size
     spread = ((adjustment.inverse @ slope) ** 2).sum(0) + size**2 / adjustment.nu
-    known = adjustment.definite & (jnp.abs(adjustment.left_out @ slope) <= IRRELEVANT * size).all(0)
+    known = adjustment.definite & (xp.abs(adjustment.left_out @ slope) <= IRRELEVANT * size).all(0)
     df = size**2 / spread
-    return jnp.where(known & (df >= adjustment.least), df, 0.0)
+    return xp.where(known & (df >= adjustment.least), df, 0.0)

@@ -7,15 +7,16 @@ so a stationary point counts only if the Hessian has no negative curvature; othe
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.lmm.problem import Problem
 from jaxsim.lmm.start import Starts
+from jaxsim.numerics.arrays import library, while_loop
 from jaxsim.numerics.shifted import solve_shifted
 
 Array = jax.Array
@@ -50,20 +51,21 @@ def propose(gradient: Array, hessian: Array, radius: Array) -> Proposal:
     All shifts are solved at once. Where the Hessian has negative curvature and the step leaves room within the radius
     (the "hard case": a saddle), the rest of the radius goes along that curvature.
     """
-    size = jnp.maximum(jnp.abs(jnp.diagonal(hessian)).max(), 1e-8)
-    moves, pivots, bend = solve_shifted(hessian, -gradient, size * jnp.array(LADDER), SADDLE_TEST)
+    xp = library(gradient, hessian)
+    size = xp.maximum(xp.abs(xp.diagonal(hessian)).max(), 1e-8)
+    moves, pivots, bend = solve_shifted(hessian, -gradient, size * xp.array(LADDER), SADDLE_TEST)
     definite = (pivots > PIVOT * size).all(0)
-    lengths = jnp.sqrt((moves**2).sum(0))
+    lengths = xp.sqrt((moves**2).sum(0))
     fits = definite & (lengths <= radius)
-    chosen = jnp.where(fits.any(), jnp.argmax(fits), len(LADDER) - 1)
-    move = moves[:, chosen] * jnp.minimum(1.0, radius / jnp.maximum(lengths[chosen], 1e-300))
-    decrement = -0.5 * gradient @ moves[:, jnp.argmax(definite)]
+    chosen = xp.where(fits.any(), xp.argmax(fits), len(LADDER) - 1)
+    move = moves[:, chosen] * xp.minimum(1.0, radius / xp.maximum(lengths[chosen], 1e-300))
+    decrement = -0.5 * gradient @ moves[:, xp.argmax(definite)]
 
     saddle = ~definite[SADDLE_TEST]
-    bend = bend / jnp.maximum(jnp.sqrt((bend**2).sum()), 1e-300)
-    bend = jnp.where(gradient @ bend > 0, -bend, bend)
-    room = jnp.maximum(radius - jnp.sqrt((move**2).sum()), 0.0)
-    move = move + jnp.where(saddle, room, 0.0) * bend
+    bend = bend / xp.maximum(xp.sqrt((bend**2).sum()), 1e-300)
+    bend = xp.where(gradient @ bend > 0, -bend, bend)
+    room = xp.maximum(radius - xp.sqrt((move**2).sum()), 0.0)
+    move = move + xp.where(saddle, room, 0.0) * bend
     promise = -(gradient @ move + 0.5 * move @ hessian @ move)
     return Proposal(move, promise, decrement, saddle)
 
@@ -93,6 +95,7 @@ class Point(NamedTuple):
 
 def evaluate(problem: Problem, relative: Array, spec: Spec) -> Point:
     """The deviance with gradient and Hessian in the chart around ``T``; ``decrement`` and ``saddle`` are not judged yet."""
+    xp = library(problem.products)
     chart = chart_of(relative, spec.structure)
     along = directions(chart, spec.structure)
     at = profile(problem.products, problem.n_rows, chart.factor, spec, problem.between)
@@ -108,9 +111,31 @@ def evaluate(problem: Problem, relative: Array, spec: Spec) -> Point:
         gamma=at.gamma,
         m=second.m,
         c=second.c,
-        stiffness=jnp.diagonal(at.u.sum(-1)),
-        decrement=jnp.asarray(jnp.inf),
-        saddle=jnp.asarray(True),
+        stiffness=xp.diagonal(at.u.sum(-1)),
+        decrement=xp.asarray(xp.inf),
+        saddle=xp.asarray(True),
+    )
+
+
+def nowhere(spec: Spec, xp: Any) -> Point:
+    """What :func:`evaluate` returns before anything has been evaluated: an infinite deviance, zeros of the right shapes."""
+    p, q, t = len(spec.fixed), spec.structure.size, len(spec.structure.entries)
+    none, no = xp.zeros(()), xp.asarray(False)
+    square = xp.zeros((q, q))
+    return Point(
+        chart=Chart(square, square),
+        deviance=xp.asarray(xp.inf),
+        gradient=xp.zeros(t),
+        hessian=xp.zeros((t, t)),
+        beta=xp.zeros(p),
+        root=xp.zeros((p, p)),
+        pw=none,
+        gamma=square,
+        m=xp.zeros((t, p, p)),
+        c=xp.zeros(t),
+        stiffness=xp.zeros(q),
+        decrement=none,
+        saddle=no,
     )
 
 
@@ -135,39 +160,42 @@ class State(NamedTuple):
 
 def initial(problem: Problem, starts: Starts, spec: Spec) -> State:
     """State that will evaluate the first of ``starts``."""
-    shapes = jax.eval_shape(lambda trial: evaluate(problem, trial, spec), starts.values[0])
-    blank: Point = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    nowhere = blank._replace(deviance=jnp.asarray(jnp.inf))
-    count = jnp.asarray(0, jnp.int32)
+    xp = library(problem.products)
+    at_none = nowhere(spec, xp)
+    count = xp.asarray(0, np.int32)
     return State(
         trial=starts.values[0],
-        promise=jnp.zeros(()),
-        radius=jnp.asarray(FIRST_RADIUS),
-        closing=jnp.asarray(False),
-        at=nowhere,
-        best=nowhere,
+        promise=xp.zeros(()),
+        radius=xp.asarray(FIRST_RADIUS),
+        closing=xp.asarray(False),
+        at=at_none,
+        best=at_none,
         start=count,
         evaluations=count,
         total_evaluations=count,
-        done=jnp.asarray(False),
+        done=xp.asarray(False),
     )
 
 
 def _choose(condition: Array, a: Point, b: Point) -> Point:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
+    xp = library(condition)
+    if xp is np:
+        return a if condition else b
+    return jax.tree.map(lambda x, y: xp.where(condition, x, y), a, b)
 
 
 def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
     """Evaluate the trial point, keep it if it is better, and choose the next trial."""
+    xp = library(problem.products)
     point = evaluate(problem, state.trial, spec)
     gain = state.at.deviance - point.deviance
-    first = jnp.isinf(state.at.deviance)
-    better = jnp.isfinite(point.deviance) & (first | (gain > -NOISE))
-    ratio = jnp.where(first | (state.promise < NOISE), 1.0, gain / jnp.maximum(state.promise, 1e-300))
+    first = xp.isinf(state.at.deviance)
+    better = xp.isfinite(point.deviance) & (first | (gain > -NOISE))
+    ratio = xp.where(first | (state.promise < NOISE), 1.0, gain / xp.maximum(state.promise, 1e-300))
     at = _choose(better, point, state.at)
 
-    radius = jnp.where(better & (ratio > 0.75), jnp.minimum(2 * state.radius, LARGEST_RADIUS), state.radius)
-    radius = jnp.where(~better | (ratio < 0.25), state.radius / 4, radius)
+    radius = xp.where(better & (ratio > 0.75), xp.minimum(2 * state.radius, LARGEST_RADIUS), state.radius)
+    radius = xp.where(~better | (ratio < 0.25), state.radius / 4, radius)
     proposal = propose(at.gradient, at.hessian, radius)
     at = at._replace(decrement=proposal.decrement, saddle=proposal.saddle)
     stationary = (proposal.decrement < PROMISE) & ~proposal.saddle
@@ -177,16 +205,16 @@ def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
 
     best = _choose(finished & (at.deviance < state.best.deviance), at, state.best)
     start = state.start + finished
-    fresh = starts.values[jnp.minimum(start, len(starts.values) - 1)]
+    fresh = starts.values[xp.minimum(start, len(starts.values) - 1)]
     return State(
-        trial=jnp.where(finished, fresh, moved(at.chart, proposal.move, spec.structure)),
-        promise=jnp.where(finished, 0.0, proposal.promise),
-        radius=jnp.where(finished, FIRST_RADIUS, radius),
+        trial=xp.where(finished, fresh, moved(at.chart, proposal.move, spec.structure)),
+        promise=xp.where(finished, 0.0, proposal.promise),
+        radius=xp.where(finished, FIRST_RADIUS, radius),
         closing=stationary & ~finished,
-        at=at._replace(deviance=jnp.where(finished, jnp.inf, at.deviance)),
+        at=at._replace(deviance=xp.where(finished, xp.inf, at.deviance)),
         best=best,
-        start=start.astype(jnp.int32),
-        evaluations=jnp.where(finished, 0, evaluations).astype(jnp.int32),
+        start=start.astype(np.int32),
+        evaluations=xp.where(finished, 0, evaluations).astype(np.int32),
         total_evaluations=state.total_evaluations + 1,
         done=start >= starts.needed,
     )
@@ -194,6 +222,4 @@ def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
 
 def search(problem: Problem, starts: Starts, spec: Spec) -> State:
     """The final state of one dataset's search, unbatched; its ``best`` is the optimum."""
-    return jax.lax.while_loop(
-        lambda state: ~state.done, lambda state: step(problem, starts, state, spec), initial(problem, starts, spec)
-    )
+    return while_loop(lambda state: ~state.done, lambda state: step(problem, starts, state, spec), initial(problem, starts, spec))

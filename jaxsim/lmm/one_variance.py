@@ -19,8 +19,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from jaxsim.numerics.arrays import library
 
 Array = jax.Array
 
@@ -48,10 +49,11 @@ class Groups(NamedTuple):
 
 def groups_of(total: Array, loads: tuple[Array, ...], squares: Array, n_groups: Array, nu: Array) -> Groups:
     """From ``S0`` ``[M, M, L]``, the ``M`` entries of the ``k_g`` and ``n_g`` ``[L, G]``, numbers of groups and ``nu`` ``[L]``."""
+    xp = library(squares)
     triangle = [loads[i] * loads[j] for i in range(len(loads)) for j in range(i + 1)]
-    mean = squares.sum(-1) / jnp.maximum(n_groups, 1.0)
-    terms = jnp.stack([*triangle, squares, squares**2], axis=1)
-    return Groups(total, terms, squares, jnp.where(mean > 0, mean, 1.0), nu)
+    mean = squares.sum(-1) / xp.maximum(n_groups, 1.0)
+    terms = xp.stack([*triangle, squares, squares**2], axis=1)
+    return Groups(total, terms, squares, xp.where(mean > 0, mean, 1.0), nu)
 
 
 def unpacked(size: int) -> np.ndarray:
@@ -83,15 +85,17 @@ class Criterion(NamedTuple):
 def slopes(data: Groups, ratios: Array, reml: bool) -> Criterion:
     """f and f' at several ``T`` a dataset: ``ratios`` ``[J, L]``."""
     count = len(ratios)
+    xp = library(data.squares)
     q = shrinkage(data, ratios)
-    sums = group_sums(data, jnp.concatenate([q, q**2], axis=1))
+    sums = group_sums(data, xp.concatenate([q, q**2], axis=1))
     return _criterion(data, ratios, sums[:, :count], sums[:, count:], None, reml)
 
 
 def bends(data: Groups, ratio: Array, reml: bool) -> Criterion:
     """f, f' and f'' at one ``T`` a dataset: ``ratio`` ``[L]``."""
+    xp = library(data.squares)
     q = shrinkage(data, ratio[None])
-    sums = group_sums(data, jnp.concatenate([q, q**2, data.squares[:, None] * q**3], axis=1))
+    sums = group_sums(data, xp.concatenate([q, q**2, data.squares[:, None] * q**3], axis=1))
     return _criterion(data, ratio, sums[:, 0], sums[:, 1], sums[:, 2], reml)
 
 
@@ -102,19 +106,20 @@ def shrinkage(data: Groups, ratios: Array) -> Array:
 
 def group_sums(data: Groups, weights: Array) -> Array:
     """The terms summed over groups with these weights ``[L, R, G]``: ``[K, R, L]``."""
-    return jnp.einsum("lrg,lkg->lrk", weights, data.terms).transpose(2, 1, 0)
+    return library(weights).einsum("lrg,lkg->lrk", weights, data.terms).transpose(2, 1, 0)
 
 
 def log_terms(data: Groups, ratios: Array) -> Array:
     """``-sum log q`` ``[J, L]`` at ``ratios`` ``[J, L]``, by few logarithms."""
-    whole = jnp.pad(data.squares, ((0, 0), (0, -data.squares.shape[1] % MULTIPLIED)))
+    xp = library(data.squares)
+    whole = xp.pad(data.squares, ((0, 0), (0, -data.squares.shape[1] % MULTIPLIED)))
     parts = whole.reshape(len(whole), 1, -1, MULTIPLIED)
-    return jnp.log((1 + ratios.T[:, :, None, None] * parts).prod(-1)).sum(-1).T
+    return xp.log((1 + ratios.T[:, :, None, None] * parts).prod(-1)).sum(-1).T
 
 
 def _criterion(data: Groups, ratio: Array, first: Array, second: Array, third: Array | None, reml: bool) -> Criterion:
     """From the sums with the weights q, q^2 and n q^3, ``[K, .., L]`` each."""
-    m = len(data.total)
+    xp, m = library(data.squares), len(data.total)
     places = unpacked(m)
     whole = data.total if ratio.ndim == 1 else data.total[:, :, None]
 
@@ -124,7 +129,7 @@ def _criterion(data: Groups, ratio: Array, first: Array, second: Array, third: A
     total, pull, stiffness = whole - ratio * matrix(first), matrix(second), first[-2]
     logs, pw = eliminated((total, -pull, None if third is None else 2 * matrix(third)))
     steep = pw[1] / pw[0]
-    value = log_terms(data, jnp.atleast_2d(ratio)).reshape(ratio.shape) + data.nu * (1 + jnp.log(2 * jnp.pi * pw[0] / data.nu))
+    value = log_terms(data, xp.atleast_2d(ratio)).reshape(ratio.shape) + data.nu * (1 + xp.log(2 * xp.pi * pw[0] / data.nu))
     slope, bend = stiffness + data.nu * steep, None
     if pw[2] is not None and logs[2] is not None:
         bend = data.nu * (pw[2] / pw[0] - steep**2) - second[-1] + (logs[2] if reml else 0.0)
@@ -144,13 +149,14 @@ def eliminated(s: Jet) -> tuple[Jet, Jet]:
     ``v = c' - p' u / 2``, and ``v u' + u v' + 2 p w w'`` with ``v = c'' - p'' u / 2`` (primes of c and p being derivatives).
     """
     value, first, second = s
-    logs, logs1, logs2 = jnp.zeros(value.shape[2:]), jnp.zeros(value.shape[2:]), jnp.zeros(value.shape[2:])
+    xp = library(value)
+    logs, logs1, logs2 = xp.zeros(value.shape[2:]), xp.zeros(value.shape[2:]), xp.zeros(value.shape[2:])
     for _ in range(len(value) - 1):
         pivot, pivot1 = value[0, 0], first[0, 0]
         inverse = 1 / pivot
         column, column1 = value[1:, 0], first[1:, 0]
         unit = column * inverse
-        logs, logs1 = logs + jnp.log(pivot), logs1 + pivot1 * inverse
+        logs, logs1 = logs + xp.log(pivot), logs1 + pivot1 * inverse
         if second is not None:
             pivot2, column2 = second[0, 0], second[1:, 0]
             logs2 = logs2 + pivot2 * inverse - (pivot1 * inverse) ** 2

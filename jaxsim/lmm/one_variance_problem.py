@@ -16,6 +16,7 @@ from jaxsim.lmm.one_variance import Groups, bends, groups_of
 from jaxsim.lmm.one_variance_search import Found, search
 from jaxsim.lmm.problem import Problem
 from jaxsim.numerics import least_squares, small
+from jaxsim.numerics.arrays import library
 
 Array = jax.Array
 
@@ -102,23 +103,24 @@ def point(data: Groups, ratio: Array, reml: bool) -> Point:
 
     Its coordinate is ``theta = sqrt T``, in which ``df = 2 theta f'`` and the second derivative is ``4 T f'' + 2 f'``.
     """
+    xp = library(ratio)
     at = bends(data, ratio, reml)
     assert at.bend is not None
-    theta = jnp.sqrt(ratio)
+    theta = xp.sqrt(ratio)
     gradient, hessian = 2 * theta * at.slope, 4 * ratio * at.bend + 2 * at.slope
     chol, _ = small.cholesky(at.total[:-1, :-1])
     whitener = small.inverse_lower(chol)
     beta = (whitener * (whitener * at.total[:-1, -1][None]).sum(1)[:, None]).sum(0)
-    pulled = _product(_product(whitener, at.pull[:-1, :-1]), jnp.swapaxes(whitener, 0, 1))
+    pulled = _product(_product(whitener, at.pull[:-1, :-1]), xp.swapaxes(whitener, 0, 1))
     decrement, saddle = judged(gradient, hessian)
-    one = jnp.ones_like(ratio)
+    one = xp.ones_like(ratio)
     found = Point(
         chart=Chart(theta[None, None], one[None, None]),
         deviance=at.value,
         gradient=gradient[None],
         hessian=hessian[None, None],
         beta=beta,
-        root=jnp.swapaxes(whitener, 0, 1),
+        root=xp.swapaxes(whitener, 0, 1),
         pw=at.pw,
         gamma=at.slope[None, None],
         m=2 * theta * pulled[None],
@@ -127,16 +129,17 @@ def point(data: Groups, ratio: Array, reml: bool) -> Point:
         decrement=decrement,
         saddle=saddle,
     )
-    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), found)
+    return jax.tree.map(lambda leaf: xp.moveaxis(leaf, -1, 0), found)
 
 
 def judged(gradient: Array, hessian: Array) -> tuple[Array, Array]:
     """Newton's decrement and whether there is negative curvature, by the shifts of :func:`jaxsim.lmm.newton.propose`."""
-    size = jnp.maximum(jnp.abs(hessian), 1e-8)
+    xp = library(hessian)
+    size = xp.maximum(xp.abs(hessian), 1e-8)
     lifted = hessian + LADDER[SADDLE_TEST] * size
-    curvature = jnp.where(hessian > PIVOT * size, hessian, lifted)
+    curvature = xp.where(hessian > PIVOT * size, hessian, lifted)
     saddle = ~(lifted > PIVOT * size)
-    return jnp.where(saddle, jnp.inf, 0.5 * gradient**2 / jnp.where(saddle, 1.0, curvature)), saddle
+    return xp.where(saddle, xp.inf, 0.5 * gradient**2 / xp.where(saddle, 1.0, curvature)), saddle
 
 
 def _product(left: Array, right: Array) -> Array:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.verdicts import SATURATED
 from jaxsim.lmm.one_variance import Criterion, Groups, bends, slopes
+from jaxsim.numerics.arrays import library, while_loop
 
 Array = jax.Array
 
@@ -66,14 +66,15 @@ class Look(NamedTuple):
 
 def look_around(data: Groups, usable: Array, reml: bool) -> Look:
     """f and f' at a few ratios; one that is not ``usable`` (``[L]``), or whose criterion is flat, has no minimum to look for."""
-    least = jnp.where(data.squares > 0, data.squares, jnp.inf).min(1)
-    share = jnp.where(jnp.isinf(least), 1.0, least / data.mean)
-    ratios = jnp.asarray(LOOK[:, None]) / (data.mean * share ** TOWARDS_LEAST[:, None])
+    xp = library(data.squares)
+    least = xp.where(data.squares > 0, data.squares, xp.inf).min(1)
+    share = xp.where(xp.isinf(least), 1.0, least / data.mean)
+    ratios = xp.asarray(LOOK[:, None]) / (data.mean * share ** TOWARDS_LEAST[:, None])
     at = slopes(data, ratios, reml)
     left = at.stiffness[0] - at.absorbed[0]
     flat = (left <= SATURATED * at.stiffness[0]) & reml
     falling = at.slope < -NOISE * at.stiffness
-    rises = jnp.concatenate([~falling[1:], jnp.ones_like(falling[:1])])
+    rises = xp.concatenate([~falling[1:], xp.ones_like(falling[:1])])
     return Look(ratios, ratios * data.mean, at, falling & rises & usable & ~flat, flat)
 
 
@@ -87,8 +88,9 @@ class Found(NamedTuple):
 
 def search(data: Groups, usable: Array, reml: bool) -> Found:
     """The best minimum of each dataset; zero for one that is not ``usable`` (``[L]``)."""
+    xp = library(data.squares)
     look = look_around(data, usable, reml)
-    nothing = jnp.zeros(data.nu.shape)
+    nothing = xp.zeros(data.nu.shape)
     # Zero is a minimum where the criterion does not fall from there, and all there is where no minimum is looked for.
     rises = ~(look.at.slope[0] < -NOISE * look.at.stiffness[0])
     begin = State(
@@ -98,11 +100,11 @@ def search(data: Groups, usable: Array, reml: bool) -> Found:
         left=look.minima,
         working=nothing > 0,
         best=nothing,
-        value=jnp.where(rises, look.at.value[0], jnp.inf),
-        steps=nothing.astype(jnp.int32),
-        evaluations=jnp.where(usable & ~look.flat, len(LOOK), 1).astype(jnp.int32),
+        value=xp.where(rises, look.at.value[0], xp.inf),
+        steps=nothing.astype(np.int32),
+        evaluations=xp.where(usable & ~look.flat, len(LOOK), 1).astype(np.int32),
     )
-    final = jax.lax.while_loop(
+    final = while_loop(
         lambda state: state.working.any(), lambda state: step(data, look, state, reml), next_minimum(look, begin, data.mean)
     )
     return Found(final.best, final.evaluations, look.flat)
@@ -110,50 +112,53 @@ def search(data: Groups, usable: Array, reml: bool) -> Found:
 
 def next_minimum(look: Look, state: State, mean: Array) -> State:
     """Datasets that are not working on a minimum begin with the next one, if any is left."""
+    xp = library(state.trial)
     begins = ~state.working & state.left.any(0)
-    here = (jnp.cumsum(state.left, axis=0) == 1) & state.left & begins
-    low = jnp.where(here, look.ratios, 0.0).sum(0)
-    above = jnp.concatenate([look.ratios[1:], jnp.full_like(look.ratios[:1], jnp.inf)])
-    high = jnp.where(here, above, 0.0).sum(0)
+    here = (xp.cumsum(state.left, axis=0) == 1) & state.left & begins
+    low = xp.where(here, look.ratios, 0.0).sum(0)
+    above = xp.concatenate([look.ratios[1:], xp.full_like(look.ratios[:1], xp.inf)])
+    high = xp.where(here, above, 0.0).sum(0)
     # By linear interpolation of g, which is proportional to pw (1 + T n) f'.
-    size = jnp.abs(look.at.pw * (1 + look.scaled) * look.at.slope)
-    after = jnp.concatenate([size[1:], size[-1:]])
-    share = jnp.where(here, size / (size + after), 0.0).sum(0)
+    size = xp.abs(look.at.pw * (1 + look.scaled) * look.at.slope)
+    after = xp.concatenate([size[1:], size[-1:]])
+    share = xp.where(here, size / (size + after), 0.0).sum(0)
     return state._replace(
-        trial=jnp.where(begins, between(low, high, share, mean), state.trial),
-        low=jnp.where(begins, low, state.low),
-        high=jnp.where(begins, high, state.high),
+        trial=xp.where(begins, between(low, high, share, mean), state.trial),
+        low=xp.where(begins, low, state.low),
+        high=xp.where(begins, high, state.high),
         left=state.left & ~here,
         working=state.working | begins,
-        steps=jnp.where(begins, 0, state.steps),
+        steps=xp.where(begins, 0, state.steps),
     )
 
 
 def between(low: Array, high: Array, share: Array | float, mean: Array) -> Array:
     """The ratio whose phi lies between those of two others, at a ``share`` of the way."""
+    xp = library(low, high)
     rest_low, rest_high = 1 / (1 + low * mean), 1 / (1 + high * mean)
     phi_low = low * mean * rest_low
-    phi_high = jnp.where(jnp.isinf(high), 1.0, high * mean * rest_high)
+    phi_high = xp.where(xp.isinf(high), 1.0, high * mean * rest_high)
     phi, rest = phi_low + share * (phi_high - phi_low), rest_low + share * (rest_high - rest_low)
     return phi / (rest * mean)
 
 
 def step(data: Groups, look: Look, state: State, reml: bool) -> State:
     """Evaluate the trial, narrow the bracket, and choose the next trial or end the search for this minimum."""
+    xp = library(data.squares)
     at = bends(data, state.trial, reml)
     assert at.bend is not None
-    low = jnp.where(at.slope < 0, state.trial, state.low)
-    high = jnp.where(at.slope < 0, state.high, state.trial)
+    low = xp.where(at.slope < 0, state.trial, state.low)
+    high = xp.where(at.slope < 0, state.high, state.trial)
     scaled = state.trial * data.mean
     # The step in phi over 1 - phi, from g and its derivative.
     move = -at.slope / ((at.bend + at.steep * at.slope) * (1 + scaled) / data.mean + at.slope)
     newton = (state.trial + move / data.mean) / (1 - move)
     inside = (newton >= low) & (newton <= high)
-    trial = jnp.where(inside, newton, between(low, high, 0.5, data.mean))
-    moved = jnp.abs(trial - state.trial) * data.mean / (1 + trial * data.mean)
-    close = moved < jnp.where(inside, CLOSE * jnp.minimum(scaled, 1.0), 0.0) + ROUNDING
+    trial = xp.where(inside, newton, between(low, high, 0.5, data.mean))
+    moved = xp.abs(trial - state.trial) * data.mean / (1 + trial * data.mean)
+    close = moved < xp.where(inside, CLOSE * xp.minimum(scaled, 1.0), 0.0) + ROUNDING
     ended = state.working & (close | (at.slope == 0) | (state.steps >= MAX_STEPS))
-    found = jnp.where(at.slope == 0, state.trial, trial)
+    found = xp.where(at.slope == 0, state.trial, trial)
     better = ended & (at.value < state.value)
     return next_minimum(
         look,
@@ -163,8 +168,8 @@ def step(data: Groups, look: Look, state: State, reml: bool) -> State:
             high=high,
             left=state.left,
             working=state.working & ~ended,
-            best=jnp.where(better, found, state.best),
-            value=jnp.where(better, at.value, state.value),
+            best=xp.where(better, found, state.best),
+            value=xp.where(better, at.value, state.value),
             steps=state.steps + 1,
             evaluations=state.evaluations + state.working,
         ),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.verdicts import saturated
 from jaxsim.lmm.deviance import Spec
+from jaxsim.numerics.arrays import einsum, library, put
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
@@ -58,19 +58,18 @@ class Problem(NamedTuple):
 
 def pose(data: CrossProducts) -> Problem:
     """Standardise one dataset."""
-    fixed = data.fixed_index
+    xp, fixed = library(data.products), data.fixed_index
     ls = solve(data.regression().sum(0))
     n_rows = data.n_rows.astype(float)
-    total = jnp.diagonal(data.products.sum(0))
-    column_scale = jnp.sqrt(total[:-1] / n_rows)
-    column_scale = jnp.where(column_scale > 0, column_scale, 1.0)
+    total = xp.diagonal(data.products.sum(0))
+    column_scale = xp.sqrt(total[:-1] / n_rows)
+    column_scale = xp.where(column_scale > 0, column_scale, 1.0)
     usable = ls.full_rank & ~ls.exact
-    response_scale = jnp.where(usable, jnp.sqrt(ls.rss / n_rows), 1.0)
+    response_scale = xp.where(usable, xp.sqrt(ls.rss / n_rows), 1.0)
     size = len(data.columns) + 1
-    change = jnp.zeros((size, size))
-    change = change.at[np.arange(size - 1), np.arange(size - 1)].set(1 / column_scale)
-    change = change.at[fixed, -1].set(-ls.beta / response_scale).at[-1, -1].set(1 / response_scale)
-    products = jnp.einsum("ai,gab,bj->ijg", change, data.products, change)
+    change = put(xp.zeros((size, size)), (np.arange(size - 1), np.arange(size - 1)), 1 / column_scale)
+    change = put(put(change, (fixed, -1), -ls.beta / response_scale), (-1, -1), 1 / response_scale)
+    products = einsum("ai,gab,bj->ijg", change, data.products, change)
     sizes = data.sizes.astype(float)
     present = (sizes > 0).astype(float)
     return Problem(products, present, sizes, column_scale, response_scale, ls.beta, ls.full_rank, ls.exact)
@@ -79,5 +78,5 @@ def pose(data: CrossProducts) -> Problem:
 def unidentified(problem: Problem, spec: Spec) -> Array:
     """Whether REML is flat in a variance, bool ``[]``. ML is not: its optimum has a variance of zero there, whatever the data."""
     if not spec.reml:
-        return jnp.asarray(False)
+        return library(problem.products).asarray(False)
     return saturated(problem.products, spec.fixed, spec.random, spec.structure)

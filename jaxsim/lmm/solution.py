@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxsim.errors import InputError, choose
 from jaxsim.lmm.deviance import Spec, profile
@@ -13,6 +12,7 @@ from jaxsim.lmm.kenward_roger import degrees_of_freedom, kenward_roger
 from jaxsim.lmm.newton import Point
 from jaxsim.lmm.problem import Problem
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import einsum, library
 
 Array = jax.Array
 
@@ -58,8 +58,9 @@ def is_optimal(point: Point, spec: Spec) -> Array:
     The first is judged by what a Newton step could still gain. Given it, Gamma lives on the null space of ``T``, so the
     second is a plain definiteness test, of Gamma lifted by the tolerance.
     """
+    xp = library(point.gamma)
     gamma = point.gamma * spec.structure.mask
-    _, pivots = small.cholesky(gamma + DUAL * point.stiffness.max() * jnp.eye(spec.structure.size))
+    _, pivots = small.cholesky(gamma + DUAL * point.stiffness.max() * xp.eye(spec.structure.size))
     return (point.decrement < STATIONARY) & ~point.saddle & (pivots > 0).all()
 
 
@@ -70,17 +71,18 @@ def satterthwaite(point: Point, nu: Array, contrasts: Array) -> Array:
     the Hessian of the unprofiled deviance there. At a singular fit theta may be free to rotate: the Hessian is then singular
     in a direction in which ``v`` does not change either, and the small ridge gives what a Moore-Penrose inverse would.
     """
-    sigma = jnp.sqrt(point.pw / nu)
-    outer = nu / point.pw**2 * jnp.outer(point.c, point.c)
+    xp = library(point.hessian, contrasts)
+    sigma = xp.sqrt(point.pw / nu)
+    outer = nu / point.pw**2 * xp.outer(point.c, point.c)
     cross = 2 * point.c / sigma**3
-    hessian = jnp.block([[point.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
+    hessian = xp.block([[point.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
     c = (contrasts**2).sum(1)
-    d_theta = sigma**2 * jnp.einsum("jx,txy,jy->tj", contrasts, point.m, contrasts)
-    slope = jnp.concatenate([d_theta, 2 * sigma * c[None]])
-    scale = jnp.sqrt(jnp.maximum(jnp.diagonal(hessian), 1e-300))
-    scaled = hessian / jnp.outer(scale, scale) + HESSIAN_RIDGE * jnp.eye(len(scale))
+    d_theta = sigma**2 * einsum("jx,txy,jy->tj", contrasts, point.m, contrasts)
+    slope = xp.concatenate([d_theta, 2 * sigma * c[None]])
+    scale = xp.sqrt(xp.maximum(xp.diagonal(hessian), 1e-300))
+    scaled = hessian / xp.outer(scale, scale) + HESSIAN_RIDGE * xp.eye(len(scale))
     slope = slope / scale[:, None]
-    solved, _ = small.solve_definite(jnp.broadcast_to(scaled[:, :, None], (*scaled.shape, len(c))), slope)
+    solved, _ = small.solve_definite(xp.broadcast_to(scaled[:, :, None], (*scaled.shape, len(c))), slope)
     spread = (slope * solved).sum(0)
     return (sigma**2 * c) ** 2 / spread
 
@@ -94,6 +96,7 @@ class Inference(NamedTuple):
 
 def infer(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array | None) -> Inference:
     """Inference by one of :data:`DF_METHODS`, in standardised units; ``contrasts`` ``[K, P]``, None for the coefficients."""
+    xp = library(point.root)
     rows = point.root if contrasts is None else contrasts @ point.root
     vcov = point.root @ point.root.T
     match df:
@@ -104,9 +107,9 @@ def infer(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array 
             adjustment = kenward_roger(problem, point, spec, observed=df.endswith("observed"))
             return Inference(point.root @ adjustment.vcov @ point.root.T, degrees_of_freedom(adjustment, rows))
         case "residual":
-            return Inference(vcov, jnp.broadcast_to(problem.n_rows - len(spec.fixed), len(rows)))
+            return Inference(vcov, xp.broadcast_to(problem.n_rows - len(spec.fixed), len(rows)))
         case _:
-            return Inference(vcov, jnp.full(len(rows), jnp.inf))
+            return Inference(vcov, xp.full(len(rows), xp.inf))
 
 
 def solve(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array | None = None) -> Solution:
@@ -117,7 +120,8 @@ def solve(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array 
         df: one of :data:`DF_METHODS`.
         contrasts: whose ``df`` are wanted, ``[K, P]``; None for the coefficients themselves.
     """
-    x, z = jnp.array(spec.fixed), jnp.array(spec.random)
+    xp = library(point.root)
+    x, z = xp.array(spec.fixed), xp.array(spec.random)
     p = len(spec.fixed)
     nu = problem.n_rows - p if spec.reml else problem.n_rows
     x_scale, z_scale, y_scale = problem.column_scale[x], problem.column_scale[z], problem.response_scale
@@ -126,17 +130,17 @@ def solve(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array 
     factor = point.chart.factor / z_scale[:, None]
     relative = factor @ factor.T
     theta = spec.structure.theta(small.semidefinite_factor(relative))
-    criterion = point.deviance + 2 * nu * jnp.log(y_scale)
+    criterion = point.deviance + 2 * nu * xp.log(y_scale)
     if spec.reml:
-        criterion = criterion + 2 * jnp.log(x_scale).sum()
+        criterion = criterion + 2 * xp.log(x_scale).sum()
     diagonal = theta[spec.structure.is_diagonal]
     return Solution(
         theta=theta,
         beta=problem.shift + point.beta * y_scale / x_scale,
-        vcov=sigma2 * inference.vcov * y_scale**2 / jnp.outer(x_scale, x_scale),
+        vcov=sigma2 * inference.vcov * y_scale**2 / xp.outer(x_scale, x_scale),
         df=inference.df,
         covariance=sigma2 * y_scale**2 * relative,
-        sigma=jnp.sqrt(sigma2) * y_scale,
+        sigma=xp.sqrt(sigma2) * y_scale,
         criterion=criterion,
         singular=(diagonal < LME4_SINGULAR).any(),
         optimal=is_optimal(point, spec),
@@ -145,12 +149,13 @@ def solve(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array 
 
 def blups(problem: Problem, theta: Array, spec: Spec) -> tuple[Array, Array]:
     """Conditional modes ``T s_g`` ``[G, Q]`` and lme4's conditional covariances ``sigma^2 (T - T U_g T)`` ``[G, Q, Q]``."""
-    z_scale = problem.column_scale[jnp.array(spec.random)]
+    xp = library(problem.products)
+    z_scale = problem.column_scale[xp.array(spec.random)]
     factor = spec.structure.factor(theta) * z_scale[:, None]
     at = profile(problem.products, problem.n_rows, factor, spec, problem.between)
     relative = factor @ factor.T
     nu = problem.n_rows - len(spec.fixed) if spec.reml else problem.n_rows
     modes = problem.response_scale * (relative @ at.s).T / z_scale
-    spread = relative[None] - jnp.einsum("ab,bcg,cd->gad", relative, at.u, relative)
-    unit = problem.response_scale**2 / jnp.outer(z_scale, z_scale)
+    spread = relative[None] - einsum("ab,bcg,cd->gad", relative, at.u, relative)
+    unit = problem.response_scale**2 / xp.outer(z_scale, z_scale)
     return modes, at.pw / nu * spread * unit

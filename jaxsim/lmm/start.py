@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem, unidentified
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import library
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
@@ -31,14 +31,15 @@ SMALL_GROUP = 3
 
 def bounded(matrix: Array) -> Array:
     """A positive definite matrix near a symmetric one: variances clipped, correlations shrunk until it is well conditioned."""
-    variances = jnp.clip(jnp.diagonal(matrix), SMALLEST, LARGEST)
-    scale = jnp.sqrt(jnp.outer(variances, variances))
-    correlation = jnp.clip(matrix / scale, -0.95, 0.95)
+    xp = library(matrix)
+    variances = xp.clip(xp.diagonal(matrix), SMALLEST, LARGEST)
+    scale = xp.sqrt(xp.outer(variances, variances))
+    correlation = xp.clip(matrix / scale, -0.95, 0.95)
     size = matrix.shape[0]
-    keep = jnp.linspace(1.0, 0.0, 11)  # fractions of the correlations to keep; 0 is always positive definite
-    shrunk = correlation[:, :, None] * keep + jnp.eye(size)[:, :, None] * (1 - correlation[:, :, None] * keep)
+    keep = xp.linspace(1.0, 0.0, 11)  # fractions of the correlations to keep; 0 is always positive definite
+    shrunk = correlation[:, :, None] * keep + xp.eye(size)[:, :, None] * (1 - correlation[:, :, None] * keep)
     _, pivots = small.cholesky(shrunk)
-    first = jnp.argmax((pivots > 0.05).all(0))
+    first = xp.argmax((pivots > 0.05).all(0))
     return shrunk[:, :, first] * scale
 
 
@@ -47,30 +48,32 @@ def moments(problem: Problem, spec: Spec) -> Array:
 
     Only groups that can be fitted alone with a row to spare are used; the identity where there are fewer than two.
     """
-    z = jnp.array(spec.random)
+    xp = library(problem.products)
+    z = xp.array(spec.random)
     q = len(spec.random)
-    index = jnp.append(z, problem.products.shape[0] - 1)
+    index = xp.append(z, problem.products.shape[0] - 1)
     products = problem.products[index][:, index]
     groups = solve(products)
     # Groups hardly larger than their number of coefficients have wild estimates; their residuals still count.
     own = (problem.sizes > q) & groups.full_rank
-    b = jnp.where(own, groups.beta, 0.0)
-    s2 = jnp.where(own, groups.rss, 0.0).sum() / jnp.maximum(jnp.where(own, problem.sizes - q, 0.0).sum(), 1.0)
-    s2 = jnp.maximum(s2, 1e-4)  # the response has unit variance around its OLS fit
-    sampling = s2 * jnp.where(own, groups.bread, 0.0).sum(-1)
-    between = (b @ b.T - sampling) / jnp.maximum(own.sum(), 1) / s2
-    usable = (own.sum() >= 2) & jnp.isfinite(between).all()
-    return jnp.where(usable, between, jnp.eye(q))
+    b = xp.where(own, groups.beta, 0.0)
+    s2 = xp.where(own, groups.rss, 0.0).sum() / xp.maximum(xp.where(own, problem.sizes - q, 0.0).sum(), 1.0)
+    s2 = xp.maximum(s2, 1e-4)  # the response has unit variance around its OLS fit
+    sampling = s2 * xp.where(own, groups.bread, 0.0).sum(-1)
+    between = (b @ b.T - sampling) / xp.maximum(own.sum(), 1) / s2
+    usable = (own.sum() >= 2) & xp.isfinite(between).all()
+    return xp.where(usable, between, xp.eye(q))
 
 
 def opposed(matrix: Array) -> Array:
     """The variances of a positive definite matrix, with the correlations of its inverse: those left once the others are accounted
     for, each with the other sign."""
+    xp = library(matrix)
     chol, _ = small.cholesky(matrix)
     whitener = small.inverse_lower(chol)
     inverse = whitener.T @ whitener
-    scale = jnp.sqrt(jnp.diagonal(matrix) / jnp.diagonal(inverse))
-    return inverse * jnp.outer(scale, scale)
+    scale = xp.sqrt(xp.diagonal(matrix) / xp.diagonal(inverse))
+    return inverse * xp.outer(scale, scale)
 
 
 class Starts(NamedTuple):
@@ -87,11 +90,12 @@ def starts(problem: Problem, spec: Spec) -> Starts:
     A dataset that cannot be fitted, such as the empty ones that fill a batch or one on which the criterion is flat, needs none: its
     search ends with its first step.
     """
+    xp = library(problem.products)
     mask, size = spec.structure.mask, spec.structure.size
     moment = bounded(moments(problem, spec) * mask) * mask
-    second = opposed(moment) if max(map(len, spec.structure.blocks)) > 1 else jnp.eye(size)
-    complement = jnp.diag(1 / jnp.diagonal(moment))
-    values = jnp.stack([moment, second, complement, 10 * jnp.eye(size)])
+    second = opposed(moment) if max(map(len, spec.structure.blocks)) > 1 else xp.eye(size)
+    complement = xp.diag(1 / xp.diagonal(moment))
+    values = xp.stack([moment, second, complement, 10 * xp.eye(size)])
     small_groups = problem.n_rows < SMALL_GROUP * size * problem.n_groups
-    needed = jnp.where(small_groups, 4, 2)
-    return Starts(values, jnp.where((problem.n_groups < 2) | unidentified(problem, spec), 0, needed))
+    needed = xp.where(small_groups, 4, 2)
+    return Starts(values, xp.where((problem.n_groups < 2) | unidentified(problem, spec), 0, needed))

@@ -11,8 +11,6 @@ import jax
 # XLA's older loop emitters and one code generator per program compile in half the time, and the results run as fast: the time is in
 # matrix products and elementwise loops that every emitter vectorises.
 FAST_TO_COMPILE: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": "1"}
-# Without LLVM's optimisation, in a quarter of the time; the results run three times as long at worst.
-NOT_OPTIMISED: dict[str, Any] = {**FAST_TO_COMPILE, "xla_backend_optimization_level": 0}
 
 
 def compiled(options: dict[str, Any], static_argnums: int | tuple[int, ...] = ()) -> Callable[[Callable[..., Any]], Any]:

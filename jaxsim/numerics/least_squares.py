@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.numerics import small
+from jaxsim.numerics.arrays import library
 
 # A column whose squared length, after projecting out the columns before it, falls below this fraction of its own is
 # collinear. Cross-products carry about 16 digits of squared lengths, so 1e-11 keeps five digits; R's lm cuts at a
@@ -34,7 +35,7 @@ class LeastSquares(NamedTuple):
     @property
     def bread(self) -> jax.Array:
         """``(X'X)^-1``, ``[P, P, ...]``."""
-        return jnp.einsum("ik...,jk...->ij...", self.root, self.root)
+        return library(self.root).einsum("ik...,jk...->ij...", self.root, self.root)
 
 
 def solve(products: jax.Array) -> LeastSquares:
@@ -42,20 +43,21 @@ def solve(products: jax.Array) -> LeastSquares:
 
     Columns are scaled to unit length first, so the rank does not depend on their units.
     """
+    xp = library(products)
     xx, xy, yy = products[:-1, :-1], products[:-1, -1], products[-1, -1]
-    length = jnp.sqrt(jnp.stack([xx[i, i] for i in range(xx.shape[0])]))
-    length = jnp.where(length > 0, length, 1.0)
+    length = xp.sqrt(xp.stack([xx[i, i] for i in range(xx.shape[0])]))
+    length = xp.where(length > 0, length, 1.0)
     factor, pivots = small.cholesky(xx / (length[:, None] * length[None]))
     full_rank = (pivots > RANK_TOLERANCE).all(0)
-    eye = jnp.eye(xx.shape[0]).reshape(xx.shape[:2] + (1,) * (xx.ndim - 2))
-    root = jnp.swapaxes(small.inverse_lower(jnp.where(full_rank, factor, eye)), 0, 1) / length[:, None]
+    eye = xp.eye(xx.shape[0]).reshape(xx.shape[:2] + (1,) * (xx.ndim - 2))
+    root = xp.swapaxes(small.inverse_lower(xp.where(full_rank, factor, eye)), 0, 1) / length[:, None]
     projected = (root * xy[:, None]).sum(0)
     rss = yy - (projected**2).sum(0)
     exact = rss <= ZERO_RESIDUAL_TOLERANCE * yy
     beta = (root * projected[None]).sum(1)
-    return LeastSquares(beta, root, jnp.maximum(rss, 0.0), full_rank, exact)
+    return LeastSquares(beta, root, xp.maximum(rss, 0.0), full_rank, exact)
 
 
 def gaussian_deviance(rss: jax.Array, n_rows: jax.Array) -> jax.Array:
     """Minus twice the maximised log-likelihood of a linear model with ``n_rows`` independent rows."""
-    return n_rows * (1 + jnp.log(2 * jnp.pi * rss / n_rows))
+    return n_rows * (1 + library(rss, n_rows).log(2 * np.pi * rss / n_rows))

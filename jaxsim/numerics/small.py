@@ -8,11 +8,12 @@ on CPU several of them at once can block the thread pool they run in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from jaxsim.numerics.arrays import fori_loop, library, put, while_loop
 
 Array = jax.Array
 Carry = TypeVar("Carry")
@@ -27,12 +28,12 @@ def own(constant: np.ndarray, anchor: Array) -> Array:
     A product with a plain constant is one large matrix product over the whole batch, whose rows are cut into blocks: the last bits
     of a dataset's numbers then depend on its place. A product with an array of its own is computed dataset by dataset.
     """
-    return jnp.asarray(constant) + 0.0 * anchor
+    return library(anchor).asarray(constant) + 0.0 * anchor
 
 
 def _loop(size: int, body: Callable[[int | Array, Carry], Carry], carry: Carry) -> Carry:
     if size > UNROLLED:
-        return jax.lax.fori_loop(0, size, body, carry)
+        return fori_loop(size, body, carry)
     for j in range(size):
         carry = body(j, carry)
     return carry
@@ -40,7 +41,7 @@ def _loop(size: int, body: Callable[[int | Array, Carry], Carry], carry: Carry) 
 
 def _column(axis: int, like: Array) -> Array:
     """0, 1, .. along the first axis, shaped to broadcast against ``like``."""
-    return jnp.arange(axis).reshape((axis,) + (1,) * (like.ndim - 1))
+    return library(like).arange(axis).reshape((axis,) + (1,) * (like.ndim - 1))
 
 
 def cholesky(matrix: Array) -> tuple[Array, Array]:
@@ -48,38 +49,38 @@ def cholesky(matrix: Array) -> tuple[Array, Array]:
 
     A pivot that is not positive is divided as if it were 1, so the factor is finite but meaningless: look at the pivots.
     """
-    size = matrix.shape[0]
+    xp, size = library(matrix), matrix.shape[0]
 
     def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         rest, factor, pivots = carry
         column = rest[:, j]
         pivot = column[j]
         below = _column(size, column) >= j
-        column = jnp.where(below, column / jnp.sqrt(jnp.where(pivot > 0, pivot, 1.0)), 0.0)
-        return rest - column[:, None] * column[None], factor.at[:, j].set(column), pivots.at[j].set(pivot)
+        column = xp.where(below, column / xp.sqrt(xp.where(pivot > 0, pivot, 1.0)), 0.0)
+        return rest - column[:, None] * column[None], put(factor, np.s_[:, j], column), put(pivots, j, pivot)
 
-    begin = (matrix, jnp.zeros_like(matrix), jnp.zeros_like(matrix[0]))
+    begin = (matrix, xp.zeros_like(matrix), xp.zeros_like(matrix[0]))
     _, factor, pivots = _loop(size, eliminate, begin)
     return factor, pivots
 
 
 def solve_lower(factor: Array, right: Array) -> Array:
     """``L^-1 b`` for ``b`` of shape ``[n, ...]``, by forward substitution."""
-    size = factor.shape[0]
+    xp, size = library(factor, right), factor.shape[0]
 
     def substitute(j: int | Array, rest: Array) -> Array:
         value = rest[j] / factor[j, j]
         below = _column(size, rest) > j
-        return jnp.where(below, rest - factor[:, j] * value, rest).at[j].set(value)
+        return put(xp.where(below, rest - factor[:, j] * value, rest), j, value)
 
     return _loop(size, substitute, right)
 
 
 def inverse_lower(factor: Array) -> Array:
     """``L^-1``, ``[n, n, ...]``."""
-    size = factor.shape[0]
-    eye = jnp.eye(size, dtype=factor.dtype).reshape((size, size) + (1,) * (factor.ndim - 2))
-    return solve_lower(factor[:, :, None], jnp.broadcast_to(eye, factor.shape))
+    xp, size = library(factor), factor.shape[0]
+    eye = xp.eye(size, dtype=factor.dtype).reshape((size, size) + (1,) * (factor.ndim - 2))
+    return solve_lower(factor[:, :, None], xp.broadcast_to(eye, factor.shape))
 
 
 def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array]:
@@ -92,19 +93,19 @@ def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array]:
     Returns:
         The solutions ``[n, ...]`` (meaningless unless definite) and the pivots ``[n, ...]``.
     """
-    size = matrix.shape[0]
-    system = jnp.concatenate([matrix, right[:, None]], axis=1)
+    xp, size = library(matrix, right), matrix.shape[0]
+    system = xp.concatenate([matrix, right[:, None]], axis=1)
     index = _column(size, right)
 
     def eliminate(j: int | Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         system, pivots = carry
         row, column = system[j], system[:, j]
         pivot = row[j]
-        row = row / jnp.where(pivot > 0, pivot, 1.0)
-        system = system - jnp.where(index == j, 0.0, column)[:, None] * row[None]
-        return system.at[j].set(row), pivots.at[j].set(pivot)
+        row = row / xp.where(pivot > 0, pivot, 1.0)
+        system = system - xp.where(index == j, 0.0, column)[:, None] * row[None]
+        return put(system, j, row), put(pivots, j, pivot)
 
-    system, pivots = jax.lax.fori_loop(0, size, eliminate, (system, jnp.zeros_like(right)))
+    system, pivots = fori_loop(size, eliminate, (system, xp.zeros_like(right)))
     return system[:, -1], pivots
 
 
@@ -114,22 +115,23 @@ def semidefinite_cholesky(matrix: Array, floor: Array | float) -> tuple[Array, A
     Where a pivot is not above ``floor`` the factor has a zero column: that row and column of the matrix are left out. A pivot
     (``[n]``) clearly below zero means that the matrix is indefinite and has no such factor.
     """
-    size = matrix.shape[0]
+    xp, size = library(matrix), matrix.shape[0]
 
     def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         rest, factor, pivots = carry
         positive = rest[j, j] > floor
-        root = jnp.sqrt(jnp.where(positive, rest[j, j], 1.0))
-        column = jnp.where(positive & (jnp.arange(size) >= j), rest[:, j] / root, 0.0)
-        return rest - jnp.outer(column, column), factor.at[:, j].set(column), pivots.at[j].set(rest[j, j])
+        root = xp.sqrt(xp.where(positive, rest[j, j], 1.0))
+        column = xp.where(positive & (xp.arange(size) >= j), rest[:, j] / root, 0.0)
+        return rest - xp.outer(column, column), put(factor, np.s_[:, j], column), put(pivots, j, rest[j, j])
 
-    _, factor, pivots = _loop(size, eliminate, (matrix, jnp.zeros_like(matrix), jnp.zeros_like(matrix[0])))
+    _, factor, pivots = _loop(size, eliminate, (matrix, xp.zeros_like(matrix), xp.zeros_like(matrix[0])))
     return factor, pivots
 
 
 def semidefinite_factor(matrix: Array) -> Array:
     """Lower ``L`` with ``L L' = matrix`` for a positive semi-definite ``[n, n]``; a pivot at rounding level gives a zero column."""
-    return semidefinite_cholesky(matrix, 1e-14 * jnp.maximum(jnp.trace(matrix), 1e-300))[0]
+    xp = library(matrix)
+    return semidefinite_cholesky(matrix, 1e-14 * xp.maximum(xp.trace(matrix), 1e-300))[0]
 
 
 # A Jacobi sweep squares the size of what is left beside the diagonal; matrices of 40 rows need nine, so this is never reached.
@@ -141,18 +143,23 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 
     Cyclic Jacobi (Golub & Van Loan 2013, section 8.5). Of the two rotations that annihilate an entry, the one that puts the
     larger value first is taken: equal eigenvalues then stand side by side, without which convergence to them is only linear
-    (van Kempen 1966). Errors are a few rounding errors of the largest eigenvalue.
+    (van Kempen 1966). Errors are a few rounding errors of the largest eigenvalue. NumPy's arrays are LAPACK's to decompose.
     """
-    size = matrix.shape[0]
+    xp, size = library(matrix), matrix.shape[0]
+    if xp is np:
+        given: Any = matrix
+        values, vectors = np.linalg.eigh(np.moveaxis(given, (0, 1), (-2, -1)))
+        found: Any = np.moveaxis(values[..., ::-1], -1, 0), np.moveaxis(vectors[..., ::-1], (-2, -1), (0, 1))
+        return found
     pairs = [(p, q) for p in range(size) for q in range(p + 1, size)]
-    first, second = (jnp.asarray([pair[k] for pair in pairs], int) for k in (0, 1))
+    first, second = (xp.asarray([pair[k] for pair in pairs], int) for k in (0, 1))
     shape = (size, size) + (1,) * (matrix.ndim - 2)
-    eye = jnp.broadcast_to(jnp.eye(size, dtype=matrix.dtype).reshape(shape), matrix.shape)
+    eye = xp.broadcast_to(xp.eye(size, dtype=matrix.dtype).reshape(shape), matrix.shape)
 
-    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+    def unfinished(carry: tuple[Array, Array, Any]) -> Array:
         rest, _, sweep = carry
-        beside = jnp.where(jnp.eye(size, dtype=bool).reshape(shape), 0.0, jnp.abs(rest))
-        smallest = jnp.finfo(matrix.dtype).eps * jnp.abs(rest).max((0, 1))
+        beside = xp.where(xp.eye(size, dtype=bool).reshape(shape), 0.0, xp.abs(rest))
+        smallest = xp.finfo(matrix.dtype).eps * xp.abs(rest).max((0, 1))
         return (beside.max((0, 1)) > smallest).any() & (sweep < SWEEPS)
 
     def sweep_once(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -165,31 +172,32 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
             def rotate(k: Array, both: tuple[Array, Array]) -> tuple[Array, Array]:
                 return _rotate(*both, first[k], second[k])
 
-            rest, vectors = jax.lax.fori_loop(0, len(pairs), rotate, (rest, vectors))
+            rest, vectors = fori_loop(len(pairs), rotate, (rest, vectors))
         return rest, vectors, sweep + 1
 
-    rest, vectors, _ = jax.lax.while_loop(unfinished, sweep_once, (matrix, eye, jnp.int32(0)))
-    return jnp.stack([rest[i, i] for i in range(size)]), jnp.swapaxes(vectors, 0, 1)
+    rest, vectors, _ = while_loop(unfinished, sweep_once, (matrix, eye, xp.int32(0)))
+    return xp.stack([rest[i, i] for i in range(size)]), xp.swapaxes(vectors, 0, 1)
 
 
 def _rotate(rest: Array, vectors: Array, p: int | Array, q: int | Array) -> tuple[Array, Array]:
     """Annihilate entry (p, q) of symmetric matrices, the larger of the two eigenvalues of that block first; vectors in rows."""
+    xp = library(rest)
     low, high, beside = rest[p, p], rest[q, q], rest[p, q]
     none = beside == 0
-    ratio = (high - low) / (2 * jnp.where(none, 1.0, beside))
-    tangent = jnp.where(none, 0.0, jnp.where(ratio >= 0, 1.0, -1.0) / (jnp.abs(ratio) + jnp.sqrt(1 + ratio * ratio)))
+    ratio = (high - low) / (2 * xp.where(none, 1.0, beside))
+    tangent = xp.where(none, 0.0, xp.where(ratio >= 0, 1.0, -1.0) / (xp.abs(ratio) + xp.sqrt(1 + ratio * ratio)))
     low, high = low - tangent * beside, high + tangent * beside
-    cosine = 1 / jnp.sqrt(1 + tangent * tangent)
+    cosine = 1 / xp.sqrt(1 + tangent * tangent)
     sine = cosine * tangent
     swap = low < high
-    cosine, sine = jnp.where(swap, sine, cosine), jnp.where(swap, -cosine, sine)
+    cosine, sine = xp.where(swap, sine, cosine), xp.where(swap, -cosine, sine)
 
     def mix(a: Array, b: Array) -> tuple[Array, Array]:
         return cosine * a - sine * b, sine * a + cosine * b
 
     row_p, row_q = mix(rest[p], rest[q])
-    row_p = row_p.at[p].set(jnp.where(swap, high, low)).at[q].set(0.0)
-    row_q = row_q.at[q].set(jnp.where(swap, low, high)).at[p].set(0.0)
+    row_p = row_p.at[p].set(xp.where(swap, high, low)).at[q].set(0.0)
+    row_q = row_q.at[q].set(xp.where(swap, low, high)).at[p].set(0.0)
     rest = rest.at[p].set(row_p).at[q].set(row_q).at[:, p].set(row_p).at[:, q].set(row_q)
     vector_p, vector_q = mix(vectors[p], vectors[q])
     return rest, vectors.at[p].set(vector_p).at[q].set(vector_q)
