@@ -112,6 +112,7 @@ if TYPE_CHECKING:
     from jaxsim.results import Results as Results
     from jaxsim.results import load as load
     from jaxsim.scores import GroupRecovery as GroupRecovery
+    from jaxsim.scores import Prediction as Prediction
     from jaxsim.scores import Score as Score
     from jaxsim.status import Status as Status
     from jaxsim.study.cell import Cell as Cell
@@ -138,7 +139,7 @@ _HOMES = {
         "Lme4", "PooledOLS", "RStrategy", "Resampling", "Strategy", "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
-    "jaxsim.scores": ("GroupRecovery", "Score"),
+    "jaxsim.scores": ("GroupRecovery", "Prediction", "Score"),
     "jaxsim.measures.addition": ("Addition",),
     "jaxsim.measures.own": ("OwnMeasure",),
     "jaxsim.bayesian.prior": ("Prior", "prior"),

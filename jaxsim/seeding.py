@@ -25,6 +25,7 @@ class Stream(enum.IntEnum):
     ANALYSIS = 5
     SCORES = 6
     WORLD = 7
+    FRESH = 8
 
 
 def content_words(content: str) -> np.ndarray:

@@ -14,8 +14,8 @@ from jaxsim.store.folder import Folder
 from jaxsim.study import registry
 
 MODELS = (PooledOLS(label="ols"), TwoStage(label="lm2"), LinearMixed(label="lmer"))
-# Figures of coefficients of groups, which a study must ask for.
-ASKED = ("group_recovery", "group_shrinkage")
+# Figures of coefficients of groups and of predictions, which a study must ask for.
+ASKED = ("group_recovery", "group_shrinkage", "prediction_known", "prediction_new")
 POST_GRID = {"n_groups": [10, 30], "n_obs": [5, 25], "group_sd": [0.1, 1, 4]}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from exactly import same
+from group_effects import covariance_of, dense_blups, groups_of, own
 from oracle import cross_products, make_rows
 
 from jaxsim import (
@@ -64,32 +65,6 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
     return dataclasses.replace(STUDY, group_coefficients=False).run(tmp_path_factory.mktemp("plain") / "out", progress=False)
-
-
-def groups_of(frame):
-    """``X_g`` and ``y_g`` of every group."""
-    return [(np.column_stack([np.ones(len(g)), g["IV1"]]), g["DV"].to_numpy()) for _, g in frame.groupby("Group")]
-
-
-def own(groups):
-    return np.array([np.linalg.lstsq(x, y, rcond=None)[0] for x, y in groups])
-
-
-def dense_blups(groups, covariance, sigma):
-    """Generalised least squares and ``beta + Sigma Z'V^-1 (y - X beta)``, from every group's covariance matrix of rows."""
-    inverse = [np.linalg.inv(sigma**2 * np.eye(len(y)) + x @ covariance @ x.T) for x, y in groups]
-    left = sum(x.T @ v @ x for (x, _), v in zip(groups, inverse, strict=True))
-    right = sum(x.T @ v @ y for (x, y), v in zip(groups, inverse, strict=True))
-    beta = np.linalg.solve(left, right)
-    return np.array([beta + covariance @ x.T @ v @ (y - x @ beta) for (x, y), v in zip(groups, inverse, strict=True)])
-
-
-def covariance_of(fit):
-    """Of intercept and slope, from the stored standard deviations and correlations."""
-    sd = np.array([fit.get("sd_Group_Intercept", np.nan), fit.get("sd_Group_IV1", np.nan)])
-    names = [name for name in ("cor_Group_Intercept_IV1", "cor_Group_IV1_Intercept") if np.isfinite(fit.get(name, np.nan))]
-    correlation = np.eye(2) if not names else np.array([[1, fit[names[0]]], [fit[names[0]], 1]])
-    return np.nan_to_num(correlation * np.outer(sd, sd))
 
 
 def expected(estimated, frame):

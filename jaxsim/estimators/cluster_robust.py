@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
+from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.prediction import PredictionError, of_least_squares
 from jaxsim.estimators.sandwich import (
     CONVENTIONS,
     DEGREES,
@@ -147,6 +149,13 @@ class ClusterRobust(Formulated):
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """The same for all groups: those of pooled least squares."""
         return jnp.broadcast_to(fit.estimate, (len(data.sizes), len(data.fixed)))
+
+    def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError | None:
+        """``s^2 + x'Vx`` with the robust ``V``, as :func:`jaxsim.lm` predicts; None where each combination of coefficients has
+        degrees of freedom of its own."""
+        if self.degrees == "satterthwaite":
+            return None
+        return of_least_squares(data, new, fit.vcov, fit.sigma, fit.df[0])
 
     def _variance(
         self, groups: Groups, directions: jax.Array, n_groups: jax.Array, n_fixed: int

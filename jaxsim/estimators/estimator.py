@@ -15,7 +15,10 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, guarded
+from jaxsim.data.names import Names
+from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
+from jaxsim.estimators.prediction import Coefficients, PredictionError, predicted
 from jaxsim.estimators.strategy import Strategy
 
 # Datasets resampled at a time. One on CPU: each holds an array of draws by groups, which must stay in cache, and loops over several
@@ -63,6 +66,45 @@ class Estimator(Strategy):
             data: the dataset, as :meth:`view` gives it.
             fit: of it; made by ``fit_batch(..., groups=True)``.
         """
+        return None
+
+    def predicts(self, names: Names) -> bool:
+        """Whether it can predict responses: a linear strategy whose coefficients are those of columns, or one with a
+        :meth:`predict` of its own."""
+        return self.predicts_itself or set(self.coefficients(names)) <= {*names.columns, names.response}
+
+    @property
+    def predicts_itself(self) -> bool:
+        """Whether its predictions are its own, and not ``x'c`` with :meth:`prediction_coefficients`."""
+        return type(self).predict is not Estimator.predict
+
+    def prediction_coefficients(self, data: Any, fit: Fit) -> Coefficients:
+        """What predictions of one dataset's fit are made with (traceable): of known groups :meth:`group_coefficients`, of new ones,
+        and where there are none, the fixed effects.
+
+        Args:
+            data, fit: as for :meth:`group_coefficients`.
+        """
+        fixed = [data.columns.index(name) for name in data.fixed]
+        own = self.group_coefficients(data, fit)
+        groups = data.counts[0] if isinstance(data, Rows) else len(data.sizes)
+        known = jnp.broadcast_to(fit.estimate, (groups, len(fixed))) if own is None else own
+        nothing = jnp.zeros((groups + 1, len(data.columns)))
+        every = nothing.at[:, jnp.array(fixed, int)].set(jnp.concatenate([known, fit.estimate[None]]))
+        return Coefficients(every[:-1], every[-1])
+
+    def predict(self, data: Any, fit: Fit, new: Rows) -> jax.Array:
+        """Expected responses of rows that were not fitted, ``[N]`` (traceable).
+
+        Args:
+            data: the dataset, as :meth:`view` gives it.
+            fit: of it; made by ``fit_batch(..., groups=True)``.
+            new: the rows, as the process draws them; with a negative level where the dataset does not have a row's group.
+        """
+        return predicted(data, self.prediction_coefficients(data, fit), new)
+
+    def prediction_error(self, data: Any, fit: Fit, new: Rows) -> PredictionError | None:
+        """How far responses may lie from :meth:`predict`; None for a strategy that does not say it. Arguments as there."""
         return None
 
     def view(self, data: Any) -> Any:

@@ -15,13 +15,16 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, first_status, withhold
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
+from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose, names_given, truth
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
+from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance_problem import one_variance, optima, optimum
 from jaxsim.lmm.one_variance_problem import pose as pose_lightly
+from jaxsim.lmm.prediction import of_rows
 from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.numerics.lanes import iterate
@@ -188,6 +191,22 @@ class LinearMixed(Formulated):
         places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
         coefficients = jnp.broadcast_to(fit.estimate, (len(modes), len(data.fixed)))
         return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
+
+    def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients:
+        """Fixed effects plus conditional modes, those of columns without a fixed effect among them."""
+        (effects,) = self.random_effects(data.names)
+        modes, _ = self.modes(data, fit.theta)
+        fixed = jnp.zeros(len(data.columns)).at[data.fixed_index].set(fit.estimate)
+        known = jnp.broadcast_to(fixed, (len(modes), len(fixed)))
+        return Coefficients(known.at[:, data.index_of(effects.columns)].add(modes), fixed)
+
+    def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError:
+        """As :meth:`jaxsim.frames.result.Result.predict` has it: Henderson's variance and Satterthwaite's df, or those that the
+        fit has for everything (``residual``, ``normal``)."""
+        rows = as_viewed(data, new)
+        spread = of_rows(pose(data), fit.theta, fit.vcov, self.spec(data), rows.x, codes_of(data, new))
+        df = fit.df[0] if self.df in ("residual", "normal") else spread.df
+        return PredictionError(spread.variance, jnp.broadcast_to(df, spread.variance.shape))
 
     def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, search: Search) -> Fit:
         """Turn the optimum (standardised units) into a :class:`Fit` with a status."""

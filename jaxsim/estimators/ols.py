@@ -11,7 +11,9 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, closed_form, first_status
+from jaxsim.data.rows import Rows
 from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.prediction import PredictionError, of_least_squares
 from jaxsim.numerics.arrays import library
 from jaxsim.numerics.least_squares import gaussian_deviance, solve
 from jaxsim.status import Status
@@ -37,6 +39,10 @@ class PooledOLS(Formulated):
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """The same for all groups."""
         return jnp.broadcast_to(fit.estimate, (len(data.sizes), len(data.fixed)))
+
+    def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError:
+        """``s^2 (1 + x'(X'X)^-1 x)`` with ``N - P`` df, of all groups alike."""
+        return of_least_squares(data, new, fit.vcov, fit.sigma, fit.df[0])
 
     def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset."""

@@ -125,6 +125,10 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
         """Whether it can tell the coefficients of groups."""
         return False
 
+    def predicts(self, names: Names) -> bool:
+        """Whether it can predict responses of rows that it was not fitted to."""
+        return False
+
     def session(self) -> AbstractContextManager[Any]:
         """What must be running while it fits; nothing for a strategy in batches."""
         return nullcontext()

@@ -64,6 +64,15 @@ def is_optimal(point: Point, spec: Spec) -> Array:
     return (point.decrement < STATIONARY) & ~point.saddle & (pivots > 0).all()
 
 
+def unprofiled(point: Point, nu: Array) -> Array:
+    """Hessian of the deviance in the entries of the chart and sigma, ``[T + 1, T + 1]``: sigma is not profiled out."""
+    xp = library(point.hessian)
+    sigma = xp.sqrt(point.pw / nu)
+    outer = nu / point.pw**2 * xp.outer(point.c, point.c)
+    cross = 2 * point.c / sigma**3
+    return xp.block([[point.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
+
+
 def satterthwaite(point: Point, nu: Array, contrasts: Array) -> Array:
     """Degrees of freedom of each contrast's t statistic, ``[K]``, from its row ``l' root`` (lmerTest's, in closed form).
 
@@ -73,9 +82,7 @@ def satterthwaite(point: Point, nu: Array, contrasts: Array) -> Array:
     """
     xp = library(point.hessian, contrasts)
     sigma = xp.sqrt(point.pw / nu)
-    outer = nu / point.pw**2 * xp.outer(point.c, point.c)
-    cross = 2 * point.c / sigma**3
-    hessian = xp.block([[point.hessian + outer, cross[:, None]], [cross[None], (4 * nu / sigma**2)[None, None]]])
+    hessian = unprofiled(point, nu)
     c = (contrasts**2).sum(1)
     d_theta = sigma**2 * einsum("jx,txy,jy->tj", contrasts, point.m, contrasts)
     slope = xp.concatenate([d_theta, 2 * sigma * c[None]])

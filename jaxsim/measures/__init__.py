@@ -8,8 +8,11 @@ from jaxsim.measures.kit import Kit
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.measures.paired import paired
 from jaxsim.measures.policy import POLICIES
+from jaxsim.measures.prediction import PREDICTION
 from jaxsim.measures.rates import rates, reasons
 from jaxsim.measures.seed_post import seed_post
 from jaxsim.measures.summarise import summarise
 
-__all__ = ["CATALOGUE", "GROUPS", "POLICIES", "Kit", "OwnMeasure", "paired", "rates", "reasons", "seed_post", "summarise"]
+__all__ = [
+    "CATALOGUE", "GROUPS", "POLICIES", "PREDICTION", "Kit", "OwnMeasure", "paired", "rates", "reasons", "seed_post", "summarise",
+]  # fmt: skip

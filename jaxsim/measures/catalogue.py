@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from jaxsim.measures import accuracy, inference, precision, shrinkage
 from jaxsim.measures.measure import Measure
+from jaxsim.measures.prediction import PREDICTION
 
 CATALOGUE: dict[str, Measure] = {
     "bias": accuracy.BIAS,
@@ -29,6 +30,12 @@ CATALOGUE: dict[str, Measure] = {
 GROUPS: dict[str, Measure] = {
     "group_rmse": accuracy.RootMSE("group_mse"),
     "group_shrinkage": shrinkage.GroupShrinkage(),
+}
+
+# Those of scores of ours, with what a study without the score lacks.
+OF_SCORES: Mapping[str, str] = {
+    **dict.fromkeys(GROUPS, "coefficients of groups, which these results lack; run a Study(group_coefficients=True)"),
+    **dict.fromkeys(PREDICTION, "predictions, which these results lack; run a Study(scores=(Prediction(),))"),
 }
 
 # Names for the rejection of coefficients whose truth is not zero, or is.

@@ -12,6 +12,7 @@ from jaxsim.measures.catalogue import GROUPS
 from jaxsim.measures.differences import RootMSEDifference
 from jaxsim.measures.kit import Kit
 from jaxsim.measures.own import OwnMeasure
+from jaxsim.measures.prediction import PREDICTION_ADDITION
 from jaxsim.measures.sample import NUMBERS
 
 # Columns of tables that have them.
@@ -24,9 +25,9 @@ GROUPS_ADDITION = Addition(
 
 
 def kit_of(table: pd.DataFrame, own: Sequence[OwnMeasure], conf_level: float) -> Kit:
-    """The kit of an estimates table in memory: with coefficients of groups if it has them, and with the columns that own measures
-    ask for."""
-    additions = (GROUPS_ADDITION,) if set(GROUP_NUMBERS) <= set(table.columns) else ()
+    """The kit of an estimates table in memory: with coefficients of groups and predictions if it has them, and with the columns
+    that own measures ask for."""
+    additions = tuple(one for one in (GROUPS_ADDITION, PREDICTION_ADDITION) if set(one.columns) <= set(table.columns))
     plain = Kit(conf_level, additions)
     known = {*NUMBERS, *plain.columns}
     asked = {name for measure in own if isinstance(measure, OwnMeasure) for name in measure.trial.columns}

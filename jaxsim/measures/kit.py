@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from jaxsim.errors import InputError, check_probability, choose
 from jaxsim.measures import differences
 from jaxsim.measures.addition import Addition
-from jaxsim.measures.catalogue import CATALOGUE, GROUPS, OF_ESTIMATES, RARE, REJECTIONS
+from jaxsim.measures.catalogue import CATALOGUE, OF_ESTIMATES, OF_SCORES, RARE, REJECTIONS
 from jaxsim.measures.measure import Measure
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.measures.recipe import Recipe, recipe_of
@@ -123,10 +123,8 @@ class Kit:
 
     def known(self, name: str) -> str:
         """The name of a measure, also of ``power`` and ``type_one_error``; raises :class:`InputError` for any other."""
-        if name in GROUPS and name not in self.measures:
-            raise InputError(
-                f"{name!r} needs coefficients of groups, which these results lack; run a Study(group_coefficients=True)."
-            )
+        if name in OF_SCORES and name not in self.measures:
+            raise InputError(f"{name!r} needs {OF_SCORES[name]}.")
         rejections = REJECTIONS if "rejection" in self.measures else {}
         return choose("measure", name, (*self.measures, *rejections))
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.asked import measure_of
-from jaxsim.measures.catalogue import CATALOGUE, REJECTIONS
+from jaxsim.measures.catalogue import CATALOGUE, OF_SCORES, REJECTIONS
 from jaxsim.measures.rates import EVENTS
 from jaxsim.measures.stream import Performance
 
@@ -24,6 +24,10 @@ SHOWN = {
     "type_one_error": "type I error",
     "group_rmse": "group RMSE",
     "group_shrinkage": "shrinkage",
+    "prediction_rmse_known": "predict known",
+    "prediction_rmse_new": "predict new",
+    "prediction_coverage_known": "PI known",
+    "prediction_coverage_new": "PI new",
 }
 RATES = {"singular": "singular", "failure": "failed"}
 PROPORTIONS = frozenset({*EVENTS, *REJECTIONS, *(name for name, measure in CATALOGUE.items() if measure.is_rate)})
@@ -69,7 +73,7 @@ def main_measures(
     known = performance.kit.measures
     if measures is None:
         shown = [name for name in SHOWN if measure_of(name) in known]
-        measures = [*shown, *(name for name in known if name not in CATALOGUE and name not in shown)]
+        measures = [*shown, *(name for name in known if name not in (*CATALOGUE, *OF_SCORES) and name not in shown)]
     return performance.measures(by, policy=policy, measures=measures, **options)
 
 

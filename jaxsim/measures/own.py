@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxsim.errors import InputError, brief
-from jaxsim.measures.catalogue import CATALOGUE, GROUPS, REJECTIONS
+from jaxsim.measures.catalogue import CATALOGUE, OF_SCORES, REJECTIONS
 from jaxsim.measures.differences import CATALOGUE as DIFFERENCES
 from jaxsim.measures.measure import Mean, Measure
 from jaxsim.measures.rates import EVENTS
@@ -17,7 +17,7 @@ from jaxsim.measures.trial import Function, Trial, try_out
 from jaxsim.measures.view import RowsView, by_row, quietly
 from jaxsim.measures.whole import WholeFunction
 
-TAKEN = frozenset({*CATALOGUE, *GROUPS, *REJECTIONS, *DIFFERENCES, *EVENTS})
+TAKEN = frozenset({*CATALOGUE, *OF_SCORES, *REJECTIONS, *DIFFERENCES, *EVENTS})
 # Told the name of a measure and what went wrong with it.
 Complain = Callable[[str, str], None]
 

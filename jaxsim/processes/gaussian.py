@@ -20,9 +20,10 @@ from jaxsim.processes.checks import HUGE, all_rows, correlation_matrix, group_si
 from jaxsim.processes.completion import completed
 from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
 from jaxsim.processes.gaussian_draws import by_cross_products, by_rows
+from jaxsim.processes.gaussian_fresh import fresh_rows, of_known_groups, of_new_groups
 from jaxsim.processes.messy.parts import kind_of, numbers_of
 from jaxsim.processes.messy.world import Messy, checked_world
-from jaxsim.processes.process import Process
+from jaxsim.processes.process import Expected, Process
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
 # What to say to somebody who wants to vary what is no field.
@@ -221,6 +222,15 @@ class GaussianMultilevel(Messy, Process):
         covariance is zero.
         """
         return (by_rows if self.by_rows else by_cross_products)(self, key, parameters, bounds.groups)
+
+    def new_rows(self, key: jax.Array, drawn: Draw, parameters: Any, bounds: Bounds, new_groups: bool) -> Draw:
+        """:data:`jaxsim.processes.gaussian_fresh.ROWS` rows of each group, whose weight is that of the group in the dataset."""
+        return fresh_rows(self, key, drawn, parameters, new_groups)
+
+    def expected(self, drawn: Draw, parameters: Any, new_groups: bool) -> Expected | None:
+        if self.is_messy:
+            return None
+        return (of_new_groups if new_groups else of_known_groups)(self, drawn, parameters)
 
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset of this key as rows, ``Group`` numbered from 1; ``attrs['truth']`` holds what it was made with."""

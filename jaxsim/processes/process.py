@@ -6,7 +6,7 @@ import abc
 import dataclasses
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -18,6 +18,13 @@ from jaxsim.data.names import Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import first_line
+
+
+class Expected(NamedTuple):
+    """Expected cross-products of rows, ``products``, and the same with their expected responses, ``means``."""
+
+    products: CrossProducts
+    means: CrossProducts
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,27 @@ class Process(abc.ABC):
     @abc.abstractmethod
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
         """Draw one dataset (traceable), padded to ``bounds``; ``self`` may be any process with the same program."""
+
+    def new_rows(self, key: jax.Array, drawn: Draw, parameters: Any, bounds: Bounds, new_groups: bool) -> Draw | None:
+        """Further rows for a dataset (traceable), and what they were made with; None for a process that does not say how they come
+        about.
+
+        Args:
+            key: of the dataset, from which that of the rows is derived: the stream ``FRESH``.
+            drawn: the dataset.
+            parameters, bounds: as for :meth:`draw`.
+            new_groups: of groups that the dataset does not have, with its fixed effects; else of its own groups, as many of each,
+                with their coefficients and whatever is one number a group, other predictors and other noise.
+        """
+        return None
+
+    def expected(self, drawn: Draw, parameters: Any, new_groups: bool) -> Expected | None:
+        """What the cross-products of such rows are expected to be, where it has a closed form; None where they must be drawn.
+
+        Args:
+            drawn, parameters, new_groups: as for :meth:`new_rows`.
+        """
+        return None
 
     @abc.abstractmethod
     def rows(self, key: jax.Array) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from jaxsim.processes.instances import bare, derives
 from jaxsim.processes.process import Process
 from jaxsim.processes.program import Program
 from jaxsim.processes.told import KEEP, Sketch
+from jaxsim.seeding import Stream, stream_key
 
 Truths = Mapping[str, Any]
 Columns = Mapping[str, Any]
@@ -54,6 +55,21 @@ class RowProcess(Process):
             columns: arrays ``[N]`` by name: the response, the grouping factors (whole numbers from 0), predictors, and ``keep`` if
                 some rows are missing (true where a row is there). The column of ones, ``Intercept``, need not be given.
         """
+
+    def simulate_fresh(self, key: jax.Array, other: jax.Array, new_groups: bool) -> tuple[Truths, Columns] | None:
+        """Further rows for the dataset that :meth:`simulate` makes of ``key``, for :class:`jaxsim.Prediction`: as it returns them,
+        traceable; None for a process that does not say how they come about.
+
+        Where the method draws a number from a part of ``key``, this one draws it from the same part, or from that of ``other``: the
+        noise and predictors of single rows always; what belongs to a group (its coefficients, its predictors) with
+        ``new_groups``; what belongs to all groups, such as fixed effects that are drawn for every dataset, never.
+
+        Args:
+            key: of the dataset.
+            other: of what is drawn anew.
+            new_groups: whether the rows are of groups that the dataset does not have.
+        """
+        return None
 
     @property
     def max_groups(self) -> int:
@@ -138,8 +154,16 @@ class RowProcess(Process):
         return traced
 
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
+        return self._packed(*self.holding(parameters).simulate(key), bounds)
+
+    def new_rows(self, key: jax.Array, drawn: Draw, parameters: Any, bounds: Bounds, new_groups: bool) -> Draw | None:
+        other = jax.random.fold_in(stream_key(key, Stream.FRESH), int(new_groups))
+        found = self.holding(parameters).simulate_fresh(key, other, new_groups)
+        return None if found is None else self._packed(*found, bounds)
+
+    def _packed(self, truth: Truths, columns: Columns, bounds: Bounds) -> Draw:
+        """Truth and columns as the engine has them."""
         sketch, names = self.sketch, self.names
-        truth, columns = self.holding(parameters).simulate(key)
         n = sketch.rows
         keep = jnp.ones(n, bool) if KEEP not in columns else jnp.asarray(columns[KEEP]) != 0
         levels = jnp.stack([jnp.asarray(columns[f], jnp.int32) for f in names.factors], axis=1)

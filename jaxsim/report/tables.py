@@ -12,6 +12,7 @@ from jaxsim import measures
 from jaxsim.audit import table as audit_summary
 from jaxsim.levels import shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
+from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, in_a_row, level_label
 from jaxsim.results import Results
@@ -105,7 +106,8 @@ def by_term(numbers: Numbers) -> Table:
     results = numbers.results
     long = main_measures(results.performance, ["term", "model"], numbers.policy)
     measured = set(long["measure"])
-    shown = [*(name for name in SHOWN if name in measured), *(name for name in results.study.kit.own_names if name in measured)]
+    of_terms = [name for name in SHOWN if name not in PREDICTION]  # a prediction is of a fit, not of a coefficient
+    shown = [name for name in (*of_terms, *results.study.kit.own_names) if name in measured]
     rows = _wide(long, ["term", "model"], shown)
     order = {term: i for i, term in enumerate(results.study.terms)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))

@@ -1,8 +1,9 @@
 """What is measured of every fit besides its coefficients. To add one: a file, and a line in ``CATALOGUE``."""
 
 from jaxsim.scores.group_recovery import GroupRecovery
+from jaxsim.scores.prediction import Prediction
 from jaxsim.scores.score import Score
 
-CATALOGUE: dict[str, type[Score]] = {"GroupRecovery": GroupRecovery}
+CATALOGUE: dict[str, type[Score]] = {"GroupRecovery": GroupRecovery, "Prediction": Prediction}
 
-__all__ = ["CATALOGUE", "GroupRecovery", "Score"]
+__all__ = ["CATALOGUE", "GroupRecovery", "Prediction", "Score"]

@@ -61,6 +61,7 @@ class GroupRecovery(Score):
         told = dict(draw.truth.random)[data.factors[0]]
         columns = np.array([told.index(name) if name in told else len(told) for name in data.fixed])
         every = draw.truth.groups[data.factors[0]]
+        every = jnp.pad(every, ((0, len(data.sizes) - len(every)), (0, 0)))  # processes by rows tell those of the groups alone
         unknown = jnp.full((len(every), 1), jnp.nan)
         true = every if told == data.fixed else jnp.concatenate([every, unknown], axis=1)[:, columns]
         return recovery(estimated, true, data.sizes > 0)

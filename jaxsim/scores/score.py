@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 
@@ -26,11 +26,17 @@ class Score(abc.ABC):
 
     # Whether a fit must keep what the coefficients of groups follow from.
     needs_groups: ClassVar[bool] = False
+    # Whether :meth:`of` is given data that the strategy has not seen, as an argument ``fresh`` (:class:`jaxsim.data.fresh.Fresh`).
+    needs_fresh: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod
     def addition(self) -> Addition:
         """Columns that :meth:`of` makes, and measures of them."""
+
+    def at(self, conf_level: float) -> Self:
+        """The score in a study whose intervals have this level: itself, where that does not matter."""
+        return self
 
     def applies(self, strategy: Strategy, names: Names) -> bool:
         """Whether a strategy has this score: those that JAX fits, unless a subclass says otherwise."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxsim.processes.gaussian import GaussianMultilevel
+from jaxsim.scores.prediction import Prediction
 from jaxsim.study.absent import AbsentMeasure
 from jaxsim.study.outline import Outline
 
@@ -33,7 +34,10 @@ def _partial_strategies(study: Outline) -> Iterator[str]:
 
 
 def _infinite_variances(study: Outline) -> Iterator[str]:
-    groups, shrinkage = (" (and that of its group coefficients)", "shrinkage, ") if study.group_coefficients else ("", "")
+    predicts = any(isinstance(score, Prediction) for score in study.scores)
+    of = ["group coefficients"] * study.group_coefficients + ["predictions"] * predicts
+    groups = f" (and that of its {' and '.join(of)})" if of else ""
+    shrinkage = "shrinkage, " if study.group_coefficients else ""
     for size, names in _alone(study).items():
         few = _few_rows(study, 0, size + 1)
         if few:

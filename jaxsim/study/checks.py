@@ -10,8 +10,10 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, check_probability, choose, meant, printable, several
 from jaxsim.estimators.strategy import Strategy
+from jaxsim.processes import fresh
 from jaxsim.processes.process import Process
 from jaxsim.study import registry
+from jaxsim.study.absent import AbsentProcess
 from jaxsim.study.cell import Cell
 from jaxsim.study.grid import Grid
 from jaxsim.study.outline import Outline
@@ -173,6 +175,9 @@ def measured(study: Outline) -> None:
     """Scores, own measures and the rule that stops a cell."""
     for score in study.every_score:
         score.check(study.estimators, study.names, study.process.kind)
+        why = fresh.lacking(study.process) if score.needs_fresh and not isinstance(study.process, AbsentProcess) else None
+        if why is not None:
+            raise InputError(f"{type(score).__name__}(): {why}")
     if study.until is not None:
         if not isinstance(study.until, Until):
             raise InputError(f"until={brief(study.until)}: give a rule such as Until(power=0.005).")

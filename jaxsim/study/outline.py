@@ -58,8 +58,9 @@ class Outline:
 
     @functools.cached_property
     def every_score(self) -> tuple[Score, ...]:
-        """All scores, that of the groups' coefficients among them."""
-        return ((GroupRecovery(),) if self.group_coefficients else ()) + self.scores
+        """All scores, that of the groups' coefficients among them, at the study's level of intervals."""
+        every = ((GroupRecovery(),) if self.group_coefficients else ()) + self.scores
+        return tuple(score.at(self.conf_level) for score in every)
 
     @functools.cached_property
     def cells(self) -> tuple[Cell, ...]:

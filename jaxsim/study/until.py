@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jaxsim.errors import InputError, brief, choose, finite, whole_number
 from jaxsim.measures.catalogue import GROUPS
+from jaxsim.measures.prediction import PREDICTION
 
 # Names for rejection rates of coefficients that are not zero, and of those that are.
 POOLED = ("power", "type_one_error")
@@ -28,7 +29,7 @@ class Until:
     Args:
         targets: largest Monte Carlo standard error of each measure, such as ``power=0.005, bias=0.002``: names of
             ``jaxsim.measures.CATALOGUE``, ``power`` or ``type_one_error``, and ``jaxsim.measures.GROUPS`` in a study that asks
-            for coefficients of groups.
+            for coefficients of groups, or ``jaxsim.measures.PREDICTION`` in one that asks for predictions.
         minimum: replicates of every cell before it is judged the first time.
 
     Raises:
@@ -76,6 +77,8 @@ class Until:
         for name, _ in self.targets:
             if name in GROUPS and name not in names:
                 raise InputError(f"until: {name} is measured by studies with group_coefficients=True; set it, or name another.")
+            if name in PREDICTION and name not in names:
+                raise InputError(f"until: {name} is measured by studies with scores=(Prediction(),); add it, or name another.")
             choose("measure of Until", name, names)
         if self.minimum > replicates:
             raise InputError(

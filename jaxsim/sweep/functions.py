@@ -14,9 +14,11 @@ from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Draw, Truth
 from jaxsim.data.fit import Fit
+from jaxsim.data.fresh import Fresh
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.estimators.estimator import Estimator
+from jaxsim.processes.fresh import fresh
 from jaxsim.processes.process import Process
 from jaxsim.scores.score import Score
 from jaxsim.seeding import Stream, replicate_key, stream_key
@@ -57,6 +59,20 @@ def truths(process: Process, bounds: Bounds) -> Callable[..., Truth]:
     return of_batch
 
 
+def unseen(process: Process, bounds: Bounds) -> Callable[..., Fresh]:
+    """Data that the strategies fitted to some datasets have not seen; a program of its own, as :func:`truths`."""
+
+    def of_batch(
+        data: CrossProducts | Rows, truth: Truth, seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any
+    ) -> Fresh:
+        def one(data: CrossProducts | Rows, truth: Truth, word: jax.Array, replicate: jax.Array, values: Any) -> Fresh:
+            return fresh(process, replicate_key(seed, word, replicate), Draw(truth, data), values, bounds)
+
+        return jax.vmap(one)(data, truth, words, replicates, conditions[0])
+
+    return of_batch
+
+
 def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Callable[..., Fit]:
     """``fit_batch``; a strategy that resamples makes its keys from what decides the data: seed, cell and replicate."""
     if not estimator.resamples:
@@ -70,15 +86,15 @@ def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Cal
 
 
 def scorer(score: Score, estimator: Estimator) -> Callable[..., dict[str, jax.Array]]:
-    """A score of a strategy's fits of a batch of datasets."""
+    """A score of a strategy's fits of a batch of datasets; ``given`` is what else it needs, by argument."""
 
     def of_batch(
-        data: Any, fit: Fit, truth: Truth, seed: jax.Array, words: jax.Array, replicates: jax.Array
+        data: Any, fit: Fit, truth: Truth, given: Any, seed: jax.Array, words: jax.Array, replicates: jax.Array
     ) -> dict[str, jax.Array]:
-        def one(data: Any, fit: Fit, truth: Truth, key: jax.Array) -> dict[str, jax.Array]:
-            return score.of(Draw(truth, estimator.view(data)), estimator, fit, key)
+        def one(data: Any, fit: Fit, truth: Truth, given: Any, key: jax.Array) -> dict[str, jax.Array]:
+            return score.of(Draw(truth, estimator.view(data)), estimator, fit, key, **given)
 
-        return jax.vmap(one)(data, fit, truth, analysis_keys(seed, words, replicates, Stream.SCORES))
+        return jax.vmap(one)(data, fit, truth, given, analysis_keys(seed, words, replicates, Stream.SCORES))
 
     return of_batch
 

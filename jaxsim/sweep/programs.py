@@ -18,20 +18,22 @@ import numpy as np
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Draw, Truth
 from jaxsim.data.fit import Fit
+from jaxsim.data.fresh import Fresh
 from jaxsim.data.rows import Rows
 from jaxsim.estimators.estimator import in_batches
 from jaxsim.estimators.strategy import Strategy
+from jaxsim.scores.score import Score
 from jaxsim.study.cell import Cell
 from jaxsim.study.study import Study
 from jaxsim.sweep.compile import Compiled, compile_program, on, precision
-from jaxsim.sweep.functions import fitter, key_arguments, scorer, simulator, truths
+from jaxsim.sweep.functions import fitter, key_arguments, scorer, simulator, truths, unseen
 from jaxsim.sweep.shape import Shape, Tile
 
 Copies = tuple[Compiled, ...]
 
 
 @partial(
-    jax.tree_util.register_dataclass, data_fields=["truth", "data", "rows", "whole"], meta_fields=["lost"]
+    jax.tree_util.register_dataclass, data_fields=["truth", "data", "rows", "whole", "fresh"], meta_fields=["lost"]
 )  # fmt: skip
 @dataclass(frozen=True)
 class Simulated:
@@ -41,6 +43,7 @@ class Simulated:
         truth: of each dataset.
         data, rows: the datasets as cross-products and row by row, each if some strategy reads it.
         whole: the truth with the groups' own coefficients, if scores need it.
+        fresh: data that no strategy sees, if scores need them.
         lost: places of datasets that the process did not draw, with its reason.
     """
 
@@ -48,6 +51,7 @@ class Simulated:
     data: CrossProducts | None = None
     rows: Rows | None = None
     whole: Truth | None = None
+    fresh: Fresh | None = None
     lost: dict[int, str] = field(default_factory=dict)
 
     def read_by(self, strategy: Strategy) -> CrossProducts | Rows:
@@ -71,6 +75,7 @@ class Programs:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="compile"))
     made: dict[Hashable, Future[Copies]] = field(default_factory=dict)
     prepared: set[tuple[Shape, tuple[int, ...]]] = field(default_factory=set)
+    fresh: dict[Shape, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.devices = self.devices or (jax.local_devices()[0],)
@@ -79,6 +84,7 @@ class Programs:
         # Truths come with the data, so something is drawn even if no strategy of ours fits it.
         self.kinds = tuple(kind for kind in (CrossProducts, Rows) if kind in read) or (CrossProducts,)
         self.scored = any(score.needs_groups for score in self.study.every_score)
+        self.predicted = any(score.needs_fresh for score in self.study.every_score)
 
     def prepare(self, shape: Shape, cell: Cell, models: tuple[int, ...]) -> None:
         """Start compiling what a shape needs, if nothing has yet.
@@ -96,12 +102,17 @@ class Programs:
             drawn_here = cell.process.batched
             if self.study.every_score and drawn_here:
                 self._start(("truth", shape), truths(cell.process, shape.bounds), arguments)
+            if self.predicted and shape not in self.fresh:
+                data = jax.eval_shape(simulator(cell.process, shape.bounds, self.kinds[0]), *arguments).data
+                given = (data, jax.eval_shape(truths(cell.process, shape.bounds), *arguments), *arguments)
+                self.fresh[shape] = jax.eval_shape(unseen(cell.process, shape.bounds), *given)
+                self._start(("fresh", shape), unseen(cell.process, shape.bounds), given)
             for reads in self.kinds:
                 simulate = simulator(cell.process, shape.bounds, reads)
                 if drawn_here:
                     self._start((reads, shape), simulate, arguments)
                 ours = [i for i in models if i in self.ours and self.ours[i].reads is reads]
-                if any(self._key(shape, i) not in self.made for i in ours):
+                if self.predicted or any(self._key(shape, i) not in self.made for i in ours):
                     data = jax.eval_shape(simulate, *arguments).data
                     for i in ours:
                         self._start_fit(shape, cell, i, data, arguments)
@@ -113,14 +124,14 @@ class Programs:
         function = fitter(estimator, study.conf_level, self.scored)
         keys = key_arguments(arguments)
         given = (data, *(keys if estimator.resamples else ()))
-        if not self._start(self._key(shape, model), function, given):
-            return
+        self._start(self._key(shape, model), function, given)
         scores = [score for score in study.every_score if score.applies(estimator, study.names)]
         if scores:
             fit = jax.eval_shape(function, *given)
             truth = jax.eval_shape(truths(cell.process, shape.bounds), *arguments)
             for score in scores:
-                self._start((score, *self._key(shape, model)), scorer(score, estimator), (data, fit, truth, *keys))
+                more = {"fresh": self.fresh[shape]} if score.needs_fresh else {}
+                self._start(self._score_key(score, shape, model), scorer(score, estimator), (data, fit, truth, more, *keys))
 
     def _start(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
         """Have a program compiled, unless it is already; whether it was not."""
@@ -134,6 +145,12 @@ class Programs:
         bounds = shape.bounds if self.study.estimators[model].reads is Rows else replace(shape.bounds, rows=0)
         return ("fit", model, bounds, shape.tile)
 
+    def _score_key(self, score: Score, shape: Shape, model: int) -> tuple[Hashable, ...]:
+        """A score's program serves the same shapes as the strategy's, if what else it is given is alike, too."""
+        given = self.fresh[shape] if score.needs_fresh else None
+        alike = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(given))
+        return (score, jax.tree.structure(given), alike, *self._key(shape, model))
+
     def ready(self, shape: Shape, model: int | None = None) -> bool:
         """Whether the simulator of a shape, or the program of one of its strategies, is compiled already."""
         future = self.made.get((self.kinds[0], shape) if model is None else self._key(shape, model))
@@ -141,7 +158,8 @@ class Programs:
 
     def wait(self, shape: Shape, models: tuple[int, ...]) -> None:
         """Until everything that a shape needs is compiled."""
-        for key in [*((kind, shape) for kind in self.kinds), ("truth", shape), *(self._key(shape, i) for i in models)]:
+        named = [(name, shape) for name in (*self.kinds, "truth", "fresh")]
+        for key in [*named, *(self._key(shape, i) for i in models)]:
             if key in self.made:
                 self.made[key].result()
 
@@ -150,9 +168,10 @@ class Programs:
         arguments = self.arguments(tile)
         with precision(self.study.dtype):
             drawn: list[Draw] = [self._program((kind, tile.shape), tile)(*arguments) for kind in self.kinds]
-            whole = self._program(("truth", tile.shape), tile)(*arguments) if ("truth", tile.shape) in self.made else None
+            whole = self._if_made(("truth", tile.shape), tile, arguments)
+            fresh = self._if_made(("fresh", tile.shape), tile, (drawn[0].data, whole, *arguments))
         found: Any = {"data" if isinstance(one.data, CrossProducts) else "rows": one.data for one in drawn}
-        return Simulated(drawn[0].truth, **found, whole=whole)
+        return Simulated(drawn[0].truth, **found, whole=whole, fresh=fresh)
 
     def fit(self, tile: Tile, model: int, simulated: Simulated) -> Fit:
         """Fit one strategy to a tile's datasets, and score the fits; does not wait for the device."""
@@ -161,11 +180,13 @@ class Programs:
         data, key = simulated.read_by(strategy), self._key(tile.shape, model)
         with precision(self.study.dtype):
             fit = self._program(key, tile)(data, *(keys if strategy.resamples else ()))
-            for score in self.study.every_score:
-                if (score, *key) in self.made:
-                    found = self._program((score, *key), tile)(data, fit, simulated.whole, *keys)
-                    fit = replace(fit, extra={**fit.extra, **found})
-            return replace(fit, groups=None)
+            extra = dict(fit.extra)
+            for score in self.study.every_score if simulated.whole is not None else ():
+                own = self._score_key(score, tile.shape, model)
+                if own in self.made:
+                    more = {"fresh": simulated.fresh} if score.needs_fresh else {}
+                    extra |= self._program(own, tile)(data, fit, simulated.whole, more, *keys)
+            return replace(fit, groups=None, extra=extra)
 
     def simulator_program(self, shape: Shape) -> Compiled:
         """The compiled simulator of a shape, on the first device; waits for it."""
@@ -181,6 +202,10 @@ class Programs:
 
     def _program(self, key: Hashable, tile: Tile) -> Compiled:
         return self.made[key].result()[tile.device]
+
+    def _if_made(self, key: Hashable, tile: Tile, arguments: tuple[Any, ...]) -> Any:
+        """What a program gives; None where there is no such program."""
+        return self._program(key, tile)(*arguments) if key in self.made else None
 
     def _copies(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Copies:
         """The program, once for each device."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.catalogue import GROUPS
+from jaxsim.measures.catalogue import OF_SCORES
 from jaxsim.measures.interval import Z
 from jaxsim.study.study import Study
 
@@ -65,7 +65,7 @@ def precision(study: Study, measure: Measure, count: int, cells: tuple[int, ...]
     """Largest Monte Carlo error of each target in each cell, over coefficients and the strategies that still get replicates.
 
     Infinite where a strategy has no value (all its fits failed); zero where the measure does not exist (power without an effect,
-    coefficients of groups that do not differ or that a strategy does not have).
+    coefficients of groups that do not differ, or numbers of a score that a strategy does not have).
     """
     assert study.until is not None
     found: dict[int, dict[str, float]] = {cell: {} for cell in cells}
@@ -74,7 +74,7 @@ def precision(study: Study, measure: Measure, count: int, cells: tuple[int, ...]
         asked, truth = MEASURES.get(name, (name, None))
         lines = measure(asked, truth, count, cells)
         lines = lines[lines["model"].astype(str).isin(growing)]
-        if asked in GROUPS:
+        if asked in OF_SCORES:
             lines = lines[lines["value"].notna() | (lines["n_used"] == 0)]
         error = lines["mcse"].to_numpy(float)
         if asked in ("rejection", "coverage", "bias_eliminated_coverage", "type_s"):

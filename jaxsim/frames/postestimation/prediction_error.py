@@ -1,14 +1,5 @@
-"""How far predictions of a mixed model may lie from what they predict.
-
-Henderson's mixed-model equations (Henderson 1975, *Biometrics* 31, 423-447) give the joint covariance of ``beta^ - beta`` and
-``b^ - b``. Of a row ``(x, z)`` of group g, with the names of :mod:`jaxsim.frames.postestimation.surface`, the error is::
-
-    x'(beta^ - beta) + z'(b^ - b) = a'(beta^ - beta) + z'(b~ - b),  a = x - B_g' K_g z
-
-where ``b~`` is the prediction with known fixed effects: its error has covariance ``sigma^2 K_g`` (lme4's ``condVar``) and is
-independent of the responses, hence of ``beta^``. So the variance is ``a' Var(beta^) a + sigma^2 z'K_g z``; of a group without rows
-``K_g`` is ``T``. Variances are taken as known, as lme4's ``predict(se.fit = TRUE)`` does; that they are estimated is allowed for by
-Satterthwaite's degrees of freedom ``2 v^2 / Var(v)`` of the variance ``v`` (as SAS's MIXED has for predictions).
+"""How far predictions of a fitted mixed model may lie from what they predict, with the formulas of
+:mod:`jaxsim.lmm.prediction_error` and the names of :mod:`jaxsim.frames.postestimation.surface`.
 """
 
 from __future__ import annotations
@@ -21,6 +12,7 @@ from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation.fit_components import is_reml
 from jaxsim.frames.postestimation.posed import posed
 from jaxsim.frames.postestimation.surface import Place, derivatives
+from jaxsim.lmm import prediction_error
 from jaxsim.lmm.solution import HESSIAN_RIDGE
 
 
@@ -54,7 +46,7 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
     pull = _pull(place, rows, effects)
     a = rows.x @ on.basis.inverse
     known = rows.codes >= 0
-    a[known] -= np.einsum("nq,nqp->np", pull[known], on.zx[rows.codes[known]])
+    a[known] = prediction_error.through_fixed(a[known], pull[known], on.zx[rows.codes[known]])
     vcov = on.basis.r @ fit.vcov.to_numpy() @ on.basis.r.T
     relative = np.einsum("nq,nq->n", pull, rows.z) + noise
     # Of the variance without an adjustment, and over that of the residual: its value, and its slopes in T and along the residual's.
@@ -63,7 +55,7 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
     along = np.einsum("nab,kab->nk", slope, at.directions)
     along = np.column_stack([along, plain - np.einsum("nab,ab->n", slope, place.relative)])
     _, _, hessian = derivatives(on, at.factor, 0.0)
-    return Spread(np.einsum("np,pr,nr->n", a, vcov, a) + at.unit**2 * relative, _degrees(plain, along, hessian))
+    return Spread(prediction_error.variance(a, vcov, at.unit**2 * relative), _degrees(plain, along, hessian))
 
 
 def conditional_deviations(fit: Fitted) -> np.ndarray:
@@ -92,9 +84,7 @@ def _slopes(place: Place, rows: Design, a: np.ndarray, effects: bool) -> np.ndar
     found = np.einsum("abxy,nx,ny->nab", place.slopes, c, c)
     own = np.einsum("nab,nb->na", place.r[codes], rows.z[known])
     through = np.einsum("nap,np->na", place.h[codes], c[known])
-    found[known] += (
-        own[:, :, None] * own[:, None, :] - through[:, :, None] * own[:, None, :] - own[:, :, None] * through[:, None, :]
-    )
+    found[known] += prediction_error.slope(own, through)
     if effects:
         found[~known] += rows.z[~known][:, :, None] * rows.z[~known][:, None, :]
     return found

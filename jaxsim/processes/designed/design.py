@@ -23,7 +23,7 @@ from jaxsim.processes.designed.blueprint import Blueprint, blueprint
 from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.scale import amounts, sizes, told
 from jaxsim.processes.designed.schedule import checked_repeats, checked_units
-from jaxsim.processes.designed.simulated import dataset
+from jaxsim.processes.designed.simulated import Again, dataset
 from jaxsim.processes.designed.sizes import Sized
 from jaxsim.processes.designed.variables import Variable, checked_variables
 from jaxsim.processes.distribution import Distribution
@@ -199,11 +199,18 @@ class Design(Messy, RowProcess):
     def simulate(self, key: jax.Array) -> tuple[Truths, Columns]:
         return dataset(key, self)
 
+    def simulate_fresh(self, key: jax.Array, other: jax.Array, new_groups: bool) -> tuple[Truths, Columns]:
+        return dataset(key, self, Again(other, new_groups))
+
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
-        """As of any process by rows, which here come in a block for each unit; or cross-products."""
+        """As of any process by rows; or cross-products."""
         if not self.by_rows:
             return sufficient.drawn(key, self.holding(parameters), self.sketch, self.names, bounds.cells)
-        drawn = super().draw(key, parameters, bounds)
+        return super().draw(key, parameters, bounds)
+
+    def _packed(self, truth: Truths, columns: Columns, bounds: Bounds) -> Draw:
+        """As of any process by rows; here they come in a block for each unit."""
+        drawn = super()._packed(truth, columns, bounds)
         assert isinstance(drawn.data, Rows)
         return drawn._replace(data=dataclasses.replace(drawn.data, block=self.plan.schedule.block))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,25 +27,53 @@ from jaxsim.seeding import Stream, stream_key
 UNIT_PARTS = 2**32 - 1
 
 
-def dataset(key: jax.Array, design: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Truth and columns of one dataset of a :class:`jaxsim.Design`, as :meth:`jaxsim.RowProcess.simulate` returns them."""
-    plan, world, keys = design.plan, design.world, befall.keys_of(stream_key(key, Stream.WORLD))
+class Again(NamedTuple):
+    """Further rows for a dataset: ``key`` of what is drawn anew, and whether they are of ``new_units``; else the units keep their
+    schedules, what is one number a unit, and their effects. None of them is missing."""
+
+    key: jax.Array
+    new_units: bool
+
+
+class Keys(NamedTuple):
+    """Keys of what belongs to all units, to a unit, and to a row."""
+
+    of_all: jax.Array
+    of_units: jax.Array
+    of_rows: jax.Array
+
+    def world(self) -> dict[str, jax.Array]:
+        """A key for each use of what is messy."""
+        every, units, rows = (befall.keys_of(stream_key(key, Stream.WORLD)) for key in self)
+        return {**rows, "sd_noise": every["sd_noise"], "variance": units["variance"]}
+
+
+def dataset(key: jax.Array, design: Any, again: Again | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Truth and columns of one dataset of a :class:`jaxsim.Design`, as :meth:`jaxsim.RowProcess.simulate` returns them.
+
+    Args:
+        key: of the dataset.
+        design: of it.
+        again: of further rows for it.
+    """
+    keys = Keys(key, key, key) if again is None else Keys(key, again.key if again.new_units else key, again.key)
+    plan, world = design.plan, design.world
     rows, unit = plan.schedule, plan.unit
-    own_key = stream_key(key, Stream.GROUPS)
-    normal = normals.kept(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
-    values = drawn(stream_key(key, Stream.PREDICTORS), design, normal)
+    normal = normals.kept(jax.random.fold_in(stream_key(keys.of_units, Stream.GROUPS), 1), (rows.units, len(plan.random_terms)))
+    values = drawn(keys, design, normal)
     columns = plan.matrix.columns(values, rows.rows)
     seen = columns if not design.measurement_error else plan.matrix.columns(measured(keys, design, values), rows.rows)
     beta, deviations, truth = coefficients(key, design, normal)
     response = sum((beta[name] * columns[name] for name in plan.fixed.names), jnp.zeros(rows.rows))
     response += sum(jnp.repeat(deviations[t], rows.block) * columns[t] for t in plan.random_terms)
-    there = present(stream_key(key, Stream.SIZES), rows)
-    situation = Situation(columns, response, response, there, rows.units, rows.axes, design.residual_sd)
-    noise = normals.kept(jax.random.fold_in(own_key, 0), (rows.rows,))
-    response, there = befall.respond(keys, world, noise, situation, seen)
+    planned = present(stream_key(keys.of_units, Stream.SIZES), rows)
+    situation = Situation(columns, response, response, planned, rows.units, rows.axes, design.residual_sd)
+    noise = normals.kept(jax.random.fold_in(stream_key(keys.of_rows, Stream.GROUPS), 0), (rows.rows,))
+    response, there = befall.respond(keys.world(), world, noise, situation, seen)
     index = np.repeat(np.arange(rows.units, dtype=np.int32), rows.block)
     del seen["Intercept"]
-    keep = {} if world["missing"] is None and rows.sizes is None and rows.keep.all() else {KEEP: there}
+    missing = world["missing"] is not None and again is None
+    keep = {KEEP: there if missing else planned} if missing or rows.sizes is not None or not rows.keep.all() else {}
     return truth, {unit: index, plan.response: response, **seen, **keep}
 
 
@@ -89,31 +117,32 @@ def effects_of_units(
     return deviations, spreads(plan.random, own, correlation)
 
 
-def drawn(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
+def drawn(keys: Keys, design: Any, normal: jax.Array) -> dict[str, Any]:
     """Numbers, or positions of levels, of all variables in every row, ``[N]`` each.
 
     Args:
-        key: of the predictors.
-        design: of the dataset.
+        keys: of the dataset.
+        design: of it.
         normal: what the units' effects are made of, ``[U, Q]``.
     """
     rows, variables = design.plan.schedule, design.plan.variables
-    found = {name: jnp.repeat(v, rows.rows // v.size) for name, v in covariates(key, design, normal).items()}
+    _, of_units, of_rows = (stream_key(key, Stream.PREDICTORS) for key in keys)
+    found = {name: jnp.repeat(v, rows.rows // v.size) for name, v in covariates(of_units, of_rows, design, normal).items()}
     for place, (name, variable) in enumerate(variables.items(), start=2):
         if isinstance(variable, Between):
             codes: Any = rows.codes.get(name)
             if variable.randomised:
-                codes = jnp.repeat(assigned(jax.random.fold_in(key, place), variable, rows.units), rows.block)
+                codes = jnp.repeat(assigned(jax.random.fold_in(of_units, place), variable, rows.units), rows.block)
             found[name] = codes if variable.names is not None else at_levels(variable.levels, codes)
         elif isinstance(variable, Within):
             codes = rows.codes[name]
             found[name] = codes if variable.names is not None else at_levels(variable.levels, codes)
             if variable.jitter:
-                found[name] = found[name] + shifts(jax.random.fold_in(key, place), name, variable, rows)
+                found[name] = found[name] + shifts(jax.random.fold_in(of_rows, place), name, variable, rows)
     return found
 
 
-def covariates(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
+def covariates(of_units: jax.Array, of_rows: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]:
     """Covariates of units, ``[U]`` each, and of rows, ``[N]``: each a map of a normal number."""
     plan = design.plan
     rows = plan.schedule
@@ -121,11 +150,11 @@ def covariates(key: jax.Array, design: Any, normal: jax.Array) -> dict[str, Any]
     for name, variable in plan.variables.items():
         if isinstance(variable, Covariate):
             own[variable.level].append(name)
-    z = dict(zip(own[plan.unit], _of_units(jax.random.fold_in(key, 0), own[plan.unit], design, normal), strict=True))
-    each = normals.kept(jax.random.fold_in(key, 1), (len(own[ROW]), rows.rows))
+    z = dict(zip(own[plan.unit], _of_units(jax.random.fold_in(of_units, 0), own[plan.unit], design, normal), strict=True))
+    each = normals.kept(jax.random.fold_in(of_rows, 1), (len(own[ROW]), rows.rows))
     z |= dict(zip(own[ROW], _together(each, latent(own[ROW], design.correlations)), strict=True))
     if any(plan.variables[name].icc for name in own[ROW]):
-        parts = _of_units(jax.random.fold_in(key, UNIT_PARTS), own[ROW], design, normal)
+        parts = _of_units(jax.random.fold_in(of_units, UNIT_PARTS), own[ROW], design, normal)
         for k, name in enumerate(own[ROW]):
             icc = plan.variables[name].icc
             z[name] = np.sqrt(icc) * jnp.repeat(parts[k], rows.block) + np.sqrt(1 - icc) * z[name] if icc else z[name]
@@ -147,14 +176,16 @@ def _together(normal: jax.Array, matrix: np.ndarray) -> jax.Array:
     return jnp.asarray(root(matrix)) @ normal if (matrix != np.eye(len(matrix))).any() else normal
 
 
-def measured(keys: Mapping[str, jax.Array], design: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+def measured(keys: Keys, design: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """The variables as they are seen, ``[N]`` each: covariates with a reliability have normal errors, one a unit or one a row."""
     plan, found = design.plan, dict(values)
     rows = plan.schedule
     for place, (name, variable) in enumerate(plan.variables.items()):
         if name in design.measurement_error:
-            count = rows.units if variable.level == plan.unit else rows.rows
-            error = normals.kept(jax.random.fold_in(keys["measurement_error"], place), (count,))
+            by_unit = variable.level == plan.unit
+            own = befall.keys_of(stream_key(keys.of_units if by_unit else keys.of_rows, Stream.WORLD))["measurement_error"]
+            count = rows.units if by_unit else rows.rows
+            error = normals.kept(jax.random.fold_in(own, place), (count,))
             sd = variable.distribution.moments[1] * jnp.sqrt(1 / jnp.asarray(design.measurement_error[name], float) - 1)
             found[name] = found[name] + sd * jnp.repeat(error, rows.rows // count)
     return found

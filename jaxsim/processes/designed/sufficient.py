@@ -148,7 +148,7 @@ def _columns(key: jax.Array, design: Any, normal: jax.Array) -> Apart:
     """Every column of a dataset taken apart."""
     plan, key = design.plan, stream_key(key, Stream.PREDICTORS)
     rows = plan.schedule
-    of_units: dict[str, Any] = covariates(key, design, normal)
+    of_units: dict[str, Any] = covariates(key, key, design, normal)
     within: dict[str, Any] = {}
     for place, (name, variable) in enumerate(plan.variables.items(), start=2):
         if isinstance(variable, Covariate):

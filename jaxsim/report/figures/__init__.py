@@ -24,6 +24,7 @@ from jaxsim.report.figures import (
     power_curve,
     power_loop,
     power_map,
+    prediction,
     rejection,
     type_one_error_map,
 )
@@ -124,6 +125,18 @@ FIGURES: dict[str, Entry] = {
         f"{BARS}. Zero: estimated coefficients differ between groups as much as the true ones; one: not at all; below zero: "
         "more, by noise. The best predictions of coefficients are shrunk, the more so the fewer rows a group has.",
         group_recovery.draw_shrinkage,
+    ),
+    "prediction_known": Entry(
+        "Prediction of the same groups",
+        f"{BARS}; lower is better. Responses of further rows of the groups that were fitted, predicted by the group's own "
+        "coefficients where a strategy has such. No prediction can be better than the residual SD.",
+        prediction.draw_known,
+    ),
+    "prediction_new": Entry(
+        "Prediction of new groups",
+        f"{BARS}; lower is better. Responses in groups that were not fitted, predicted by the fixed effects: the spread of the "
+        "groups stays in the error of every strategy.",
+        prediction.draw_new,
     ),
     "power": Entry(
         "Power",

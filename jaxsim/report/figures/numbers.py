@@ -120,8 +120,12 @@ class Numbers:
         present = set(self.shown if table is None else table["term"].astype(str))
         shown = [term for term in self.shown if term in present]
         names = f"Coefficient: {shown[0]}." if len(shown) == 1 else f"Coefficients {', '.join(shown)}, averaged."
+        return f"{names} {self.note_of_fits()}"
+
+    def note_of_fits(self) -> str:
+        """Which datasets a figure counts and what it pools."""
         counted = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
-        return f"{names} {self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()
+        return f"{self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()
 
 
 def _examples(truths: pd.DataFrame) -> pd.DataFrame:

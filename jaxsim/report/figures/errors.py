@@ -1,0 +1,44 @@
+"""Root mean squared errors of what scores measure, and which strategies have them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from jaxsim.report.figures.canvas import canvas, model_handles
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.points import draw_intervals
+from jaxsim.report.figures.style import Look
+
+WIDE = 10  # the largest error over the smallest from which on the axis is logarithmic
+
+
+def measured(numbers: Numbers, name: str) -> pd.DataFrame | None:
+    """A score's measure of the shown terms, by strategy and the layout's factors; None without the score, or without a number."""
+    if name not in numbers.results.study.kit.measures:
+        return None
+    by = ["model", *numbers.layout.by]
+    table = numbers.results.measures(by, policy=numbers.policy, measures=[name], terms=numbers.shown)
+    return table if np.isfinite(table["value"].to_numpy(float)).any() else None
+
+
+def looks_of(numbers: Numbers, table: pd.DataFrame) -> dict[str, Look]:
+    """Of the strategies that have numbers."""
+    known = set(table.loc[table["value"].notna(), "model"].astype(str))
+    return {model: look for model, look in numbers.looks.items() if model in known}
+
+
+def draw_errors(numbers: Numbers, table: pd.DataFrame, *, title: str, y_label: str, note: str, from_zero: bool = True) -> Figure:
+    """A whole figure of a root mean squared error, on a logarithmic scale if it spans much."""
+    looks = looks_of(numbers, table)
+    figure, axes = canvas(numbers.layout, title=title, y_label=y_label, handles=model_handles(looks), note=note)
+    draw_intervals(axes, numbers.layout, table, looks)
+    value = table["value"].to_numpy(float)
+    positive = value[value > 0]
+    if len(positive) and positive.max() > WIDE * positive.min():
+        axes[0, 0].set_yscale("log", nonpositive="clip")
+        axes[0, 0].set_ylim(0.7 * positive.min(), 1.4 * positive.max())
+    elif from_zero:
+        axes[0, 0].set_ylim(bottom=0)
+    return figure
