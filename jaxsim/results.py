@@ -60,7 +60,8 @@ class Results:
     def estimates(self) -> pd.DataFrame:
         """One row per dataset, strategy and term: ``cell, replicate, model, term, truth, estimate, std_error, statistic, df,
         p_value, conf_low, conf_high, status``, columns of some strategies (``group_mse``, ``group_variance``,
-        ``group_true_variance`` of a study with ``group_coefficients=True``), then the cell's conditions."""
+        ``group_true_variance`` of a study with ``group_coefficients=True``, the columns of its other scores), then the cell's
+        conditions."""
         return self.read("estimates")
 
     @functools.cached_property

@@ -573,6 +573,47 @@ def test_own_predictions_are_judged_row_by_row(tmp_path):
         assert row["prediction_mse_fitted"] == pytest.approx(((y - y.max()) ** 2).mean(), rel=CLOSED)
 
 
+@dataclass(frozen=True)
+class Careless(Trial):
+    """Mistakes that a ``simulate_fresh`` may make."""
+
+    drawn: bool = True
+    mistake: str = "effects"
+
+    def simulate_fresh(self, key, other, new_groups):
+        if self.mistake == "raises":
+            return self.made(key, other, self.nothing)
+        if self.mistake == "fewer rows":
+            truth, columns = self.made(key, other, other)
+            return truth, {name: column[:12] for name, column in columns.items()}
+        return self.made(other if self.mistake == "effects" else key, key, key)
+
+
+@dataclass(frozen=True)
+class Short(Nearest):
+    """Predicts one row."""
+
+    def predict(self, data, fit, new):
+        return new.y[:1]
+
+
+@pytest.mark.parametrize(
+    ("process", "strategy", "words"),
+    [
+        (Careless(mistake="raises"), RANDOM_INTERCEPT, r"fresh rows could not be had from JAX: .*nothing"),
+        (Careless(mistake="fewer rows"), RANDOM_INTERCEPT, r"fresh rows could not be had from JAX: .*\(12,\)"),
+        (Careless(), RANDOM_INTERCEPT, r"simulate_fresh changes the fixed effects"),
+        (Careless(mistake="same"), RANDOM_INTERCEPT, r"makes the rows of the dataset again: .* 'other'"),
+        (Trial(), Short(), r"estimator 'nearest': predict gave an array of shape \(1,\) for 72 rows"),
+    ],
+    ids=["raises", "fewer rows", "effects", "same rows", "one prediction"],
+)
+def test_mistakes_are_found_before_anything_is_computed(process, strategy, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        Study(process, Grid(), strategy, 2, scores=(Prediction(),)).run(tmp_path / "out", progress=False)
+    assert not (tmp_path / "out" / "chunks").exists()
+
+
 def trial(key, n_groups=12):
     return Trial(n_groups, drawn=True).simulate(key)
 

@@ -16,6 +16,7 @@ from jaxsim.data.fresh import Fresh, Unseen
 from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
+from jaxsim.errors import InputError, in_brief
 from jaxsim.processes.process import Process
 from jaxsim.processes.program import Program
 from jaxsim.seeding import Stream, stream_key
@@ -37,11 +38,7 @@ def lacking(process: Process) -> str | None:
         )
     bounds = process.bounds.padded()
     parameters = process.parameters(bounds)
-
-    def new_rows(key: Array) -> Draw | None:
-        return process.new_rows(key, process.draw(key, parameters, bounds), parameters, bounds, True)
-
-    if jax.eval_shape(new_rows, _key(0)) is not None:
+    if _says_how(process, parameters, bounds):
         return None
     program = Program(process.program(bounds), process)
     one, other = (np.asarray(_fixed(program, bounds, _key(seed), parameters)) for seed in (0, 1))
@@ -52,6 +49,23 @@ def lacking(process: Process) -> str | None:
         "population; let it be a RowProcess with a method simulate_fresh(self, key, other, new_groups), or give it effects that "
         "are numbers."
     )
+
+
+def _says_how(process: Process, parameters: Any, bounds: Bounds) -> bool:
+    """Whether a process says how further rows come about; :class:`InputError` if what it says cannot be traced."""
+
+    def new_rows(key: Array, new_groups: bool) -> Draw | None:
+        return process.new_rows(key, process.draw(key, parameters, bounds), parameters, bounds, new_groups)
+
+    for new_groups in (False, True):
+        try:
+            if jax.eval_shape(partial(new_rows, new_groups=new_groups), _key(0)) is None:
+                return False
+        except InputError:
+            raise
+        except Exception as error:  # whatever a person's method may raise
+            raise InputError(f"{process.kind}: its fresh rows could not be had from JAX: {in_brief(error)}") from error
+    return True
 
 
 def _key(seed: int) -> Array:

@@ -60,4 +60,6 @@ class Score(abc.ABC):
             estimator: the strategy.
             fit: of the dataset; its numbers are NaN where the status says that there are none.
             key: a random key of the dataset, the same for every strategy.
+
+        A score with :attr:`needs_fresh` has another argument, ``fresh``: data that no strategy has seen.
         """

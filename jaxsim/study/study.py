@@ -47,7 +47,7 @@ class Study(Outline):
         until: stop the cells that are precise enough before they have all their replicates; see :class:`jaxsim.Until`.
         group_coefficients: measure, too, how well every strategy recovers the coefficients of the groups, and how much it shrinks
             them together: short for ``scores=(GroupRecovery(),)``. All other numbers stay what they are.
-        scores: what else is measured of every fit; see :class:`jaxsim.Score`.
+        scores: what else is measured of every fit, such as :class:`jaxsim.Prediction`; see :class:`jaxsim.Score`.
         measures: your own, see :class:`jaxsim.OwnMeasure`. They are computed from what is stored, so they may be added later.
 
     Raises:

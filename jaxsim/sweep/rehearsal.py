@@ -37,11 +37,16 @@ def rehearse(study: Study) -> None:
             check_draws(study, *drawn)
         if isinstance(study.process, RowProcess | FrameProcess):
             check_cells(study)
+        predicted = any(score.needs_fresh for score in study.every_score)
+        if predicted and drawn is not None:
+            check_fresh(study, drawn[0])
         own = [strategy for strategy in in_batches(study.estimators).values() if not strategy.guards_itself]
         if own:
             data = example(study, study.cells[0]) if drawn is None else drawn[0].data
             for strategy in own:
                 check_fit(study, strategy, data)
+                if predicted and strategy.predicts_itself:
+                    check_predictions(study, strategy, data)
 
 
 def is_users(process: Process) -> bool:
@@ -80,6 +85,58 @@ def check_draws(study: Study, first: Draw, second: Draw) -> None:
         raise InputError(
             f"{process.kind} draws the same dataset whatever its key: make every random number from the key that it is given, with "
             "jax.random (NumPy's generators are run once, when the program is compiled)."
+        )
+
+
+def check_fresh(study: Study, drawn: Draw) -> None:
+    """That further rows of a process are what they are said to be: of the same truth, and not the dataset's own."""
+    cell = study.cells[0]
+    process, bounds, key = cell.process, cell.process.bounds.padded(), study.key(cell, 0)
+    for new_groups in (False, True):
+        once = jax.jit(lambda key, values, new=new_groups: process.new_rows(key, drawn, values, bounds, new))
+        new = jax.device_get(once(key, process.parameters(bounds)))
+        if new is None:
+            continue
+        if not np.array_equal(new.truth.fixed, drawn.truth.fixed):
+            raise InputError(
+                f"{process.kind}.simulate_fresh changes the fixed effects, {np.asarray(drawn.truth.fixed).tolist()} to "
+                f"{np.asarray(new.truth.fixed).tolist()}: draw what belongs to all groups from the part of key that simulate does."
+            )
+        pairs = [(name, groups, drawn.truth.groups[name]) for name, groups in new.truth.groups.items()]
+        for name, groups, own in [] if new_groups else pairs:
+            if not np.array_equal(groups, own):
+                raise InputError(
+                    f"{process.kind}.simulate_fresh changes the coefficients of {name} where new_groups is false: draw what "
+                    "belongs to a group from the part of key that simulate does."
+                )
+        if isinstance(new.data, Rows) and np.array_equal(new.data.y, drawn.data.y):  # type: ignore[union-attr]  # rows, too
+            raise InputError(
+                f"{process.kind}.simulate_fresh makes the rows of the dataset again: draw the noise from the key 'other'."
+            )
+
+
+def check_predictions(study: Study, strategy: Estimator, data: Any) -> None:
+    """Shapes of an own strategy's predictions, without computing one."""
+    if isinstance(data, CrossProducts):  # of a process of ours: rows are not at hand
+        return
+    cells = study.cells[0].process.bounds.padded().cells
+    own = data if strategy.reads is Rows else jax.eval_shape(lambda rows: rows.reduce(cells), data)
+
+    def once(data: Any, rows: Rows, key: jax.Array) -> Any:
+        given = (Context(key, study.conf_level),) if strategy.resamples else ()
+        viewed = strategy.view(data)
+        return strategy.predict(viewed, strategy._guarded(viewed, *given), rows)
+
+    try:
+        found = jax.eval_shape(once, own, data, study.key(study.cells[0], 0))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"estimator {strategy.name!r}: predict could not be traced by JAX: {in_brief(error)}") from error
+    if np.shape(found) != np.shape(data.y):
+        raise InputError(
+            f"estimator {strategy.name!r}: predict gave an array of shape {np.shape(found)} for {len(data.y)} rows; give one "
+            "number for each."
         )
 
 
