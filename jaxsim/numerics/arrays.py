@@ -21,7 +21,10 @@ NUMPYS = (np.ndarray, np.generic, float, int, type(None))
 
 def library(*arrays: Any) -> Any:
     """``numpy`` if all of the arrays are NumPy's, or numbers, else ``jax.numpy``."""
-    return np if all(isinstance(array, NUMPYS) for array in arrays) else jnp
+    for array in arrays:  # the fastest way, of what is asked tens of thousands of times a second
+        if not isinstance(array, NUMPYS):
+            return jnp
+    return np
 
 
 def library_of(tree: Any) -> Any:
