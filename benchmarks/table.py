@@ -21,12 +21,12 @@ def header(script: str, arguments: Sequence[str], extra: Mapping[str, str] | Non
 
     Args:
         script: file name of the benchmark.
-        arguments: its command line; folders given with ``--out`` or ``--environments`` are left out.
+        arguments: its command line; folders given with ``--out``, ``--other`` or ``--environments`` are left out.
         extra: more lines.
     """
     device = jax.devices()[0]
     kind = f"{_processor()}, {os.cpu_count()} cores" if device.platform == "cpu" else device.device_kind
-    kept = re.sub(r"\s*--(out|environments)[ =]\S+", "", " ".join(arguments)).strip()
+    kept = re.sub(r"\s*--(out|other|environments)[ =]\S+", "", " ".join(arguments)).strip()
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": f"python benchmarks/{script} {kept}".rstrip(),

@@ -241,6 +241,35 @@ def test_the_smallest_effective_sample_is_that_of_the_slowest_parameter(load):
     assert 40 < load("bayes").smallest_ess({**draws, "correlation": same}) < 160
 
 
+def test_a_fresh_process_times_its_steps(load, tmp_path):
+    benchmark = load("first_fits")
+    found = benchmark.run(BENCHMARKS.parent, "intercepts", tmp_path / "cache")
+    assert list(found)[:2] == ["imports", "first fit"]
+    assert {"another model", "Kenward-Roger", "lm2", "bootstrap, 100 refits"} < set(found)
+    assert all(seconds["wall"] > 0 and seconds["cpu"] > 0 for seconds in found.values())
+
+
+def test_first_fits_are_compared_in_turns(load, tmp_path, monkeypatch):
+    benchmark, asked = load("first_fits"), []
+
+    def run(tree, first, cache):
+        asked.append((tree.name, cache.exists()))
+        cache.mkdir(exist_ok=True)
+        steps = ("imports", "first fit", "another model", "other rows and groups", "other fixed effects")
+        return {step: {"wall": float(len(asked)), "cpu": 1.0} for step in steps}
+
+    monkeypatch.setattr(benchmark, "run", run)
+    other = tmp_path / "other"
+    benchmark.main(["--first", "slopes", "--repeats", "1", "--other", str(other), "--out", str(tmp_path)])
+    assert asked == [(tree, full) for full in (False, True) for tree in ("other", BENCHMARKS.parent.name)]
+    frame = written(tmp_path, "first-fits")
+    assert list(frame["step"][:2]) == ["imports", "first fit"]
+    names = ["empty cache, before", "empty cache, now", "full cache, before", "full cache, now"]
+    assert frame[names].iloc[0].tolist() == [1, 2, 3, 4]
+    page = (tmp_path / f"first-fits-{jax.default_backend()}.md").read_text()
+    assert "Now, full cache: a first fit comes after 8 s at most" in page
+
+
 def test_packages_that_are_not_there_are_rows_with_their_reason(load, tmp_path, monkeypatch):
     """Without asking anything of jaxsim, which would compile."""
     benchmark, peers = load("against_native"), load("native_peers")
