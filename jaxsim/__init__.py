@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jaxsim.errors import InputError as InputError
     from jaxsim.errors import NotSupportedError as NotSupportedError
     from jaxsim.estimators import GEE as GEE
+    from jaxsim.estimators import AutoregressiveMixed as AutoregressiveMixed
     from jaxsim.estimators import BetweenWithin as BetweenWithin
     from jaxsim.estimators import ClusterRobust as ClusterRobust
     from jaxsim.estimators import Context as Context
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from jaxsim.estimators import Fit as Fit
     from jaxsim.estimators import FrameStrategy as FrameStrategy
     from jaxsim.estimators import FunctionEstimator as FunctionEstimator
+    from jaxsim.estimators import HeteroscedasticMixed as HeteroscedasticMixed
     from jaxsim.estimators import LinearMixed as LinearMixed
     from jaxsim.estimators import Lme4 as Lme4
     from jaxsim.estimators import PooledOLS as PooledOLS
@@ -135,8 +137,9 @@ _HOMES = {
         "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
     ),
     "jaxsim.estimators": (
-        "GEE", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy", "FunctionEstimator", "LinearMixed",
-        "Lme4", "PooledOLS", "RStrategy", "Resampling", "Strategy", "TwoStage", "WithinRegression",
+        "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy",
+        "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "PooledOLS", "RStrategy", "Resampling", "Strategy",
+        "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Prediction", "Score"),

@@ -308,11 +308,15 @@ class Mixed:
         s, logdet = np.zeros((self.p + 1, self.p + 1), dtype=np.asarray(t).dtype), 0.0
         for i in self.members:
             z = self.rows.x[np.ix_(i, self.random)]
-            v = np.eye(len(i)) + z @ t @ z.T
+            v = self.own(i) + z @ t @ z.T
             logdet = logdet + _logdet(v)
             s = s + both[i].T @ np.linalg.solve(v, both[i])
         coefficients = np.linalg.solve(s[:-1, :-1], s[:-1, -1])
         return logdet, s[:-1, :-1], coefficients, s[-1, -1] - s[-1, :-1] @ coefficients
+
+    def own(self, i: np.ndarray) -> np.ndarray:
+        """Covariance of a group's residuals, in units of their variance."""
+        return np.eye(len(i))
 
     def deviance(self, t: np.ndarray) -> Any:
         """The profiled criterion, as lme4 reports it."""
@@ -374,6 +378,45 @@ class Mixed:
         keep = values > 1e-7 * values.max()
         spread = ((complex_gradient(variances, at).T @ vectors[:, keep]) ** 2 * (2 / values[keep])).sum(1)
         return 2 * variances(at) ** 2 / spread
+
+
+class StructuredMixed(Mixed):
+    """The same with residuals of a structure: ``ar1`` by the order of rows with a correlation ``psi``; or standard deviations
+    ``exp(by psi)`` with the column ``by``; ``times`` of the rows for a correlation ``psi^|s - t|``."""
+
+    def __init__(self, rows: Rows, random: Any, reml: bool, psi: Any, by: np.ndarray | None = None, times: Any = None) -> None:
+        super().__init__(rows, random, reml)
+        self.psi, self.by, self.times = psi, by, times
+
+    def own(self, i: np.ndarray) -> np.ndarray:
+        if self.by is not None:
+            return np.diag(np.exp(2 * self.by[i] * self.psi))
+        times = np.arange(len(i)) if self.times is None else self.times[i]
+        return self.psi ** np.abs(np.subtract.outer(times, times))
+
+    def satterthwaite(self, theta: np.ndarray, entries: np.ndarray) -> np.ndarray:
+        """By numerical differentiation in (psi, theta, sigma), as that of :class:`Mixed`, and in units of their columns."""
+        size, psi = len(self.random), self.psi
+        unit = 1 / np.sqrt((self.rows.x[:, self.random] ** 2).mean(0))[entries[:, 0]]
+        own_unit = 1.0 if self.by is None else 1 / np.sqrt((self.by**2).mean())
+
+        def relative(at: np.ndarray) -> np.ndarray:
+            self.psi = at[0] * own_unit
+            factor = lower_factor(at[1:-1] * unit, entries, size)
+            return factor @ factor.T
+
+        def variances(at: np.ndarray) -> np.ndarray:
+            return at[-1] ** 2 * np.diagonal(self.unscaled_vcov(relative(at)))
+
+        at = np.concatenate([[psi / own_unit], theta / unit, [1.0]])
+        at[-1] = self.fit_at(relative(at)).sigma
+        hessian = richardson_hessian(lambda at: self.unprofiled(relative(at), at[-1]), at)
+        scale = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
+        values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
+        keep = values > 1e-7 * values.max()
+        slopes = complex_gradient(variances, at).T / scale
+        self.psi = psi
+        return 2 * variances(at) ** 2 / ((slopes @ vectors[:, keep]) ** 2 * (2 / values[keep])).sum(1)
 
 
 def mixed_sandwich(dense: Mixed, t: np.ndarray, convention: str) -> LinearFit:

@@ -4,6 +4,7 @@ from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
 from jaxsim.data.context import Context
 from jaxsim.data.fit import Fit
+from jaxsim.estimators.autoregressive_mixed import AutoregressiveMixed
 from jaxsim.estimators.between_within import BetweenWithin
 from jaxsim.estimators.cluster_robust import ClusterRobust
 from jaxsim.estimators.estimator import Estimator
@@ -11,6 +12,7 @@ from jaxsim.estimators.external import External
 from jaxsim.estimators.frame_strategy import FrameStrategy
 from jaxsim.estimators.function_estimator import FunctionEstimator
 from jaxsim.estimators.gee import GEE
+from jaxsim.estimators.heteroscedastic_mixed import HeteroscedasticMixed
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.estimators.lme4 import Lme4
@@ -31,6 +33,8 @@ CATALOGUE: dict[str, type] = {
     "GEE": GEE,
     "LinearMixed": LinearMixed,
     "BetweenWithin": BetweenWithin,
+    "AutoregressiveMixed": AutoregressiveMixed,
+    "HeteroscedasticMixed": HeteroscedasticMixed,
     "HierarchicalBayes": HierarchicalBayes,
     "Lme4": Lme4,
     "FunctionEstimator": FunctionEstimator,
@@ -39,7 +43,7 @@ CATALOGUE: dict[str, type] = {
 }
 
 __all__ = [
-    "CATALOGUE", "GEE", "BetweenWithin", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit", "FrameStrategy",
-    "FunctionEstimator", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling",
-    "Strategy", "TwoStage", "WithinRegression",
+    "CATALOGUE", "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit",
+    "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior",
+    "Priors", "RStrategy", "Resampling", "Strategy", "TwoStage", "WithinRegression",
 ]  # fmt: skip

@@ -1,0 +1,222 @@
+"""Mixed models whose residuals have a covariance structure of their own: what they share, whatever the structure."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxsim.data import verdicts
+from jaxsim.data.context import Context
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit, first_status, has_numbers, withhold
+from jaxsim.data.names import Names
+from jaxsim.data.random_effects import RandomEffects
+from jaxsim.data.rows import Rows
+from jaxsim.errors import InputError, choose
+from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.linear_mixed import LinearMixed, lanes
+from jaxsim.estimators.strategy import Reads
+from jaxsim.lmm import solution
+from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.problem import Problem, pose, unidentified
+from jaxsim.numerics.lanes import iterate
+from jaxsim.status import Status
+from jaxsim.structured import search
+from jaxsim.structured.residuals import Residuals
+from jaxsim.structured.start import Starts, starts
+
+DF_METHODS: tuple[str, ...] = ("satterthwaite", "residual", "normal")
+
+
+class Structured(NamedTuple):
+    """The residuals of one dataset, in the units of its :class:`jaxsim.lmm.problem.Problem`.
+
+    ``residuals``; ``candidates`` for its parameters, to start from, ``[S, K]``; ``unknown`` bool ``[]``: the data cannot tell the
+    parameters from others; ``centre`` and ``unit`` ``[K]`` of what they multiply, for those who report them.
+    """
+
+    residuals: Residuals
+    candidates: jax.Array
+    unknown: jax.Array
+    centre: jax.Array
+    unit: jax.Array
+
+
+class Job(NamedTuple):
+    """One dataset: ``sizes`` of its groups ``[G]``, whether its numbers are ``finite`` ``[]``, and what the search needs."""
+
+    sizes: jax.Array
+    finite: jax.Array
+    problem: Problem
+    structured: Structured
+    starts: Starts
+
+
+@dataclass(frozen=True)
+class StructuredMixed(Formulated):
+    """A mixed model with one grouping factor whose residuals are not independent with one variance.
+
+    Args:
+        random, covariance, reml: as of :class:`jaxsim.LinearMixed`, as is the formula.
+        df: degrees of freedom of t: ``satterthwaite`` (with the structure's parameters among the uncertain ones; nlme has none),
+            ``residual`` (N - P) or ``normal``. nlme's own count of levels ("inner-outer") is not here.
+    """
+
+    formula: str | None = field(default=None, kw_only=False)
+    random: tuple[str, ...] | tuple[tuple[str, ...], ...] | None = None
+    covariance: str = "full"
+    reml: bool = True
+    df: str = "satterthwaite"
+
+    guards_itself: ClassVar[bool] = True
+    reads: ClassVar[Reads] = Rows
+
+    def __post_init__(self) -> None:
+        choose("df", self.df, DF_METHODS)
+        object.__setattr__(self, "random", self.mixed.random)
+        object.__setattr__(self, "reml", self.mixed.reml)
+        super().__post_init__()
+
+    @abc.abstractmethod
+    def structure_of(self, data: Rows, change: jax.Array) -> Structured:
+        """The residuals of one dataset, traceable; ``change`` ``[M, M]`` turns ``[x y]`` into the problem's units."""
+
+    @abc.abstractmethod
+    def reported(self, psi: jax.Array, structured: Structured) -> dict[str, jax.Array]:
+        """The structure's parameters as they are called in the tables, ``[]`` each."""
+
+    def origin(self, psi: jax.Array, structured: Structured) -> jax.Array:
+        """The residual standard deviation that is reported, relative to that of the structure's units, ``[]``."""
+        return jnp.ones(())
+
+    @property
+    def takes_random(self) -> bool:
+        return True
+
+    @cached_property
+    def mixed(self) -> LinearMixed:
+        """The same model with independent residuals."""
+        return LinearMixed(self.formula, self.random, covariance=self.covariance, reml=self.reml, df=self.df, label=self.name)
+
+    def random_effects(self, names: Names) -> tuple[RandomEffects]:
+        return self.mixed.random_effects(names)
+
+    def check(self, names: Names) -> None:
+        self.mixed.check(names)
+        super().check(names)
+
+    def spec(self, data: Any) -> Spec:
+        """Positions and structure for the kernels; of rows or cross-products."""
+        (effects,) = self.random_effects(data.names)
+        fixed, random = (tuple(int(k) for k in data.index_of(columns)) for columns in (data.fixed, effects.columns))
+        return Spec(fixed, random, effects.structure, self.reml)
+
+    def job(self, data: Rows) -> Job:
+        """One dataset, ready for the search."""
+        spec, reduced = self.spec(data), data.reduce(data.counts[0])
+        problem = pose(reduced)
+        structured = self.structure_of(data, standardiser(problem, spec))
+        begin = starts(problem, structured.residuals, structured.candidates, spec)
+        begin = begin._replace(needed=jnp.where(structured.unknown, 0, begin.needed))
+        return Job(reduced.sizes, jnp.isfinite(reduced.products).all(), problem, structured, begin)
+
+    def fit(self, data: Rows, context: Context | None = None) -> Fit:
+        """Fit one dataset."""
+        data = self.view(data)
+        job, spec = self.job(data), self.spec(data)
+        final = search.search(job.problem, job.structured.residuals, job.starts, spec)
+        return self._report(data, job, final.best, final.total_evaluations)
+
+    def _batch(self, data: Rows, context: Context | None, groups: bool) -> Fit:
+        return _fit_batch(self, data)
+
+    def _report(self, data: Rows, job: Job, best: search.Found, evaluations: jax.Array) -> Fit:
+        """Turn the optimum into a :class:`Fit` with a status."""
+        spec, problem, structured = self.spec(data), job.problem, job.structured
+        found = solution.solve(problem, best.point, spec, self.df)
+        widest = max(len(block) for block in spec.structure.blocks)
+        flat = structured.unknown | unidentified(problem, spec)
+        counted = CrossProducts(jnp.zeros((len(job.sizes), 1, 1)), job.sizes, (), ())
+        status = first_status(
+            *verdicts.mixed_model(
+                counted,
+                len(spec.fixed),
+                widest,
+                finite=job.finite,
+                full_rank=problem.full_rank,
+                exact=problem.exact,
+                unidentified=flat,
+            ),
+            (jnp.isnan(found.criterion), Status.NOT_CONVERGED),
+            (~jnp.isfinite(found.criterion), Status.NON_FINITE),
+            (~found.optimal | ~self.inside(best.psi), Status.NOT_CONVERGED),
+            (found.singular, Status.SINGULAR),
+        )
+        origin, none = self.origin(best.psi, structured), jnp.zeros((0,))
+        fit = Fit(
+            estimate=found.beta,
+            std_error=jnp.sqrt(jnp.diagonal(found.vcov)),
+            df=found.df,
+            vcov=found.vcov,
+            status=status,
+            converged=found.optimal,
+            singular=found.singular,
+            criterion=found.criterion,
+            sigma=found.sigma * origin,
+            theta=found.theta / origin,
+            covariance={self.random_effects(data.names)[0].factor: found.covariance},
+            iterations=evaluations,
+            p_value=none,
+            conf_low=none,
+            conf_high=none,
+        )
+        fit = withhold(fit)
+        shown = has_numbers(fit.status)
+        extra = {name: jnp.where(shown, value, jnp.nan) for name, value in self.reported(best.psi, structured).items()}
+        return replace(fit, extra=extra, converged=fit.converged & (fit.status != Status.NOT_CONVERGED))
+
+    def inside(self, psi: jax.Array) -> jax.Array:
+        """Whether the optimum is one, and not the end of the search on the way to a limit, bool ``[]``."""
+        return jnp.asarray(True)
+
+
+def standardiser(problem: Problem, spec: Spec) -> jax.Array:
+    """What :func:`jaxsim.lmm.problem.pose` makes of a row ``[x y]``, as a matrix ``[M, M]`` to multiply it with."""
+    size, fixed = len(problem.column_scale), jnp.array(spec.fixed)
+    change = jnp.zeros((size + 1, size + 1)).at[jnp.arange(size), jnp.arange(size)].set(1 / problem.column_scale)
+    shift = jnp.where(problem.full_rank, problem.shift, 0.0) / problem.response_scale
+    return change.at[fixed, -1].set(-shift).at[-1, -1].set(1 / problem.response_scale)
+
+
+@partial(jax.jit, static_argnums=0)
+def _fit_batch(estimator: StructuredMixed, data: Rows) -> Fit:
+    """In lanes that do not wait for the slowest."""
+    spec = estimator.spec(jax.tree.map(lambda leaf: leaf[0], data))
+    jobs = jax.vmap(estimator.job)(data)
+
+    def begin(job: Job) -> search.State:
+        return search.initial(job.problem, job.structured.residuals, job.starts, spec)
+
+    best, evaluations = iterate(
+        step=lambda job, state: search.step(job[0], job[1], job[2], state, spec),
+        is_done=lambda state: state.done,
+        extract=lambda state: (state.best, state.total_evaluations),
+        problems=(jobs.problem, jobs.structured.residuals, jobs.starts),
+        states=jax.vmap(begin)(jobs),
+        lanes=lanes(data.counts[0]),
+    )
+    return jax.vmap(estimator._report)(data, jobs, best, evaluations)
+
+
+def check_columns(names: Names, columns: tuple[str, ...], owner: str, what: str) -> None:
+    """Raise :class:`InputError` for one that is no column of the process."""
+    unknown = [name for name in columns if name not in names.columns]
+    if unknown:
+        raise InputError(
+            f"estimator {owner!r}: {what} {unknown[0]!r} is not a column of the process; use {', '.join(names.columns)}."
+        )

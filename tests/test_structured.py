@@ -1,0 +1,173 @@
+"""Mixed models with structured residuals: derivatives, special cases, what they recover, what they cannot, what is refused."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from oracle import Rows, batch, covariance_of, make_rows, row_arrays
+
+from jaxsim import AutoregressiveMixed, GaussianMultilevel, Grid, HeteroscedasticMixed, InputError, LinearMixed, Names, Study
+from jaxsim.lmm.chart import chart_of
+from jaxsim.status import Status
+from jaxsim.structured.deviance import deviance, surface
+from jaxsim.testing import check_estimator
+
+GROUPS, N_ROWS = 8, 60
+ROWS = make_rows(0, [8, 4, 12, 6, 15, 10], n_fixed=3, group_sd=1.0)
+NAMES = Names(("Intercept", "IV1", "IV2"))
+
+
+def stacked(datasets, groups=GROUPS, n_rows=N_ROWS):
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *(row_arrays(rows, groups, n_rows) for rows in datasets))
+
+
+def numbers(strategy, datasets, groups=GROUPS, n_rows=N_ROWS):
+    return jax.device_get(strategy.fit_batch(stacked(datasets, groups, n_rows)))
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "options", "psi"),
+    [(AutoregressiveMixed, {}, [0.4]), (HeteroscedasticMixed, dict(variance=("IV1", "IV2")), [0.3, -0.2])],
+)
+def test_derivatives(kind, options, psi, reml):
+    """Gradient and Hessian in all parameters against automatic differentiation, away from an optimum."""
+    strategy = kind(random=("Intercept", "IV1"), reml=reml, **options)
+    data = jax.tree.map(jnp.asarray, row_arrays(ROWS, GROUPS, N_ROWS))
+    spec, job = strategy.spec(data), strategy.job(data)
+    residuals, n_rows = job.structured.residuals, job.problem.n_rows
+    chart = chart_of(jnp.array([[0.8, 0.2], [0.2, 0.5]]), spec.structure)
+    rows, columns = spec.structure.entries.T
+
+    def plain(move):
+        entries = chart.order[rows][:, :, None] * jnp.eye(2)[columns][:, None, :]
+        factor = chart.factor + (move[len(psi) :, None, None] * entries).sum(0)
+        return deviance(residuals, jnp.array(psi) + move[: len(psi)], factor, n_rows, spec)
+
+    found = jax.jit(lambda: surface(residuals, jnp.array(psi), chart, n_rows, spec))()
+    zero = jnp.zeros(len(psi) + 3)
+    gradient, hessian = jax.jit(jax.jacfwd(plain))(zero), jax.jit(jax.jacfwd(jax.jacfwd(plain)))(zero)
+    # Rounding of sums over some sixty rows.
+    np.testing.assert_allclose(found.gradient, gradient, rtol=0, atol=1e-12 * np.abs(gradient).max())
+    np.testing.assert_allclose(found.hessian, hessian, rtol=0, atol=1e-12 * np.abs(hessian).max())
+
+
+def correlated(seed, rho, groups=60, size=8):
+    rng = np.random.default_rng(seed)
+    apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    x = np.column_stack([np.ones(groups * size), rng.normal(size=groups * size)])
+    e = (rng.normal(size=(groups, size)) @ np.linalg.cholesky(rho**apart).T).ravel()
+    group = np.repeat(np.arange(groups), size)
+    return Rows(x, x @ [1.0, 0.5] + rng.normal(size=groups)[group] + e, group)
+
+
+def test_a_true_correlation_is_found():
+    """Both variances are 1, and the correlation is .5: means of 100 estimates within four standard errors."""
+    fits = numbers(AutoregressiveMixed(random=("Intercept",)), [correlated(seed, 0.5) for seed in range(100)], 64, 480)
+    assert fits.converged.all()
+    found = {"rho": (fits.extra["autocorrelation"], 0.5), "sigma": (fits.sigma, 1.0), "slope": (fits.estimate[:, 1], 0.5)}
+    found["variance"] = (fits.covariance["Group"][:, 0, 0], 1.0)
+    for name, (values, truth) in found.items():
+        # Estimates of variances beside a strong correlation are a few per cent off with 60 groups.
+        assert abs(values.mean() - truth) < 0.03 + 4 * values.std() / 10, name
+    # A standard deviation of a hundred numbers is known to 7%.
+    assert fits.std_error[:, 1].mean() == pytest.approx(fits.estimate[:, 1].std(), rel=0.3)
+
+
+def test_without_a_structure_it_is_the_mixed_model():
+    """The criterion is no higher than with independent residuals, and the same where the structure's number is none."""
+    plain = jax.device_get(LinearMixed(random=("Intercept",)).fit_batch(batch([ROWS], GROUPS)))
+    for strategy, null in (
+        (AutoregressiveMixed(random=("Intercept",)), 0.0),
+        (HeteroscedasticMixed(random=("Intercept",), variance=("IV1",)), 0.0),
+    ):
+        data = jax.tree.map(jnp.asarray, row_arrays(ROWS, GROUPS, N_ROWS))
+        assert numbers(strategy, [ROWS]).criterion[0] <= plain.criterion[0]
+        spec, job = strategy.spec(data), strategy.job(data)
+        factor = jnp.array([[plain.theta[0, 0]]])
+        at = deviance(job.structured.residuals, jnp.array([null]), factor, job.problem.n_rows, spec)
+        back = 2 * (job.problem.n_rows - 3) * jnp.log(job.problem.response_scale) + 2 * jnp.log(job.problem.column_scale).sum()
+        np.testing.assert_allclose(at + back, plain.criterion[0], rtol=1e-10)  # as criteria of the mixed model
+
+
+def test_heteroscedasticity_is_found_beside_a_column_that_is_far_from_zero():
+    """A change of units, and of the origin, of the variance's column changes sigma and the ratio as it must."""
+    rows = make_rows(3, [7] * 8, n_fixed=2, group_sd=1.0)
+    z = np.random.default_rng(1).normal(size=len(rows.y))
+    rows = rows.but(y=rows.y * np.exp(0.4 * z), x=np.column_stack([rows.x, z]))
+    far = rows.but(x=np.column_stack([rows.x[:, :2], 50.0 + 10.0 * z]))
+    strategy = HeteroscedasticMixed("DV ~ IV1 + (1 | Group)", variance=("IV2",))
+    fits = numbers(strategy, [rows, far])
+    near, moved = (jax.tree.map(lambda leaf, k=k: leaf[k], fits) for k in (0, 1))
+    ratio, other = near.extra["sd_ratio_IV2"], moved.extra["sd_ratio_IV2"]
+    np.testing.assert_allclose(other**10, ratio, rtol=1e-7)  # searches end at about 1e-9 of a parameter
+    np.testing.assert_allclose(moved.sigma * other**50, near.sigma, rtol=1e-6)
+    for name in ("estimate", "std_error", "df", "criterion"):
+        np.testing.assert_allclose(getattr(moved, name), getattr(near, name), rtol=1e-7)
+    np.testing.assert_allclose(moved.covariance["Group"], near.covariance["Group"], rtol=1e-7)
+
+
+def test_what_the_data_cannot_tell():
+    pairs = make_rows(0, [2] * 8, n_fixed=3)
+    (status,) = numbers(AutoregressiveMixed(random=("Intercept",)), [pairs]).status
+    assert Status(int(status)) is Status.UNIDENTIFIED
+    between = ROWS.but(x=np.column_stack([ROWS.x, np.full(len(ROWS.y), 4.0)]))
+    twice = ROWS.but(x=np.column_stack([ROWS.x, 3.0 * ROWS.x[:, 2] + 1]))
+    fit = numbers(HeteroscedasticMixed("DV ~ IV1 + (1 | Group)", variance=("IV2", "IV3")), [between, twice])
+    assert (fit.status == Status.UNIDENTIFIED).all()
+    assert np.isnan(fit.extra["sd_ratio_IV2"]).all()
+
+
+def test_a_level_without_residuals_is_no_answer():
+    """The rows of one arm are reproduced: their SD goes to zero and the criterion has no minimum."""
+    arm = (np.arange(len(ROWS.y)) % 2).astype(float)
+    y = np.where(arm > 0, 1.0, ROWS.y)
+    rows = Rows(np.column_stack([np.ones(len(y)), arm]), y, ROWS.group)
+    fit = numbers(HeteroscedasticMixed("DV ~ IV1 + (0 + IV1 | Group)", variance=("IV1",)), [rows])
+    assert not Status(int(fit.status[0])).usable
+
+
+def test_missing_rows_are_left_out():
+    data = row_arrays(ROWS, GROUPS, N_ROWS)
+    gone = np.arange(N_ROWS) % 7 == 3
+    fit = AutoregressiveMixed(random=("Intercept",)).fit_batch(
+        jax.tree.map(lambda leaf: leaf[None], dataclasses.replace(data, weight=np.where(gone, 0.0, data.weight)))
+    )
+    kept = ~gone[: len(ROWS.y)]
+    alone = numbers(AutoregressiveMixed(random=("Intercept",)), [ROWS.but(x=ROWS.x[kept], y=ROWS.y[kept], group=ROWS.group[kept])])
+    np.testing.assert_allclose(fit.estimate, alone.estimate, rtol=1e-8)  # another order of sums, and of a search's end
+    np.testing.assert_allclose(covariance_of(fit)[0], covariance_of(alone)[0], rtol=1e-7)
+
+
+def test_promises():
+    check_estimator(AutoregressiveMixed(random=("Intercept",)))
+
+
+def test_a_study_stores_the_parameter(tmp_path):
+    process = GaussianMultilevel(n_groups=8, n_obs=6, n_predictors=1, sampler="rows")
+    strategies = (AutoregressiveMixed(random=("Intercept",)), HeteroscedasticMixed(random=("Intercept",), variance=("IV1",)))
+    fits = Study(process, Grid(), strategies, 10, seed=3).run(tmp_path / "run", progress=False).fits
+    serial, scaled = (fits[fits["model"] == s.name] for s in strategies)
+    assert serial["autocorrelation"].between(-1, 1).all()
+    assert (scaled["sd_ratio_IV1"] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: AutoregressiveMixed(df="kenward-roger"), "'satterthwaite', 'residual', 'normal'"),
+        (lambda: AutoregressiveMixed(random="Intercept"), "tuple"),
+        (lambda: AutoregressiveMixed(covariance="ar1"), "diagonal"),
+        (HeteroscedasticMixed, "name each column"),
+        (lambda: HeteroscedasticMixed(variance="IV1"), "tuple of names"),
+        (lambda: HeteroscedasticMixed(variance=("IV1", "IV1")), "once"),
+        (lambda: HeteroscedasticMixed(variance=("Intercept",)), "name each column"),
+        (lambda: HeteroscedasticMixed(variance=("arm",)).check(NAMES), "'arm' is not a column"),
+        (lambda: Study(GaussianMultilevel(), Grid(), (AutoregressiveMixed(),), 2), "rows"),
+    ],
+)
+def test_bad_options(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
