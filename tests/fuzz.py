@@ -58,7 +58,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "ClusterRobust": {"vcov": "CR2", "df": "G-1", "inference": "t", "weights": "webb", "draws": 99, "label": "b"},
     "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c", "mean": "huber", "trim": 0.1},
     "GEE": {"working": "exchangeable", "correction": "mancl-derouen", "df": "G-1", "label": "j", "formula": "DV ~ IV1"},
-    "AutoregressiveMixed": {"formula": None, "random": ("Intercept",), "reml": False, "df": "normal", "label": "m"},
+    "AutoregressiveMixed": {"formula": None, "random": ("Intercept",), "time": "IV1", "df": "normal", "label": "m"},
     "HeteroscedasticMixed": {"variance": ("IV1",), "random": ("Intercept",), "covariance": "diagonal", "label": "n"},
     "WithinRegression": {"vcov": "CR2", "df": "G-1", "label": "k", "formula": "DV ~ IV1"},
     "BetweenWithin": {"means": ("IV1",), "between": "between", "random": ("Intercept",), "reml": False, "label": "l"},

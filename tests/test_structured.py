@@ -30,7 +30,11 @@ def numbers(strategy, datasets, groups=GROUPS, n_rows=N_ROWS):
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize(
     ("kind", "options", "psi"),
-    [(AutoregressiveMixed, {}, [0.4]), (HeteroscedasticMixed, dict(variance=("IV1", "IV2")), [0.3, -0.2])],
+    [
+        (AutoregressiveMixed, {}, [0.4]),
+        (AutoregressiveMixed, dict(time="IV2"), [0.2]),
+        (HeteroscedasticMixed, dict(variance=("IV1", "IV2")), [0.3, -0.2]),
+    ],
 )
 def test_derivatives(kind, options, psi, reml):
     """Gradient and Hessian in all parameters against automatic differentiation, away from an optimum."""
@@ -129,6 +133,24 @@ def test_a_level_without_residuals_is_no_answer():
     assert not Status(int(fit.status[0])).usable
 
 
+def test_times_in_steps_are_the_order_of_rows():
+    """With a positive correlation the two models are one, whatever the order in which the rows with times stand."""
+    rows = correlated(1, 0.6, 7, 8)
+    timed = rows.but(x=np.column_stack([rows.x, 5.0 + 2.0 * np.tile(np.arange(8.0), 7)]))
+    order = np.random.default_rng(0).permutation(56)
+    shuffled = timed.but(x=timed.x[order], y=timed.y[order], group=timed.group[order])
+    formula = "DV ~ IV1 + (1 | Group)"
+    by_order = numbers(AutoregressiveMixed(formula), [timed])
+    by_time = numbers(AutoregressiveMixed(formula, time="IV2"), [shuffled])
+    assert by_order.extra["autocorrelation"][0] > 0.1
+    # Two searches in two coordinates, each good to about 1e-9 of a parameter.
+    np.testing.assert_allclose(by_time.extra["autocorrelation"] ** 2, by_order.extra["autocorrelation"], rtol=1e-6)
+    for name in ("estimate", "std_error", "df", "criterion", "sigma"):
+        np.testing.assert_allclose(getattr(by_time, name), getattr(by_order, name), rtol=1e-6, err_msg=name)
+    twice = timed.but(x=np.where(timed.x == 7.0, 5.0, timed.x))
+    assert Status(int(numbers(AutoregressiveMixed(formula, time="IV2"), [twice]).status[0])) is Status.NON_FINITE
+
+
 def test_missing_rows_are_left_out():
     data = row_arrays(ROWS, GROUPS, N_ROWS)
     gone = np.arange(N_ROWS) % 7 == 3
@@ -160,6 +182,8 @@ def test_a_study_stores_the_parameter(tmp_path):
         (lambda: AutoregressiveMixed(df="kenward-roger"), "'satterthwaite', 'residual', 'normal'"),
         (lambda: AutoregressiveMixed(random="Intercept"), "tuple"),
         (lambda: AutoregressiveMixed(covariance="ar1"), "diagonal"),
+        (lambda: AutoregressiveMixed(time=3), "name of a column"),
+        (lambda: AutoregressiveMixed(time="day").check(NAMES), "the time 'day' is not a column"),
         (HeteroscedasticMixed, "name each column"),
         (lambda: HeteroscedasticMixed(variance="IV1"), "tuple of names"),
         (lambda: HeteroscedasticMixed(variance=("IV1", "IV1")), "once"),

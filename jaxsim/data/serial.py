@@ -47,12 +47,17 @@ class Lagged(NamedTuple):
     pairs: Array
 
 
-def in_order(data: Rows) -> InOrder:
-    """The rows of one dataset (of one grouping factor) by group; a level that there is not makes every number NaN."""
+def in_order(data: Rows, time: int | None = None) -> InOrder:
+    """The rows of one dataset (of one grouping factor) by group; a level that there is not makes every number NaN.
+
+    Args:
+        data: the rows.
+        time: the column of ``x`` by which the rows of a group are ordered; None: as they stand.
+    """
     code = data.levels[:, 0]
     outside = (data.present & ((code < 0) | (code >= data.counts[0]))).any()
     code = jnp.where(data.present, code, data.counts[0])
-    order = jnp.argsort(code, stable=True)
+    order = jnp.argsort(code, stable=True) if time is None else jnp.lexsort((data.x[:, time], code))
     code = code[order]
     values = jnp.where(data.present[:, None], jnp.column_stack([data.x, data.y]), 0.0)[order]
     same = jnp.concatenate([jnp.zeros(1, bool), code[1:] == code[:-1]])

@@ -68,7 +68,7 @@ class HeteroscedasticMixed(StructuredMixed):
         sizes = jax.ops.segment_sum(data.present.astype(jnp.int32), data.levels[:, 0], data.counts[0])
         candidates = jnp.array(LOOKED_AT)[:, None] * jnp.ones(len(self.variance))
         unknown = constant.any() | (pivots <= RANK_TOLERANCE).any()
-        return Structured(Scaled(values, by, data.levels[:, 0], sizes), candidates, unknown, centre, unit)
+        return Structured(Scaled(values, by, data.levels[:, 0], sizes), candidates, unknown, centre, unit, jnp.asarray(True))
 
     def reported(self, psi: jax.Array, structured: Structured) -> dict[str, jax.Array]:
         ratios = jnp.exp(psi / structured.unit)

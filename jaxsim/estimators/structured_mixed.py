@@ -37,7 +37,8 @@ class Structured(NamedTuple):
     """The residuals of one dataset, in the units of its :class:`jaxsim.lmm.problem.Problem`.
 
     ``residuals``; ``candidates`` for its parameters, to start from, ``[S, K]``; ``unknown`` bool ``[]``: the data cannot tell the
-    parameters from others; ``centre`` and ``unit`` ``[K]`` of what they multiply, for those who report them.
+    parameters from others; ``centre`` and ``unit`` ``[K]`` of what they multiply, for those who report them; ``finite`` bool
+    ``[]``: the structure exists.
     """
 
     residuals: Residuals
@@ -45,6 +46,7 @@ class Structured(NamedTuple):
     unknown: jax.Array
     centre: jax.Array
     unit: jax.Array
+    finite: jax.Array
 
 
 class Job(NamedTuple):
@@ -122,8 +124,9 @@ class StructuredMixed(Formulated):
         problem = pose(reduced)
         structured = self.structure_of(data, standardiser(problem, spec))
         begin = starts(problem, structured.residuals, structured.candidates, spec)
-        begin = begin._replace(needed=jnp.where(structured.unknown, 0, begin.needed))
-        return Job(reduced.sizes, jnp.isfinite(reduced.products).all(), problem, structured, begin)
+        begin = begin._replace(needed=jnp.where(structured.unknown | ~structured.finite, 0, begin.needed))
+        finite = jnp.isfinite(reduced.products).all() & structured.finite
+        return Job(reduced.sizes, finite, problem, structured, begin)
 
     def fit(self, data: Rows, context: Context | None = None) -> Fit:
         """Fit one dataset."""

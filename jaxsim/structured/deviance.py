@@ -2,8 +2,8 @@
 
 Notation of :mod:`jaxsim.lmm.deviance`, with ``K_g`` and ``sum log|R_g|`` functions of ``psi``. In the coordinates
 ``Y = [X root, e]``, ``e = y - X beta``, in which ``X'V^-1 X`` is the identity, let
-``W_a = Y'(dV^-1/da)Y = [[M_a, v_a], [v_a', c_a]]``, summed over groups, and ``l = sum log|A_g| + sum log|R_g|``. Then for any parameters a, b (checked against automatic differentiation
-in the tests)::
+``W_a = Y'(dV^-1/da)Y = [[M_a, v_a], [v_a', c_a]]``, summed over groups, and ``l = sum log|A_g| + sum log|R_g|``. Then for any
+parameters a, b (checked against automatic differentiation in the tests)::
 
     f_a  = l_a + tr M_a [REML] + w c_a
     f_ab = l_ab + (tr M_ab - tr M_a M_b) [REML] + w (c_ab - 2 v_a'v_b) - (w / pw) c_a c_b
@@ -34,7 +34,7 @@ Array = jax.Array
 
 class Surface(NamedTuple):
     """The criterion at one point: ``deviance`` ``[]``, ``gradient`` ``[K + T]``, ``hessian`` ``[K + T, K + T]``, psi first; ``at``
-    of the mixed model; ``m`` = -M_a ``[K + T, P, P]`` and ``c`` = -c_a ``[K + T]``, as :class:`jaxsim.lmm.newton.Point` has them."""
+    of the mixed model; ``m`` = -M_a ``[K + T, P, P]`` and ``c`` = -c_a ``[K + T]``, as in :class:`jaxsim.lmm.newton.Point`."""
 
     deviance: Array
     gradient: Array

@@ -45,6 +45,34 @@ class Serial(NamedTuple):
         return jnp.maximum(self.sizes - 1, 0).sum() * jnp.log1p(-(jnp.tanh(psi[0]) ** 2))
 
 
+class Continuous(NamedTuple):
+    """``R_st = exp(-exp(psi) |t_s - t_t|)``: the correlation of unequally spaced times.
+
+    With ``r`` the correlation with the row before, the whitened rows are ``(v_i - r v_(i-1)) / sqrt(1 - r^2)``. Rows are in order
+    of time, group after group: ``values`` and those ``before`` ``[N, M]``; ``gap`` since then ``[N]``; ``follows`` bool ``[N]``,
+    false for the first row of a group; ``code`` ``[N]``; ``sizes`` of the groups ``[G]``.
+    """
+
+    values: Array
+    before: Array
+    gap: Array
+    follows: Array
+    code: Array
+    sizes: Array
+
+    def _near(self, psi: Array) -> Array:
+        return jnp.where(self.follows, jnp.exp(-jnp.exp(psi[0]) * self.gap), 0.0)
+
+    def products(self, psi: Array) -> Array:
+        near = self._near(psi)
+        white = (self.values - near[:, None] * self.before) / jnp.sqrt(1 - near**2)[:, None]
+        summed = sums_by_cell(white[:, :, None] * white[:, None, :], self.code, len(self.sizes))
+        return jnp.moveaxis(summed, 0, -1)
+
+    def log_determinant(self, psi: Array) -> Array:
+        return jnp.log1p(-(self._near(psi) ** 2)).sum()
+
+
 class Scaled(NamedTuple):
     """Independent residuals with the standard deviation ``exp(by'psi)`` a row.
 

@@ -2,7 +2,7 @@
 #
 #   Rscript fit_nlme.R input.csv output.json
 #
-# input.csv: columns dataset, Group, DV, IV1, IV2 and arm (0 or 1), the rows of a group in order.  The models are those of
+# input.csv: columns dataset, Group, DV, IV1, IV2, arm (0 or 1) and day, the rows of a group in order of day.  The models are those of
 # test_live_nlme.py.  nlme stops early as it comes; here at 1e-10, by both of its optimisers, and the better of the two is told.
 
 suppressMessages(library(nlme))
@@ -19,6 +19,8 @@ MODELS <- list(
                                                       correlation = corAR1(form = ~ 1 | Group), control = control),
   ar1_slope = function(data, method, control) lme(DV ~ IV1 + IV2, random = list(Group = pdDiag(~ IV1)), data = data, method = method,
                                                   correlation = corAR1(form = ~ 1 | Group), control = control),
+  car1 = function(data, method, control) lme(DV ~ IV1 + IV2, random = ~ 1 | Group, data = data, method = method,
+                                             correlation = corCAR1(form = ~ day | Group), control = control),
   # The level that varIdent meets first is its reference.
   ident = function(data, method, control) lme(DV ~ IV1 + IV2, random = ~ 1 | Group, data = data[order(data$arm), ], method = method,
                                               weights = varIdent(form = ~ 1 | arm), control = control),
