@@ -1,17 +1,40 @@
-"""Tails of t distributions, for compiled programs."""
+"""Quantiles of t distributions, for compiled programs: a polynomial in ``1 / df``, at a probability that is known beforehand."""
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import betainc, erfc
+import numpy as np
+from scipy import stats
 
-# With more degrees of freedom t is normal to all digits that a rate of coverage has: the difference is about 1 / (4 df).
-NORMAL_DF = 1e7
+# The logarithm of a quantile is smooth in 1 / df from 0 (normal) to this; an interval with fewer degrees of freedom has those.
+WIDEST = 4.0
+DEGREE = 40
 
 
-def two_sided(statistic: jax.Array, df: jax.Array) -> jax.Array:
-    """Probability that ``|T| > |statistic|`` with ``df`` degrees of freedom, which may be infinite."""
-    square = statistic**2
-    finite = jnp.minimum(df, NORMAL_DF)
-    return jnp.where(df < NORMAL_DF, betainc(finite / 2, 0.5, finite / (finite + square)), erfc(jnp.sqrt(square / 2)))
+@functools.cache
+def _coefficients(level: float) -> tuple[float, ...]:
+    """Of Chebyshev's polynomials, for the logarithm of the quantile."""
+
+    def logarithm(x: Any) -> Any:
+        with np.errstate(divide="ignore"):
+            return np.log(stats.t.ppf((1 + level) / 2, 2 / (WIDEST * (x + 1))))
+
+    return tuple(np.polynomial.chebyshev.chebinterpolate(logarithm, DEGREE).tolist())
+
+
+def reach(level: float, df: jax.Array) -> jax.Array:
+    """What ``|T|`` exceeds with probability ``1 - level``; ``df`` may be infinite."""
+    x = 2 * jnp.clip(1 / df, 0.0, WIDEST) / WIDEST - 1
+    series = jnp.asarray(_coefficients(level), x.dtype)
+
+    def add(k: int, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """Clenshaw's recurrence, as a loop: written out, XLA's simplifier goes in circles."""
+        one, two = carry
+        return 2 * x * one - two + series[DEGREE - k], one
+
+    one, two = jax.lax.fori_loop(0, DEGREE, add, (jnp.zeros_like(x), jnp.zeros_like(x)))
+    return jnp.exp(x * one - two + series[0])

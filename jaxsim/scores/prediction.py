@@ -28,7 +28,7 @@ from jaxsim.estimators.prediction import Coefficients, as_viewed, predicted
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.measures.addition import Addition
 from jaxsim.measures.prediction import FITTED, KINDS, POPULATIONS, PREDICTION_ADDITION, column
-from jaxsim.numerics.student import two_sided
+from jaxsim.numerics.student import reach
 from jaxsim.scores.score import Score
 
 
@@ -114,8 +114,9 @@ class Prediction(Score):
         error, spread = as_viewed(data, rows).y - expected, estimator.prediction_error(data, fit, rows)
         by_row = {"mse": error**2} if coefficients is None else {}
         if spread is not None:
-            outside = two_sided(error / jnp.sqrt(spread.variance), spread.df)
-            by_row["covered"] = jnp.where(jnp.isnan(outside), jnp.nan, outside >= 1 - (self.level or 0.0))
+            assert self.level is not None
+            half = reach(self.level, spread.df) * jnp.sqrt(spread.variance)
+            by_row["covered"] = jnp.where(jnp.isnan(half) | jnp.isnan(error), jnp.nan, jnp.abs(error) <= half)
             by_row["log_density"] = -(jnp.log(2 * jnp.pi * spread.variance) + error**2 / spread.variance) / 2
         ends = np.cumsum([0, *(len(part.y) for part in parts.values())])
         places = dict(zip(parts, itertools.starmap(slice, itertools.pairwise(ends)), strict=True))
