@@ -1,8 +1,9 @@
 """What is the prediction accuracy of each model? The question that the 2019 study ends with, asked over its grid.
 
 Every strategy predicts responses that it has not seen: of further rows of the groups that it was fitted to, and of rows of new
-groups. Errors are exact expectations given each dataset, so few datasets tell much. With 50 datasets a cell, 2,250 in all (95
-CPU-seconds with compiling and report), root mean squared errors of responses, averaged over the grid, with Monte Carlo errors:
+groups. Errors are exact expectations given each dataset, so few datasets tell much. With 50 datasets a cell, 2,250 in all (41
+CPU-seconds with compiling, and the report besides), root mean squared errors of responses, averaged over the grid, with Monte Carlo
+errors:
 
                 same groups                                      new groups
                 all             25 or 100 rows   R2             all              95% intervals: same groups, new ones
