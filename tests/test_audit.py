@@ -13,7 +13,7 @@ import jaxsim
 from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study
 from jaxsim.audit import audit, run
 from jaxsim.audit import table as summary
-from jaxsim.audit.compare import CRITERION, Verdict
+from jaxsim.audit.compare import CRITERION, Verdict, lme4_df, plain
 from jaxsim.audit.sample import draw
 from jaxsim.cli.main import main
 from jaxsim.r.outcome import Outcome, RandomEffects
@@ -42,6 +42,15 @@ def results(finished):
         if name.startswith("audit-"):
             results.folder.place.remove(name)
     return results
+
+
+def test_robust_errors_are_not_lme4s():
+    """Estimates and variances are compared, standard errors and degrees of freedom are not."""
+    for df in ("satterthwaite", "normal"):
+        model, robust = LinearMixed(df=df), LinearMixed(vcov="CR2", df=df)
+        assert (lme4_df(model) is not None) or plain(model)
+        assert lme4_df(robust) is None
+        assert not plain(robust)
 
 
 class Echo:

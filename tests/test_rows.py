@@ -83,6 +83,13 @@ def test_one_of_two_factors(crossed, factor):
         np.testing.assert_allclose(by_one.products[level], products(crossed, chosen), **EXACT)
 
 
+@pytest.mark.parametrize("factor", ["subject", "item", None])
+def test_rows_of_one_of_two_factors(crossed, factor):
+    rows, reduced = crossed.grouped(factor), crossed.reduce(12).grouped(factor)
+    assert (rows.factors, rows.counts) == (reduced.factors, (len(reduced.sizes),))
+    np.testing.assert_allclose(rows.reduce(rows.counts[0]).products, reduced.products, **EXACT)
+
+
 def test_no_row_is_left_out_without_a_word(crossed):
     assert np.isnan(crossed.reduce(3).products).all(), "more pairs of levels than cells"
     there = int(np.flatnonzero(crossed.weight)[0])
