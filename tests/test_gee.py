@@ -1,5 +1,7 @@
 """Generalised estimating equations: what they are in special cases, what they recover, what is refused."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -52,6 +54,17 @@ def test_a_correlation_that_is_none_is_not_converged():
     y = np.where(group < 8, np.tile([3.0, -3.0], 14)[: len(group)], rng.normal(size=len(group)) * 0.1)
     fit = GEE("exchangeable").fit_batch(batch([Rows(np.ones((len(y), 1)), y + 0.01 * rng.normal(size=len(y)), group)], 16))
     assert Status(int(fit.status[0])) is Status.NOT_CONVERGED
+
+
+def test_rows_in_blocks_are_the_same():
+    """Groups of one size, as a process may announce: fewer lags to look at."""
+    rows = correlated("ar1", 0.4, 10, 6, 3)
+    plain = row_arrays(rows, 10, 60)
+    fits = [
+        GEE("ar1").fit_batch(jax.tree.map(lambda leaf: leaf[None], dataclasses.replace(plain, block=block))) for block in (0, 6)
+    ]
+    for name in ("estimate", "std_error"):
+        np.testing.assert_allclose(getattr(fits[1], name), getattr(fits[0], name), rtol=1e-10)  # the same sums
 
 
 def test_default_degrees_of_freedom():

@@ -40,8 +40,8 @@ class SerialProducts(NamedTuple):
 
 
 class Lagged(NamedTuple):
-    """Of pairs of rows of a group that are ``k`` places apart, ``k = 0 .. N - 1``: ``products``, the sum of ``v_t v_(t+k)'`` over
-    all groups, ``[N, M, M]``, and their number ``pairs`` ``[N]``."""
+    """Of pairs of rows of a group that are ``k`` places apart, ``k = 0 .. K - 1``: ``products``, the sum of ``v_t v_(t+k)'`` over
+    all groups, ``[K, M, M]``, and their number ``pairs`` ``[K]``."""
 
     products: Array
     pairs: Array
@@ -78,16 +78,29 @@ def serial_products(rows: InOrder, groups: int) -> SerialProducts:
     return SerialProducts(own, cross + jnp.swapaxes(cross, 1, 2), own - end, sizes)
 
 
-def lagged(rows: InOrder, groups: int) -> Lagged:
-    """The products of all pairs, lag after lag until that of the longest group."""
+def lagged(rows: InOrder, groups: int, most: int = 0) -> Lagged:
+    """The products of all pairs, lag after lag until that of the longest group.
+
+    Args:
+        rows: of one dataset.
+        groups: their padded number.
+        most: rows of a group at most, where that is known: then there are so many lags and no more, which is faster.
+    """
     n, m = rows.values.shape
-    longest = jax.ops.segment_sum(jnp.ones(n, jnp.int32), rows.code, groups).max()
-    places = jnp.arange(n)
+    values = jnp.concatenate([rows.values, jnp.zeros((n, m))])
+    code = jnp.concatenate([rows.code, jnp.full(n, groups)])
+
+    def products(k: Array) -> tuple[Array, Array]:
+        later, later_code = (jax.lax.dynamic_slice_in_dim(column, k, n) for column in (values, code))
+        pair = (later_code == rows.code) & (rows.code < groups)
+        return jnp.where(pair[:, None], rows.values, 0.0).T @ later, pair.sum().astype(float)
+
+    if most:
+        return Lagged(*jax.lax.map(products, jnp.arange(most)))
 
     def add(k: Array, found: Lagged) -> Lagged:
-        later = jnp.minimum(places + k, n - 1)
-        pair = (places + k < n) & (rows.code[later] == rows.code) & (rows.code < groups)
-        products = jnp.where(pair[:, None], rows.values, 0.0).T @ rows.values[later]
-        return Lagged(found.products.at[k].set(products), found.pairs.at[k].set(pair.sum()))
+        own, pairs = products(k)
+        return Lagged(found.products.at[k].set(own), found.pairs.at[k].set(pairs))
 
+    longest = jax.ops.segment_sum(jnp.ones(n, jnp.int32), rows.code, groups).max()
     return jax.lax.fori_loop(0, longest, add, Lagged(jnp.zeros((n, m, m)), jnp.zeros(n)))

@@ -215,7 +215,7 @@ def serial(data: Rows, change: jax.Array) -> Working:
     rows, groups = in_order(data), data.counts[0]
     rows = rows._replace(values=rows.values[:, index] @ change)
     own, neighbours, inner, sizes = serial_products(rows, groups)
-    by_lag = lagged(rows, groups)
+    by_lag = lagged(rows, groups, data.block)
     lags = jnp.arange(len(by_lag.pairs), dtype=float)
 
     def white(alpha: jax.Array) -> jax.Array:
