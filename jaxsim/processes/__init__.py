@@ -15,10 +15,11 @@ from jaxsim.processes.messy.scenario import Scenario
 from jaxsim.processes.messy.serial import AR1, MovingAverage
 from jaxsim.processes.messy.variance import VarianceBetween, VarianceBy, VarianceByMean
 from jaxsim.processes.messy.world import Messy
+from jaxsim.processes.mixtures import Contaminated, TwoKinds
 from jaxsim.processes.predictors import Bernoulli, Categorical, Empirical, Gamma
 from jaxsim.processes.process import Process
 from jaxsim.processes.row_process import RowProcess
-from jaxsim.processes.shapes import Contaminated, LogNormal, Mirrored, SkewNormal, StudentT, TwoKinds
+from jaxsim.processes.shapes import LogNormal, Mirrored, SkewNormal, StudentT
 
 # Values that make data messy, and shapes of distributions; any process may use them.
 MESSY = (

@@ -76,21 +76,43 @@ def by_rows(process: Any, key: Array, parameters: Any, padded_groups: int) -> Dr
     effects, standard = standard_rows(process, key, sizes)
     factor = befall.sd_factor(keys, world["sd_noise"])
     coefficients = beta + befall.shape(world["group_effects"])(effects) @ (factor * parameters["root"])
-    x = standard[..., :-1]
-    mean = jnp.einsum("gnp,gp->gn", x, coefficients).reshape(-1)
-    present = (jnp.arange(process.max_rows) < sizes[:, None]).reshape(-1)
-    x = x.reshape(present.size, -1)
-    columns = {term: x[:, j] for j, term in enumerate(process.terms)}
-    axes = (("", process.max_rows),)
-    situation = Situation(columns, mean, mean, present, padded_groups, axes, parameters["residual_sd"])
-    response, there = befall.respond(keys, world, standard[..., -1].reshape(-1), situation, columns)
-    response = jnp.where(present, response, 0.0)
+    present = jnp.arange(process.max_rows) < sizes[:, None]
+    x, noise = standard[..., :-1], standard[..., -1]
+    response, there = responses(process, parameters["residual_sd"], world, keys, x, coefficients, noise, present)
     levels = jnp.repeat(jnp.arange(padded_groups, dtype=jnp.int32), process.max_rows)[:, None]
     data = Rows(
-        x, response, levels, there.astype(x.dtype), process.terms, process.terms, (padded_groups,),
+        x.reshape(response.size, -1), response, levels, there.astype(x.dtype), process.terms, process.terms, (padded_groups,),
         constant=process.names.constant, block=process.max_rows,
     )  # fmt: skip
     return Draw(truth(process, {**parameters, "covariance": factor**2 * parameters["covariance"]}, beta, coefficients), data)
+
+
+def responses(
+    process: Any,
+    residual_sd: Array,
+    world: befall.World,
+    keys: befall.Keys,
+    x: Array,
+    coefficients: Array,
+    normal: Array,
+    present: Array,
+) -> tuple[Array, Array]:
+    """Responses of rows, 0 where there is none, and which rows are there, ``[G * N]`` each.
+
+    Args:
+        process: that they are of.
+        residual_sd: ``[]``.
+        world, keys: as of :func:`jaxsim.processes.messy.befall.respond`.
+        x: columns, ``[G, N, P]``.
+        coefficients: of the groups, ``[G, P]``.
+        normal: what residuals are made of, ``[G, N]``.
+        present: where the process has a row, bool ``[G, N]``.
+    """
+    mean, planned = jnp.einsum("gnp,gp->gn", x, coefficients).reshape(-1), present.reshape(-1)
+    columns = {term: x[..., j].reshape(-1) for j, term in enumerate(process.terms)}
+    situation = Situation(columns, mean, mean, planned, x.shape[0], (("", x.shape[1]),), residual_sd)
+    response, there = befall.respond(keys, world, normal.reshape(-1), situation, columns)
+    return jnp.where(planned, response, 0.0), there
 
 
 def truth(process: Any, parameters: Any, beta: Array, coefficients: Array) -> Truth:

@@ -18,10 +18,9 @@ import numpy as np
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.draw import Draw
 from jaxsim.data.rows import Rows
-from jaxsim.processes.gaussian_draws import truth
+from jaxsim.processes.gaussian_draws import responses, truth
 from jaxsim.processes.messy import befall
 from jaxsim.processes.messy.parts import holding
-from jaxsim.processes.messy.situation import Situation
 from jaxsim.processes.process import Expected
 from jaxsim.seeding import Stream, group_keys, stream_key
 
@@ -52,11 +51,8 @@ def fresh_rows(process: Any, key: Array, drawn: Draw, parameters: Any, new_group
     groups = len(sizes)
     other = jax.random.fold_in(stream_key(key, Stream.FRESH), int(new_groups))
     keys = group_keys(other, groups)
-    world, old, new = (
-        holding(process.world, parameters),
-        befall.keys_of(stream_key(key, Stream.WORLD)),
-        befall.keys_of(stream_key(other, Stream.WORLD)),
-    )
+    world = {**holding(process.world, parameters), "missing": None}
+    old, new = (befall.keys_of(stream_key(k, Stream.WORLD)) for k in (key, other))
     factor = befall.sd_factor(old, world["sd_noise"])
     normal = jax.vmap(lambda k: jax.random.normal(k, (p + between + ROWS * (within + 1),)))(keys)
     own, others, rest = jnp.split(normal, [p, p + between], axis=1)
@@ -67,11 +63,9 @@ def fresh_rows(process: Any, key: Array, drawn: Draw, parameters: Any, new_group
         weight = (sizes > 0).astype(normal.dtype)
     rest = rest.reshape(groups, ROWS, within + 1)
     x = jnp.broadcast_to(constant[:, None], (groups, ROWS, p)).at[:, :, 1 : within + 1].set(rest[..., :within])
-    mean, every = (x * coefficients[:, None]).sum(2).reshape(-1), jnp.ones(groups * ROWS, bool)
-    columns = {term: x[..., j].reshape(-1) for j, term in enumerate(process.terms)}
-    situation = Situation(columns, mean, mean, every, groups, (("", ROWS),), parameters["residual_sd"])
     mess = {**new, "variance": (new if new_groups else old)["variance"]}
-    y, _ = befall.respond(mess, {**world, "missing": None}, rest[..., within].reshape(-1), situation, columns)
+    every = jnp.ones((groups, ROWS), bool)
+    y, _ = responses(process, parameters["residual_sd"], world, mess, x, coefficients, rest[..., within], every)
     levels = jnp.repeat(jnp.arange(groups, dtype=jnp.int32), ROWS)[:, None]
     data = Rows(
         x.reshape(-1, p), y, levels, jnp.repeat(weight, ROWS), process.terms, process.terms, (groups,),

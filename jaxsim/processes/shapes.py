@@ -1,5 +1,5 @@
-"""Distributions of other shapes than the normal: heavy tails, skew, outlying rows, two kinds of people. Of residuals, of the
-groups' effects, and of predictors; each is stated by its own mean and standard deviation."""
+"""Distributions of other shapes than the normal: heavy tails and skew. Of residuals, of the groups' effects, and of
+predictors; each is stated by its own mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ WIDE = 10.5
 
 @dataclass(frozen=True)
 class Shape(Distribution):
-    """A distribution whose quantiles have no simple formula: a table of them is made once. A subclass gives :attr:`standard`."""
+    """A distribution of stated mean and SD (fields ``mean`` and ``sd``), a table of whose quantiles is made once. A subclass gives
+    :attr:`standard`."""
 
     smooth: ClassVar[bool] = True
 
     @property
-    @abc.abstractmethod
     def moments(self) -> tuple[float, float]:
-        """Its mean and standard deviation."""
+        """As stated."""
+        own: Any = self
+        return own.mean, own.sd
 
     @property
     @abc.abstractmethod
@@ -56,7 +58,7 @@ def _table(shape: Shape) -> np.ndarray:
     return tabulate(shape.standard)
 
 
-def _spread(shape: Any) -> None:
+def check_spread(shape: Any) -> None:
     """Raise :class:`InputError` unless the mean is finite and the SD positive."""
     if not (finite(shape.mean) and finite(shape.sd) and shape.sd > 0):
         name = type(shape).__name__
@@ -78,12 +80,7 @@ class StudentT(Shape):
     def __post_init__(self) -> None:
         if not finite(self.df) or not self.df > 2:
             raise InputError(f"StudentT(df={brief(self.df)}): give more than 2 degrees of freedom; with fewer there is no SD.")
-        _spread(self)
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        return self.mean, self.sd
+        check_spread(self)
 
     @property
     def standard(self) -> Map:
@@ -110,12 +107,7 @@ class SkewNormal(Shape):
                 f"SkewNormal(skewness={brief(self.skewness)}): give a number between -.995 and .995, the most that it can have; "
                 "Gamma and LogNormal can have more."
             )
-        _spread(self)
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        return self.mean, self.sd
+        check_spread(self)
 
     @property
     def standard(self) -> Map:
@@ -162,85 +154,6 @@ class LogNormal(Distribution):
         """``mean exp(s z - s^2 / 2)`` with ``s^2 = log(1 + cv^2)``."""
         s = math.sqrt(math.log1p((self.sd / self.mean) ** 2))
         return self.mean * jnp.exp(s * z - s**2 / 2)
-
-
-def _mixture(shares: tuple[float, float], means: tuple[float, float], sds: tuple[float, float]) -> Map:
-    """The standardised map of a mixture of two normal distributions."""
-    w, m, s = np.array(shares), np.array(means), np.array(sds)
-    mean = (w * m).sum()
-    sd = math.sqrt((w * (s**2 + m**2)).sum() - mean**2)
-
-    def log_density(x: np.ndarray) -> np.ndarray:
-        each = -(((x[..., None] - m) / s) ** 2) / 2 - np.log(s * math.sqrt(2 * math.pi)) + np.log(w)
-        return np.asarray(special.logsumexp(each, axis=-1))
-
-    values = by_density(log_density, float((m - WIDE * s).min()), float((m + WIDE * s).max()))
-    return lambda z: (values(z) - mean) / sd
-
-
-@dataclass(frozen=True)
-class Contaminated(Shape):
-    """A normal distribution of which a share has an SD ``scale`` times as large (Tukey 1960), with this mean and SD in all.
-
-    Raises:
-        InputError: unless the share is between 0 and 1, ``1 < scale <= 100``, the mean finite and the SD positive.
-    """
-
-    share: float = 0.1
-    scale: float = 3.0
-    mean: float = 0.0
-    sd: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (finite(self.share) and 0 < self.share < 1 and finite(self.scale) and 1 < self.scale <= 100):
-            raise InputError(
-                f"Contaminated(share={brief(self.share)}, scale={brief(self.scale)}): give a share between 0 and 1, and a scale "
-                "above 1 and up to 100."
-            )
-        _spread(self)
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        return self.mean, self.sd
-
-    @property
-    def standard(self) -> Map:
-        """Of two normal distributions with one mean."""
-        return _mixture((1 - self.share, self.share), (0.0, 0.0), (1.0, self.scale))
-
-
-@dataclass(frozen=True)
-class TwoKinds(Shape):
-    """Two kinds of people, or of rows: normal distributions with equal SD and means ``distance`` of these apart.
-
-    Raises:
-        InputError: unless the share (of those with the larger mean) is between 0 and 1, ``0 < distance <= 20``, the mean finite
-            and the SD positive.
-    """
-
-    share: float = 0.5
-    distance: float = 3.0
-    mean: float = 0.0
-    sd: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not (finite(self.share) and 0 < self.share < 1 and finite(self.distance) and 0 < self.distance <= 20):
-            raise InputError(
-                f"TwoKinds(share={brief(self.share)}, distance={brief(self.distance)}): give a share between 0 and 1, and a "
-                "distance above 0 and up to 20."
-            )
-        _spread(self)
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        return self.mean, self.sd
-
-    @property
-    def standard(self) -> Map:
-        """Of two normal distributions with one SD."""
-        return _mixture((1 - self.share, self.share), (0.0, self.distance), (1.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,10 @@ from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.processes import chi, normals
+from jaxsim.processes.designed.coefficients import coefficients
+from jaxsim.processes.designed.drawn import assigned, at_levels, covariates
 from jaxsim.processes.designed.matrix import Apart, apart
-from jaxsim.processes.designed.simulated import assigned, at_levels, coefficients, covariates, repeats_of_units
+from jaxsim.processes.designed.simulated import repeats_of_units
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Within
 from jaxsim.processes.told import Sketch, truth_of
 from jaxsim.seeding import Stream, stream_key
