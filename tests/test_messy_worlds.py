@@ -254,7 +254,7 @@ class TestRecording:
             (Limited(-1, 2), lambda y: np.clip(y, -1, 2)),
             (Ordinal((-1, 0, 3)), lambda y: 1.0 + (y > -1) + (y > 0) + (y > 3)),
         ],
-        ids=str,
+        ids=["rounded", "floor", "both limits", "ordinal"],
     )
     def test_is_of_the_same_responses(self, recorded, function):
         one, other = (columns_of(growth(**w), 5)[0]["y"] for w in ({}, {"recorded": recorded}))
