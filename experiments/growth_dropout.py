@@ -1,6 +1,6 @@
 """People who leave a trial: which analyses stay unbiased, and which find an effect that is not there?
 
-Two arms, five visits, straight lines of growth; at each visit some 15% of those who are left leave: completely at random, the more
+Two arms, five visits, straight lines of growth; at each visit 15% of those who are left leave: completely at random, the more
 often the worse their last visit was (at random), the worse they are now (not at random), or more of the active arm. The effect is
 the difference of the slopes. Completers' change scores and the last observation carried forward are what is still done;
 they are written here as own strategies, in JAX. 100,000 datasets. Run it either way:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 import jaxsim
 from jaxsim import (
@@ -52,6 +53,8 @@ from jaxsim import (
     lmer,
     within,
 )
+from jaxsim.processes.quantile_table import through
+from jaxsim.processes.shapes import table_of
 from jaxsim.testing import check_process
 
 SHAPES = [
@@ -560,3 +563,137 @@ def test_sizes_of_groups_that_vary_much():
     assert abs(drawn.std() / 16 - 1) < 0.03 + 0.06
     assert drawn.min() >= 1
     assert drawn.max() <= sizes.largest
+
+
+def unequal(**world):
+    """Units with one, and with four rows of each occasion."""
+    return Design(
+        "y ~ day + (1 | s)", units={"s": 8}, repeats=(1,) * 4 + (4,) * 4, variables={"day": within(0, 1, 2)}, residual_sd=2.0,
+        **world,
+    )  # fmt: skip
+
+
+class TestRowsThatAreNotThere:
+    """A unit's block has as many places as the largest one needs: what is in the others must not matter."""
+
+    def test_neighbours_are_rows_that_are_there(self):
+        for serial, near, far in ((AR1(0.8), 0.8, 0.64), (MovingAverage(1.0), 0.5, 0.0)):
+            y = columns_of(unequal(serial=serial))[0]["y"][:, :4, ::4] / 2  # of units with one row a day
+            close(y**2, 1.0)
+            close(y[:, :, 0] * y[:, :, 1], near)
+            close(y[:, :, 0] * y[:, :, 2], far)
+
+    @pytest.mark.parametrize("by", [None, "earlier", "own", "day"])
+    @pytest.mark.parametrize("time", [None, "day"])
+    def test_nobody_leaves_at_them(self, by, time):
+        columns, _ = columns_of(unequal(missing=Dropout(0.2, by, 1.5, time)))
+        keep = columns["keep"].reshape(-1, 8, 3, 4) > 0
+        rows = keep[:, :4, :, 0] if time is None else keep.any(3)
+        close(rows[:, :, 0], 1.0)
+        if time is None and by is None:
+            close(rows[:, :, 1], 0.8)
+        if time is not None:
+            for k in (1, 2):  # of those who are still there, at each occasion
+                close(rows[:, :, k - 1].mean(1) * 0.8 - rows[:, :, k].mean(1), 0.0)
+
+    def test_what_leaving_depends_on_is_what_was_seen(self):
+        """Where the last response is not seen, given the one before it says nothing."""
+        columns, _ = columns_of(growth(missing=(MCAR(0.4), Dropout(0.3, "earlier", 3.0))))
+        y, keep = columns["y"], columns["keep"] > 0
+        never = ~keep[:, :, 1:].any(2)
+        seen, unseen = keep[:, :, 0], ~keep[:, :, 0]
+        high = y[:, :, 0] > 0
+        assert never[seen & high].mean() > never[seen & ~high].mean() + 0.2
+        gap = never[unseen & high].mean() - never[unseen & ~high].mean()
+        assert abs(gap) < 4 * np.sqrt(0.5 / unseen.sum())  # the Monte Carlo error of a difference of two rates
+
+    @pytest.mark.parametrize("slope", [0.0, 2.0, 5.0])
+    def test_each_later_row_has_the_stated_share(self, slope):
+        lost = ~kept(missing=MAR(0.3, slope=slope))[1]
+        for k in range(1, 4):
+            close(lost[:, :, k], 0.3)
+
+    @pytest.mark.parametrize(("share", "slope", "ratio"), [(0.02, 5.0, (4, 1)), (0.98, -5.0, (4, 1)), (0.2, 5.0, (9, 2))])
+    def test_shares_hold_for_uneven_columns(self, share, slope, ratio):
+        variables = {**growth().variables, "drug": between("s", ("placebo", "active"), ratio=ratio)}
+        close(~kept(variables=variables, missing=MAR(share, "drugactive", slope))[1], share)
+
+
+class TestGridsOfWorlds:
+    def test_measurement_error_in_some_cells_only(self, tmp_path):
+        base = Design("y ~ x", units={"s": 30}, variables={"x": covariate("s", Normal(0, 1))}, effects={"x": 1.0})
+        base = base.having(measurement_error={"x": 0.5})
+        for name, grid in {
+            "whole": Grid(measurement_error=[{}, {"x": 0.5}]),
+            "part": Grid(**{"measurement_error.x": [1.0, 0.5]}),
+        }.items():
+            study = Study(base, grid, (jaxsim.PooledOLS(),), 300, seed=1)
+            table = study.run(tmp_path / name, progress=False).measures(measures=["bias"], terms=["x"])
+            table = table.sort_values("value")
+            assert abs(table["value"].iloc[1]) < 4 * table["mcse"].iloc[1]
+            assert abs(table["value"].iloc[0] + 0.5) < 4 * table["mcse"].iloc[0]
+
+    def test_a_number_beside_a_scenario_is_of_that_scenario(self):
+        for base in (GaussianMultilevel(scenario="realistic"), growth(scenario="realistic")):
+            harsh = base.having(scenario="harsh", **{"missing.1.share": 0.3})
+            assert harsh.world["missing"] == (Dropout(0.05, by="own"), MAR(0.3))
+            assert harsh.world["outliers"] is not None
+        assert growth().having(scenario="realistic", **{"serial.correlation": 0.4}).world["serial"] == AR1(0.4)
+
+    def test_two_worlds_of_one_name_are_refused(self):
+        with pytest.raises(InputError, match="tables would show as 'harsh'"):
+            Grid(scenario=["harsh", Scenario("harsh", missing=MCAR(0.5))])
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        "shape", [TwoKinds(0.5, 6), TwoKinds(0.1, 6), TwoKinds(0.3, 4), Contaminated(0.1, 10), Contaminated(0.01, 20)]
+    )
+    def test_mixtures_have_their_distribution_function(self, shape):
+        z = jnp.linspace(-3.7, 3.7, 20_001)
+        sd = np.sqrt(1 + shape.share * (1 - shape.share) * shape.distance**2) if isinstance(shape, TwoKinds) else (
+            np.sqrt(1 - shape.share + shape.share * shape.scale**2)
+        )  # fmt: skip
+        x = np.asarray(shape.of_normal(z))
+        if isinstance(shape, TwoKinds):
+            x = x * sd + shape.share * shape.distance
+            p = (1 - shape.share) * stats.norm.cdf(x) + shape.share * stats.norm.cdf(x - shape.distance)
+        else:
+            p = (1 - shape.share) * stats.norm.cdf(x * sd) + shape.share * stats.norm.cdf(x * sd / shape.scale)
+        # What is promised is 1e-3 of the SD of the quantiles, whose density is at most .4 over the SD of one kind.
+        assert abs(p - stats.norm.cdf(z)).max() < 1e-3 * 0.4 * sd
+
+    @pytest.mark.parametrize(
+        "shape", [StudentT(3), StudentT(30), SkewNormal(0.9), Gamma(1, 2), LogNormal(1, 1), Uniform(2, 3)], ids=str
+    )
+    def test_others_have_their_quantiles(self, shape):
+        z = np.linspace(-3.7, 3.7, 20_001)
+        table = table_of(shape)
+        p, s = stats.norm.cdf(z), stats.norm.sf(z)
+        known = {
+            StudentT: lambda: stats.t(shape.df, scale=np.sqrt((shape.df - 2) / shape.df)),
+            Gamma: lambda: stats.gamma(0.25, scale=4),
+            LogNormal: lambda: stats.lognorm(np.sqrt(np.log(2)), scale=1 / np.sqrt(2)),
+            Uniform: lambda: stats.uniform(2, 1),
+        }
+        if isinstance(shape, SkewNormal):
+            x = np.asarray(shape.of_normal(jnp.asarray(z)))
+            ratio = (2 * 0.9 / (4 - np.pi)) ** (2 / 3)
+            delta = np.sqrt(np.pi / 2 * ratio / (1 + ratio))
+            law = stats.skewnorm(delta / np.sqrt(1 - delta**2))
+            assert abs(law.cdf(x * law.std() + law.mean()) - p).max() < 1e-6
+            return
+        law = known[type(shape)]()
+        exact = np.where(z < 0, law.ppf(p), law.isf(s))
+        exact = (exact - law.mean()) / law.std()
+        assert abs(np.asarray(through(table, jnp.asarray(z))) - exact).max() < 1e-6  # what is promised
+
+
+def test_own_processes_have_effects_of_their_units_in_this_world():
+    process = Own(group_effects=TwoKinds(0.2, 5), sd_noise=0.3)
+    keys = jax.random.split(key(3), 4000)
+    effects = np.asarray(jax.vmap(lambda k: process.deviations(k, 2.0, 6))(keys))
+    close(effects**2, 4.0)
+    assert np.mean(effects**3) > 2  # skewed
+    with pytest.raises(InputError, match="no column"):
+        Own(missing=MAR(by="nope")).rows(key(1))

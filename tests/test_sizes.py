@@ -96,6 +96,18 @@ class TestDefinitions:
         raw = growth(effects={term: row["effect"]})
         np.testing.assert_allclose(raw.sizes()["effect"], design.sizes()["effect"])
 
+    def test_scales_and_origins_of_columns_do_not_matter(self):
+        """Years and their squares, as they are and less their mean: effects of the squares are the same."""
+        effects = {}
+        for origin in (0, 2005):
+            design = Design(
+                "y ~ year + I(year^2) + (1 | c)", units={"c": 8}, variables={"year": within(*(np.arange(2000.0, 2011) - origin))},
+                effects={"I(year^2)": Sized(power=0.8)}, sd={"c": 1},
+            )  # fmt: skip
+            effects[origin] = design.sizes()["effect"][2]
+        # 1e-3: of squares of four million eleven digits are left, of what the year does not explain of them five.
+        assert effects[0] == pytest.approx(effects[2005], rel=1e-3)
+
     def test_predictors_that_are_drawn_are_averaged(self):
         design = Design(
             "y ~ x + u",
@@ -156,7 +168,9 @@ class TestInStudies:
         (lambda: trial(sd={"c": ICC(design_effect=30)}), "below 20"),
         (lambda: growth(sd={"c": {"t": ICC(0.1)}}), "random intercepts"),
         (lambda: trial(effects={"Intercept": Sized(f2=0.1)}), "explains no variance"),
-        (lambda: trial(effects={"armtreated": Sized(d=0.1)}, residual_sd=0.0), "no SD to measure it by"),
+        (lambda: trial(effects={"armtreated": Sized(d=0.1)}, residual_sd=0.0), "no residual SD to measure it by"),
+        (lambda: trial(effects={"armtreated": Sized(power=0.8)}, residual_sd=0.0, sd={"c": 1}), "no residual SD"),
+        (lambda: trial(residual_sd=0.0), "no residual SD"),
         (lambda: trial(effects={"armtreated": "large"}), "Sized(d=.4)"),
     ],
 )

@@ -122,6 +122,20 @@ def test_cells_that_are_not_ideal_draw_rows(tmp_path):
     assert len(study.run(tmp_path / "out", progress=False).read("fits")) == 12
 
 
+def test_scales_of_columns_do_not_matter():
+    """Seconds and their squares: residuals of the span of all three are drawn, whatever their lengths."""
+    design = Design(
+        "y ~ t + I(t^2)", units={"s": 6}, variables={"t": within(0, 3600, 86400, 172800)}, residual_sd=1.5, sampler="cross_products"
+    )  # fmt: skip
+    products = products_of(design)
+    scale = np.array([1.0, 1e5, 1e10, 1.0])
+    k = products.sum(1) / scale[:, None] / scale
+    b = np.linalg.solve(k[:, :3, :3], k[:, :3, 3:])
+    rest = k[:, 3, 3] - (k[:, 3:, :3] @ b)[:, 0, 0]
+    # 24 rows less 3 coefficients, within four Monte Carlo errors.
+    assert abs(rest.mean() / 2.25 - 21) < 4 * np.sqrt(2 * 21 / len(rest))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -63,7 +63,7 @@ def _columns(program: Program, key: jax.Array, values: Any) -> Any:
 
 def _frame(process: Any, seed: int) -> pd.DataFrame:
     """One dataset, the rows that are there."""
-    program = Program((process.identity, told.hashable(process.fixed_values)), process)
+    program = Program((process.identity, told.hashable(process.fixed_values), process.sketch.traced), process)
     values = {name: process.traced_as(name) for name in process.sketch.traced}
     columns = jax.device_get(_columns(program, jax.random.key(seed, impl="threefry2x32"), values))
     frame = pd.DataFrame({name: np.asarray(value) for name, value in columns.items()})

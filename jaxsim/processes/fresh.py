@@ -90,7 +90,8 @@ def _unseen(process: Process, key: Array, drawn: Draw, parameters: Any, bounds: 
         return Unseen(expected.products, variance_within(expected.products), expected.means, rows)
     products = new.data.reduce(bounds.cells) if isinstance(new.data, Rows) else new.data
     variance = (variance_between if new_groups else variance_within)(products)
-    return Unseen(products, variance, expected_responses(products, new, process.names), rows)
+    means = expected_responses(products, new, process.names) if process.linear else None
+    return Unseen(products, variance, means, rows)
 
 
 def _another(process: Process, key: Array, drawn: Draw, parameters: Any, bounds: Bounds) -> Draw:

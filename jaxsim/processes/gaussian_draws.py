@@ -106,13 +106,13 @@ def responses(
         x: columns, ``[G, N, P]``.
         coefficients: of the groups, ``[G, P]``.
         normal: what residuals are made of, ``[G, N]``.
-        present: where the process has a row, bool ``[G, N]``.
+        present: where the process has a row, or how much it counts, ``[G, N]``.
     """
     mean, planned = jnp.einsum("gnp,gp->gn", x, coefficients).reshape(-1), present.reshape(-1)
     columns = {term: x[..., j].reshape(-1) for j, term in enumerate(process.terms)}
     situation = Situation(columns, mean, mean, planned, x.shape[0], (("", x.shape[1]),), residual_sd)
     response, there = befall.respond(keys, world, normal.reshape(-1), situation, columns)
-    return jnp.where(planned, response, 0.0), there
+    return jnp.where(planned > 0, response, 0.0), there
 
 
 def truth(process: Any, parameters: Any, beta: Array, coefficients: Array) -> Truth:

@@ -64,7 +64,7 @@ def fresh_rows(process: Any, key: Array, drawn: Draw, parameters: Any, new_group
     rest = rest.reshape(groups, ROWS, within + 1)
     x = jnp.broadcast_to(constant[:, None], (groups, ROWS, p)).at[:, :, 1 : within + 1].set(rest[..., :within])
     mess = {**new, "variance": (new if new_groups else old)["variance"]}
-    every = jnp.ones((groups, ROWS), bool)
+    every = jnp.broadcast_to(weight[:, None], (groups, ROWS))
     y, _ = responses(process, parameters["residual_sd"], world, mess, x, coefficients, rest[..., within], every)
     levels = jnp.repeat(jnp.arange(groups, dtype=jnp.int32), ROWS)[:, None]
     data = Rows(

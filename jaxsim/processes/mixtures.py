@@ -12,6 +12,9 @@ from jaxsim.errors import InputError, brief, finite
 from jaxsim.processes.quantile_table import Map, by_density
 from jaxsim.processes.shapes import WIDE, Shape, check_spread
 
+# Beyond these the map bends too sharply for a table: two kinds that hardly meet are two values of a covariate.
+MOST_APART, MOST_SPREAD = 6.0, 20.0
+
 
 def _mixture(shares: tuple[float, float], means: tuple[float, float], sds: tuple[float, float]) -> Map:
     """The standardised map of a mixture of two normal distributions."""
@@ -32,7 +35,7 @@ class Contaminated(Shape):
     """A normal distribution of which a share has an SD ``scale`` times as large (Tukey 1960), with this mean and SD in all.
 
     Raises:
-        InputError: unless the share is between 0 and 1, ``1 < scale <= 100``, the mean finite and the SD positive.
+        InputError: unless the share is between 0 and 1, ``1 < scale <= 20``, the mean finite and the SD positive.
     """
 
     share: float = 0.1
@@ -41,10 +44,10 @@ class Contaminated(Shape):
     sd: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (finite(self.share) and 0 < self.share < 1 and finite(self.scale) and 1 < self.scale <= 100):
+        if not (finite(self.share) and 0 < self.share < 1 and finite(self.scale) and 1 < self.scale <= MOST_SPREAD):
             raise InputError(
                 f"Contaminated(share={brief(self.share)}, scale={brief(self.scale)}): give a share between 0 and 1, and a scale "
-                "above 1 and up to 100."
+                f"above 1 and up to {MOST_SPREAD:g}."
             )
         check_spread(self)
 
@@ -59,7 +62,7 @@ class TwoKinds(Shape):
     """Two kinds of people, or of rows: normal distributions with equal SD and means ``distance`` of these apart.
 
     Raises:
-        InputError: unless the share (of those with the larger mean) is between 0 and 1, ``0 < distance <= 20``, the mean finite
+        InputError: unless the share (of those with the larger mean) is between 0 and 1, ``0 < distance <= 6``, the mean finite
             and the SD positive.
     """
 
@@ -69,10 +72,10 @@ class TwoKinds(Shape):
     sd: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (finite(self.share) and 0 < self.share < 1 and finite(self.distance) and 0 < self.distance <= 20):
+        if not (finite(self.share) and 0 < self.share < 1 and finite(self.distance) and 0 < self.distance <= MOST_APART):
             raise InputError(
                 f"TwoKinds(share={brief(self.share)}, distance={brief(self.distance)}): give a share between 0 and 1, and a "
-                "distance above 0 and up to 20."
+                f"distance above 0 and up to {MOST_APART:g}."
             )
         check_spread(self)
 

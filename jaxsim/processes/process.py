@@ -55,6 +55,11 @@ class Process(abc.ABC):
         return self.names.columns
 
     @property
+    def linear(self) -> bool:
+        """Whether expected responses are the columns that strategies see, times the coefficients that the truth tells."""
+        return True
+
+    @property
     @abc.abstractmethod
     def max_groups(self) -> int:
         """The largest number of groups a dataset can have."""

@@ -140,7 +140,7 @@ class RowProcess(Process):
         return (type(self), tuple(self.factors), self.response, self.between and tuple(self.between))
 
     def program(self, bounds: Bounds) -> Hashable:
-        return (self.identity, told.hashable(self.fixed_values), bounds)
+        return (self.identity, told.hashable(self.fixed_values), self.sketch.traced, bounds)
 
     def parameters(self, bounds: Bounds) -> dict[str, np.ndarray]:
         return {name: self.traced_as(name) for name in self.sketch.traced}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jaxsim.errors import InputError, brief, printable, several
-from jaxsim.levels import freeze, leaves
+from jaxsim.levels import freeze, leaves, shown
 
 Pairs = tuple[tuple[str, Any], ...]
 # Combinations of a grid at most, those that a linked grid leaves out included: each is looked at, several times. (A study has fewer
@@ -155,6 +156,12 @@ def _levels(name: Any, given: Any) -> tuple[Any, ...]:
             raise InputError(f"grid factor {name!r} has the level {brief(leaf)}; give numbers of 64 bits.")
     if _repeated(levels):
         raise InputError(f"grid factor {name!r} names a level twice: {brief(list(levels))}.")
+    texts = Counter(str(shown(level)) for level in levels if not isinstance(level, tuple))
+    alike, count = texts.most_common(1)[0] if texts else ("", 0)
+    if count > 1:
+        raise InputError(
+            f"grid factor {name!r} has two levels that tables would show as {brief(alike)}; give them names of their own."
+        )
     return levels
 
 

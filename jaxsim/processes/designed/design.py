@@ -74,8 +74,9 @@ class Design(Messy, RowProcess):
         residual_sd: SD of the noise.
         measurement_error: reliability of covariates, ``{"age": .8}``: strategies see a covariate with normal error added, of which
             the true one is this share of the variance.
-        endogenous: correlations of covariates with the random intercepts of their units, ``{"age": .3}``; of a covariate of rows,
-            of the part that is the unit's (``covariate("row", .., icc=.3)``).
+        endogenous: correlations of covariates with the random intercepts of their units, ``{"age": .3}``, of the normal numbers
+            that both are made of (others are correlated a little less); of a covariate of rows, of the part that is the unit's
+            (``covariate("row", .., icc=.3)``).
         sampler: ``rows`` draws every row. ``cross_products`` draws what most strategies read of them directly, at a cost that does
             not depend on the number of repeats, in an ideal world (in others rows are drawn); rows are completed on demand. Both
             have the same law.
@@ -145,6 +146,11 @@ class Design(Messy, RowProcess):
     def max_groups(self) -> int:
         """The number of units."""
         return next(iter(self.units.values()))
+
+    @property
+    def linear(self) -> bool:
+        """Whether responses are recorded as they are, and predictors measured without error."""
+        return super().linear and not self.measurement_error
 
     @property
     def by_rows(self) -> bool:

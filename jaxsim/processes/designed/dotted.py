@@ -10,7 +10,8 @@ from typing import Any
 from jaxsim.errors import InputError, meant
 from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.messy import parts
-from jaxsim.processes.messy.scenario import KINDS
+from jaxsim.processes.messy.scenario import KINDS, scenario
+from jaxsim.processes.messy.world import FIELDS
 
 # Fields that are dictionaries by name, and those fields whose numbers programs are not compiled for.
 NESTED = ("units", "variables", "effects", "sd", "correlation", "measurement_error", "endogenous")
@@ -33,6 +34,7 @@ def leaves(design: Any) -> dict[str, Any]:
     found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}
     if made.random is not None:
         found[f"correlation.{made.unit}"] = design.correlation.get(made.unit, 0.0)
+    found["measurement_error"] = tuple(design.measurement_error)  # which of them there are is compiled for, how much is not
     for name, value in design.world.items():
         found |= parts.leaves(name, value)
     return found
@@ -58,6 +60,7 @@ def merged(design: Any, changes: Mapping[str, Any], checked: bool = True) -> dic
     """
     every = {f.name for f in dataclasses.fields(design)}
     found = {name: value for name, value in changes.items() if name in every}
+    world = _world(design, found)
     for name, value in changes.items():
         head, _, rest = name.partition(".")
         if name in every:
@@ -67,10 +70,20 @@ def merged(design: Any, changes: Mapping[str, Any], checked: bool = True) -> dic
             hint = f" Did you mean {near!r}?" if near is not None else ""
             raise InputError(f"{name!r} is no part of a Design; it has {', '.join(every)}, and parts such as 'effects.day'.{hint}")
         if head in KINDS:
-            whole = found.get(head)
-            found[head] = parts.with_part(design.world[head] if whole is None else whole, rest, value, checked)
+            found[head] = world[head] = parts.with_part(world[head], rest, value, checked)
         else:
             found[head] = _with_entry(design, dict(found.get(head, getattr(design, head))), head, rest, value)
+    return found
+
+
+def _world(design: Any, whole: Mapping[str, Any]) -> dict[str, Any]:
+    """The world of a design with some whole fields changed, which parts are of."""
+    changed = copy.copy(design)
+    for name in (*FIELDS, "scenario"):
+        if name in whole:
+            value = whole[name]
+            object.__setattr__(changed, name, scenario(value) if name == "scenario" else value)
+    found: dict[str, Any] = changed.world
     return found
 
 

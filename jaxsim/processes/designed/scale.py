@@ -71,7 +71,8 @@ class Scale:
 def _moments(
     kind: Hashable, formula: str, repeats: Hashable, units: Pairs, variables: Pairs, correlations: Pairs
 ) -> tuple[tuple[str, ...], np.ndarray, float]:
-    """Names of the columns, their cross-products in every unit of some datasets ``[S, U, M, M]``, and the rows of a dataset."""
+    """Names of the columns; cross-products of them, and of the same less their means, in every unit of some datasets,
+    ``[S, U, 2M, 2M]``; and the rows of a dataset."""
     make: Any = kind
     design = make(formula, dict(units), repeats, dict(variables), dict(correlations))
     plan = design.plan
@@ -86,7 +87,9 @@ def _moments(
 
     with jax.ensure_compile_time_eval():
         x, there = (np.asarray(a) for a in jax.jit(jax.vmap(columns))(keys))
-    block = (x * there[..., None]).reshape(len(x), plan.schedule.units, plan.schedule.block, -1)
+    means = (x * there[..., None]).sum(1, keepdims=True) / there.sum(1)[:, None, None]
+    both = np.concatenate([x, x - means], axis=2) * there[..., None]
+    block = both.reshape(len(x), plan.schedule.units, plan.schedule.block, -1)
     return tuple(plan.matrix.pieces), np.einsum("subm,subn->sumn", block, block), float(there.sum() / len(x))
 
 
@@ -106,18 +109,20 @@ def scale_of(design: Any, residual_sd: float, sd: Mapping[str, float] | None = N
     pairs = (tuple(own.items()) for own in (design.units, design.variables, design.correlations))
     names, products, rows = _moments(kind, design.formula, design.repeats, *pairs)
     x, z = ([names.index(term) for term in terms] for terms in (plan.fixed.names, plan.random_terms))
+    # With an intercept the other effects are the same of columns less their means, and have all their digits.
+    centred = [j + len(names) * (INTERCEPT in plan.fixed.names and names[j] != INTERCEPT) for j in x]
     covariance = covariance_of(plan, [sd.get(term, 0.0) for term in plan.random_terms], design.correlation.get(plan.unit, 0.0))
     mean = products.sum((0, 1)) / (rows * len(products))
     own = float(np.trace(covariance @ mean[np.ix_(z, z)]))
     error = np.full(len(x), np.nan)
     if residual_sd:
-        error = np.sqrt(np.diagonal(np.linalg.pinv(_information(products, x, z, covariance, residual_sd))))
+        raw, error = (inverse_diagonal(_information(products, i, z, covariance, residual_sd)) ** 0.5 for i in (x, centred))
+        error = np.where([term == INTERCEPT for term in plan.fixed.names], raw, error)
     total = own + residual_sd**2
-    # Pseudo-inverses, because columns may be combinations of others: the size of such an effect means nothing.
     return Scale(
         terms=plan.fixed.names,
         sd=float(np.sqrt(total)),
-        variance=1 / np.diagonal(np.linalg.pinv(mean[np.ix_(x, x)])),
+        variance=1 / inverse_diagonal(mean[np.ix_(centred, centred)]),
         std_error=error,
         icc=own / total if total else 0.0,
         rows=rows / plan.schedule.units,
@@ -129,6 +134,13 @@ def _information(products: np.ndarray, x: list[int], z: list[int], covariance: n
     kxx, kxz, kzz = (products[..., rows, :][..., columns] for rows, columns in ((x, x), (x, z), (z, z)))
     inner = np.linalg.solve(residual_sd**2 * np.eye(len(z)) + covariance @ kzz, covariance @ kxz.swapaxes(-1, -2))
     return np.asarray((kxx - kxz @ inner).sum((0, 1)) / (residual_sd**2 * len(products)))
+
+
+def inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
+    """Of the inverse of a positive definite matrix, ``[P]``, whatever the scales of its rows; of the pseudo-inverse of a
+    semi-definite one, where columns are combinations of others: the size of such an effect means nothing."""
+    scale = np.sqrt(np.maximum(np.diagonal(matrix), np.finfo(float).tiny))
+    return np.asarray(np.diagonal(np.linalg.pinv(matrix / np.outer(scale, scale), hermitian=True)) / scale**2)
 
 
 def covariance_of(plan: Blueprint, sd: list[float], correlation: Any) -> np.ndarray:
@@ -159,6 +171,10 @@ def amounts(design: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
 
 
 def _amounts(design: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    if not design.residual_sd > 0:
+        given = next(v for v in [*design.effects.values(), *(v for own in design.sd.values() for v in own.values())]
+                     if isinstance(v, Sized | ICC))  # fmt: skip
+        raise InputError(f"{given}: there is no residual SD to measure it by; give residual_sd above 0.")
     rows = scale_of(design, 1.0).rows
     sd = {
         unit: {term: value.sd(design.residual_sd, rows) if isinstance(value, ICC) else value for term, value in own.items()}
@@ -166,8 +182,6 @@ def _amounts(design: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     }
     scale = scale_of(design, design.residual_sd, sd.get(design.plan.unit))
     sized = {term: value for term, value in design.effects.items() if isinstance(value, Sized)}
-    if sized and not scale.sd > 0:
-        raise InputError(f"effects: {next(iter(sized.values()))}: there is no SD to measure it by; give residual_sd.")
     return {**design.effects, **{term: scale.raw(term, value) for term, value in sized.items()}}, sd
 
 

@@ -28,8 +28,8 @@ from jaxsim.processes.designed.variables import ROW, Between, Covariate, Within
 from jaxsim.processes.told import Sketch, truth_of
 from jaxsim.seeding import Stream, stream_key
 
-# Singular values of the patterns below this, relative to the largest, are rounding.
-RANK = 1e-10
+# Singular values of the patterns, each of length 1, below this, relative to the largest, are rounding.
+RANK = 1e-13
 # Folded into the key of the groups for the residuals.
 RESIDUALS = 2
 
@@ -126,7 +126,8 @@ def _unit(key: jax.Array, design: Any, names: Names) -> Unit:
     beta, deviations, truth = coefficients(key, design, normal)
     columns = _columns(key, design, normal)
     patterns = np.stack([columns[name][1] for name in names.columns], axis=1)
-    left, values, right = np.linalg.svd(patterns, full_matrices=False)
+    scale = np.maximum(np.linalg.norm(patterns, axis=0), np.finfo(float).tiny)
+    left, values, right = np.linalg.svd(patterns / scale, full_matrices=False)
     rank = int((values > RANK * values[0]).sum())
     repeats = repeats_of_units(stream_key(key, Stream.SIZES), rows)
     draws = normals.kept(jax.random.fold_in(own_key, RESIDUALS), (rank + 2, rows.units))
@@ -136,7 +137,7 @@ def _unit(key: jax.Array, design: Any, names: Names) -> Unit:
     return Unit(
         columns,
         left[:, :rank],
-        values[:rank, None] * right[:rank],
+        values[:rank, None] * right[:rank] * scale,
         jnp.stack([jnp.asarray(columns[name][0]) for name in names.columns], axis=1),
         repeats,
         jnp.stack(own, axis=1),

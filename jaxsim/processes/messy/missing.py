@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxsim.errors import InputError, brief, finite
 from jaxsim.processes.messy.serial import known_time
-from jaxsim.processes.messy.situation import Situation, intercept_for, known_column, with_share
+from jaxsim.processes.messy.situation import Situation, known_column, with_share
 
 # What missingness may depend on besides a column: the unit's last response that was observed, or the one that goes missing.
 EARLIER, OWN = "earlier", "own"
@@ -70,8 +70,9 @@ class MCAR(Missing):
 class MAR(Missing):
     """At random given what is observed: the log odds rise by ``slope`` with each SD of a column, or of the last response.
 
-    ``by="earlier"`` is the last response of the unit that was observed, in the order of its rows; its first row is never missing.
-    The intercept is the one with which, over the rows of the dataset (that can be missing), the expected share is ``share``.
+    By a column the intercept is the one with which the expected share over the rows of the dataset is ``share``. ``by="earlier"``
+    is the last response of the unit that was observed, in the order of its rows: its first row is never missing, and of the second
+    rows, the third ones and so on the expected share is ``share`` each.
 
     Raises:
         InputError: unless the share is between 0 and 1 and the slope between -5 and 5.
@@ -94,7 +95,7 @@ class MAR(Missing):
         if self.by != EARLIER:
             z = situation.standardised(situation.columns[self.by])
             return uniform < with_share(self.share, self.slope, z, situation.there)
-        return _by_last(uniform, situation, self.slope, self.share)
+        return _one_by_one(uniform, situation, self.share, self.slope)
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ class Dropout(Missing):
     """Monotone: a unit that leaves at one occasion is not seen again. Nobody leaves at the first.
 
     Args:
-        hazard: mean probability of leaving at an occasion, of those who are still there.
-        by: None (completely at random), ``"earlier"`` (the response at the occasion before: at random), ``"own"`` (the response at
-            the occasion itself: not at random), or a column.
+        hazard: expected share of those who are still there that leaves, at each occasion.
+        by: None (completely at random), ``"earlier"`` (the mean response at the last occasion that was seen: at random),
+            ``"own"`` (that at the occasion itself: not at random), or a column.
         slope: change of the log odds with one SD of that.
         time: a within variable whose levels are the occasions, in their order; else every row of a unit is one.
 
@@ -150,19 +151,13 @@ class Dropout(Missing):
 
     def lost(self, key: jax.Array, situation: Situation) -> Any:
         places = situation.occasions(self.time)
-        later = _later(situation, places)
-        leaves = jax.random.uniform(key, (situation.units, len(places))) < self._hazards(situation, places, later)
-        left = jnp.cumsum(leaves & (np.arange(len(places)) > 0), axis=1) > 0
-        return _spread(left, places)
-
-    def _hazards(self, situation: Situation, places: np.ndarray, later: Any) -> Any:
-        """Of each unit at each occasion, ``[U, T]``."""
-        if self.by is None:
-            return jnp.broadcast_to(self.hazard, (situation.units, len(places)))
-        values = situation.columns[self.by] if self.by not in (EARLIER, OWN) else situation.response
-        own = jnp.asarray(situation.standardised(values)).reshape(situation.units, -1)[:, places].mean(2)
-        z = jnp.concatenate([own[:, :1], own[:, :-1]], axis=1) if self.by == EARLIER else own
-        return with_share(self.hazard, self.slope, z, later)
+        uniform = jax.random.uniform(key, (situation.units, len(places)))
+        there = jnp.asarray(situation.there, float).reshape(situation.units, -1)[:, places]
+        values = situation.columns[self.by] if self.by not in (None, EARLIER, OWN) else situation.response
+        rows = jnp.asarray(situation.standardised(values)).reshape(situation.units, -1)[:, places]
+        means = (there * rows).sum(2) / jnp.maximum(there.sum(2), 1.0)
+        slope = 0.0 if self.by is None else self.slope
+        return _spread(_leaving(uniform, means, there.any(2), self.hazard, slope, self.by == EARLIER), places)
 
 
 @dataclass(frozen=True)
@@ -206,34 +201,48 @@ class LostGroups(Missing):
         return jnp.repeat(jax.random.uniform(key, (situation.units,)) < self.share, situation.block)
 
 
-def _later(situation: Situation, places: np.ndarray) -> Any:
-    """Where there is an occasion at which somebody can leave, bool ``[U, T]``."""
-    there = jnp.asarray(situation.there).reshape(situation.units, -1)[:, places].any(2)
-    return there & (np.arange(len(places)) > 0)
-
-
 def _spread(by_occasion: Any, places: np.ndarray) -> Any:
     """From ``[U, T]`` to the order of the rows, ``[N]``."""
     each = jnp.broadcast_to(by_occasion[:, :, None], (len(by_occasion), *places.shape))
     return each.reshape(len(by_occasion), -1)[:, np.argsort(places.reshape(-1))].reshape(-1)
 
 
-def _by_last(uniform: Any, situation: Situation, slope: Any, share: Any) -> Any:
+def _one_by_one(uniform: Any, situation: Situation, share: Any, slope: Any) -> Any:
     """Rows that are lost given the last response of their unit that was not, bool ``[N]``."""
-    units = situation.units
-    z = situation.standardised(situation.response).reshape(units, -1)
-    there = jnp.broadcast_to(situation.there, jnp.shape(situation.mean)).reshape(units, -1)
-    before = jnp.concatenate([z[:, :1], z[:, :-1]], axis=1)
-    # The intercept is that of rows after one that is observed; what comes after a gap looks further back, with the same odds.
-    intercept = intercept_for(share, slope, before, there & (np.arange(z.shape[1]) > 0))
+    z = situation.standardised(situation.response).reshape(situation.units, -1)
+    there = jnp.broadcast_to(jnp.asarray(situation.there), jnp.shape(situation.mean)).reshape(situation.units, -1)
 
     def step(state: tuple[Any, Any], given: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], Any]:
         last, begun = state
         u, own, here = given
-        lost = begun & (u < jax.nn.sigmoid(intercept + slope * last))
+        lost = begun & here & (u < with_share(share, slope, last, begun & here))
         seen = here & ~lost
         return (jnp.where(seen, own, last), begun | seen), lost
 
-    start = (jnp.zeros(units), jnp.zeros(units, bool))
-    _, lost = jax.lax.scan(step, start, (uniform.reshape(units, -1).T, z.T, there.T))
+    start = (jnp.zeros(situation.units), jnp.zeros(situation.units, bool))
+    _, lost = jax.lax.scan(step, start, (uniform.reshape(situation.units, -1).T, z.T, there.T > 0))
     return lost.T.reshape(-1)
+
+
+def _leaving(uniform: Any, means: Any, exists: Any, hazard: Any, slope: Any, by_last: bool) -> Any:
+    """Occasions at which units are not there any more, bool ``[U, T]``.
+
+    Args:
+        uniform: random numbers, ``[U, T]``.
+        means: what leaving depends on, ``[U, T]``.
+        exists: occasions that the design has for a unit, and that have not been lost another way, ``[U, T]``.
+        hazard, slope: ``[]``.
+        by_last: whether it depends on the last occasion that was seen, not on the occasion itself.
+    """
+
+    def step(state: tuple[Any, Any, Any], given: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any, Any], Any]:
+        last, begun, left = state
+        u, own, here = given
+        at_risk = begun & here & ~left
+        left = left | (at_risk & (u < with_share(hazard, slope, last if by_last else own, at_risk)))
+        seen = here & ~left
+        return (jnp.where(seen, own, last), begun | here, left), left
+
+    units = len(uniform)
+    start = (jnp.zeros(units), jnp.zeros(units, bool), jnp.zeros(units, bool))
+    return jax.lax.scan(step, start, (uniform.T, means.T, exists.T))[1].T

@@ -65,14 +65,15 @@ class AR1(Serial):
 
     def noise(self, key: jax.Array, normal: jax.Array, shaped: Shaped, situation: Situation) -> jax.Array:
         places = situation.occasions(self.time)
-        series = shaped(normal).reshape(situation.units, -1)[:, places]
+        series, there = (v.reshape(situation.units, -1)[:, places] for v in (shaped(normal), jnp.asarray(situation.there) > 0))
         if self.time is None:
-            return _back(_recursion(series, jnp.broadcast_to(self.correlation, series[:, 1:].shape)), places)
+            return _back(_recursion(series, jnp.broadcast_to(self.correlation, series.shape), there), places)
         times = situation.columns[self.time].reshape(situation.units, -1)[:, places]
         numpy: Any = np if isinstance(times, np.ndarray) else jnp
         order = numpy.argsort(times, axis=1)
-        apart = numpy.diff(numpy.take_along_axis(times, order, axis=1), axis=1)
-        filtered = _recursion(series, jnp.asarray(self.correlation, float) ** apart)
+        apart = numpy.diff(numpy.take_along_axis(times, order, axis=1), axis=1, prepend=0.0)
+        # Rows that differ in other variables, or are repeats, are series of their own: of each all rows are there, or none.
+        filtered = _recursion(series, jnp.asarray(self.correlation, float) ** jnp.abs(apart), jnp.ones_like(there))
         return _back(jnp.take_along_axis(filtered, jnp.asarray(numpy.argsort(order, axis=1)), axis=1), places)
 
 
@@ -94,10 +95,15 @@ class MovingAverage(Serial):
 
     def noise(self, key: jax.Array, normal: jax.Array, shaped: Shaped, situation: Situation) -> jax.Array:
         own = shaped(normal).reshape(situation.units, -1)
-        before = shaped(jax.random.normal(key, (situation.units, 1)))
-        earlier = jnp.concatenate([before, own[:, :-1]], axis=1)
+        there = (jnp.asarray(situation.there) > 0).reshape(situation.units, -1)
         weight = jnp.asarray(self.weight, float)
-        return ((own + weight * earlier) / jnp.sqrt(1 + weight**2)).reshape(-1)
+
+        def step(last: jax.Array, given: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            now, here = given
+            return jnp.where(here, now, last), (now + weight * last) / jnp.sqrt(1 + weight**2)
+
+        before = shaped(jax.random.normal(key, (situation.units,)))
+        return jax.lax.scan(step, before, (own.T, there.T))[1].T.reshape(-1)
 
 
 def known_time(what: str, time: object, times: Collection[str]) -> None:
@@ -107,17 +113,19 @@ def known_time(what: str, time: object, times: Collection[str]) -> None:
         raise InputError(f"{what}: time={brief(time)} is no within variable of numbers; {listed}.")
 
 
-def _recursion(series: jax.Array, steps: jax.Array) -> jax.Array:
-    """``e_k = r_k e_(k-1) + sqrt(1 - r_k^2) u_k`` along the second axis of ``[U, T, S]``, with steps ``[U, T - 1, S]``."""
+def _recursion(series: jax.Array, steps: jax.Array, there: jax.Array) -> jax.Array:
+    """``e_k = r_k e_(k-1) + sqrt(1 - r_k^2) u_k`` along the second axis of ``[U, T, S]``, from the first row that is there on;
+    ``k - 1`` is the one before that is there."""
 
-    def step(last: jax.Array, given: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        own, r = given
-        found = r * last + jnp.sqrt(jnp.maximum(1 - r**2, 0.0)) * own
-        return found, found
+    def step(state: tuple[jax.Array, jax.Array], given: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        last, begun = state
+        own, r, here = given
+        found = jnp.where(begun, r * last + jnp.sqrt(jnp.maximum(1 - r**2, 0.0)) * own, own)
+        return (jnp.where(here, found, last), begun | here), found
 
-    rest = (jnp.moveaxis(series[:, 1:], 1, 0), jnp.moveaxis(jnp.broadcast_to(steps, series[:, 1:].shape), 1, 0))
-    _, later = jax.lax.scan(step, series[:, 0], rest)
-    return jnp.concatenate([series[:, :1], jnp.moveaxis(later, 0, 1)], axis=1)
+    start = (jnp.zeros_like(series[:, 0]), jnp.zeros(series[:, 0].shape, bool))
+    given = tuple(jnp.moveaxis(jnp.broadcast_to(part, series.shape), 1, 0) for part in (series, steps, there))
+    return jnp.moveaxis(jax.lax.scan(step, start, given)[1], 0, 1)
 
 
 def _back(values: jax.Array, places: np.ndarray) -> jax.Array:

@@ -11,6 +11,9 @@ import numpy as np
 
 from jaxsim.errors import InputError, brief, meant
 
+# Steps for an intercept: a dozen do where Newton's converge, and halves alone leave 1e-5 of the interval after so many.
+STEPS = 16
+
 
 class Situation(NamedTuple):
     """One dataset so far (traceable), its ``N = units * block`` rows in a block for each unit.
@@ -19,7 +22,7 @@ class Situation(NamedTuple):
         columns: predictors by name, ``[N]`` each; NumPy's where they are the same in every dataset.
         mean: expected response, effects of the unit included, ``[N]``.
         response: as it is recorded, ``[N]``; the expected one as long as there is none.
-        there: where the design has a row, bool ``[N]``.
+        there: where there is a row, bool ``[N]``; or how much it counts.
         units: how many there are.
         axes: how a unit's block is laid out, the slowest first: names of the within variables and the number of their levels, and
             the repeats, called "".
@@ -60,7 +63,8 @@ class Situation(NamedTuple):
 def intercept_for(share: Any, slope: Any, z: Any, weight: Any) -> jax.Array:
     """The ``a`` with which the mean of ``logistic(a + slope z)`` over the rows is ``share``, ``[]``.
 
-    Newton's steps for the log odds of the mean, which are nearly a line in ``a``: six leave less than 1e-9 for slopes up to 5.
+    Newton's steps for the log odds of the mean, which are nearly a line in ``a``, and halves of the interval that is left where
+    such a step would leave it: the mean rises with ``a``, from below the share to above it between the two ends.
 
     Args:
         share, slope: ``[]``.
@@ -69,13 +73,18 @@ def intercept_for(share: Any, slope: Any, z: Any, weight: Any) -> jax.Array:
     weight = jnp.asarray(weight, float)
     weight = weight / jnp.maximum(weight.sum(), 1.0)
     wanted = jnp.log(share / (1 - jnp.asarray(share, float)))
+    reach = jnp.abs(slope) * jnp.where(weight > 0, jnp.abs(z), 0.0).max()
 
-    def step(_: int, a: jax.Array) -> jax.Array:
+    def step(_: int, state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        a, low, high = state
         p = jax.nn.sigmoid(a + slope * z)
-        mean, change = jnp.clip((weight * p).sum(), 1e-12, 1 - 1e-12), (weight * p * (1 - p)).sum()
-        return a + (wanted - jnp.log(mean / (1 - mean))) * mean * (1 - mean) / jnp.maximum(change, 1e-12)
+        mean, change = jnp.clip((weight * p).sum(), 1e-300, 1 - 1e-16), (weight * p * (1 - p)).sum()
+        short = wanted - jnp.log(mean / (1 - mean))
+        low, high = jnp.where(short > 0, a, low), jnp.where(short > 0, high, a)
+        new = a + short * mean * (1 - mean) / jnp.maximum(change, 1e-300)
+        return jnp.where((new >= low) & (new <= high), new, (low + high) / 2), low, high
 
-    return jax.lax.fori_loop(0, 6, step, wanted)
+    return jax.lax.fori_loop(0, STEPS, step, (wanted, wanted - reach, wanted + reach))[0]
 
 
 def with_share(share: Any, slope: Any, z: Any, weight: Any) -> jax.Array:

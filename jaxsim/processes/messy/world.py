@@ -62,6 +62,11 @@ class Messy:
         return found
 
     @property
+    def linear(self) -> bool:
+        """Whether responses are recorded as they are."""
+        return self.world["recorded"] is None
+
+    @property
     def is_messy(self) -> bool:
         """Whether anything is not as in an ideal world."""
         return any(value is not None for value in self.world.values())
@@ -90,20 +95,36 @@ class Messy:
         """
         rows = len(mean)
         every = np.ones(rows, bool)
+        check_columns([value for value in self.world.values() if value is not None], tuple(columns or ()), ())
         situation = Situation(columns or {}, mean, mean, every, units, (("", rows // units),), residual_sd)
         normal = jax.random.normal(jax.random.fold_in(key, NORMAL), (rows,))
         response, there = befall.respond(befall.keys_of(key), self.world, normal, situation, situation.columns)
         return response, jnp.asarray(there)
 
+    def deviations(self, key: jax.Array, sd: Any, units: int) -> jax.Array:
+        """Effects of the units of one dataset in this world, of mean 0 and this SD, ``[U]``: shaped as ``group_effects`` says, the
+        SD varied by ``sd_noise``. For ``simulate`` of an own process (traceable), which has neither unless it asks.
+
+        Args:
+            key: of the dataset, the same as that of :meth:`respond` or another.
+            sd: of the effects, ``[]``.
+            units: how many there are.
+        """
+        keys, world = befall.keys_of(key), self.world
+        normal = jax.random.normal(keys["group_effects"], (units,))
+        return befall.sd_factor(keys, world["sd_noise"]) * sd * befall.shape(world["group_effects"])(normal)
+
     def having(self, **changes: Any) -> Self:
         """The same process with other values; ``having(**{"missing.share": .3})`` changes a number of one of them."""
-        found = {name: value for name, value in changes.items() if name.partition(".")[0] not in KINDS or name in KINDS}
+        whole = {name: value for name, value in changes.items() if name.partition(".")[0] not in KINDS or name in KINDS}
+        changed = dataclasses.replace(self, **whole)
+        world = changed.world  # parts are of the new world
         for name, value in changes.items():
             head, _, rest = name.partition(".")
             if rest and head in KINDS:
-                whole = found.get(head)
-                found[head] = with_part(self.world[head] if whole is None else whole, rest, value, checked=True)
-        return dataclasses.replace(self, **found)
+                world[head] = with_part(world[head], rest, value, checked=True)
+                whole[head] = world[head]
+        return dataclasses.replace(self, **whole) if world != changed.world else changed
 
 
 def _is_nothing(value: Any) -> bool:
