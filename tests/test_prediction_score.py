@@ -30,8 +30,10 @@ from jaxsim import (
     GroupRecovery,
     HierarchicalBayes,
     InputError,
+    Limited,
     LinearMixed,
     Lme4,
+    LostGroups,
     Normal,
     PooledOLS,
     Prediction,
@@ -42,6 +44,7 @@ from jaxsim import (
     TwoStage,
     UniformSizes,
     Until,
+    WithinRegression,
     between,
     covariate,
     load,
@@ -669,3 +672,41 @@ def test_an_own_score_is_given_what_was_not_seen(tmp_path):
     for cell, replicate in ((0, 0), (3, 1)):
         row = table.query("cell == @cell and replicate == @replicate").iloc[0]
         assert row["held"] == pytest.approx(fresh_of(study, cell, replicate).new.rows.y.max(), rel=CLOSED)
+
+
+def known_errors(study, out):
+    table = study.run(out, progress=False).measures(
+        measures=["prediction_rmse_known", "prediction_rmse_new", "prediction_mean_rmse_known"]
+    )
+    return table.drop_duplicates(["model", "measure"]).set_index(["model", "measure"])["value"]
+
+
+def test_regressions_within_groups_predict_with_the_groups_own_intercepts(tmp_path):
+    process = GaussianMultilevel(8, 10, (1.0, 0.5), n_predictors=1, fixed_effects=(50.0, 0.5))
+    study = Study(process, Grid(), (WithinRegression(label="within"), LinearMixed()), 20, scores=(Prediction(),))
+    errors = known_errors(study, tmp_path / "out")
+    # The slope of all groups costs .5^2 a row, the mixed model's nothing: far from the 50 of a forgotten intercept.
+    assert 1.0 < errors["within", "prediction_rmse_known"] < 1.4
+    assert errors["within", "prediction_rmse_new"] < 2.0
+
+
+def test_groups_without_rows_are_not_known(tmp_path):
+    design = Design(
+        "y ~ x + (1 | g)", units={"g": 12}, repeats=8, variables={"x": covariate("row", Normal())}, effects={"Intercept": 20, "x": 1},
+        sd={"g": 0.5}, missing=LostGroups(0.3),
+    )  # fmt: skip
+    study = Study(design, Grid(), (TwoStage(formula="y ~ x"), PooledOLS(formula="y ~ x")), 20, scores=(Prediction(),))
+    errors = known_errors(study, tmp_path / "out")
+    # The noise has an SD of 1, a group's own regression on eight rows makes it about 1.2: not the 20 of an unknown intercept.
+    assert errors["lm2", "prediction_rmse_known"] < 1.5
+
+
+def test_expectations_that_are_no_lines_in_the_columns_are_blank(tmp_path):
+    base = dict(units={"g": 12}, repeats=4, variables={"x": covariate("row", Normal())}, effects={"x": 1}, sd={"g": 0.5})
+    for name, changes in {"measured": {"measurement_error": {"x": 0.5}}, "recorded": {"recorded": Limited(0, 2)}}.items():
+        study = Study(
+            Design("y ~ x + (1 | g)", **base, **changes), Grid(), (PooledOLS(formula="y ~ x"),), 4, scores=(Prediction(),)
+        )
+        errors = known_errors(study, tmp_path / name)
+        assert np.isnan(errors["ols", "prediction_mean_rmse_known"])
+        assert np.isfinite(errors["ols", "prediction_rmse_known"])

@@ -202,10 +202,10 @@ class LinearMixed(Formulated):
 
     def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError:
         """As :meth:`jaxsim.frames.result.Result.predict` has it: Henderson's variance and Satterthwaite's df, or those that the
-        fit has for everything (``residual``, ``normal``)."""
+        fit has for everything (``residual``, ``normal``, ``G-1``)."""
         rows = as_viewed(data, new)
         spread = of_rows(pose(data), fit.theta, fit.vcov, self.spec(data), rows.x, codes_of(data, new))
-        df = fit.df[0] if self.df in ("residual", "normal") else spread.df
+        df = fit.df[0] if self.df in ("residual", "normal", "G-1") else spread.df
         return PredictionError(spread.variance, jnp.broadcast_to(df, spread.variance.shape))
 
     def _report(self, data: CrossProducts, problem: Problem, point: newton.Point, search: Search) -> Fit:

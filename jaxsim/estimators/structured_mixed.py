@@ -97,6 +97,11 @@ class StructuredMixed(Formulated):
         return jnp.ones(())
 
     @property
+    def predicts_known(self) -> bool:
+        """Not yet: its predictions are of new groups, without conditional modes."""
+        return False
+
+    @property
     def takes_random(self) -> bool:
         return True
 

@@ -12,10 +12,11 @@ import numpy as np
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, closed_form, first_status
-from jaxsim.data.group_means import require_intercept, within
+from jaxsim.data.group_means import intercept_of, require_intercept, sums, within
 from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.prediction import Coefficients
 from jaxsim.estimators.sandwich import Groups, adjust, adjusted_scores, default_degrees, satterthwaite, scale, standardise
 from jaxsim.numerics.least_squares import RANK_TOLERANCE, ZERO_RESIDUAL_TOLERANCE, gaussian_deviance, solve
 from jaxsim.status import Status
@@ -94,6 +95,18 @@ class WithinRegression(Formulated):
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """The same slopes for all groups."""
         return jnp.broadcast_to(fit.estimate, (len(data.sizes), len(fit.estimate)))
+
+    def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients:
+        """The slopes, and every group's own intercept, ``mean y - (mean x)'b``; for new groups the mean of these intercepts."""
+        slopes = jnp.zeros(len(data.columns)).at[data.fixed_index].set(fit.estimate)
+        present = data.sizes > 0
+        means = sums(data) / jnp.maximum(data.sizes, 1).astype(float)[:, None]
+        own = means[:, -1] - means[:, :-1] @ slopes
+        every = jnp.where(present, own, 0.0).sum() / present.sum()
+        place = data.columns.index(str(intercept_of(data.names)))
+        new = slopes.at[place].set(every)
+        known = jnp.broadcast_to(new, (len(own), len(new)))
+        return Coefficients(known.at[:, place].set(jnp.where(present, own, every)), new)
 
     def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset."""

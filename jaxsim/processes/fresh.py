@@ -84,6 +84,8 @@ def _unseen(process: Process, key: Array, drawn: Draw, parameters: Any, bounds: 
         new = _another(process, key, drawn, parameters, bounds)
     if new is None:
         return None
+    if not new_groups and isinstance(new.data, Rows):
+        new = new._replace(data=_of_present(new.data, drawn))
     rows = new.data if isinstance(new.data, Rows) else None
     expected = process.expected(drawn, parameters, new_groups)
     if expected is not None:
@@ -92,6 +94,18 @@ def _unseen(process: Process, key: Array, drawn: Draw, parameters: Any, bounds: 
     variance = (variance_between if new_groups else variance_within)(products)
     means = expected_responses(products, new, process.names) if process.linear else None
     return Unseen(products, variance, means, rows)
+
+
+def _of_present(rows: Rows, drawn: Draw) -> Rows:
+    """The rows, without those of groups of which the dataset has no row."""
+    if isinstance(drawn.data, Rows):
+        there = [
+            jax.ops.segment_max(drawn.data.weight, drawn.data.levels[:, f], count) > 0 for f, count in enumerate(drawn.data.counts)
+        ]
+    else:
+        there = [drawn.data.sizes > 0]
+    here = jnp.stack([known[rows.levels[:, f]] for f, known in enumerate(there)]).all(0)
+    return replace(rows, weight=jnp.where(here, rows.weight, 0.0))
 
 
 def _another(process: Process, key: Array, drawn: Draw, parameters: Any, bounds: Bounds) -> Draw:
