@@ -692,8 +692,8 @@ def test_regressions_within_groups_predict_with_the_groups_own_intercepts(tmp_pa
 
 def test_groups_without_rows_are_not_known(tmp_path):
     design = Design(
-        "y ~ x + (1 | g)", units={"g": 12}, repeats=8, variables={"x": covariate("row", Normal())}, effects={"Intercept": 20, "x": 1},
-        sd={"g": 0.5}, missing=LostGroups(0.3),
+        "y ~ x + (1 | g)", units={"g": 12}, repeats=8, variables={"x": covariate("row", Normal())},
+        effects={"Intercept": 20, "x": 1}, sd={"g": 0.5}, missing=LostGroups(0.3),
     )  # fmt: skip
     study = Study(design, Grid(), (TwoStage(formula="y ~ x"), PooledOLS(formula="y ~ x")), 20, scores=(Prediction(),))
     errors = known_errors(study, tmp_path / "out")
