@@ -56,7 +56,7 @@ _MESSAGES = {
     Status.REFUSED: "the software refused the data or stopped with an error; its words are in the message",
     Status.CRASHED: "the process that was fitting died, or code of the user's raised an error; the reason is in the message",
     Status.UNIDENTIFIED: "the fixed effects account for all that differs between the groups, so the data say nothing about the "
-    "variance of a random effect",
+    "variance of a random effect; or parameters of the residuals' structure cannot be told from others",
 }
 
 LABELS: tuple[str, ...] = tuple(status.label for status in Status)

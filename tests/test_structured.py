@@ -10,7 +10,9 @@ from oracle import Rows, batch, covariance_of, make_rows, row_arrays
 
 from jaxsim import AutoregressiveMixed, GaussianMultilevel, Grid, HeteroscedasticMixed, InputError, LinearMixed, Names, Study
 from jaxsim.lmm.chart import chart_of
+from jaxsim.lmm.newton import Point
 from jaxsim.status import Status
+from jaxsim.structured.curvature import of_structure, without
 from jaxsim.structured.deviance import deviance, surface
 from jaxsim.testing import check_estimator
 
@@ -195,3 +197,106 @@ def test_a_study_stores_the_parameter(tmp_path):
 def test_bad_options(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def with_a_level(seed, level_rows, groups=GROUPS, size=5):
+    """An intercept, a predictor and a level of so many rows; rows of the level are in different groups."""
+    rng = np.random.default_rng(seed)
+    group, n = np.repeat(np.arange(groups), size), groups * size
+    level = np.zeros(n)
+    level[size * rng.permutation(groups)[:level_rows]] = 1.0
+    x = rng.normal(size=n)
+    y = 1 + x + rng.normal(size=groups)[group] + rng.normal(size=n)
+    return Rows(np.column_stack([np.ones(n), x, level]), y, group)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_a_level_that_the_fixed_effects_determine_has_no_variance(reml):
+    """One row with a coefficient of its own: REML is flat in its SD, and the likelihood rises as it goes to zero."""
+    strategy = HeteroscedasticMixed(random=("Intercept",), variance=("IV2",), reml=reml)
+    fits = numbers(strategy, [with_a_level(seed, 1) for seed in range(10)])
+    assert (fits.status == Status.UNIDENTIFIED).all()
+    assert not fits.converged.any()
+    assert np.isnan(fits.extra["sd_ratio_IV2"]).all()
+    # Without that coefficient, or with another row, the level has a residual.
+    free = HeteroscedasticMixed("DV ~ IV1 + (1 | Group)", variance=("IV2",), reml=reml)
+    assert not (numbers(free, [with_a_level(seed, 1) for seed in range(10)]).status == Status.UNIDENTIFIED).any()
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_a_criterion_that_falls_towards_a_limit_has_no_optimum(reml):
+    """Two or three rows that random intercepts can reproduce: an optimum inside, or none; never a limit that is called one."""
+    strategy = HeteroscedasticMixed(random=("Intercept",), variance=("IV2",), reml=reml)
+    fits = numbers(strategy, [with_a_level(seed, 2 + seed % 2) for seed in range(40)])
+    ratio, usable = fits.extra["sd_ratio_IV2"], np.isin(fits.status, [Status.OK, Status.SINGULAR])
+    far = np.abs(np.log(ratio)) > np.log(1e3)
+    assert (fits.status[far] == Status.NOT_CONVERGED).all()
+    assert far.sum() > 3
+    assert usable.sum() > 15
+    # The rows of the level have at least about one degree of freedom between them.
+    assert fits.df[usable].min() > 0.5
+
+
+@pytest.mark.parametrize("random", ["(1 + IV1 | Group)", "(1 + IV1 || Group)"])
+def test_a_variance_that_only_adds_to_a_random_effects_is_not_told(random):
+    """One row a group with the arm: its residual variance and the slope's are a sum, wherever on the ridge a search would end."""
+    arm = np.tile([0.0, 0.0, 0.0, 1.0], 8)
+    datasets = []
+    for seed, slope_sd in enumerate([0.0, 0.0, 0.5, 1.0]):
+        rng, group = np.random.default_rng(seed), np.repeat(np.arange(8), 4)
+        y = 1 + 0.5 * arm + rng.normal(size=8)[group] + slope_sd * rng.normal(size=8)[group] * arm + rng.normal(size=32)
+        datasets.append(Rows(np.column_stack([np.ones(32), arm]), y, group))
+    told, summed = (HeteroscedasticMixed(f"DV ~ IV1 + {r}", variance=("IV1",)) for r in ("(1 | Group)", random))
+    assert (numbers(summed, datasets).status == Status.UNIDENTIFIED).all()
+    assert np.isin(numbers(told, datasets).status, [Status.OK, Status.SINGULAR]).all()
+    # A second row in one group tells them apart.
+    moved = [rows.but(x=np.column_stack([np.ones(32), np.where(np.arange(32) < 2, 1.0, arm)])) for rows in datasets]
+    assert not (numbers(summed, moved).status == Status.UNIDENTIFIED).any()
+
+
+def test_a_curvature_over_the_other_parameters():
+    """The Schur complement, also where a direction of the chart has none; and a point without the structure."""
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(4, 4))
+    hessian = root @ root.T
+    hessian[3], hessian[:, 3] = 0.0, 0.0
+    blank = jnp.zeros(4)
+    point = Point(*[None] * len(Point._fields))._replace(
+        hessian=jnp.array(hessian), gradient=blank + 1, m=jnp.ones((4, 2, 2)), c=blank + 1
+    )
+    expected = hessian[:2, :2] - np.outer(hessian[:2, 2], hessian[:2, 2]) / hessian[2, 2]
+    np.testing.assert_allclose(of_structure(point, 2), expected, rtol=1e-9)  # the ridge is 1e-11 of the diagonal
+    kept, gone = (without(point, 2, jnp.asarray(none)) for none in (False, True))
+    np.testing.assert_array_equal(kept.hessian, hessian)
+    np.testing.assert_array_equal(gone.hessian[:2], np.eye(4)[:2])
+    np.testing.assert_array_equal(gone.hessian[2:, 2:], hessian[2:, 2:])
+    np.testing.assert_array_equal(gone.c, [0, 0, 1, 1])
+
+
+def test_no_correlation_in_time_is_a_boundary():
+    """Residuals with a negative correlation, or none: the fit is the mixed model's, called singular, with a correlation of 0."""
+    datasets = [correlated(seed, rho, 7, 8) for seed in range(6) for rho in (-0.5, 0.0, 0.6)]
+    timed = [rows.but(x=np.column_stack([rows.x, 3.0 * np.tile(np.arange(8.0), 7)])) for rows in datasets]
+    fits = numbers(AutoregressiveMixed("DV ~ IV1 + (1 | Group)", time="IV2"), timed)
+    plain = jax.device_get(LinearMixed("DV ~ IV1 + (1 | Group)").fit_batch(batch(timed, GROUPS)))
+    free = numbers(AutoregressiveMixed("DV ~ IV1 + (1 | Group)"), timed).extra["autocorrelation"]
+    none = fits.extra["autocorrelation"] == 0
+    assert none.reshape(6, 3)[:, 0].all()
+    assert not none.reshape(6, 3)[:, 2].any()
+    assert (free[none] < 0).all()
+    assert (fits.status[none] == Status.SINGULAR).all()
+    assert fits.singular[none].all()
+    assert fits.converged[none].all()
+    assert (fits.extra["autocorrelation"][~none] ** 3 > 1e-6).all()
+    # A correlation of at most 1e-6, which no longer counts, changes numbers by about as much.
+    for name in ("estimate", "std_error", "df", "criterion", "sigma"):
+        np.testing.assert_allclose(getattr(fits, name)[none], getattr(plain, name)[none], rtol=1e-5, err_msg=name)
+
+
+def test_times_far_apart_tell_no_correlation():
+    """What counts is the correlation of the rows closest in time: of .9 a step nothing is left after 200 steps."""
+    rows = correlated(2, -0.5, 7, 8)
+    far, close = (rows.but(x=np.column_stack([rows.x, step * np.tile(np.arange(8.0), 7)])) for step in (200.0, 0.01))
+    fits = numbers(AutoregressiveMixed("DV ~ IV1 + (1 | Group)", time="IV2"), [far, close])
+    assert (fits.status == Status.SINGULAR).all()
+    assert (fits.extra["autocorrelation"] == 0).all()

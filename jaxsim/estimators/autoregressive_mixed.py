@@ -11,7 +11,8 @@ from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.data.serial import in_order, serial_products
 from jaxsim.errors import InputError, brief
-from jaxsim.estimators.structured_mixed import Structured, StructuredMixed, check_columns
+from jaxsim.estimators.structured_mixed import Judgement, Structured, StructuredMixed, check_columns
+from jaxsim.structured import search
 from jaxsim.structured.residuals import Continuous, Serial
 
 # Correlations that the search looks at before it starts: with random intercepts the criterion may have several optima.
@@ -20,6 +21,8 @@ LOOKED_AT = (-0.4, 0.05, 0.4, 0.7, 0.9)
 LOOKED_AT_IN_TIME = (0.02, 0.2, 0.5, 0.7, 0.9)
 # Closer to 1 than this a correlation is on its way there, and the criterion has no optimum.
 LIMIT = 1e-6
+# Where even the rows closest in time are correlated less than this, they are not: a criterion changes by about as much.
+NONE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class AutoregressiveMixed(StructuredMixed):
         formula: lme4's, as of :class:`jaxsim.LinearMixed`.
         time: a column with the times of the rows, equally spaced or not: residuals then have the correlation ``rho^|t_s - t_t|``,
             ``0 < rho < 1`` (corCAR1), and the order of the rows does not matter. Two rows of a group at one time have no such
-            correlation: the status is ``non_finite``.
+            correlation: the status is ``non_finite``. Residuals that are independent, or negatively correlated, have their
+            optimum at the boundary, as a variance of zero: where the rows closest in time would be correlated by less than 1e-6 the
+            status is ``singular``, ``autocorrelation`` is 0, and all else is as with independent residuals.
         random, covariance, reml, df: as of :class:`jaxsim.estimators.structured_mixed.StructuredMixed`.
         label: name in the tables.
         estimand: as :class:`jaxsim.estimators.strategy.Strategy`.
@@ -89,8 +94,15 @@ class AutoregressiveMixed(StructuredMixed):
     def reported(self, psi: jax.Array, structured: Structured) -> dict[str, jax.Array]:
         if self.time is None:
             return {"autocorrelation": jnp.tanh(psi[0])}
-        return {"autocorrelation": jnp.exp(-jnp.exp(psi[0]) / structured.unit[0])}
+        rho = jnp.exp(-jnp.exp(psi[0]) / structured.unit[0])
+        return {"autocorrelation": jnp.where(_is_null(psi, structured), 0.0, rho)}
 
-    def inside(self, psi: jax.Array) -> jax.Array:
-        near = jnp.abs(jnp.tanh(psi[0])) if self.time is None else jnp.exp(-jnp.exp(psi[0]))
-        return 1 - near > LIMIT
+    def judged(self, best: search.Found, structured: Structured, n_rows: jax.Array) -> Judgement:
+        near = jnp.abs(jnp.tanh(best.psi[0])) if self.time is None else jnp.exp(-jnp.exp(best.psi[0]))
+        return Judgement(1 - near > LIMIT, jnp.asarray(False), _is_null(best.psi, structured))
+
+
+def _is_null(psi: jax.Array, structured: Structured) -> jax.Array:
+    """Whether rows at unequal times are not correlated at all, bool ``[]``; by the order of rows zero is no boundary."""
+    residuals = structured.residuals
+    return residuals.nearest(psi) < NONE if isinstance(residuals, Continuous) else jnp.asarray(False)

@@ -27,6 +27,7 @@ from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.numerics.lanes import iterate
 from jaxsim.status import Status
 from jaxsim.structured import search
+from jaxsim.structured.curvature import without
 from jaxsim.structured.residuals import Residuals
 from jaxsim.structured.start import Starts, starts
 
@@ -47,6 +48,16 @@ class Structured(NamedTuple):
     centre: jax.Array
     unit: jax.Array
     finite: jax.Array
+
+
+class Judgement(NamedTuple):
+    """Of the structure's parameters at the end of a search, bool ``[]`` each: ``inside``, whether it is an optimum and not a step
+    on the way to a limit; ``flat``, whether the criterion is the same for other values; ``null``, whether it lies at the limit at
+    which there is no structure."""
+
+    inside: jax.Array
+    flat: jax.Array
+    null: jax.Array
 
 
 class Job(NamedTuple):
@@ -146,7 +157,9 @@ class StructuredMixed(Formulated):
     def _report(self, data: Rows, job: Job, best: search.Found, evaluations: jax.Array) -> Fit:
         """Turn the optimum into a :class:`Fit` with a status."""
         spec, problem, structured = self.spec(data), job.problem, job.structured
-        found = solution.solve(problem, best.point, spec, self.df)
+        judged = self.judged(best, structured, problem.n_rows)
+        found = solution.solve(problem, without(best.point, len(best.psi), judged.null), spec, self.df)
+        singular = found.singular | judged.null
         widest = max(len(block) for block in spec.structure.blocks)
         flat = structured.unknown | unidentified(problem, spec)
         counted = CrossProducts(jnp.zeros((len(job.sizes), 1, 1)), job.sizes, (), ())
@@ -162,8 +175,9 @@ class StructuredMixed(Formulated):
             ),
             (jnp.isnan(found.criterion), Status.NOT_CONVERGED),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),
-            (~found.optimal | ~self.inside(best.psi), Status.NOT_CONVERGED),
-            (found.singular, Status.SINGULAR),
+            (~found.optimal | ~judged.inside, Status.NOT_CONVERGED),
+            (judged.flat, Status.UNIDENTIFIED),
+            (singular, Status.SINGULAR),
         )
         origin, none = self.origin(best.psi, structured), jnp.zeros((0,))
         fit = Fit(
@@ -173,7 +187,7 @@ class StructuredMixed(Formulated):
             vcov=found.vcov,
             status=status,
             converged=found.optimal,
-            singular=found.singular,
+            singular=singular,
             criterion=found.criterion,
             sigma=found.sigma * origin,
             theta=found.theta / origin,
@@ -188,9 +202,9 @@ class StructuredMixed(Formulated):
         extra = {name: jnp.where(shown, value, jnp.nan) for name, value in self.reported(best.psi, structured).items()}
         return replace(fit, extra=extra, converged=fit.converged & (fit.status != Status.NOT_CONVERGED))
 
-    def inside(self, psi: jax.Array) -> jax.Array:
-        """Whether the optimum is one, and not the end of the search on the way to a limit, bool ``[]``."""
-        return jnp.asarray(True)
+    @abc.abstractmethod
+    def judged(self, best: search.Found, structured: Structured, n_rows: jax.Array) -> Judgement:
+        """What the end of a search is, traceable; ``n_rows`` of the dataset, ``[]``."""
 
 
 def standardiser(problem: Problem, spec: Spec) -> jax.Array:

@@ -63,6 +63,10 @@ class Continuous(NamedTuple):
     def _near(self, psi: Array) -> Array:
         return jnp.where(self.follows, jnp.exp(-jnp.exp(psi[0]) * self.gap), 0.0)
 
+    def nearest(self, psi: Array) -> Array:
+        """The strongest correlation of two rows, ``[]``."""
+        return self._near(psi).max()
+
     def products(self, psi: Array) -> Array:
         near = self._near(psi)
         white = (self.values - near[:, None] * self.before) / jnp.sqrt(1 - near**2)[:, None]
