@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from jaxsim.estimators import Lme4 as Lme4
     from jaxsim.estimators import PooledOLS as PooledOLS
     from jaxsim.estimators import Resampling as Resampling
+    from jaxsim.estimators import RobustBayes as RobustBayes
     from jaxsim.estimators import RStrategy as RStrategy
     from jaxsim.estimators import Strategy as Strategy
     from jaxsim.estimators import TwoStage as TwoStage
@@ -138,8 +139,8 @@ _HOMES = {
     ),
     "jaxsim.estimators": (
         "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy",
-        "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "PooledOLS", "RStrategy", "Resampling", "Strategy",
-        "TwoStage", "WithinRegression",
+        "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "PooledOLS", "RStrategy", "Resampling", "RobustBayes",
+        "Strategy", "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Prediction", "Score"),

@@ -67,6 +67,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "vcov": "CR2",
     },
     "HierarchicalBayes": {"formula": None, "random": ("Intercept",), "priors": "weak", "method": "fast", "label": "e"},
+    "RobustBayes": {"random": ("Intercept",), "priors": "weak", "interval": "hpd", "label": "o"},
     "Lme4": {"formula": "DV ~ IV1 + (1 | Group)", "df": "satterthwaite", "first": 3, "label": "f", "reml": True},
     "RStrategy": {"script": "function(data) 1", "time_limit": 5.0, "terms": ("IV1",), "label": "g", "first": 2},
     "FrameStrategy": {"function": len, "label": "h", "first": 2, "terms": ("IV1",), "time_limit": 5.0, "options": {}},
@@ -110,7 +111,7 @@ def grid(rng: random.Random) -> Any:
 def study(rng: random.Random) -> Any:
     ours = [
         "PooledOLS", "ClusterRobust", "TwoStage", "GEE", "WithinRegression", "BetweenWithin", "AutoregressiveMixed",
-        "HeteroscedasticMixed", "LinearMixed", "HierarchicalBayes",
+        "HeteroscedasticMixed", "LinearMixed", "HierarchicalBayes", "RobustBayes",
     ]  # fmt: skip
     strategies = tuple(part(rng, ours) for _ in range(rng.randrange(1, 3))) if rng.random() < 0.3 else (jaxsim.PooledOLS(),)
     options = some(

@@ -40,6 +40,7 @@ from jaxsim.estimators import (
     HierarchicalBayes,
     LinearMixed,
     PooledOLS,
+    RobustBayes,
     TwoStage,
     WithinRegression,
 )
@@ -95,9 +96,11 @@ EXAMPLES = {
     # Markov chains magnify rounding until two runs share nothing but their distribution: they have their own tests. So has a
     # posterior with correlated effects, which takes long to compile: tests/test_bayes_frame.py changes its units.
     "HierarchicalBayes": (HierarchicalBayes(random=("Intercept",), method="fast", priors="flat", interval="hpd"),),
+    "RobustBayes": (RobustBayes(random=("Intercept",)),),
 }
 STRATEGIES = [strategy for examples in EXAMPLES.values() for strategy in examples]
 BAYES = [strategy for strategy in STRATEGIES if isinstance(strategy, HierarchicalBayes)]
+ROBUST_BAYES = EXAMPLES["RobustBayes"][0]
 MIXED = [strategy for strategy in STRATEGIES if isinstance(strategy, LinearMixed)]
 MIXED_KINDS = LinearMixed | BetweenWithin | AutoregressiveMixed | HeteroscedasticMixed
 WITH_MEANS = [strategy for strategy in STRATEGIES if isinstance(strategy, BetweenWithin)]
@@ -187,6 +190,7 @@ EXCEPTIONS = {
     (GEE("exchangeable", correction="mancl-derouen"), "three_groups"): Status.TOO_FEW_GROUPS,
     **{(strategy, "two_rows_a_group"): None for strategy in MIXED if strategy.random == ("Intercept",)},
     (BAYES[-1], "two_rows_a_group"): None,
+    (ROBUST_BAYES, "two_rows_a_group"): None,
     # Two groups cannot tell three columns between them apart; of three nothing is left for their variance.
     **{(strategy, "two_groups"): Status.RANK_DEFICIENT for strategy in WITH_MEANS},
     **{(strategy, "three_groups"): Status.UNIDENTIFIED for strategy in WITH_MEANS},
@@ -286,7 +290,7 @@ def tolerance(strategy):
     search ends that differentiates numerically, with steps of 1e-3: its errors go into every draw, and through weights that
     vary over many orders of magnitude into the answer.
     """
-    if isinstance(strategy, HierarchicalBayes):
+    if isinstance(strategy, HierarchicalBayes | RobustBayes):
         return 1e-6
     return 1e-8 if isinstance(strategy, MIXED_KINDS) else 1e-10
 
@@ -346,7 +350,7 @@ def test_scaling_a_predictor_scales_its_coefficient(fits, strategy, base):
     fit, scale = fits(strategy, base, "same"), of_coefficients(strategy, SCALE)
     changes = dict(estimate=fit.estimate / scale, std_error=fit.std_error / abs(scale), vcov=fit.vcov / np.outer(scale, scale))
     changes |= limits(fit, lambda limit: limit / scale)
-    if isinstance(strategy, MIXED_KINDS | HierarchicalBayes):
+    if isinstance(strategy, MIXED_KINDS | HierarchicalBayes | RobustBayes):
         names = [name if isinstance(name, tuple) else (name,) for name in strategy.random]
         random = [BASES[base].columns.index(n) for block in names for n in block]
         covariance = covariance_of(fit) / np.outer(SCALE[random], SCALE[random])
@@ -367,7 +371,7 @@ def test_scaling_a_predictor_scales_its_coefficient(fits, strategy, base):
 @every_base
 @every_strategy
 def test_adding_a_fixed_effect_adds_to_the_estimate(fits, strategy, base):
-    if strategy in BAYES:
+    if strategy in (*BAYES, ROBUST_BAYES):
         pytest.skip("it changes what is known beforehand, or what the priors are scaled with")
     fit, shifted = fits(strategy, base, "same"), fits(strategy, base, "y_shifted")
     # The hypothesis that the coefficient is zero is another one.
@@ -424,8 +428,8 @@ def mixed_oracle(strategy, rows, fit):
 @every_strategy
 @pytest.mark.parametrize("name", ["same", "x_scaled"])
 def test_a_dense_computation_agrees(fits, strategy, base, name):
-    if strategy in BAYES:
-        pytest.skip("its oracle is a sample: tests/test_bayes_posterior.py")
+    if strategy in (*BAYES, ROBUST_BAYES):
+        pytest.skip("its oracle is a sample: tests/test_bayes_posterior.py, tests/test_robust_bayes.py")
     rows, fit = TRANSFORMS[name](BASES[base]), fits(strategy, base, name)
     expected = oracle_of(strategy, rows, fit)
     # Cross-products square the condition of X (5 at "many"); the dense side works on rows. Eleven digits are left.

@@ -50,7 +50,7 @@ def group_means(problem: Problem, model: Model, weight: Array, vector: Array, me
 
     shape = (problem.products.shape[0], len(model.random), datasets)
     effects, _ = jax.lax.scan(add, jnp.zeros(shape, mean.dtype), (split(weight), split(vector), split(mean)))
-    return _in_units(problem, model, _total(weight, mean), effects)
+    return in_units(problem, model, _total(weight, mean), effects)
 
 
 def _effects(problem: Problem, model: Model, weight: Array, vector: Array, mean: Array) -> Array:
@@ -95,7 +95,7 @@ def _total(weight: Array, values: Array) -> Array:
     return jnp.where(weight > 0, weight * values, 0.0).sum(-1)
 
 
-def _in_units(problem: Problem, model: Model, centre: Array, effects: Array) -> Array:
+def in_units(problem: Problem, model: Model, centre: Array, effects: Array) -> Array:
     """Coefficients ``[datasets, G, P]`` from the means of fixed ``[P, datasets]`` and of groups' effects ``[G, Q, datasets]``."""
     own = [(model.fixed.index(column), k) for k, column in enumerate(model.random) if column in model.fixed]
     coefficients = jnp.broadcast_to(centre, (len(effects), *centre.shape))

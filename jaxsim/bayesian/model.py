@@ -5,7 +5,8 @@
 :func:`on_rows` is the model itself, and the oracle of the tests. :func:`collapsed` is the same with the group effects integrated
 out, which is exact: the rows enter through their cross-products alone. The engine's density
 (:mod:`jaxsim.bayesian.density`) integrates the fixed effects out, too; tests hold it against this one.
-Any sampler of NumPyro runs on both; they need NumPyro (``pip install 'jaxsim-studies[bayes]'``).
+:func:`robust_on_rows` has Student-t residuals, with ``nu ~ Gamma(2, 0.1)`` above 2 (:mod:`jaxsim.bayesian.scale_mixture`).
+Any sampler of NumPyro runs on all of them; they need NumPyro (``pip install 'jaxsim-studies[bayes]'``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.bayesian import scale_mixture
 from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.prior import Prior, distributions
 from jaxsim.bayesian.priors import Decov, Priors
@@ -38,13 +40,32 @@ def on_rows(x: Array, z: Array, group: Array, y: Array | None, n_groups: int, mo
     """
     import numpyro  # noqa: PLC0415 - an optional dependency
 
+    mean, sigma = expected(x, z, group, n_groups, model, known)
+    numpyro.sample("y", distributions().Normal(mean, sigma), obs=y)
+
+
+def robust_on_rows(x: Array, z: Array, group: Array, y: Array | None, n_groups: int, model: Model, known: Scales) -> None:
+    """The same with residuals ``sigma t_nu``. Arguments as for :func:`on_rows`."""
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
     dist = distributions()
+    mean, sigma = expected(x, z, group, n_groups, model, known)
+    more = numpyro.sample("more", dist.ImproperUniform(dist.constraints.positive, (), ()))
+    nu = numpyro.deterministic("nu", scale_mixture.LEAST_NU + more)
+    numpyro.factor("prior_of_nu", dist.Gamma(scale_mixture.SHAPE, scale_mixture.RATE).log_prob(nu))
+    numpyro.sample("y", dist.StudentT(nu, mean, sigma), obs=y)
+
+
+def expected(x: Array, z: Array, group: Array, n_groups: int, model: Model, known: Scales) -> tuple[Array, Array]:
+    """Expected responses given the group effects, ``[N]``, and ``sigma`` ``[]``."""
+    import numpyro  # noqa: PLC0415 - an optional dependency
+
     beta, sigma = fixed_effects(model, known), residual_sd(model.priors, known)
     factor = group_factor(model, known, sigma)
     with numpyro.plate("groups", n_groups):
-        standard = numpyro.sample("standard", dist.Normal(jnp.zeros(z.shape[1]), 1.0).to_event(1))
+        standard = numpyro.sample("standard", distributions().Normal(jnp.zeros(z.shape[1]), 1.0).to_event(1))
     effects = numpyro.deterministic("effects", standard @ factor.T)
-    numpyro.sample("y", dist.Normal(x @ beta + (z * effects[group]).sum(1), sigma), obs=y)
+    return x @ beta + (z * effects[group]).sum(1), sigma
 
 
 def collapsed(products: Array, n_rows: Array, model: Model, known: Scales) -> None:

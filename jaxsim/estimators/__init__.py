@@ -18,6 +18,7 @@ from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.estimators.lme4 import Lme4
 from jaxsim.estimators.ols import PooledOLS
 from jaxsim.estimators.r_strategy import RStrategy
+from jaxsim.estimators.robust_bayes import RobustBayes
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.estimators.two_stage import TwoStage
 from jaxsim.estimators.within_regression import WithinRegression
@@ -36,6 +37,7 @@ CATALOGUE: dict[str, type] = {
     "AutoregressiveMixed": AutoregressiveMixed,
     "HeteroscedasticMixed": HeteroscedasticMixed,
     "HierarchicalBayes": HierarchicalBayes,
+    "RobustBayes": RobustBayes,
     "Lme4": Lme4,
     "FunctionEstimator": FunctionEstimator,
     "FrameStrategy": FrameStrategy,
@@ -45,5 +47,5 @@ CATALOGUE: dict[str, type] = {
 __all__ = [
     "CATALOGUE", "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit",
     "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior",
-    "Priors", "RStrategy", "Resampling", "Strategy", "TwoStage", "WithinRegression",
+    "Priors", "RStrategy", "Resampling", "RobustBayes", "Strategy", "TwoStage", "WithinRegression",
 ]  # fmt: skip

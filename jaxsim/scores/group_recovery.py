@@ -18,6 +18,7 @@ import numpy as np
 from jaxsim.data.draw import Draw
 from jaxsim.data.fit import Fit, has_numbers
 from jaxsim.data.names import Names
+from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.measures.addition import Addition
@@ -61,10 +62,11 @@ class GroupRecovery(Score):
         told = dict(draw.truth.random)[data.factors[0]]
         columns = np.array([told.index(name) if name in told else len(told) for name in data.fixed])
         every = draw.truth.groups[data.factors[0]]
-        every = jnp.pad(every, ((0, len(data.sizes) - len(every)), (0, 0)))  # processes by rows tell those of the groups alone
+        sizes = (data.reduce(data.counts[0]) if isinstance(data, Rows) else data).sizes
+        every = jnp.pad(every, ((0, len(sizes) - len(every)), (0, 0)))  # processes by rows tell those of the groups alone
         unknown = jnp.full((len(every), 1), jnp.nan)
         true = every if told == data.fixed else jnp.concatenate([every, unknown], axis=1)[:, columns]
-        return recovery(estimated, true, data.sizes > 0)
+        return recovery(estimated, true, sizes > 0)
 
 
 def recovery(estimated: jax.Array, true: jax.Array, present: jax.Array) -> dict[str, jax.Array]:
