@@ -7,7 +7,7 @@ so a stationary point counts only if the Hessian has no negative curvature; othe
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -20,6 +20,7 @@ from jaxsim.numerics.arrays import library, while_loop
 from jaxsim.numerics.shifted import solve_shifted
 
 Array = jax.Array
+Tree = TypeVar("Tree")
 
 # Once a step promises less than this many deviance units it is the last: Newton being quadratic there, it leaves an error
 # far below the 1e-6 at which criteria are compared.
@@ -177,25 +178,37 @@ def initial(problem: Problem, starts: Starts, spec: Spec) -> State:
     )
 
 
-def _choose(condition: Array, a: Point, b: Point) -> Point:
+def choose(condition: Array, a: Tree, b: Tree) -> Tree:
+    """One of two trees of arrays, by a bool ``[]``."""
     xp = library(condition)
     if xp is np:
         return a if condition else b
     return jax.tree.map(lambda x, y: xp.where(condition, x, y), a, b)
 
 
+def trust(before: Array, now: Array, promise: Array, radius: Array) -> tuple[Array, Array]:
+    """Whether a trial is better than where the search is, bool ``[]``, and the radius of the next step, ``[]``.
+
+    Args:
+        before, now: deviances there (infinite before the first trial of a start) and at the trial.
+        promise: what the trial was expected to gain.
+        radius: of the step to it.
+    """
+    xp = library(before, now, promise, radius)
+    gain = before - now
+    first = xp.isinf(before)
+    better = xp.isfinite(now) & (first | (gain > -NOISE))
+    ratio = xp.where(first | (promise < NOISE), 1.0, gain / xp.maximum(promise, 1e-300))
+    radius = xp.where(better & (ratio > 0.75), xp.minimum(2 * radius, LARGEST_RADIUS), radius)
+    return better, xp.where(~better | (ratio < 0.25), radius / 4, radius)
+
+
 def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
     """Evaluate the trial point, keep it if it is better, and choose the next trial."""
     xp = library(problem.products)
     point = evaluate(problem, state.trial, spec)
-    gain = state.at.deviance - point.deviance
-    first = xp.isinf(state.at.deviance)
-    better = xp.isfinite(point.deviance) & (first | (gain > -NOISE))
-    ratio = xp.where(first | (state.promise < NOISE), 1.0, gain / xp.maximum(state.promise, 1e-300))
-    at = _choose(better, point, state.at)
-
-    radius = xp.where(better & (ratio > 0.75), xp.minimum(2 * state.radius, LARGEST_RADIUS), state.radius)
-    radius = xp.where(~better | (ratio < 0.25), state.radius / 4, radius)
+    better, radius = trust(state.at.deviance, point.deviance, state.promise, state.radius)
+    at = choose(better, point, state.at)
     proposal = propose(at.gradient, at.hessian, radius)
     at = at._replace(decrement=proposal.decrement, saddle=proposal.saddle)
     stationary = (proposal.decrement < PROMISE) & ~proposal.saddle
@@ -203,7 +216,7 @@ def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
     stuck = (radius < SMALLEST_RADIUS) | (evaluations >= MAX_EVALUATIONS)
     finished = state.closing | stuck
 
-    best = _choose(finished & (at.deviance < state.best.deviance), at, state.best)
+    best = choose(finished & (at.deviance < state.best.deviance), at, state.best)
     start = state.start + finished
     fresh = starts.values[xp.minimum(start, len(starts.values) - 1)]
     return State(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxsim.lmm.chart import chart_of, moved
 from jaxsim.lmm.deviance import Spec
-from jaxsim.lmm.newton import FIRST_RADIUS, LARGEST_RADIUS, MAX_EVALUATIONS, NOISE, PROMISE, SMALLEST_RADIUS, Point, propose
+from jaxsim.lmm.newton import FIRST_RADIUS, MAX_EVALUATIONS, PROMISE, SMALLEST_RADIUS, Point, choose, propose, trust
 from jaxsim.lmm.problem import Problem
 from jaxsim.structured.deviance import surface
 from jaxsim.structured.residuals import Residuals
@@ -95,20 +95,11 @@ def initial(problem: Problem, residuals: Residuals, starts: Starts, spec: Spec) 
     )
 
 
-def _choose(condition: Array, a: Found, b: Found) -> Found:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
-
-
 def step(problem: Problem, residuals: Residuals, starts: Starts, state: State, spec: Spec) -> State:
     """Evaluate the trial place, keep it if it is better, and choose the next."""
     new = evaluate(problem, residuals, state.trial, spec)
-    gain = state.at.point.deviance - new.point.deviance
-    first = jnp.isinf(state.at.point.deviance)
-    better = jnp.isfinite(new.point.deviance) & (first | (gain > -NOISE))
-    ratio = jnp.where(first | (state.promise < NOISE), 1.0, gain / jnp.maximum(state.promise, 1e-300))
-    at = _choose(better, new, state.at)
-    radius = jnp.where(better & (ratio > 0.75), jnp.minimum(2 * state.radius, LARGEST_RADIUS), state.radius)
-    radius = jnp.where(~better | (ratio < 0.25), state.radius / 4, radius)
+    better, radius = trust(state.at.point.deviance, new.point.deviance, state.promise, state.radius)
+    at = choose(better, new, state.at)
     proposal = propose(at.point.gradient, at.point.hessian, radius)
     at = at._replace(point=at.point._replace(decrement=proposal.decrement, saddle=proposal.saddle))
     evaluations = state.evaluations + 1
@@ -124,7 +115,7 @@ def step(problem: Problem, residuals: Residuals, starts: Starts, state: State, s
         radius=jnp.where(finished, FIRST_RADIUS, radius),
         closing=(proposal.decrement < PROMISE) & ~proposal.saddle & ~finished,
         at=at._replace(point=at.point._replace(deviance=jnp.where(finished, jnp.inf, at.point.deviance))),
-        best=_choose(finished & (at.point.deviance < state.best.point.deviance), at, state.best),
+        best=choose(finished & (at.point.deviance < state.best.point.deviance), at, state.best),
         start=start.astype(jnp.int32),
         evaluations=jnp.where(finished, 0, evaluations).astype(jnp.int32),
         total_evaluations=state.total_evaluations + 1,

@@ -47,6 +47,7 @@ def starts(problem: Problem, residuals: Residuals, candidates: Array, spec: Spec
     choices = jnp.stack([moment * multiple for multiple in MULTIPLES])
 
     def value(psi: Array, relative: Array) -> Array:
+        """The criterion there; infinite where it has none."""
         found = deviance(residuals, psi, chart_of(relative, spec.structure).factor, problem.n_rows, spec)
         return jnp.where(jnp.isfinite(found), found, jnp.inf)
 
