@@ -19,6 +19,7 @@ from scipy import stats
 
 import jaxsim
 from jaxsim import (
+    AutoregressiveMixed,
     ClusterRobust,
     Design,
     Estimator,
@@ -44,6 +45,7 @@ from jaxsim import (
     TwoStage,
     UniformSizes,
     Until,
+    VarianceByMean,
     WithinRegression,
     between,
     covariate,
@@ -52,6 +54,7 @@ from jaxsim import (
     report,
     within,
 )
+from jaxsim.data.padding import Bounds
 from jaxsim.measures.overview import overview
 from jaxsim.measures.prediction import PREDICTION_NUMBERS as COLUMNS
 from jaxsim.measures.stream import Performance
@@ -710,3 +713,38 @@ def test_expectations_that_are_no_lines_in_the_columns_are_blank(tmp_path):
         errors = known_errors(study, tmp_path / name)
         assert np.isnan(errors["ols", "prediction_mean_rmse_known"])
         assert np.isfinite(errors["ols", "prediction_rmse_known"])
+
+
+def test_fresh_rows_have_the_residual_variance_that_is_stated_however_many_groups_are_padded():
+    """Five groups among 5, 8 and 16: rows of padding do not count for the mean square of unequal standard deviations."""
+    process = GaussianMultilevel(5, 20, 0.0, 1, (10.0, 1.0), variance=VarianceByMean(1.0))
+    for groups in (5, 8, 16):
+        bounds = Bounds.of_groups(groups, 20 * groups)
+        values = process.parameters(bounds)
+
+        def squares(key, bounds=bounds, values=values):
+            new = process.new_rows(key, process.draw(key, values, bounds), values, bounds, False).data
+            mean = new.x @ jnp.array([10.0, 1.0])
+            return (new.weight * (new.y - mean) ** 2).sum() / new.weight.sum()
+
+        found = jax.jit(jax.vmap(squares))(jax.random.split(jax.random.key(1, impl="threefry2x32"), 2000))
+        # Four Monte Carlo errors of a mean of 2,000.
+        assert abs(found.mean() - 1) < 4 * found.std() / np.sqrt(2000)
+
+
+def test_models_with_structured_residuals_say_nothing_of_known_groups(tmp_path):
+    design = Design("y ~ x + (1 | g)", units={"g": 12}, repeats=6, variables={"x": covariate("row", Normal())}, sd={"g": 1})
+    study = Study(design, Grid(), (AutoregressiveMixed("y ~ x + (1 | g)"),), 3, scores=(Prediction(),))
+    errors = known_errors(study, tmp_path / "out")
+    assert np.isnan(errors["lme_ar1", "prediction_rmse_known"])
+    assert np.isfinite(errors["lme_ar1", "prediction_rmse_new"])
+
+
+def test_intervals_have_the_degrees_of_freedom_that_were_asked_for():
+    data = jax.jit(lambda key: PROCESS.draw(key, PROCESS.parameters(PROCESS.bounds), PROCESS.bounds).data)(
+        jax.random.key(3, impl="threefry2x32")
+    )
+    estimator = LinearMixed(vcov="CR2", df="G-1")
+    fit = estimator.fit(estimator.view(data))
+    rows = Rows(jnp.ones((2, 3)), jnp.zeros(2), jnp.array([[0], [-1]]), jnp.ones(2), data.columns, data.fixed, (len(data.sizes),))
+    np.testing.assert_array_equal(estimator.prediction_error(estimator.view(data), fit, rows).df, float((data.sizes > 0).sum() - 1))
