@@ -43,6 +43,7 @@ def huber(own: OwnRegressions) -> RobustMean:
     n, present = own.n_groups, own.present
 
     def weigh(centre: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Weights, residuals ``[P, G]`` and scales ``[P]`` around a centre."""
         residual = jnp.where(present, own.beta - centre[:, None], 0.0)
         size = median(jnp.abs(residual), present) / NORMAL_MEDIAN
         bound = HUBER * size[:, None]
@@ -50,12 +51,14 @@ def huber(own: OwnRegressions) -> RobustMean:
         return jnp.where(present, weight, 0.0), residual, size
 
     def step(state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Another weighted mean."""
         centre, _, count = state
         weight, residual, size = weigh(centre)
         move = (weight * residual).sum(1) / jnp.maximum(weight.sum(1), 1e-300)
         return centre + move, (jnp.abs(move) > STEP_TOLERANCE * size).any(), count + 1
 
     def unfinished(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        """Whether a centre still moves."""
         return state[1] & (state[2] < MAX_STEPS)
 
     begin = jnp.where(present, own.beta, 0.0).sum(1) / n

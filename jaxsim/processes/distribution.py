@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr
+from jax.scipy.special import ndtr, ndtri
 
 # The moments of somebody's own distribution are sums over so many normal quantiles between these bounds.
 NODES, WIDEST = 20_001, 9.0
@@ -56,3 +56,22 @@ class Distribution(abc.ABC):
     def of_normal(self, z: jax.Array) -> jax.Array:
         """What standard normal numbers are mapped to (traceable, elementwise)."""
         return self.quantile(ndtr(z))
+
+
+@dataclass(frozen=True)
+class Stated(Distribution):
+    """A distribution of stated mean and standard deviation (fields ``mean`` and ``sd``), told by its map of normal numbers."""
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """As stated."""
+        own: Any = self
+        return own.mean, own.sd
+
+    def quantile(self, p: Any) -> jax.Array:
+        """By way of the normal quantile."""
+        return self.of_normal(ndtri(jnp.asarray(p)))
+
+    @abc.abstractmethod
+    def of_normal(self, z: jax.Array) -> jax.Array:
+        """What standard normal numbers are mapped to (traceable, elementwise)."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.errors import LARGEST, InputError, brief, finite
-from jaxsim.processes.distribution import Distribution
+from jaxsim.processes.distribution import Distribution, Stated
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Uniform(Distribution):
 
 
 @dataclass(frozen=True)
-class Normal(Distribution):
+class Normal(Stated):
     """Normal with this mean and standard deviation (an SD, not a variance): fixed effects drawn anew for every dataset, or a
     predictor.
 
@@ -57,15 +57,6 @@ class Normal(Distribution):
     def __post_init__(self) -> None:
         if not (finite(self.mean) and finite(self.sd) and self.sd > 0):
             raise InputError(f"Normal(mean={brief(self.mean)}, sd={brief(self.sd)}): give a finite mean and a positive, finite SD.")
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        return self.mean, self.sd
-
-    def quantile(self, p: Any) -> jax.Array:
-        """Of the normal distribution."""
-        return self.of_normal(jax.scipy.special.ndtri(jnp.asarray(p)))
 
     def of_normal(self, z: jax.Array) -> jax.Array:
         """``mean + sd z``."""

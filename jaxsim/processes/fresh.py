@@ -55,6 +55,7 @@ def _says_how(process: Process, parameters: Any, bounds: Bounds) -> bool:
     """Whether a process says how further rows come about; :class:`InputError` if what it says cannot be traced."""
 
     def new_rows(key: Array, new_groups: bool) -> Draw | None:
+        """Of new groups, for the dataset of a key."""
         return process.new_rows(key, process.draw(key, parameters, bounds), parameters, bounds, new_groups)
 
     for new_groups in (False, True):

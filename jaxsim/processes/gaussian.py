@@ -22,7 +22,7 @@ from jaxsim.processes.distributions import GroupSizes, Normal, Uniform
 from jaxsim.processes.gaussian_draws import by_cross_products, by_rows
 from jaxsim.processes.gaussian_fresh import fresh_rows, of_known_groups, of_new_groups
 from jaxsim.processes.messy.parts import kind_of, numbers_of
-from jaxsim.processes.messy.world import Messy, checked_world
+from jaxsim.processes.messy.world import Messy
 from jaxsim.processes.process import Expected, Process
 
 SAMPLERS: tuple[str, ...] = ("cross_products", "rows")
@@ -78,6 +78,7 @@ class GaussianMultilevel(Messy, Process):
     n_between: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         put = object.__setattr__
         put(self, "n_groups", whole_number("n_groups", self.n_groups, 1))
         put(self, "n_predictors", whole_number("n_predictors", self.n_predictors, 0, PREDICTORS))
@@ -102,8 +103,7 @@ class GaussianMultilevel(Messy, Process):
                     f"n_predictors={self.n_predictors}, or a distribution such as Uniform(0, 1)."
                 )
             put(self, "fixed_effects", tuple(map(float, given)))
-        for name, value in checked_world(self, self.terms[1:], ()).items():
-            put(self, name, value)
+        self.check_world(self.terms[1:])
 
     @property
     def terms(self) -> tuple[str, ...]:

@@ -91,6 +91,7 @@ def _expected(process: Any, parameters: Any, sizes: Array, xx: Array, coefficien
     yy = (xy * coefficients).sum(1) + spread
 
     def products(yy: Array) -> CrossProducts:
+        """With these expected squares of the response ``[G]``."""
         rows = jnp.concatenate([xy, yy[:, None]], axis=1)
         whole = jnp.concatenate([jnp.concatenate([xx, xy[:, :, None]], axis=2), rows[:, None]], axis=1)
         count = sizes.astype(whole.dtype)[:, None, None]

@@ -23,6 +23,7 @@ def _mixture(shares: tuple[float, float], means: tuple[float, float], sds: tuple
     sd = math.sqrt((w * (s**2 + m**2)).sum() - mean**2)
 
     def log_density(x: np.ndarray) -> np.ndarray:
+        """Of both kinds together."""
         each = -(((x[..., None] - m) / s) ** 2) / 2 - np.log(s * math.sqrt(2 * math.pi)) + np.log(w)
         return np.asarray(special.logsumexp(each, axis=-1))
 

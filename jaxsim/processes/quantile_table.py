@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,10 +36,21 @@ def through(table: jax.Array | np.ndarray, z: jax.Array) -> jax.Array:
     value, slope = jnp.asarray(table)
     place = (jnp.clip(z, -WIDEST, WIDEST) + WIDEST) / STEP
     k = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, KNOTS - 2)
-    t = place - k
+    return hermite(place - k, STEP, value, slope, k)
+
+
+def hermite(t: Any, width: Any, value: Any, slope: Any, k: Any) -> Any:
+    """Cubic interpolation between two knots by their values and derivatives, of arrays of NumPy or of JAX.
+
+    Args:
+        t: place between the knots, from 0 to 1.
+        width: distance between the knots.
+        value, slope: at all knots.
+        k: number of the knot before.
+    """
     h00, h10 = (1 + 2 * t) * (1 - t) ** 2, t * (1 - t) ** 2
     h01, h11 = t**2 * (3 - 2 * t), t**2 * (t - 1)
-    return h00 * value[k] + h10 * STEP * slope[k] + h01 * value[k + 1] + h11 * STEP * slope[k + 1]
+    return h00 * value[k] + h10 * width * slope[k] + h01 * value[k + 1] + h11 * width * slope[k + 1]
 
 
 def by_density(log_density: Map, low: float, high: float) -> Map:
@@ -57,11 +69,9 @@ def by_density(log_density: Map, low: float, high: float) -> Map:
     slope = np.exp(-(z**2) / 2 - np.log(2 * np.pi) / 2 - log_density(x))
 
     def values(at: np.ndarray) -> np.ndarray:
+        """Quantiles at these standard normal numbers."""
         k = np.clip(np.searchsorted(z, at, side="right") - 1, 0, len(z) - 2)
         width = z[k + 1] - z[k]
-        t = (at - z[k]) / width
-        h00, h10 = (1 + 2 * t) * (1 - t) ** 2, t * (1 - t) ** 2
-        h01, h11 = t**2 * (3 - 2 * t), t**2 * (t - 1)
-        return np.asarray(h00 * x[k] + h10 * width * slope[k] + h01 * x[k + 1] + h11 * width * slope[k + 1])
+        return np.asarray(hermite((at - z[k]) / width, width, x, slope, k))
 
     return values

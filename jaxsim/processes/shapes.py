@@ -16,7 +16,8 @@ import numpy as np
 from scipy import special
 
 from jaxsim.errors import InputError, brief, finite
-from jaxsim.processes.distribution import Distribution
+from jaxsim.processes.distribution import Distribution, Stated
+from jaxsim.processes.predictors import Positive
 from jaxsim.processes.quantile_table import Map, by_density, tabulate, through
 
 # The skewness of a half-normal number, which no skew-normal distribution reaches.
@@ -26,26 +27,15 @@ WIDE = 10.5
 
 
 @dataclass(frozen=True)
-class Shape(Distribution):
-    """A distribution of stated mean and SD (fields ``mean`` and ``sd``), a table of whose quantiles is made once. A subclass gives
-    :attr:`standard`."""
+class Shape(Stated):
+    """A distribution of stated mean and SD, a table of whose quantiles is made once. A subclass gives :attr:`standard`."""
 
     smooth: ClassVar[bool] = True
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        own: Any = self
-        return own.mean, own.sd
 
     @property
     @abc.abstractmethod
     def standard(self) -> Map:
         """What standard normal numbers are mapped to, of mean 0 and SD 1 (NumPy, elementwise)."""
-
-    def quantile(self, p: Any) -> jax.Array:
-        """By way of the normal quantile."""
-        return self.of_normal(jax.scipy.special.ndtri(jnp.asarray(p)))
 
     def of_normal(self, z: jax.Array) -> jax.Array:
         """Interpolated between 1,601 quantiles: right to 1e-6 of the SD where 99.99% of the numbers are (mixtures: to 1e-3)."""
@@ -121,34 +111,14 @@ class SkewNormal(Shape):
 
 
 @dataclass(frozen=True)
-class LogNormal(Distribution):
+class LogNormal(Positive):
     """The exponential of a normal number, positive and skewed to the right, with this mean and standard deviation.
 
     With ``cv = sd / mean`` its skewness is ``cv**3 + 3 cv``.
 
     Raises:
-        InputError: unless both are positive and finite, the SD at most ten times the mean.
+        InputError: as :class:`jaxsim.processes.predictors.Positive`.
     """
-
-    mean: float = 1.0
-    sd: float = 1.0
-    smooth: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not (finite(self.mean) and finite(self.sd) and self.mean > 0 and 0 < self.sd <= 10 * self.mean):
-            raise InputError(
-                f"LogNormal(mean={brief(self.mean)}, sd={brief(self.sd)}): give a positive mean and a positive SD of at most ten "
-                "means."
-            )
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        """As stated."""
-        return self.mean, self.sd
-
-    def quantile(self, p: Any) -> jax.Array:
-        """By way of the normal quantile."""
-        return self.of_normal(jax.scipy.special.ndtri(jnp.asarray(p)))
 
     def of_normal(self, z: jax.Array) -> jax.Array:
         """``mean exp(s z - s^2 / 2)`` with ``s^2 = log(1 + cv^2)``."""

@@ -101,6 +101,7 @@ class Design(Messy, RowProcess):
     sampler: str = "rows"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         put = partial(object.__setattr__, self)
         put("units", checked_units(self.units))
         put("repeats", checked_repeats(self.repeats, next(iter(self.units.values()))))

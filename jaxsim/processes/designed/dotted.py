@@ -10,8 +10,8 @@ from typing import Any
 from jaxsim.errors import InputError, meant
 from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.messy import parts
-from jaxsim.processes.messy.scenario import KINDS, scenario
-from jaxsim.processes.messy.world import FIELDS
+from jaxsim.processes.messy.scenario import KINDS
+from jaxsim.processes.messy.world import with_parts
 
 # Fields that are dictionaries by name, and those fields whose numbers programs are not compiled for.
 NESTED = ("units", "variables", "effects", "sd", "correlation", "measurement_error", "endogenous")
@@ -60,30 +60,16 @@ def merged(design: Any, changes: Mapping[str, Any], checked: bool = True) -> dic
     """
     every = {f.name for f in dataclasses.fields(design)}
     found = {name: value for name, value in changes.items() if name in every}
-    world = _world(design, found)
+    found |= with_parts(design, changes, checked)
     for name, value in changes.items():
         head, _, rest = name.partition(".")
-        if name in every:
+        if name in every or (rest and head in KINDS):
             continue
-        if not rest or head not in (*NESTED, *KINDS):
+        if not rest or head not in NESTED:
             near = meant(name, design.values)
             hint = f" Did you mean {near!r}?" if near is not None else ""
             raise InputError(f"{name!r} is no part of a Design; it has {', '.join(every)}, and parts such as 'effects.day'.{hint}")
-        if head in KINDS:
-            found[head] = world[head] = parts.with_part(world[head], rest, value, checked)
-        else:
-            found[head] = _with_entry(design, dict(found.get(head, getattr(design, head))), head, rest, value)
-    return found
-
-
-def _world(design: Any, whole: Mapping[str, Any]) -> dict[str, Any]:
-    """The world of a design with some whole fields changed, which parts are of."""
-    changed = copy.copy(design)
-    for name in (*FIELDS, "scenario"):
-        if name in whole:
-            value = whole[name]
-            object.__setattr__(changed, name, scenario(value) if name == "scenario" else value)
-    found: dict[str, Any] = changed.world
+        found[head] = _with_entry(design, dict(found.get(head, getattr(design, head))), head, rest, value)
     return found
 
 

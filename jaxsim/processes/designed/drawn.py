@@ -110,6 +110,7 @@ def measured(keys: Keys, design: Any, values: Mapping[str, Any]) -> dict[str, An
 
 
 def at_levels(levels: Any, codes: Any) -> Any:
+    """Numbers at these positions of the levels, of the shape of the positions; NumPy's of NumPy's."""
     numbers = np.array(levels, float)
     return numbers[codes] if isinstance(codes, np.ndarray) else jnp.asarray(numbers)[codes]
 

@@ -80,6 +80,7 @@ def _moments(
     keys = jax.vmap(lambda s: jax.random.key(s, impl="threefry2x32"))(np.arange(1 if same else DATASETS, dtype=np.uint32))
 
     def columns(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Columns of one dataset ``[N, M]``, and which rows it has ``[N]``."""
         found = dict(design.simulate(key)[1])
         rows = plan.schedule.rows
         every = [jnp.ones(rows) if name == INTERCEPT else jnp.asarray(found[name], float) for name in plan.matrix.pieces]

@@ -12,7 +12,6 @@ from jaxsim.errors import InputError, brief, finite
 from jaxsim.processes.designed import magnitudes
 from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.variables import ROW, Covariate, Within
-from jaxsim.processes.messy.world import checked_world
 
 
 def checked(design: Any) -> dict[str, Any]:
@@ -23,10 +22,11 @@ def checked(design: Any) -> dict[str, Any]:
     """
     plan: Blueprint = design.plan
     times = [name for name, v in plan.variables.items() if isinstance(v, Within) and v.names is None]
-    found = checked_world(design, [name for name in plan.matrix.pieces if name != INTERCEPT], times)
-    found["measurement_error"] = _reliabilities(design.measurement_error, plan)
-    found["endogenous"] = _endogenous(design.endogenous, plan, design.correlations)
-    return found
+    design.check_world([name for name in plan.matrix.pieces if name != INTERCEPT], times)
+    return {
+        "measurement_error": _reliabilities(design.measurement_error, plan),
+        "endogenous": _endogenous(design.endogenous, plan, design.correlations),
+    }
 
 
 def told(design: Any) -> str:

@@ -50,24 +50,29 @@ def _slope(what: Any) -> None:
 
 
 @dataclass(frozen=True)
-class MCAR(Missing):
-    """Completely at random: each row is missing with this probability, whatever it holds.
-
-    Raises:
-        InputError: unless the share is between 0 and 1.
-    """
+class Shared(Missing):
+    """Ways of which it is said how much goes missing."""
 
     share: float = 0.2
 
     def __post_init__(self) -> None:
         _share(self)
 
+
+@dataclass(frozen=True)
+class MCAR(Shared):
+    """Completely at random: each row is missing with this probability, whatever it holds.
+
+    Raises:
+        InputError: unless the share is between 0 and 1.
+    """
+
     def lost(self, key: jax.Array, situation: Situation) -> Any:
         return jax.random.uniform(key, jnp.shape(situation.mean)) < self.share
 
 
 @dataclass(frozen=True)
-class MAR(Missing):
+class MAR(Shared):
     """At random given what is observed: the log odds rise by ``slope`` with each SD of a column, or of the last response.
 
     By a column the intercept is the one with which the expected share over the rows of the dataset is ``share``. ``by="earlier"``
@@ -78,12 +83,11 @@ class MAR(Missing):
         InputError: unless the share is between 0 and 1 and the slope between -5 and 5.
     """
 
-    share: float = 0.2
     by: str = EARLIER
     slope: float = 1.0
 
     def __post_init__(self) -> None:
-        _share(self)
+        super().__post_init__()
         _slope(self)
 
     def check(self, columns: Collection[str], times: Collection[str]) -> None:
@@ -99,7 +103,7 @@ class MAR(Missing):
 
 
 @dataclass(frozen=True)
-class MNAR(Missing):
+class MNAR(Shared):
     """Not at random: the log odds rise by ``slope`` with each SD of the response that goes missing itself.
 
     The intercept is the one with which, over the rows of the dataset, the expected share is ``share``.
@@ -108,11 +112,10 @@ class MNAR(Missing):
         InputError: unless the share is between 0 and 1 and the slope between -5 and 5.
     """
 
-    share: float = 0.2
     slope: float = 1.0
 
     def __post_init__(self) -> None:
-        _share(self)
+        super().__post_init__()
         _slope(self)
 
     def lost(self, key: jax.Array, situation: Situation) -> Any:
@@ -161,7 +164,7 @@ class Dropout(Missing):
 
 
 @dataclass(frozen=True)
-class LostOccasions(Missing):
+class LostOccasions(Shared):
     """Each unit misses each occasion, with all rows that it would have had then, with this probability.
 
     ``time`` is the within variable whose levels are the occasions; without it, every row of a unit is one.
@@ -170,11 +173,7 @@ class LostOccasions(Missing):
         InputError: unless the share is between 0 and 1.
     """
 
-    share: float = 0.2
     time: str | None = None
-
-    def __post_init__(self) -> None:
-        _share(self)
 
     def check(self, columns: Collection[str], times: Collection[str]) -> None:
         known_time("LostOccasions", self.time, times)
@@ -185,17 +184,12 @@ class LostOccasions(Missing):
 
 
 @dataclass(frozen=True)
-class LostGroups(Missing):
+class LostGroups(Shared):
     """Each unit is missing altogether with this probability.
 
     Raises:
         InputError: unless the share is between 0 and 1.
     """
-
-    share: float = 0.2
-
-    def __post_init__(self) -> None:
-        _share(self)
 
     def lost(self, key: jax.Array, situation: Situation) -> Any:
         return jnp.repeat(jax.random.uniform(key, (situation.units,)) < self.share, situation.block)
@@ -213,6 +207,7 @@ def _one_by_one(uniform: Any, situation: Situation, share: Any, slope: Any) -> A
     there = jnp.broadcast_to(jnp.asarray(situation.there), jnp.shape(situation.mean)).reshape(situation.units, -1)
 
     def step(state: tuple[Any, Any], given: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any], Any]:
+        """Another row of every unit."""
         last, begun = state
         u, own, here = given
         lost = begun & here & (u < with_share(share, slope, last, begun & here))
@@ -236,6 +231,7 @@ def _leaving(uniform: Any, means: Any, exists: Any, hazard: Any, slope: Any, by_
     """
 
     def step(state: tuple[Any, Any, Any], given: tuple[Any, Any, Any]) -> tuple[tuple[Any, Any, Any], Any]:
+        """Another occasion of every unit."""
         last, begun, left = state
         u, own, here = given
         at_risk = begun & here & ~left

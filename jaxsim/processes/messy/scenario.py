@@ -29,12 +29,11 @@ MOST_NOISE = 1.0
 NOTHING: tuple[()] = ()
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """What makes the data of a world messy, under a name; what is None or () is as in an ideal one.
+@dataclass(frozen=True, kw_only=True)
+class Troubles:
+    """What is not as in an ideal world, by name only; None or () is as in one.
 
     Args:
-        name: what tables call it.
         residual: shape of the residuals; its own mean and SD do not matter, the stated residual SD stays.
         group_effects: shape of the groups' effects; the stated SDs and correlations stay.
         variance: how the residual variance differs between rows.
@@ -49,7 +48,6 @@ class Scenario:
         InputError: for a field that holds something else.
     """
 
-    name: str
     residual: Distribution | tuple[()] | None = None
     group_effects: Distribution | tuple[()] | None = None
     variance: Variance | tuple[()] | None = None
@@ -60,10 +58,28 @@ class Scenario:
     sd_noise: float | None = None
 
     def __post_init__(self) -> None:
-        printable("Scenario: the name", self.name)
         for name in KINDS:
             object.__setattr__(self, name, checked(name, getattr(self, name)))
         object.__setattr__(self, "sd_noise", checked_noise(self.sd_noise))
+
+
+@dataclass(frozen=True)
+class Scenario(Troubles):
+    """What makes the data of a world messy, under a name.
+
+    Args:
+        name: what tables call it.
+        residual, group_effects, variance, serial, outliers, recorded, missing, sd_noise: as of :class:`Troubles`.
+
+    Raises:
+        InputError: for a name that cannot be printed, and as :class:`Troubles`.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        printable("Scenario: the name", self.name)
+        super().__post_init__()
 
     def __str__(self) -> str:
         return self.name

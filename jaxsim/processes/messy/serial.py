@@ -99,6 +99,7 @@ class MovingAverage(Serial):
         weight = jnp.asarray(self.weight, float)
 
         def step(last: jax.Array, given: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            """Another row of every unit."""
             now, here = given
             return jnp.where(here, now, last), (now + weight * last) / jnp.sqrt(1 + weight**2)
 
@@ -118,6 +119,7 @@ def _recursion(series: jax.Array, steps: jax.Array, there: jax.Array) -> jax.Arr
     ``k - 1`` is the one before that is there."""
 
     def step(state: tuple[jax.Array, jax.Array], given: tuple[jax.Array, ...]) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        """Another place of every series."""
         last, begun = state
         own, r, here = given
         found = jnp.where(begun, r * last + jnp.sqrt(jnp.maximum(1 - r**2, 0.0)) * own, own)

@@ -76,6 +76,7 @@ def intercept_for(share: Any, slope: Any, z: Any, weight: Any) -> jax.Array:
     reach = jnp.abs(slope) * jnp.where(weight > 0, jnp.abs(z), 0.0).max()
 
     def step(_: int, state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """A step, and the interval that is left."""
         a, low, high = state
         p = jax.nn.sigmoid(a + slope * z)
         mean, change = jnp.clip((weight * p).sum(), 1e-300, 1 - 1e-16), (weight * p * (1 - p)).sum()

@@ -89,8 +89,8 @@ class VarianceByMean(Variance):
             raise InputError(f"VarianceByMean(power={brief(self.power)}): give a power between -3 and 3.")
 
     def relative(self, key: jax.Array, situation: Situation) -> Any:
-        size = jnp.abs(situation.mean)
-        smallest = 1e-6 * jnp.sqrt((jnp.asarray(situation.there, float) * size**2).mean()) + jnp.finfo(size.dtype).tiny
+        size, weight = jnp.abs(situation.mean), jnp.asarray(situation.there, float)
+        smallest = 1e-6 * jnp.sqrt((weight * size**2).sum() / jnp.maximum(weight.sum(), 1.0)) + jnp.finfo(size.dtype).tiny
         return _scaled(self.power * jnp.log(jnp.maximum(size, smallest)), situation)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,24 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.distributions import Normal
 from jaxsim.processes.messy import befall
-from jaxsim.processes.messy.missing import Missing
 from jaxsim.processes.messy.parts import leaves, with_part
-from jaxsim.processes.messy.recording import Outliers, Recording
-from jaxsim.processes.messy.scenario import KINDS, Scenario, check_columns, checked, checked_noise, scenario
-from jaxsim.processes.messy.serial import Serial
+from jaxsim.processes.messy.scenario import KINDS, Scenario, Troubles, check_columns, scenario
 from jaxsim.processes.messy.situation import Situation
-from jaxsim.processes.messy.variance import Variance
 
-FIELDS = (*KINDS, "sd_noise")
+FIELDS = tuple(f.name for f in dataclasses.fields(Troubles))
 # Folded into the key of an own process's dataset for the normal numbers of its residuals.
 NORMAL = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Messy:
+class Messy(Troubles):
     """Fields of a process whose world need not be ideal, each a grid factor; by name only.
 
     Args:
@@ -37,19 +33,11 @@ class Messy:
         scenario: a :class:`jaxsim.Scenario`, or the name of one: ``"ideal"``, ``"realistic"``, ``"harsh"``.
     """
 
-    residual: Distribution | tuple[()] | None = None
-    group_effects: Distribution | tuple[()] | None = None
-    variance: Variance | tuple[()] | None = None
-    serial: Serial | tuple[()] | None = None
-    outliers: Outliers | tuple[()] | None = None
-    recorded: Recording | tuple[()] | None = None
-    missing: Missing | tuple[Missing, ...] | None = None
-    sd_noise: float | None = None
     scenario: Scenario | str | None = None
 
     def __post_init__(self) -> None:
-        for name, value in checked_world(self, None, None).items():
-            object.__setattr__(self, name, value)
+        super().__post_init__()
+        object.__setattr__(self, "scenario", scenario(self.scenario))
 
     @property
     def world(self) -> dict[str, Any]:
@@ -95,7 +83,7 @@ class Messy:
         """
         rows = len(mean)
         every = np.ones(rows, bool)
-        check_columns([value for value in self.world.values() if value is not None], tuple(columns or ()), ())
+        self.check_world(tuple(columns or ()))
         situation = Situation(columns or {}, mean, mean, every, units, (("", rows // units),), residual_sd)
         normal = jax.random.normal(jax.random.fold_in(key, NORMAL), (rows,))
         response, there = befall.respond(befall.keys_of(key), self.world, normal, situation, situation.columns)
@@ -116,36 +104,42 @@ class Messy:
 
     def having(self, **changes: Any) -> Self:
         """The same process with other values; ``having(**{"missing.share": .3})`` changes a number of one of them."""
-        whole = {name: value for name, value in changes.items() if name.partition(".")[0] not in KINDS or name in KINDS}
-        changed = dataclasses.replace(self, **whole)
-        world = changed.world  # parts are of the new world
-        for name, value in changes.items():
-            head, _, rest = name.partition(".")
-            if rest and head in KINDS:
-                world[head] = with_part(world[head], rest, value, checked=True)
-                whole[head] = world[head]
-        return dataclasses.replace(self, **whole) if world != changed.world else changed
+        whole = {name: value for name, value in changes.items() if name in KINDS or name.partition(".")[0] not in KINDS}
+        return dataclasses.replace(self, **whole, **with_parts(self, changes))
+
+    def check_world(self, columns: Collection[str], times: Collection[str] = ()) -> None:
+        """Raise :class:`jaxsim.InputError` for a trouble that speaks of a column that there is not, or of no schedule.
+
+        Args:
+            columns: of the predictors.
+            times: those of them that are schedules, the same occasions for every group.
+        """
+        check_columns([value for value in self.world.values() if value is not None], columns, times)
+
+
+def with_parts(process: Messy, changes: Mapping[str, Any], checked: bool = True) -> dict[str, Any]:
+    """Troubles of which parts are changed by their dotted names, by field; parts are of the world that whole fields among the
+    changes make.
+
+    Args:
+        process: to change.
+        changes: by field, or by dotted name.
+        checked: validate what is changed; not of numbers that JAX traces.
+
+    Raises:
+        InputError: for a part that a trouble does not have.
+    """
+    changed = copy.copy(process)
+    for name in (*FIELDS, "scenario"):
+        if name in changes:
+            object.__setattr__(changed, name, scenario(changes[name]) if name == "scenario" else changes[name])
+    world, found = changed.world, {}
+    for name, value in changes.items():
+        head, _, rest = name.partition(".")
+        if rest and head in KINDS:
+            found[head] = world[head] = with_part(world[head], rest, value, checked)
+    return found
 
 
 def _is_nothing(value: Any) -> bool:
     return isinstance(value, Normal) or (isinstance(value, tuple | float) and not value)
-
-
-def checked_world(process: Any, columns: Collection[str] | None, times: Collection[str] | None) -> dict[str, Any]:
-    """Those fields as they are kept.
-
-    Args:
-        process: that has them.
-        columns: of its predictors; None if they are not known.
-        times: those of them that are schedules, the same occasions for every group.
-
-    Raises:
-        InputError: for one that holds something else, or speaks of a column that there is not.
-    """
-    found: dict[str, Any] = {name: checked(name, getattr(process, name)) for name in KINDS}
-    found["sd_noise"] = checked_noise(process.sd_noise)
-    found["scenario"] = scenario(process.scenario)
-    told = [getattr(found["scenario"], name, None) if found[name] is None else found[name] for name in KINDS]
-    if columns is not None:
-        check_columns([value for value in told if value], columns, times or ())
-    return found
