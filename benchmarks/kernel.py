@@ -154,7 +154,7 @@ def _walked(data: CrossProducts, spec: Spec) -> tuple[Problem, Array, newton.Sta
     """The problems, their starts, and their states after some Newton steps."""
     problems = jax.vmap(pose)(data)
     begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
-    states = jax.vmap(lambda problem, begin: newton.initial(problem, begin, spec))(problems, begins)
+    states = jax.vmap(lambda begin: newton.initial(begin, spec))(begins)
     step = jax.vmap(lambda problem, begin, state: newton.step(problem, begin, state, spec))
     return problems, begins, jax.lax.fori_loop(0, STEPS_FIRST, lambda _, now: step(problems, begins, now), states)
 

@@ -66,8 +66,10 @@ class Names:
         """Fixed effects that can differ between groups: what a maximal model gives random effects."""
         return tuple(name for name in self.fixed if self.may_vary(name))
 
-    def may_vary(self, name: str) -> bool:
-        """Whether a maximal model gives a column random effects."""
+    def may_vary(self, name: str, factor: str | None = None) -> bool:
+        """Whether a maximal model gives a column random effects by a factor (the first when None)."""
+        if factor not in (None, self.factors[0]):
+            return name not in self.constant_in(str(factor))
         return name not in self.constant and (not self.maximal or name in self.maximal)
 
     def constant_in(self, factor: str) -> tuple[str, ...]:

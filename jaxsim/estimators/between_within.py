@@ -90,7 +90,7 @@ class BetweenWithin(Formulated):
         return (*self.mixed.coefficients(names), *(name + self.suffix for name in self.averaged(names)))
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
-        return self.mixed.random_effects(names)
+        return self.mixed.by_one(names)
 
     def check(self, names: Names) -> None:
         require_intercept(names, self.name, "a mean of each group")
@@ -108,7 +108,7 @@ class BetweenWithin(Formulated):
             raise InputError(
                 f"estimator {self.name!r}: the process has a column {taken[0]!r}, which the mean's coefficient is called."
             )
-        self.mixed.check(names)
+        self.mixed.check_by_one(names)
         super().check(names)
 
     def augmented(self, data: CrossProducts) -> CrossProducts:

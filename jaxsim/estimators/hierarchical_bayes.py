@@ -73,11 +73,11 @@ class HierarchicalBayes(Formulated):
         return True
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
-        return self._mixed.random_effects(names)
+        return self._mixed.by_one(names)
 
     def check(self, names: Names) -> None:
         super().check(names)
-        self._mixed.check(names)
+        self._mixed.check_by_one(names)
         priors = named(self.priors)
         if not isinstance(priors.sd, Decov):
             priors.of_sds(len(self.random_effects(names)[0].columns))

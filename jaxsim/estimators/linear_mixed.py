@@ -16,7 +16,8 @@ from jaxsim.data.fit import Fit, first_status, withhold
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, brief, choose, names_given, truth
+from jaxsim.errors import InputError, NotSupportedError, brief, choose, names_given, truth
+from jaxsim.estimators import crossed_mixed
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
 from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of
@@ -51,13 +52,14 @@ class Search(NamedTuple):
 
 @dataclass(frozen=True)
 class LinearMixed(Formulated):
-    """Linear mixed model with one grouping factor (lme4's ``lmer``).
+    """Linear mixed model with one grouping factor or several, crossed or nested (lme4's ``lmer``).
 
     Args:
-        formula: lme4's, such as ``"DV ~ IV1 + (IV1 | Group)"``, on the process's columns; None takes all fixed effects. Without
-            random effects in it they are those of ``random``.
-        random: names of the columns with a random effect, or a tuple of such tuples: one per block of correlated effects,
-            independent of the others. None means all fixed-effects columns that vary within groups (the maximal model).
+        formula: lme4's, such as ``"DV ~ IV1 + (IV1 | Group)"`` or ``"rt ~ x + (x | subject) + (1 | item)"``, on the process's
+            columns; None takes all fixed effects. Without random effects in it they are those of ``random``.
+        random: names of the columns with a random effect by every grouping factor of the process, or a tuple of such tuples: one
+            per block of correlated effects, independent of the others. None means all fixed-effects columns that vary within the
+            factor's groups (the maximal model). A formula names the factors that it is to have.
         covariance: ``full`` for ``(x | g)``, ``diagonal`` for ``(x || g)``; blocks given in ``random`` decide for themselves.
         reml: REML if true, else maximum likelihood.
         df: degrees of freedom of the t statistics: ``satterthwaite`` (as lmerTest), ``residual`` (N - P), ``normal`` (infinite),
@@ -73,7 +75,7 @@ class LinearMixed(Formulated):
     Raises:
         InputError: for an unknown option, a formula that cannot be read, random effects given twice, a ``df`` that does not go with
             ``vcov``.
-        NotSupportedError: for random effects of several grouping factors.
+        NotSupportedError: for a robust ``vcov`` of a model with several grouping factors.
     """
 
     formula: str | None = field(default=None, kw_only=False)
@@ -114,21 +116,52 @@ class LinearMixed(Formulated):
         """Names in ``random``, flat; empty when it is None."""
         return tuple(n for block in self.random or () for n in ((block,) if isinstance(block, str) else block))
 
-    def random_effects(self, names: Names) -> tuple[RandomEffects]:
-        """Those of one grouping factor."""
+    def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
+        """One entry a grouping factor: those of the formula, else every factor of the process."""
         if self.formula is not None and self.plain.groups:
-            (random,) = self.plain.random(names)
-            return (random,)
-        factor = names.factors[0]
+            return self.plain.random(names)
+        return tuple(self._by(factor, names) for factor in names.factors)
+
+    def by_one(self, names: Names) -> tuple[RandomEffects]:
+        """Those of one grouping factor: the formula's, else the first of the process."""
+        if self.formula is None or not self.plain.groups:
+            return (self._by(names.factors[0], names),)
+        random = self.plain.random(names)
+        if len(random) > 1:
+            raise NotSupportedError(
+                f"{self.formula!r} has several grouping factors ({', '.join(one.factor for one in random)}), and this strategy "
+                "takes one; LinearMixed takes several."
+            )
+        return (random[0],)
+
+    def _by(self, factor: str, names: Names) -> RandomEffects:
+        """Those of a factor, without a formula that says so."""
         if self.random is not None and not isinstance(self.random[0], str):
-            return (RandomEffects(factor, tuple(tuple(block) for block in self.random)),)
+            return RandomEffects(factor, tuple(tuple(block) for block in self.random))
         own = self.coefficients(names)
-        columns = tuple(name for name in own if names.may_vary(name)) if self.random is None else self.random_names()
-        return (RandomEffects(factor, (columns,) if self.covariance == "full" else tuple((name,) for name in columns)),)
+        columns = tuple(name for name in own if names.may_vary(name, factor)) if self.random is None else self.random_names()
+        return RandomEffects(factor, (columns,) if self.covariance == "full" else tuple((name,) for name in columns))
 
     def check(self, names: Names) -> None:
+        effects = self.random_effects(names)
+        self._check(effects, names)
+        if len(effects) > 1 and self.robust:
+            raise NotSupportedError(
+                f"estimator {self.name!r}: vcov={self.vcov!r} is for one grouping factor, and the model has "
+                f"{', '.join(random.factor for random in effects)}. Use vcov='model', or a formula with one factor."
+            )
+
+    def check_by_one(self, names: Names) -> None:
+        """:meth:`check` of a model with the effects of one grouping factor."""
+        self._check(self.by_one(names), names)
+
+    def _check(self, effects: tuple[RandomEffects, ...], names: Names) -> None:
         super().check(names)
-        (random,) = self.random_effects(names)
+        for random in effects:
+            self._check_effects(random, names)
+
+    def _check_effects(self, random: RandomEffects, names: Names) -> None:
+        """Raise :class:`InputError` for effects of a factor that the data do not have or say nothing about."""
         unknown = [name for name in random.columns if name not in names.columns]
         if unknown:
             allowed = ", ".join(names.columns)
@@ -138,11 +171,31 @@ class LinearMixed(Formulated):
         if fixed:
             varying = tuple(name for name in names.fixed if name not in constant)
             raise InputError(
-                f"estimator {self.name!r}: {fixed[0]!r} is one number a group, so its effect cannot differ between groups: the "
-                f"data say nothing about a random effect of it. Leave it out: random={varying!r}."
+                f"estimator {self.name!r}: {fixed[0]!r} is one number a group of {random.factor}, so its effect cannot differ "
+                "between groups: the data say nothing about a random effect of it. Leave it out: "
+                f"random={varying!r}, or in a formula."
             )
         if not random.columns:
-            raise InputError(f"estimator {self.name!r}: no column varies within groups; name the random effects, ('Intercept',).")
+            raise InputError(
+                f"estimator {self.name!r}: no column varies within groups of {random.factor}; name the random effects, "
+                "('Intercept',)."
+            )
+
+    def several(self, names: Names) -> bool:
+        """Whether there are several grouping factors."""
+        return len(self.random_effects(names)) > 1
+
+    def view(self, data: Any) -> Any:
+        """With the formula's columns, by its grouping factor, or by all factors of the data if it has several."""
+        if not self.several(data.names):
+            return super().view(data)
+        names = data.names
+        return data.select(self.response(names), self.coefficients(names))
+
+    def design(self, data: CrossProducts) -> crossed_mixed.Design:
+        """A model with several grouping factors for its kernels."""
+        effects = self.random_effects(data.names)
+        return crossed_mixed.Design(crossed_mixed.model_for(data, effects, self.reml), effects, self.df)
 
     def spec(self, data: CrossProducts) -> Spec:
         """Positions and structure for the kernels."""
@@ -154,6 +207,8 @@ class LinearMixed(Formulated):
     def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset."""
         data = self.view(data)
+        if self.several(data.names):
+            return crossed_mixed.fit_one(data, self.design(data))
         spec = self.spec(data)
         problem = pose(data)
         finite = jnp.isfinite(data.products).all()
@@ -166,6 +221,8 @@ class LinearMixed(Formulated):
     def _batch(self, data: CrossProducts, context: Context | None, groups: bool) -> Fit:
         """In lanes that do not wait for the slowest; with one random effect a few datasets after the others."""
         one = jax.eval_shape(lambda batch: jax.tree.map(lambda leaf: leaf[0], batch), data)
+        if self.several(data.names):
+            return crossed_mixed.fit_batch(data, self.design(one))
         return _fit_parts(self, data) if one_variance(self.spec(one)) else _fit_batch(self, data)
 
     def modes(self, data: CrossProducts, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -261,7 +318,7 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
         is_done=lambda state: state.done,
         extract=lambda state: (state.best, state.total_evaluations),
         problems=(problems, begins),
-        states=jax.vmap(lambda problem, begin: newton.initial(problem, begin, spec))(problems, begins),
+        states=jax.vmap(lambda begin: newton.initial(begin, spec))(begins),
         lanes=lanes(data.sizes.shape[1]),
     )
     finite, flat = jnp.isfinite(data.products).all((1, 2, 3)), jax.vmap(lambda problem: unidentified(problem, spec))(problems)

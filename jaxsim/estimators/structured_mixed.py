@@ -122,10 +122,10 @@ class StructuredMixed(Formulated):
         return LinearMixed(self.formula, self.random, covariance=self.covariance, reml=self.reml, df=self.df, label=self.name)
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
-        return self.mixed.random_effects(names)
+        return self.mixed.by_one(names)
 
     def check(self, names: Names) -> None:
-        self.mixed.check(names)
+        self.mixed.check_by_one(names)
         super().check(names)
 
     def spec(self, data: Any) -> Spec:

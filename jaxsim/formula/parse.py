@@ -11,7 +11,7 @@ from jaxsim.formula.functions import check_calls, column_names
 from jaxsim.formula.size import check_text, check_tokens
 from jaxsim.formula.tokens import Token, closing, depths, is_operator, show, tokenize
 
-SUPPORTED_RANDOM = "(1 | g), (x | g), (x || g), (0 + x | g), several such terms on the same g, and g = a:b"
+SUPPORTED_RANDOM = "(1 | g), (x | g), (x || g), (0 + x | g), several such terms, and g = a:b or a/b"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,24 @@ class Formula:
     fixed: Terms
     random: tuple[RandomTerm, ...]
     offsets: tuple[tuple[Token, ...], ...] = ()
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The grouping factors in order of appearance, combinations as ``a:b``."""
+        return tuple(dict.fromkeys(":".join(part.group) for part in self.random))
+
+    def one_factor(self, what: str) -> Formula:
+        """The formula itself, for whoever takes one grouping factor; :class:`NotSupportedError` if it has several.
+
+        Args:
+            what: who that is, as the subject of a sentence.
+        """
+        if len(self.factors) > 1:
+            raise NotSupportedError(
+                f"the formula {self.text!r} has several grouping factors ({', '.join(self.factors)}), and {what} takes one; "
+                "jaxsim.lmer and LinearMixed take several."
+            )
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -59,15 +77,9 @@ def parse(text: str) -> Formula:
         check_calls(response)
         check_bars(response, fixed)
         terms = parse_terms(fixed or (Token("number", "1"),))
-        parsed = tuple(parse_random(part) for part in random)
+        parsed = tuple(term for part in random for term in parse_random(part))
     except InputError as error:
         raise type(error)(f"in the formula {text!r}: {error}") from None
-    groups = dict.fromkeys(":".join(part.group) for part in parsed)
-    if len(groups) > 1:
-        raise NotSupportedError(
-            f"the formula {text!r} has several grouping factors ({', '.join(groups)}): crossed and nested random effects "
-            f"are not supported yet. Supported: {SUPPORTED_RANDOM}."
-        )
     return Formula(text, response, terms, parsed, offsets)
 
 
@@ -126,21 +138,29 @@ def split_offsets(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], tuple[tup
     return tuple(left), tuple(offsets)
 
 
-def parse_random(tokens: Sequence[Token]) -> RandomTerm:
-    """The inside of one random-effects term."""
+def parse_random(tokens: Sequence[Token]) -> list[RandomTerm]:
+    """The inside of one random-effects term: one term, or of nested groups ``a/b`` those of ``a`` and of ``a:b``."""
     bars = [i for i, token in enumerate(tokens) if is_operator(token, "|", "||")]
     if len(bars) != 1:
         raise InputError(f"the random-effects term ({show(tokens)}) must have one '|' or '||'.")
     left, right = tokens[: bars[0]], tokens[bars[0] + 1 :]
-    if any(is_operator(token, "/", "*") for token in right):
+    names, signs = right[::2], right[1::2]
+    kinds = {sign.text for sign in signs}
+    if "*" in kinds:
         raise NotSupportedError(
-            f"({show(tokens)}) asks for nested random effects, which are not supported yet. Supported: {SUPPORTED_RANDOM}."
+            f"({show(tokens)}) crosses its groups; write a term for each: (.. | a) + (.. | b) + (.. | a:b). Supported: "
+            f"{SUPPORTED_RANDOM}."
         )
-    names, colons = right[::2], right[1::2]
-    well_formed = len(right) % 2 == 1 and all(t.kind == "name" for t in names) and all(is_operator(t, ":") for t in colons)
+    well_formed = len(right) % 2 == 1 and all(t.kind == "name" for t in names) and kinds in ({"/"}, {":"}, set())
     if not well_formed:
-        raise InputError(f"the group of ({show(tokens)}) must be a column, or columns joined by ':'.")
-    return RandomTerm(parse_terms(left), tuple(name.text for name in names), is_operator(tokens[bars[0]], "||"))
+        raise InputError(
+            f"the group of ({show(tokens)}) must be a column, columns joined by ':' (their combinations), or by '/' (each nested "
+            f"in the one before it). Supported: {SUPPORTED_RANDOM}."
+        )
+    terms, independent = parse_terms(left), is_operator(tokens[bars[0]], "||")
+    texts = tuple(name.text for name in names)
+    groups = [texts[: k + 1] for k in range(len(texts))] if kinds == {"/"} else [texts]
+    return [RandomTerm(terms, group, independent) for group in groups]
 
 
 def parse_terms(tokens: Sequence[Token]) -> Terms:

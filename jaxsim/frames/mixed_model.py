@@ -101,7 +101,7 @@ class MixedModel:
 
 def prepare(text: str, data: Any, coding: Coding = DEFAULT, values: RowValues = NO_VALUES) -> MixedModel:
     """Check the input and build the matrices."""
-    formula = parse(text)
+    formula = parse(text).one_factor("this function")
     if not formula.random:
         raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
     given = values.beside(as_frame(data))

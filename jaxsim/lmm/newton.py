@@ -159,9 +159,9 @@ class State(NamedTuple):
     done: Array
 
 
-def initial(problem: Problem, starts: Starts, spec: Spec) -> State:
+def initial(starts: Starts, spec: Spec) -> State:
     """State that will evaluate the first of ``starts``."""
-    xp = library(problem.products)
+    xp = library(starts.values)
     at_none = nowhere(spec, xp)
     count = xp.asarray(0, np.int32)
     return State(
@@ -205,8 +205,12 @@ def trust(before: Array, now: Array, promise: Array, radius: Array) -> tuple[Arr
 
 def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
     """Evaluate the trial point, keep it if it is better, and choose the next trial."""
-    xp = library(problem.products)
-    point = evaluate(problem, state.trial, spec)
+    return advance(evaluate(problem, state.trial, spec), starts, state, spec)
+
+
+def advance(point: Point, starts: Starts, state: State, spec: Spec) -> State:
+    """:func:`step`, once its trial point is evaluated."""
+    xp = library(state.trial)
     better, radius = trust(state.at.deviance, point.deviance, state.promise, state.radius)
     at = choose(better, point, state.at)
     proposal = propose(at.gradient, at.hessian, radius)
@@ -235,4 +239,4 @@ def step(problem: Problem, starts: Starts, state: State, spec: Spec) -> State:
 
 def search(problem: Problem, starts: Starts, spec: Spec) -> State:
     """The final state of one dataset's search, unbatched; its ``best`` is the optimum."""
-    return while_loop(lambda state: ~state.done, lambda state: step(problem, starts, state, spec), initial(problem, starts, spec))
+    return while_loop(lambda state: ~state.done, lambda state: step(problem, starts, state, spec), initial(starts, spec))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 
@@ -94,6 +94,19 @@ def satterthwaite(point: Point, nu: Array, contrasts: Array) -> Array:
     return (sigma**2 * c) ** 2 / spread
 
 
+class Posed(Protocol):
+    """A dataset in standardised units, as :class:`jaxsim.lmm.problem.Problem` is."""
+
+    @property
+    def n_rows(self) -> Array: ...
+    @property
+    def column_scale(self) -> Array: ...
+    @property
+    def response_scale(self) -> Array: ...
+    @property
+    def shift(self) -> Array: ...
+
+
 class Inference(NamedTuple):
     """``vcov`` of the coefficients ``[P, P]`` in units of the residual variance, and ``df`` of the contrasts ``[K]``."""
 
@@ -103,6 +116,15 @@ class Inference(NamedTuple):
 
 def infer(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array | None) -> Inference:
     """Inference by one of :data:`DF_METHODS`, in standardised units; ``contrasts`` ``[K, P]``, None for the coefficients."""
+    if not df.startswith("kenward-roger"):
+        return unadjusted(problem, point, spec, df, contrasts)
+    rows = point.root if contrasts is None else contrasts @ point.root
+    adjustment = kenward_roger(problem, point, spec, observed=df.endswith("observed"))
+    return Inference(point.root @ adjustment.vcov @ point.root.T, degrees_of_freedom(adjustment, rows))
+
+
+def unadjusted(problem: Posed, point: Point, spec: Spec, df: str, contrasts: Array | None) -> Inference:
+    """:func:`infer` by a method that takes the coefficients' covariance as it is."""
     xp = library(point.root)
     rows = point.root if contrasts is None else contrasts @ point.root
     vcov = point.root @ point.root.T
@@ -110,9 +132,6 @@ def infer(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array 
         case "satterthwaite":
             nu = problem.n_rows - len(spec.fixed) if spec.reml else problem.n_rows
             return Inference(vcov, satterthwaite(point, nu, rows))
-        case "kenward-roger" | "kenward-roger-observed":
-            adjustment = kenward_roger(problem, point, spec, observed=df.endswith("observed"))
-            return Inference(point.root @ adjustment.vcov @ point.root.T, degrees_of_freedom(adjustment, rows))
         case "residual":
             return Inference(vcov, xp.broadcast_to(problem.n_rows - len(spec.fixed), len(rows)))
         case _:
@@ -127,13 +146,18 @@ def solve(problem: Problem, point: Point, spec: Spec, df: str, contrasts: Array 
         df: one of :data:`DF_METHODS`.
         contrasts: whose ``df`` are wanted, ``[K, P]``; None for the coefficients themselves.
     """
+    scaled = None if contrasts is None else contrasts / problem.column_scale[library(contrasts).array(spec.fixed)]
+    return report(problem, point, spec, infer(problem, point, spec, df, scaled))
+
+
+def report(problem: Posed, point: Point, spec: Spec, inference: Inference) -> Solution:
+    """:func:`solve`, once there is inference in standardised units."""
     xp = library(point.root)
     x, z = xp.array(spec.fixed), xp.array(spec.random)
     p = len(spec.fixed)
     nu = problem.n_rows - p if spec.reml else problem.n_rows
     x_scale, z_scale, y_scale = problem.column_scale[x], problem.column_scale[z], problem.response_scale
     sigma2 = point.pw / nu
-    inference = infer(problem, point, spec, df, None if contrasts is None else contrasts / x_scale)
     factor = point.chart.factor / z_scale[:, None]
     relative = factor @ factor.T
     theta = spec.structure.theta(small.semidefinite_factor(relative))

@@ -1,0 +1,150 @@
+"""Sums over levels, and over pairs of levels, of which the derivatives of the deviance are made.
+
+Along a change ``B`` of the covariance of one factor's effects (``[q, q]``, the same in all levels) and ``C`` of another's,
+``tr(U B U C)`` and ``e'B U C e`` are linear in ``B (x) C``: their coefficients are the sums below, of one pair of factors each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import jax
+
+from jaxsim.crossed.deviance import Inner, by_factor
+from jaxsim.crossed.model import Model
+from jaxsim.numerics.arrays import library
+
+Array = jax.Array
+
+
+class Pairs(NamedTuple):
+    """For each pair of factors (the first not after the second), flattened over the columns of each, ``[q_f^2, q_g^2]``.
+
+    ``squares``: of ``U[ga, hb] U[gd, hc]`` at ``[(a, d), (b, c)]``; ``forms``: of ``e[gb] U[ga, hc] e[hd]`` at
+    ``[(a, b), (c, d)]``, over all columns of e.
+    """
+
+    squares: dict[tuple[int, int], Array]
+    forms: dict[tuple[int, int], Array]
+
+
+def pair_sums(u: Inner, e: tuple[Array, ...], model: Model) -> Pairs:
+    """The sums of ``u`` and of columns ``e`` (of each factor ``[q, G, J]``)."""
+    squares, forms = {(0, 0): own_squares(u)}, {(0, 0): own_forms(u, e[0])}
+    for f, g in itertools.combinations_with_replacement(range(len(model.widths)), 2):
+        if g:
+            block = between_factors(u, model, f, g)
+            squares[f, g] = _squares(block)
+            forms[f, g] = _forms(block, e[f], e[g])
+    return Pairs(squares, forms)
+
+
+def between_factors(u: Inner, model: Model, f: int, g: int) -> Array:
+    """The part of U that belongs to two factors, ``[q_f, G_f, q_g, G_g]``; not of the first with itself."""
+    rows = u.across if f == 0 else by_factor(u.dense, model)[f - 1]
+    begin = sum(q * count for q, count in zip(model.widths[1:g], model.counts[1:g], strict=True))
+    q, count = model.widths[g], model.counts[g]
+    return rows[..., begin : begin + q * count].reshape(*rows.shape[:2], q, count)
+
+
+def _squares(block: Array) -> Array:
+    xp, (q, _, r, _) = library(block), block.shape
+    flat = xp.transpose(block, (0, 2, 1, 3)).reshape(q * r, -1)
+    both = (flat @ flat.T).reshape(q, r, q, r)  # [a, b, d, c]
+    return xp.transpose(both, (0, 2, 1, 3)).reshape(q * q, r * r)
+
+
+def _forms(block: Array, left: Array, right: Array) -> Array:
+    xp, (q, count, r, other) = library(block), block.shape
+    spread = block.reshape(-1, other) @ xp.transpose(right, (1, 2, 0)).reshape(other, -1)
+    spread = spread.reshape(q, count, r, right.shape[2], r)  # [a, g, c, j, d]
+    spread = xp.transpose(spread, (1, 3, 0, 2, 4)).reshape(count * right.shape[2], -1)  # [(g, j), (a, c, d)]
+    found = left.reshape(q, -1) @ spread  # [b, (a, c, d)]
+    return xp.transpose(found.reshape(q, q, r * r), (1, 0, 2)).reshape(q * q, r * r)
+
+
+def own_squares(u: Inner) -> Array:
+    """``squares`` of the first factor with itself."""
+    xp, q = library(u.own), u.own.shape[0]
+    own = u.own.reshape(q * q, -1)
+    found = own @ own.T  # [(a, b), (d, c)]
+    if u.through is not None:
+        n = u.through  # [i, a, g]
+        cross = own @ xp.einsum("iag,ibg->abg", n, n).reshape(q * q, -1).T
+        found = found - cross - cross.T + _gram_squares(n)
+    return xp.transpose(found.reshape(q, q, q, q), (0, 2, 1, 3)).reshape(q * q, q * q)
+
+
+def _gram_squares(n: Array) -> Array:
+    """``sum_gh (n_ga.n_hb)(n_gd.n_hc)`` at ``[(a, b), (d, c)]``: of the sums ``S_ad = sum_g n_ga n_gd'`` ``sum S_ad * S_bc``."""
+    xp, (_, q, _) = library(n), n.shape
+    products = {(a, d): n[:, a] @ n[:, d].T for a in range(q) for d in range(a, q)}
+    every = {(a, d): products[a, d] if a <= d else products[d, a].T for a in range(q) for d in range(q)}
+    sums = {}
+    for (a, d), (b, c) in itertools.product(every, every):
+        key = min(((a, d), (b, c)), ((b, c), (a, d)))
+        if key not in sums:
+            sums[key] = (every[key[0]] * every[key[1]]).sum()
+    rows = [[sums[min(((a, d), (b, c)), ((b, c), (a, d)))] for d in range(q) for c in range(q)] for a in range(q) for b in range(q)]
+    return xp.stack([xp.stack(row) for row in rows])
+
+
+def own_forms(u: Inner, e: Array) -> Array:
+    """``forms`` of the first factor with itself."""
+    xp, (q, _, _) = library(e), e.shape
+    squares = xp.einsum("bgj,dgj->bdg", e, e).reshape(q * q, -1)
+    found = (u.own.reshape(q * q, -1) @ squares.T).reshape(q, q, q, q)  # [a, c, b, d]
+    found = xp.transpose(found, (0, 2, 1, 3)).reshape(q * q, q * q)
+    if u.through is None:
+        return found
+    i, _, count = u.through.shape
+    spread = u.through.reshape(-1, count) @ xp.transpose(e, (1, 0, 2)).reshape(count, -1)
+    spread = spread.reshape(i, q, q, e.shape[2])  # [i, a, b, j]
+    spread = xp.transpose(spread, (1, 2, 0, 3)).reshape(q * q, -1)
+    return found - spread @ spread.T
+
+
+def diagonal_sums(u: Inner, model: Model) -> list[Array]:
+    """``sum_g U_gg`` of each factor, ``[q, q]``."""
+    xp = library(u.own)
+    own = u.own.sum(-1)
+    if u.through is not None:
+        flat = xp.swapaxes(u.through, 0, 1).reshape(own.shape[0], -1)
+        own = own - flat @ flat.T
+    return [own, *(level_blocks(u, model, f).sum(-1) for f in range(1, len(model.widths)))]
+
+
+def level_blocks(u: Inner, model: Model, f: int) -> Array:
+    """``U_gg`` of a factor, ``[q, q, G]``."""
+    xp = library(u.own)
+    if f:
+        return xp.einsum("agbg->abg", between_factors(u, model, f, f))
+    return u.own if u.through is None else u.own - xp.einsum("iag,ibg->abg", u.through, u.through)
+
+
+def product_sums(left: tuple[Array, ...], right: tuple[Array, ...]) -> list[Array]:
+    """``sum_g left_ga right_gb`` of each factor, ``[q, J, q, K]``."""
+    found = []
+    for x, y in zip(left, right, strict=True):
+        xp, (q, count, j), k = library(x), x.shape, y.shape[2]
+        one = xp.swapaxes(x, 1, 2).reshape(q * j, count) @ xp.swapaxes(y, 1, 2).reshape(q * k, count).T
+        found.append(one.reshape(q, j, q, k))
+    return found
+
+
+def slopes(columns: tuple[Array, ...], flat: list[Array]) -> tuple[Array, Array, Array]:
+    """``sum h'B_k h`` ``[T, P, P]``, ``sum h'B_k s`` ``[T, P]`` and ``sum s'B_k s`` ``[T]``.
+
+    Args:
+        columns: h and s of each factor side by side, ``[q, G, P + 1]``.
+        flat: of each factor the changes ``[T, q^2]``.
+    """
+    total = None
+    for change, sums in zip(flat, product_sums(columns, columns), strict=True):
+        xp, (q, j, _, k) = library(sums), sums.shape
+        one = change @ xp.transpose(sums, (0, 2, 1, 3)).reshape(q * q, j * k)
+        total = one if total is None else total + one
+    assert total is not None
+    every = total.reshape(-1, columns[0].shape[2], columns[0].shape[2])
+    return every[:, :-1, :-1], every[:, :-1, -1], every[:, -1, -1]

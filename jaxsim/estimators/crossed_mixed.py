@@ -1,0 +1,168 @@
+"""How :class:`jaxsim.LinearMixed` fits random effects of several grouping factors: one dataset, or a batch in lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxsim.crossed import solution
+from jaxsim.crossed.curvature import evaluate
+from jaxsim.crossed.model import Model, model_of
+from jaxsim.crossed.problem import Problem, pose
+from jaxsim.crossed.start import moments, starts
+from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import Fit, first_status, withhold
+from jaxsim.data.random_effects import RandomEffects
+from jaxsim.lmm import newton
+from jaxsim.lmm.start import Starts
+from jaxsim.numerics.lanes import iterate
+from jaxsim.status import Status
+
+# Bytes of what one evaluation keeps of all lanes: about a processor's own cache; a GPU has room for more.
+LANE_BYTES = {"cpu": 2**20, "gpu": 2**30}
+# Arrays of the size of a dataset's cross-products that an evaluation makes.
+ARRAYS = 4
+MOST_LANES = {"cpu": 32, "gpu": 2**12}
+
+
+def lanes(model: Model) -> int:
+    """Datasets that are worked on at a time."""
+    where = "cpu" if jax.default_backend() == "cpu" else "gpu"
+    first = model.widths[0] * model.counts[0]
+    numbers = (first + model.dense) * (model.dense + len(model.spec.fixed) + 1)
+    return int(np.clip(LANE_BYTES[where] // (8 * ARRAYS * numbers), 2, MOST_LANES[where]))
+
+
+class Design(NamedTuple):
+    """What a fit needs to know at trace time: the ``model``, its effects in the order of the data, and the inference ``df``."""
+
+    model: Model
+    effects: tuple[RandomEffects, ...]
+    df: str
+
+
+def model_for(data: CrossProducts, effects: Sequence[RandomEffects], reml: bool) -> Model:
+    """The model of data with these random effects."""
+    random = [
+        (place, one, [int(i) for i in data.index_of(one.columns)], data.counts[place])
+        for one in effects
+        for place in [data.factors.index(one.factor)]
+    ]
+    return model_of([int(i) for i in data.fixed_index], random, reml)
+
+
+def fit_one(data: CrossProducts, design: Design) -> Fit:
+    """Fit one dataset (traceable)."""
+    model = design.model
+    problem = pose(data, model)
+    moment = moments(problem, model)
+    begins = starts(problem, moment, model)
+    final = jax.lax.while_loop(
+        lambda state: ~state.done,
+        lambda state: newton.advance(evaluate(problem, state.trial, model), begins, state, model.spec),
+        newton.initial(begins, model.spec),
+    )
+    found = Found(final.best, final.total_evaluations, ~moment.identified)
+    return report(data, problem, found, design)
+
+
+class Found(NamedTuple):
+    """Of one dataset: the optimum, evaluations of the criterion, and whether it cannot tell the components apart."""
+
+    point: newton.Point
+    evaluations: jax.Array
+    confounded: jax.Array
+
+
+class Job(NamedTuple):
+    """One dataset of a batch."""
+
+    problem: Problem
+    begins: Starts
+
+
+@partial(jax.jit, static_argnums=1)
+def fit_batch(data: CrossProducts, design: Design) -> Fit:
+    """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
+    model = design.model
+
+    def posed(one: CrossProducts) -> tuple[Job, jax.Array]:
+        problem = pose(one, model)
+        moment = moments(problem, model)
+        return Job(problem, starts(problem, moment, model)), ~moment.identified
+
+    jobs, confounded = jax.vmap(posed)(data)
+    points, evaluations = iterate(
+        step=lambda job, state: newton.advance(evaluate(job.problem, state.trial, model), job.begins, state, model.spec),
+        is_done=lambda state: state.done,
+        extract=lambda state: (state.best, state.total_evaluations),
+        problems=jobs,
+        states=jax.vmap(lambda job: newton.initial(job.begins, model.spec))(jobs),
+        lanes=lanes(model),
+    )
+    found = Found(points, evaluations, confounded)
+    return jax.vmap(lambda one, problem, end: report(one, problem, end, design))(data, jobs.problem, found)
+
+
+def report(data: CrossProducts, problem: Problem, found: Found, design: Design) -> Fit:
+    """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
+    model = design.model
+    best = solution.solve(problem, found.point, model, design.df)
+    covariance, theta = by_factor(best.covariance, best.theta, design)
+    flat = found.confounded if model.spec.reml else jnp.asarray(False)
+    status = first_status(
+        (~jnp.isfinite(data.products).all(), Status.NON_FINITE),
+        ((problem.levels < 2).any(), Status.TOO_FEW_GROUPS),
+        (too_few_rows(problem, model), Status.TOO_FEW_ROWS),
+        (~problem.full_rank, Status.RANK_DEFICIENT),
+        (problem.exact, Status.ZERO_RESIDUAL),
+        (flat, Status.UNIDENTIFIED),
+        (jnp.isnan(best.criterion), Status.NOT_CONVERGED),
+        (~jnp.isfinite(best.criterion), Status.NON_FINITE),
+        (~best.optimal, Status.NOT_CONVERGED),
+        (best.singular, Status.SINGULAR),
+    )
+    fit = Fit(
+        estimate=best.beta,
+        std_error=jnp.sqrt(jnp.diagonal(best.vcov)),
+        df=best.df,
+        vcov=best.vcov,
+        status=status,
+        converged=best.optimal,
+        singular=best.singular,
+        criterion=best.criterion,
+        sigma=best.sigma,
+        theta=theta,
+        covariance=covariance,
+        iterations=found.evaluations,
+        p_value=jnp.zeros((0,)),
+        conf_low=jnp.zeros((0,)),
+        conf_high=jnp.zeros((0,)),
+    )
+    return withhold(fit)
+
+
+def too_few_rows(problem: Problem, model: Model) -> jax.Array:
+    """Whether there are no more rows than fixed effects, or than a term has random effects (lme4's rule), bool ``[]``."""
+    few = problem.n_rows <= len(model.spec.fixed)
+    for k in range(len(model.widths)):
+        widest = max(map(len, model.structure(k).blocks))
+        few = few | (problem.n_rows <= problem.levels[k] * widest)
+    return few
+
+
+def by_factor(covariance: jax.Array, theta: jax.Array, design: Design) -> tuple[dict[str, jax.Array], jax.Array]:
+    """Covariance of each factor's effects, by its name, and theta in the order of the effects, from those of the model."""
+    model, parts, found = design.model, [], {}
+    sizes = [len(model.structure(k).entries) for k in range(len(model.widths))]
+    begins = np.cumsum([0, *sizes])
+    for effects, k in zip(design.effects, model.order, strict=True):
+        place = slice(model.ends[k], model.ends[k + 1])
+        found[effects.factor] = covariance[place, place]
+        parts.append(theta[begins[k] : begins[k + 1]])
+    return found, jnp.concatenate(parts)
