@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from jaxsim.crossed.start import moments, starts
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, first_status, withhold
 from jaxsim.data.random_effects import RandomEffects
+from jaxsim.data.rows import Rows
 from jaxsim.lmm import newton
 from jaxsim.lmm.start import Starts
 from jaxsim.numerics.lanes import iterate
@@ -166,3 +168,29 @@ def by_factor(covariance: jax.Array, theta: jax.Array, design: Design) -> tuple[
         found[effects.factor] = covariance[place, place]
         parts.append(theta[begins[k] : begins[k + 1]])
     return found, jnp.concatenate(parts)
+
+
+def modes(data: CrossProducts, design: Design, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """Conditional modes ``[G, q]`` and their covariances ``[G, q, q]`` by factor, of one dataset, given theta of its fit."""
+    model = design.model
+    ends = np.cumsum([0, *(len(effects.structure.entries) for effects in design.effects)])
+    given = [theta[begin:end] for begin, end in itertools.pairwise(ends)]
+    own = jnp.concatenate([given[model.order.index(k)] for k in range(len(given))])
+    found = solution.modes(pose(data, model), own, model)
+    return {effects.factor: found[k] for effects, k in zip(design.effects, model.order, strict=True)}
+
+
+def predicted(data: CrossProducts, design: Design, fit: Fit, rows: Rows) -> jax.Array:
+    """Expected responses of rows ``[N]``; a negative level is a group that the dataset does not have.
+
+    Args:
+        data, design, fit: one dataset, its model, its fit.
+        rows: with the response and the fixed effects of the dataset.
+    """
+    total = rows.x[:, data.fixed_index] @ fit.estimate
+    found = modes(data, design, fit.theta)
+    for effects in design.effects:
+        codes = rows.levels[:, rows.factors.index(effects.factor)]
+        own = jnp.where((codes >= 0)[:, None], found[effects.factor][0][jnp.maximum(codes, 0)], 0.0)
+        total = total + (rows.x[:, data.index_of(effects.columns)] * own).sum(1)
+    return total

@@ -83,9 +83,9 @@ class Estimator(Strategy):
         """Whether its predictions are its own, and not ``x'c`` with :meth:`prediction_coefficients`."""
         return type(self).predict is not Estimator.predict
 
-    def prediction_coefficients(self, data: Any, fit: Fit) -> Coefficients:
+    def prediction_coefficients(self, data: Any, fit: Fit) -> Coefficients | None:
         """What predictions of one dataset's fit are made with (traceable): of known groups :meth:`group_coefficients`, of new ones,
-        and where there are none, the fixed effects.
+        and where there are none, the fixed effects. None where a row's group alone does not decide: :meth:`predict` then does.
 
         Args:
             data, fit: as for :meth:`group_coefficients`.
@@ -106,7 +106,9 @@ class Estimator(Strategy):
             fit: of it; made by ``fit_batch(..., groups=True)``.
             new: the rows, as the process draws them; with a negative level where the dataset does not have a row's group.
         """
-        return predicted(data, self.prediction_coefficients(data, fit), new)
+        coefficients = self.prediction_coefficients(data, fit)
+        assert coefficients is not None
+        return predicted(data, coefficients, new)
 
     def prediction_error(self, data: Any, fit: Fit, new: Rows) -> PredictionError | None:
         """How far responses may lie from :meth:`predict`; None for a strategy that does not say it. Arguments as there."""

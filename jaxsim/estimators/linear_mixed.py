@@ -226,7 +226,8 @@ class LinearMixed(Formulated):
         return _fit_parts(self, data) if one_variance(self.spec(one)) else _fit_batch(self, data)
 
     def modes(self, data: CrossProducts, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Conditional modes of one dataset (best linear unbiased predictions) and their spread, traceable.
+        """Conditional modes of one dataset (best linear unbiased predictions) and their spread, traceable; with several grouping
+        factors those of the first, as :meth:`modes_by_factor` has them of all.
 
         Args:
             data: the dataset.
@@ -236,30 +237,58 @@ class LinearMixed(Formulated):
             Modes ``[G, Q]``, zero for padding, and lme4's conditional covariances ``[G, Q, Q]``; columns as in
             :meth:`random_effects`.
         """
+        return next(iter(self.modes_by_factor(data, theta).values()))
+
+    def modes_by_factor(self, data: CrossProducts, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """:meth:`modes` by each grouping factor."""
         data = self.view(data)
-        return solution.blups(pose(data), theta, self.spec(data))
+        if self.several(data.names):
+            return crossed_mixed.modes(data, self.design(data), theta)
+        (effects,) = self.random_effects(data.names)
+        return {effects.factor: solution.blups(pose(data), theta, self.spec(data))}
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """Fixed effects plus conditional modes (lme4's ``coef``), ``[G, P]``."""
         data = self.view(data)
-        modes, _ = self.modes(data, fit.theta)
-        (effects,) = self.random_effects(data.names)
-        own = [(k, name) for k, name in enumerate(effects.columns) if name in data.fixed]
-        places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
-        coefficients = jnp.broadcast_to(fit.estimate, (len(modes), len(data.fixed)))
-        return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
+        coefficients = jnp.broadcast_to(fit.estimate, (self._groups(data), len(data.fixed)))
+        found = self.modes_by_factor(data, fit.theta)
+        for effects in self.random_effects(data.names):
+            if effects.factor == data.factors[0]:
+                own = [(k, name) for k, name in enumerate(effects.columns) if name in data.fixed]
+                places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
+                modes = found[effects.factor][0]
+                coefficients = coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
+        return coefficients
 
-    def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients:
-        """Fixed effects plus conditional modes, those of columns without a fixed effect among them."""
+    def _groups(self, data: CrossProducts) -> int:
+        """Padded groups of the first factor."""
+        return data.counts[0] if data.levels is not None else len(data.sizes)
+
+    @property
+    def predicts_itself(self) -> bool:
+        return False
+
+    def predict(self, data: CrossProducts, fit: Fit, new: Rows) -> jax.Array:
+        if not self.several(data.names):
+            return super().predict(data, fit, new)
+        return crossed_mixed.predicted(data, self.design(data), fit, as_viewed(data, new))
+
+    def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients | None:
+        """Fixed effects plus conditional modes, those of columns without a fixed effect among them; None with several grouping
+        factors, whose effects are not of a row's group alone."""
+        if self.several(data.names):
+            return None
         (effects,) = self.random_effects(data.names)
         modes, _ = self.modes(data, fit.theta)
         fixed = jnp.zeros(len(data.columns)).at[data.fixed_index].set(fit.estimate)
         known = jnp.broadcast_to(fixed, (len(modes), len(fixed)))
         return Coefficients(known.at[:, data.index_of(effects.columns)].add(modes), fixed)
 
-    def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError:
+    def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError | None:
         """As :meth:`jaxsim.frames.result.Result.predict` has it: Henderson's variance and Satterthwaite's df, or those that the
-        fit has for everything (``residual``, ``normal``, ``G-1``)."""
+        fit has for everything (``residual``, ``normal``, ``G-1``); None with several grouping factors."""
+        if self.several(data.names):
+            return None
         rows = as_viewed(data, new)
         spread = of_rows(pose(data), fit.theta, fit.vcov, self.spec(data), rows.x, codes_of(data, new))
         df = fit.df[0] if self.df in ("residual", "normal", "G-1") else spread.df

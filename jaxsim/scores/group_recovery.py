@@ -62,11 +62,19 @@ class GroupRecovery(Score):
         told = dict(draw.truth.random)[data.factors[0]]
         columns = np.array([told.index(name) if name in told else len(told) for name in data.fixed])
         every = draw.truth.groups[data.factors[0]]
-        sizes = (data.reduce(data.counts[0]) if isinstance(data, Rows) else data).sizes
+        sizes = _sizes(data)
         every = jnp.pad(every, ((0, len(sizes) - len(every)), (0, 0)))  # processes by rows tell those of the groups alone
         unknown = jnp.full((len(every), 1), jnp.nan)
         true = every if told == data.fixed else jnp.concatenate([every, unknown], axis=1)[:, columns]
         return recovery(estimated, true, sizes > 0)
+
+
+def _sizes(data: Any) -> jax.Array:
+    """Rows of each group of the first factor, ``[G]``."""
+    if isinstance(data, Rows):
+        own = data.grouped()
+        return own.reduce(own.counts[0]).sizes
+    return data.grouped().sizes
 
 
 def recovery(estimated: jax.Array, true: jax.Array, present: jax.Array) -> dict[str, jax.Array]:
