@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxsim.crossed.model import Model
+from jaxsim.crossed.tables import Tables, tables
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.lmm.problem import pose as pose_cells
+from jaxsim.lmm.problem import Units, units_of
 from jaxsim.numerics.arrays import library
 
 Array = jax.Array
@@ -45,74 +46,56 @@ class Problem(NamedTuple):
 
 def pose(data: CrossProducts, model: Model) -> Problem:
     """Standardise one dataset and sort its cells' cross-products by the levels of the factors."""
-    xp = library(data.products)
-    cells = pose_cells(data)
-    assert data.levels is not None
-    codes = [data.levels[:, place] for place in model.factors]
-    own, beside = _first(cells.products, codes, model)
-    blocks = [[_pair(cells.products, codes, model, f, g) for g in _rest(model)] for f in _rest(model)]
-    edges = [_edge(cells.products, codes[f], model, f) for f in _rest(model)]
-    xy = _outer(model)
-    corner = cells.products[xy][:, xy].sum(-1)
-    edge = xp.concatenate([*edges, xp.zeros((0, len(xy)))])
-    inner = xp.concatenate([xp.concatenate(row, axis=1) for row in blocks]) if blocks else xp.zeros((0, 0))
-    rest = xp.concatenate([xp.concatenate([inner, edge], axis=1), xp.concatenate([edge.T, corner], axis=1)])
-    present = [_sums(cells.present, code, count) > 0 for code, count in zip(codes, model.counts, strict=True)]
+    xp, found = library(data.products), tables(data, model)
+    total, n_rows = found.levels[0].sum(-1), data.n_rows.astype(float)
+    xy, rest = np.array([*model.spec.fixed, -1]), range(1, len(model.widths))
+    units = units_of(total[xy][:, xy], xp.diagonal(total), n_rows)
+    change = _change(units, model)
+    edges = [_edge(found, model, f, units, change) for f in range(len(model.widths))]
+    across = [_pair(found, model, 0, g, units) for g in rest]
+    inner = [xp.concatenate([_pair(found, model, f, g, units) for g in rest], axis=1) for f in rest]
+    inner = xp.concatenate([xp.zeros((0, model.dense)), *inner])
+    edge = xp.concatenate([xp.zeros((0, len(xy))), *edges[1:]])
+    corner = change.T @ total[xy][:, xy] @ change
+    z, shape = np.array(model.columns(0)), (model.widths[0], model.counts[0], -1)
     return Problem(
-        own=own,
-        beside=beside,
-        rest=rest,
-        n_rows=cells.n_rows,
-        levels=xp.stack([one.sum() for one in present]),
-        column_scale=cells.column_scale,
-        response_scale=cells.response_scale,
-        shift=cells.shift,
-        full_rank=cells.full_rank,
-        exact=cells.exact,
+        own=found.levels[0][z][:, z] / _squared(units, model, 0, 0)[..., None],
+        beside=xp.concatenate([*across, edges[0]], axis=1).reshape(shape),
+        rest=xp.concatenate([xp.concatenate([inner, edge], axis=1), xp.concatenate([edge.T, corner], axis=1)]),
+        n_rows=n_rows,
+        levels=xp.stack([one.sum() for one in found.present]),
+        **units._asdict(),
     )
 
 
-def _rest(model: Model) -> range:
-    return range(1, len(model.widths))
+def _change(units: Units, model: Model) -> Array:
+    """What ``[X y]`` is multiplied by, ``[P + 1, P + 1]``."""
+    xp, p = library(units.shift), len(model.spec.fixed)
+    scale = xp.append(1 / units.column_scale[np.array(model.spec.fixed)], 1 / units.response_scale)
+    beside = xp.append(units.shift / units.response_scale, 0.0)
+    return xp.diag(scale) - beside[:, None] * (np.arange(p + 1) == p)
 
 
-def _outer(model: Model) -> np.ndarray:
-    """Positions of the fixed effects' columns and of the response."""
-    return np.array([*model.spec.fixed, -1])
+def _squared(units: Units, model: Model, f: int, g: int) -> Array:
+    """Products of the scales of two factors' columns, ``[q_f, q_g]``."""
+    scale = units.column_scale
+    return library(scale).outer(scale[np.array(model.columns(f))], scale[np.array(model.columns(g))])
 
 
-def _sums(values: Array, codes: Array, count: int) -> Array:
-    """Sums of ``values`` ``[.., C]`` by code, ``[.., count]``."""
-    if library(values, codes) is not np:
-        sums: Any = jax.ops.segment_sum(values.T, codes, count)
-        return sums.T
-    flat = np.reshape(values, (-1, np.shape(values)[-1]))
-    found: Any = np.stack([np.bincount(codes, row, count) for row in flat]).reshape(*np.shape(values)[:-1], count)
-    return found
-
-
-def _first(products: Array, codes: list[Array], model: Model) -> tuple[Array, Array]:
-    """``own`` and ``beside``."""
-    xp = library(products)
-    z, q, count = np.array(model.columns(0)), model.widths[0], model.counts[0]
-    own = _sums(products[z][:, z], codes[0], count)
-    across = [_pair(products, codes, model, 0, f).reshape(q, count, -1) for f in _rest(model)]
-    edge = xp.swapaxes(_sums(products[z][:, _outer(model)], codes[0], count), 1, 2)
-    return own, xp.concatenate([*across, edge], axis=2)
-
-
-def _pair(products: Array, codes: list[Array], model: Model, f: int, g: int) -> Array:
-    """Cross-products of the effects of two factors, ``[q_f G_f, q_g G_g]``."""
-    xp = library(products)
-    rows, columns = np.array(model.columns(f)), np.array(model.columns(g))
-    count, other = model.counts[f], model.counts[g]
-    found = _sums(products[rows][:, columns], codes[f] * other + codes[g], count * other)
-    found = found.reshape(len(rows), len(columns), count, other)
-    return xp.swapaxes(found, 1, 2).reshape(len(rows) * count, len(columns) * other)
-
-
-def _edge(products: Array, codes: Array, model: Model, f: int) -> Array:
+def _edge(found: Tables, model: Model, f: int, units: Units, change: Array) -> Array:
     """Cross-products of a factor's effects with the fixed effects and the response, ``[q G, P + 1]``."""
-    xp = library(products)
-    found = _sums(products[np.array(model.columns(f))][:, _outer(model)], codes, model.counts[f])
-    return xp.swapaxes(found, 1, 2).reshape(-1, len(_outer(model)))
+    xp, z = library(change), np.array(model.columns(f))
+    own = found.levels[f][z][:, np.array([*model.spec.fixed, -1])]
+    own = own / units.column_scale[z][:, None, None]
+    return xp.swapaxes(own, 1, 2).reshape(-1, own.shape[1]) @ change
+
+
+def _pair(found: Tables, model: Model, f: int, g: int, units: Units) -> Array:
+    """Cross-products of the effects of two factors, ``[q_f G_f, q_g G_g]``."""
+    xp, z = library(units.shift), np.array(model.columns(f))
+    if f > g:
+        return _pair(found, model, g, f, units).T
+    own = f == g
+    block = found.levels[f][z][:, z][..., None] * np.eye(model.counts[f]) if own else found.pairs[f, g]
+    block = block / _squared(units, model, f, g)[..., None, None]
+    return xp.swapaxes(block, 1, 2).reshape(model.widths[f] * model.counts[f], model.widths[g] * model.counts[g])

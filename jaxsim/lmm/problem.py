@@ -56,23 +56,41 @@ class Problem(NamedTuple):
         return self.present.sum()
 
 
+class Units(NamedTuple):
+    """What a dataset is standardised by, as of :class:`Problem`."""
+
+    column_scale: Array
+    response_scale: Array
+    shift: Array
+    full_rank: Array
+    exact: Array
+
+
+def units_of(regression: Array, squares: Array, n_rows: Array) -> Units:
+    """The units of a dataset.
+
+    Args:
+        regression: cross-products of ``[X y]``, ``[P + 1, P + 1]``.
+        squares: sums of squares of all columns, the response last, ``[M]``.
+        n_rows: of the dataset.
+    """
+    xp, ls = library(regression), solve(regression)
+    column_scale = xp.sqrt(squares[:-1] / n_rows)
+    column_scale = xp.where(column_scale > 0, column_scale, 1.0)
+    usable = ls.full_rank & ~ls.exact
+    return Units(column_scale, xp.where(usable, xp.sqrt(ls.rss / n_rows), 1.0), ls.beta, ls.full_rank, ls.exact)
+
+
 def pose(data: CrossProducts) -> Problem:
     """Standardise one dataset."""
     xp, fixed = library(data.products), data.fixed_index
-    ls = solve(data.regression().sum(0))
-    n_rows = data.n_rows.astype(float)
-    total = xp.diagonal(data.products.sum(0))
-    column_scale = xp.sqrt(total[:-1] / n_rows)
-    column_scale = xp.where(column_scale > 0, column_scale, 1.0)
-    usable = ls.full_rank & ~ls.exact
-    response_scale = xp.where(usable, xp.sqrt(ls.rss / n_rows), 1.0)
+    units = units_of(data.regression().sum(0), xp.diagonal(data.products.sum(0)), data.n_rows.astype(float))
     size = len(data.columns) + 1
-    change = put(xp.zeros((size, size)), (np.arange(size - 1), np.arange(size - 1)), 1 / column_scale)
-    change = put(put(change, (fixed, -1), -ls.beta / response_scale), (-1, -1), 1 / response_scale)
+    change = put(xp.zeros((size, size)), (np.arange(size - 1), np.arange(size - 1)), 1 / units.column_scale)
+    change = put(put(change, (fixed, -1), -units.shift / units.response_scale), (-1, -1), 1 / units.response_scale)
     products = einsum("ai,gab,bj->ijg", change, data.products, change)
     sizes = data.sizes.astype(float)
-    present = (sizes > 0).astype(float)
-    return Problem(products, present, sizes, column_scale, response_scale, ls.beta, ls.full_rank, ls.exact)
+    return Problem(products, (sizes > 0).astype(float), sizes, *units)
 
 
 def unidentified(problem: Problem, spec: Spec) -> Array:
