@@ -43,7 +43,19 @@ class Formula:
 
 
 def parse(text: str) -> Formula:
-    """Take a formula apart; :class:`InputError` quotes what cannot be read."""
+    """Take a formula apart; :class:`InputError` quotes what cannot be read, and :class:`NotSupportedError` several factors."""
+    parsed = parse_any(text)
+    groups = dict.fromkeys(":".join(part.group) for part in parsed.random)
+    if len(groups) > 1:
+        raise NotSupportedError(
+            f"the formula {text!r} has several grouping factors ({', '.join(groups)}): crossed and nested random effects "
+            f"are not supported yet. Supported: {SUPPORTED_RANDOM}."
+        )
+    return parsed
+
+
+def parse_any(text: str) -> Formula:
+    """The same, with any number of grouping factors."""
     if not isinstance(text, str):
         raise InputError(f"the formula comes first, as a string such as 'y ~ x + (x | g)'; a {type(text).__name__} was given.")
     check_text(text)
@@ -59,15 +71,9 @@ def parse(text: str) -> Formula:
         check_calls(response)
         check_bars(response, fixed)
         terms = parse_terms(fixed or (Token("number", "1"),))
-        parsed = tuple(parse_random(part) for part in random)
+        parsed = tuple(term for part in random for term in parse_random(part))
     except InputError as error:
         raise type(error)(f"in the formula {text!r}: {error}") from None
-    groups = dict.fromkeys(":".join(part.group) for part in parsed)
-    if len(groups) > 1:
-        raise NotSupportedError(
-            f"the formula {text!r} has several grouping factors ({', '.join(groups)}): crossed and nested random effects "
-            f"are not supported yet. Supported: {SUPPORTED_RANDOM}."
-        )
     return Formula(text, response, terms, parsed, offsets)
 
 
@@ -126,21 +132,23 @@ def split_offsets(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], tuple[tup
     return tuple(left), tuple(offsets)
 
 
-def parse_random(tokens: Sequence[Token]) -> RandomTerm:
-    """The inside of one random-effects term."""
+def parse_random(tokens: Sequence[Token]) -> tuple[RandomTerm, ...]:
+    """The inside of one random-effects term; of nested groups ``a/b`` that of ``a`` and that of ``a:b``."""
     bars = [i for i, token in enumerate(tokens) if is_operator(token, "|", "||")]
     if len(bars) != 1:
         raise InputError(f"the random-effects term ({show(tokens)}) must have one '|' or '||'.")
     left, right = tokens[: bars[0]], tokens[bars[0] + 1 :]
-    if any(is_operator(token, "/", "*") for token in right):
+    if any(is_operator(token, "*") for token in right):
         raise NotSupportedError(
-            f"({show(tokens)}) asks for nested random effects, which are not supported yet. Supported: {SUPPORTED_RANDOM}."
+            f"({show(tokens)}) multiplies groups; write the terms that it stands for. Supported: {SUPPORTED_RANDOM}."
         )
-    names, colons = right[::2], right[1::2]
-    well_formed = len(right) % 2 == 1 and all(t.kind == "name" for t in names) and all(is_operator(t, ":") for t in colons)
+    names, signs = right[::2], right[1::2]
+    well_formed = len(right) % 2 == 1 and all(t.kind == "name" for t in names) and all(is_operator(t, ":", "/") for t in signs)
     if not well_formed:
-        raise InputError(f"the group of ({show(tokens)}) must be a column, or columns joined by ':'.")
-    return RandomTerm(parse_terms(left), tuple(name.text for name in names), is_operator(tokens[bars[0]], "||"))
+        raise InputError(f"the group of ({show(tokens)}) must be a column, columns joined by ':', or nested ones, a/b.")
+    ends = [i + 1 for i, sign in enumerate(signs) if is_operator(sign, "/")] + [len(names)]
+    terms, independent = parse_terms(left), is_operator(tokens[bars[0]], "||")
+    return tuple(RandomTerm(terms, tuple(name.text for name in names[:end]), independent) for end in ends)
 
 
 def parse_terms(tokens: Sequence[Token]) -> Terms:
