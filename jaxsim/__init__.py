@@ -110,7 +110,11 @@ if TYPE_CHECKING:
     from jaxsim.processes import VarianceBy as VarianceBy
     from jaxsim.processes import VarianceByMean as VarianceByMean
     from jaxsim.processes import between as between
+    from jaxsim.processes import counterbalanced as counterbalanced
     from jaxsim.processes import covariate as covariate
+    from jaxsim.processes import lists as lists
+    from jaxsim.processes import nested as nested
+    from jaxsim.processes import sampled as sampled
     from jaxsim.processes import within as within
     from jaxsim.results import Results as Results
     from jaxsim.results import load as load
@@ -135,7 +139,8 @@ _HOMES = {
         "FrameProcess", "FunctionProcess", "Gamma", "GaussianMultilevel", "ICC", "Limited", "LogNormal", "LogNormalSizes",
         "LostGroups", "LostOccasions", "MAR", "MCAR", "MNAR", "Messy", "Mirrored", "MovingAverage", "Normal", "Ordinal", "Outliers",
         "PoissonSizes", "Process", "Rounded", "RowProcess", "Scenario", "Sized", "SkewNormal", "StudentT", "Truth", "TwoKinds",
-        "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "covariate", "within",
+        "Uniform", "UniformSizes", "VarianceBetween", "VarianceBy", "VarianceByMean", "between", "counterbalanced", "covariate",
+        "lists", "nested", "sampled", "within",
     ),
     "jaxsim.estimators": (
         "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy",

@@ -486,7 +486,6 @@ class TestRefused:
             (dict(correlation={"subject": 1.5}), "not positive semi-definite"),
             (dict(correlations={("age", "day"): 0.2}), "'day' is no covariate; these are: age"),
             (dict(units={"school": 5}), "random effects by 'subject', which is no unit; units has 'school'"),
-            (dict(units={"school": 5, "subject": 3}), "nested and crossed units are not supported yet"),
             (dict(variables={"drug": ARMS, "day": DAYS}), "has the variable 'age', which variables does not describe"),
             (dict(variables={**TRIAL["variables"], "day": within(3)}), "at most 1 rows, and 2 random effects"),
             (dict(repeats=(1, 2)), "repeats has 2 numbers for 12 units"),

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["docs/fits.md", "docs/messy_worlds.md"])
+@pytest.mark.parametrize("page", ["docs/fits.md", "docs/messy_worlds.md", "docs/units.md"])
 def test_what_a_page_says_runs(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     matplotlib.use("agg")

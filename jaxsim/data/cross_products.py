@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.data.names import GROUP, RESPONSE, Coded, Names
+from jaxsim.data.names import CARRIED, GROUP, RESPONSE, Coded, Names
 from jaxsim.errors import InputError
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["products", "sizes", "levels"],
-    meta_fields=["columns", "fixed", "factors", "response", "constant", "counts", "coded", "maximal"],
+    meta_fields=["columns", "fixed", "counts", *CARRIED],
 )
 @dataclass(frozen=True)
 class CrossProducts:
@@ -35,7 +35,7 @@ class CrossProducts:
         response: name of the last column.
         constant: columns that are known to be one number a group.
         counts: padded numbers of levels of the factors; empty with one factor, which has ``C``.
-        coded, maximal: as of :class:`jaxsim.data.names.Names`.
+        constant_by, coded, maximal, maximal_by, nested: as of :class:`jaxsim.data.names.Names`.
     """
 
     products: jax.Array
@@ -49,12 +49,14 @@ class CrossProducts:
     counts: tuple[int, ...] = ()
     coded: tuple[Coded, ...] = ()
     maximal: tuple[str, ...] = ()
+    constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        own: Any = {"coded": self.coded, "maximal": self.maximal}
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, **own)
+        return Names(self.fixed, self.columns, **{name: getattr(self, name) for name in CARRIED})
 
     @property
     def fixed_index(self) -> np.ndarray:
@@ -111,7 +113,8 @@ class CrossProducts:
         codes, count = self.levels[:, place], self.counts[place]
         products = jax.ops.segment_sum(self.products, codes, count)
         sizes = jax.ops.segment_sum(self.sizes, codes, count)
-        return replace(self, products=products, sizes=sizes, levels=None, factors=(self.factors[place],), counts=())
+        own = self.names.grouped(self.factors[place]).carried()
+        return replace(self, products=products, sizes=sizes, levels=None, counts=(), **own)
 
 
 def from_rows(

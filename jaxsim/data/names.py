@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from jaxsim.errors import InputError, meant
 
@@ -10,6 +11,8 @@ INTERCEPT = "Intercept"
 # What the intercept is called: by the processes, and by R's formula language.
 INTERCEPTS = (INTERCEPT, "(Intercept)")
 GROUP, RESPONSE = "Group", "DV"
+# What data know of their names besides those of their columns.
+CARRIED = ("factors", "response", "constant", "constant_by", "coded", "maximal", "maximal_by", "nested")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ class Names:
         estimands: names of other true values, which a strategy's coefficients may be compared with.
         constant_by: columns that are one number a group of each of the other factors, where there are any.
         coded: variables that formulas may name besides the columns.
-        maximal: fixed effects to which a maximal model gives random effects; those that vary within groups when empty.
+        maximal: fixed effects to which a maximal model gives random effects by the first factor; those that vary within its
+            groups when empty.
+        maximal_by: the same by each of the other factors; those that vary within their groups where one is not named.
+        nested: for each factor whose groups lie in those of others, these factors, the outermost first.
     """
 
     fixed: tuple[str, ...]
@@ -56,6 +62,8 @@ class Names:
     constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     coded: tuple[Coded, ...] = ()
     maximal: tuple[str, ...] = ()
+    maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -63,14 +71,38 @@ class Names:
 
     @property
     def varying(self) -> tuple[str, ...]:
-        """Fixed effects that can differ between groups: what a maximal model gives random effects."""
-        return tuple(name for name in self.fixed if self.may_vary(name))
+        """Fixed effects that can differ between groups of the first factor: what a maximal model gives random effects."""
+        return self.varying_in(self.factors[0])
+
+    def varying_in(self, factor: str) -> tuple[str, ...]:
+        """Fixed effects to which a maximal model gives random effects by a factor."""
+        return tuple(name for name in self.fixed if self.may_vary(name, factor))
 
     def may_vary(self, name: str, factor: str | None = None) -> bool:
         """Whether a maximal model gives a column random effects by a factor (the first when None)."""
-        if factor not in (None, self.factors[0]):
-            return name not in self.constant_in(str(factor))
-        return name not in self.constant and (not self.maximal or name in self.maximal)
+        factor = self.factors[0] if factor is None else factor
+        maximal = self.maximal_in(factor)
+        return name not in self.constant_in(factor) and (not maximal or name in maximal)
+
+    def maximal_in(self, factor: str) -> tuple[str, ...]:
+        """As :attr:`maximal`, by a factor."""
+        return self.maximal if factor == self.factors[0] else dict(self.maximal_by).get(factor, ())
+
+    def factor_of(self, group: tuple[str, ...]) -> str | None:
+        """The factor whose groups are the combinations of these factors that occur: itself, or one that lies in the others; None if
+        there is none."""
+        nested = dict(self.nested)
+        own = [name for name in group if name in self.factors and set(group) <= {name, *nested.get(name, ())}]
+        return own[0] if own else None
+
+    def carried(self) -> dict[str, Any]:
+        """What data know of them besides their columns, as arguments of :class:`jaxsim.data.rows.Rows`."""
+        return {name: getattr(self, name) for name in CARRIED}
+
+    def grouped(self, factor: str) -> Names:
+        """The same of one factor alone."""
+        alone: Any = {"constant_by": (), "maximal_by": (), "nested": ()}
+        return replace(self, factors=(factor,), constant=self.constant_in(factor), maximal=self.maximal_in(factor), **alone)
 
     def constant_in(self, factor: str) -> tuple[str, ...]:
         """Columns that are one number in every group of a factor."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts, pad_groups
-from jaxsim.data.names import GROUP, RESPONSE, Coded, Names
+from jaxsim.data.names import CARRIED, GROUP, RESPONSE, Coded, Names
 from jaxsim.errors import InputError
 
 # Columns of rows in blocks whose cross-products are summed one by one; of more, a product of matrices is faster to compile.
@@ -21,7 +21,7 @@ MOST_PAIRED = 12
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["x", "y", "levels", "weight"],
-    meta_fields=["columns", "fixed", "counts", "factors", "response", "constant", "block", "coded", "maximal"],
+    meta_fields=["columns", "fixed", "counts", "block", *CARRIED],
 )
 @dataclass(frozen=True)
 class Rows:
@@ -36,7 +36,7 @@ class Rows:
         fixed: those that have a fixed effect.
         counts: padded number of levels of each factor.
         factors, response, constant: as of :class:`CrossProducts`.
-        coded, maximal: as of :class:`jaxsim.data.names.Names`.
+        constant_by, coded, maximal, maximal_by, nested: as of :class:`jaxsim.data.names.Names`.
         block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
     """
 
@@ -53,12 +53,14 @@ class Rows:
     block: int = 0
     coded: tuple[Coded, ...] = ()
     maximal: tuple[str, ...] = ()
+    constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def names(self) -> Names:
         """Of its columns and factors."""
-        own: Any = {"coded": self.coded, "maximal": self.maximal}
-        return Names(self.fixed, self.columns, self.factors, self.response, self.constant, **own)
+        return Names(self.fixed, self.columns, **{name: getattr(self, name) for name in CARRIED})
 
     @property
     def present(self) -> jax.Array:
@@ -90,7 +92,7 @@ class Rows:
             return self
         place = self.factors.index(factor or self.factors[0])
         levels = self.levels[..., place : place + 1]
-        return replace(self, levels=levels, counts=(self.counts[place],), factors=(self.factors[place],))
+        return replace(self, levels=levels, counts=(self.counts[place],), **self.names.grouped(self.factors[place]).carried())
 
     def reduce(self, cells: int) -> CrossProducts:
         """Cross-products of the cells of the grouping, unbatched; of one factor its levels.
@@ -101,8 +103,7 @@ class Rows:
         Args:
             cells: padded number of cells; of one factor ``counts[0]``.
         """
-        names: Any = {"factors": self.factors, "response": self.response, "constant": self.constant}
-        names |= {"coded": self.coded, "maximal": self.maximal}
+        names: Any = self.names.carried()
         if self.block:
             sizes = self.present.reshape(-1, self.block).sum(1).astype(jnp.int32)
             columns = [jnp.where(self.present, column, 0.0) for column in (*self.x.T, self.y)]

@@ -2,8 +2,19 @@
 
 from jaxsim.data.draw import Draw, Truth
 from jaxsim.processes.designed.design import Design
+from jaxsim.processes.designed.meets import Lists, Sampled, lists, sampled
 from jaxsim.processes.designed.sizes import ICC, Sized
-from jaxsim.processes.designed.variables import Between, Covariate, Within, between, covariate, within
+from jaxsim.processes.designed.units import Nested, nested
+from jaxsim.processes.designed.variables import (
+    Between,
+    Counterbalanced,
+    Covariate,
+    Within,
+    between,
+    counterbalanced,
+    covariate,
+    within,
+)
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.distributions import LogNormalSizes, Normal, PoissonSizes, Uniform, UniformSizes
 from jaxsim.processes.frame_process import FrameProcess
@@ -32,6 +43,7 @@ CATALOGUE: dict[str, type] = {
     "FunctionProcess": FunctionProcess,
     "FrameProcess": FrameProcess,
     "Design": Design,
+    **{kind.__name__: kind for kind in (Counterbalanced, Nested, Sampled, Lists)},
     **{kind.__name__: kind for kind in (Between, Within, Covariate, Bernoulli, Gamma, Categorical, Empirical, Sized, ICC, *MESSY)},
 }
 
@@ -81,6 +93,10 @@ __all__ = [
     "VarianceBy",
     "VarianceByMean",
     "between",
+    "counterbalanced",
     "covariate",
+    "lists",
+    "nested",
+    "sampled",
     "within",
 ]  # fmt: skip

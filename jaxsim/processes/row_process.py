@@ -176,11 +176,7 @@ class RowProcess(Process):
             columns=names.columns,
             fixed=names.fixed,
             counts=bounds.levels,
-            factors=names.factors,
-            response=names.response,
-            constant=names.constant,
-            coded=names.coded,
-            maximal=names.maximal,
+            **names.carried(),
         )
         return Draw(told.truth_of(truth, sketch), rows)
 

@@ -176,6 +176,7 @@ class _Sorted:
 def _sorted(kind: str, truth: dict[str, Any], columns: tuple[str, ...], factors: tuple[str, ...]) -> _Sorted:
     """Which names of the truth are fixed effects, estimands, variance components."""
     fixed, estimands, spread = [], [], dict[str, list[str]]()
+    either = "|".join(map(re.escape, sorted(factors, key=len, reverse=True)))  # of "a" and "a_b" the longer one first
     for name, value in truth.items():
         if name in factors:
             if not isinstance(value, Mapping):
@@ -185,7 +186,7 @@ def _sorted(kind: str, truth: dict[str, Any], columns: tuple[str, ...], factors:
             continue
         if tuple(getattr(value, "shape", ())) != ():
             raise InputError(f"{kind}: the truth of {name!r} has shape {tuple(value.shape)}; give one number.")
-        match = re.fullmatch(rf"{SD}_({'|'.join(map(re.escape, factors))})_(.+)", name)
+        match = re.fullmatch(rf"{SD}_({either})_(.+)", name)
         if match:
             spread.setdefault(match[1], []).append(match[2])
         elif name in columns:
@@ -244,9 +245,11 @@ def frame_of(drawn: Draw, names: Names) -> pd.DataFrame:
     columns |= {c: np.asarray(data.x)[there, j] for j, c in enumerate(names.columns) if c != INTERCEPT}
     frame = pd.DataFrame(columns)
     frame.attrs["truth"] = {"fixed_effects": dict(zip(names.fixed, np.asarray(drawn.truth.fixed).tolist(), strict=True))}
-    for factor, coefficients in drawn.truth.groups.items():
-        if factor == names.factors[0]:
-            frame.attrs["truth"]["group_coefficients"] = np.asarray(coefficients).tolist()
+    by_factor = {factor: np.asarray(coefficients).tolist() for factor, coefficients in drawn.truth.groups.items()}
+    if names.factors[0] in by_factor:
+        frame.attrs["truth"]["group_coefficients"] = by_factor[names.factors[0]]
+    if len(names.factors) > 1:
+        frame.attrs["truth"]["coefficients_by"] = {name: by_factor[name] for name in names.factors if name in by_factor}
     return frame
 
 

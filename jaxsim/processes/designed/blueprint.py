@@ -4,6 +4,7 @@ cells of a study that share it."""
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from jaxsim.data.names import INTERCEPT, Coded
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.errors import InputError, NotSupportedError, meant
+from jaxsim.errors import InputError, NotSupportedError
 from jaxsim.formula.coding import DEFAULT
 from jaxsim.formula.columns import Column
 from jaxsim.formula.functions import STATEFUL, plain, roles
@@ -21,8 +22,11 @@ from jaxsim.formula.parse import Formula, parse
 from jaxsim.formula.tokens import Token, show
 from jaxsim.formula.variable import learn
 from jaxsim.processes.designed.matrix import Coding, Matrix, Piece, Side, base_of, side
+from jaxsim.processes.designed.meets import Meets
+from jaxsim.processes.designed.named import check_names
 from jaxsim.processes.designed.schedule import Repeats, Schedule, schedule
-from jaxsim.processes.designed.variables import ROW, Between, Covariate, Variable, Within, factor
+from jaxsim.processes.designed.units import Number, Tree
+from jaxsim.processes.designed.variables import Between, Counterbalanced, Covariate, Variable, Within, factor
 
 # Probabilities at which variables that are drawn are looked at, to find out what the formula makes of them.
 PROBED = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -38,7 +42,7 @@ class Blueprint:
         variables: as described.
         matrix: all columns.
         fixed: those with a fixed effect.
-        random: random effects of the unit; None if the formula has none.
+        random: random effects by unit, in the order of the units; of those that have some.
         coded: variables that formulas of strategies may name besides the columns.
     """
 
@@ -47,12 +51,17 @@ class Blueprint:
     variables: Mapping[str, Variable]
     matrix: Matrix
     fixed: Side
-    random: RandomEffects | None
+    random: Mapping[str, RandomEffects]
     coded: tuple[Coded, ...]
 
     @property
+    def tree(self) -> Tree:
+        """The units."""
+        return self.schedule.crossing.tree
+
+    @property
     def unit(self) -> str:
-        """What a unit is called."""
+        """What the first unit is called."""
         return self.schedule.unit
 
     @property
@@ -60,55 +69,64 @@ class Blueprint:
         """The column that is explained."""
         return self.formula.response[0].text
 
-    @property
-    def random_terms(self) -> tuple[str, ...]:
-        """Columns with a random effect."""
-        return self.random.columns if self.random is not None else ()
+    def random_terms(self, unit: str) -> tuple[str, ...]:
+        """Columns with a random effect of a unit."""
+        return self.random[unit].columns if unit in self.random else ()
 
     @functools.cached_property
-    def constant(self) -> tuple[str, ...]:
-        """Columns that are one number a unit."""
-        return tuple(
-            name for name in self.matrix.pieces
-            if name != INTERCEPT and all(of_a_unit(self.variables[own]) for own in self.matrix.base(name))
-        )  # fmt: skip
+    def constant(self) -> Mapping[str, tuple[str, ...]]:
+        """Columns that are one number in every level of a unit, by unit."""
+        return {unit: tuple(n for n in self.matrix.pieces if n != INTERCEPT and self._all_of(unit, n)) for unit in self.tree.names}
+
+    def _all_of(self, unit: str, column: str) -> bool:
+        return all(self.is_of(unit, own) for own in self.matrix.base(column))
 
     @functools.cached_property
-    def maximal(self) -> tuple[str, ...]:
-        """Fixed effects of what varies within units alone: of an interaction with a variable of whole units, the slopes that can
-        differ between units are those of its other variables."""
-        return tuple(
-            name for name in self.fixed.names
-            if not any(of_a_unit(self.variables[own]) for own in self.matrix.base(name))
-        )  # fmt: skip
+    def maximal(self) -> Mapping[str, tuple[str, ...]]:
+        """Fixed effects of what varies within units alone, by unit: of an interaction with a variable of whole units, the slopes
+        that can differ between units are those of its other variables."""
+        return {
+            unit: tuple(n for n in self.fixed.names if not any(self.is_of(unit, own) for own in self.matrix.base(n)))
+            for unit in self.tree.names
+        }
+
+    def is_of(self, unit: str, variable: str) -> bool:
+        """Whether a variable is one value in every level of a unit."""
+        return is_of(self.schedule.crossing.fixed_with(unit), self.variables[variable])
+
+    def is_fixed(self, variable: str) -> bool:
+        """Whether a variable is the same in every dataset."""
+        return is_fixed(self.schedule, variable, self.variables[variable])
 
 
-def of_a_unit(variable: Variable) -> bool:
-    """Whether a variable is one value a unit."""
+def is_of(units: frozenset[str], variable: Variable) -> bool:
+    """Whether a variable is one value where these units are."""
     if isinstance(variable, Within):
         return len(variable.levels) == 1 and not variable.jitter
-    return isinstance(variable, Between) or variable.level != ROW
+    if isinstance(variable, Counterbalanced):
+        return set(variable.over) <= units
+    return (variable.unit if isinstance(variable, Between) else variable.level) in units
 
 
-def is_fixed(variable: Variable) -> bool:
+def is_fixed(rows: Schedule, name: str, variable: Variable) -> bool:
     """Whether a variable is the same in every dataset."""
-    if isinstance(variable, Within):
-        return not variable.jitter
-    return isinstance(variable, Between) and not variable.randomised
+    return name in rows.codes and not (isinstance(variable, Within) and variable.jitter)
 
 
 @functools.lru_cache(maxsize=1024)
-def blueprint(formula: str, unit: str, units: int, repeats: Repeats, variables: tuple[tuple[str, Variable], ...]) -> Blueprint:
+def blueprint(
+    formula: str, units: tuple[tuple[str, Number], ...], meets: Meets, repeats: Repeats, variables: tuple[tuple[str, Variable], ...]
+) -> Blueprint:
     """Read a formula, and what its variables are.
 
     Raises:
         InputError: for a formula that cannot be read or asks for what is not described, and a schedule that does not fit.
-        NotSupportedError: for random effects of several factors, or of combinations of them.
+        NotSupportedError: for random effects of combinations of units that are crossed.
     """
-    described = dict(variables)
+    described, tree = dict(variables), Tree(units)
     parsed = parse(formula)
-    _check_names(parsed, unit, described)
-    rows = schedule(unit, units, repeats, described)
+    check_names(parsed, tree, described)
+    rows = schedule(tree, meets, repeats, described)
     sought = [tokens for terms in (parsed.fixed, *(term.terms for term in parsed.random)) for tokens in terms.variables]
     sought += [(Token("name", name),) for name in described]
     codings = {tokens: _coding(tokens, rows, described) for tokens in dict.fromkeys(sought)}
@@ -117,7 +135,7 @@ def blueprint(formula: str, unit: str, units: int, repeats: Repeats, variables: 
         raise InputError(f"the formula {formula!r} has no fixed effects; a design needs at least one, such as the intercept.")
     random = _random(parsed, sides, codings, rows)
     pieces = _pieces(fixed, sides, codings)
-    for name in (parsed.response[0].text, unit):
+    for name in (parsed.response[0].text, *tree.names):
         if name in pieces:
             raise InputError(f"a column of the model would be named {name!r}, as the response or the unit is. Rename one of them.")
     levels = {name: variable.names for name, variable in described.items()}
@@ -142,48 +160,35 @@ def _pieces(fixed: Side, sides: Sequence[Side], codings: Mapping[tuple[Token, ..
 
 def _random(
     parsed: Formula, sides: Sequence[Side], codings: Mapping[tuple[Token, ...], Coding], rows: Schedule
-) -> RandomEffects | None:
-    """The random effects; None without any."""
-    blocks: list[tuple[str, ...]] = []
+) -> dict[str, RandomEffects]:
+    """The random effects by unit."""
+    tree = rows.crossing.tree
+    blocks: dict[str, list[tuple[str, ...]]] = {unit: [] for unit in tree.names}
     for term, own in zip(parsed.random, sides, strict=True):
+        unit = tree.named(term.group)
+        assert unit is not None
         if term.independent and any(codings[tokens].variable.levels is not None for tokens in term.terms.variables):
-            raise NotSupportedError(f"{parsed.text!r} has '||' with a factor; number its levels, or write (f | {rows.unit}).")
+            raise NotSupportedError(f"{parsed.text!r} has '||' with a factor; number its levels, or write (f | {unit}).")
         if not own.names:
-            raise InputError(f"{parsed.text!r} has a random-effects term without effects; write (1 | {rows.unit}).")
-        blocks += [(name,) for name in own.names] if term.independent else [own.names]
-    if not blocks:
-        return None
-    random = RandomEffects(rows.unit, tuple(blocks))
-    _check_random(parsed.text, random, rows)
+            raise InputError(f"{parsed.text!r} has a random-effects term without effects; write (1 | {unit}).")
+        blocks[unit] += [(name,) for name in own.names] if term.independent else [own.names]
+    random = {unit: RandomEffects(unit, tuple(found)) for unit, found in blocks.items() if found}
+    for effects in random.values():
+        _check_random(parsed.text, effects, rows)
+    _check_apart(parsed.text, random, rows)
     return random
 
 
-def _check_names(parsed: Formula, unit: str, described: Mapping[str, Variable]) -> None:
-    """Raise :class:`InputError` unless variables, unit and formula speak of the same names."""
-    text = parsed.text
-    if len(parsed.response) != 1:
-        raise InputError(f"the response of {text!r} must be a name, such as rt: a design says how it comes about.")
-    response = parsed.response[0].text
-    for term in parsed.random:
-        if term.group != (unit,):
-            raise InputError(f"{text!r} has random effects by {':'.join(term.group)!r}, which is no unit; units has {unit!r}.")
-    for name in (response, unit, ROW):
-        if name in described:
-            what = {response: "the response", unit: "the unit"}.get(name, "what stands for every row")
-            raise InputError(f"variables describes {name!r}, which is {what}; give the variable another name.")
-    needed = [name for terms in (parsed.fixed, *(t.terms for t in parsed.random)) for v in terms.variables for name in base_of(v)]
-    for name in needed:
-        if name not in described:
-            near = meant(name, described)
-            hint = f" Did you mean {near!r}?" if near is not None else ""
+def _check_apart(text: str, random: Mapping[str, RandomEffects], rows: Schedule) -> None:
+    """Raise :class:`InputError` for a column with random effects by two units whose levels are the same."""
+    for one, other in itertools.combinations(random, 2):
+        same = other in rows.crossing.fixed_with(one) and one in rows.crossing.fixed_with(other)
+        both = [name for name in random[one].columns if name in random[other].columns]
+        if same and both:
             raise InputError(
-                f"the formula {text!r} has the variable {name!r}, which variables does not describe; it describes "
-                f"{', '.join(described) or 'none'}. Say what it is: between(..), within(..) or covariate(..).{hint}"
+                f"every {one} meets one {other} and every {other} one {one}: no data could tell the random effects of {both[0]!r} "
+                f"by {one!r} from those by {other!r} in {text!r}. Leave out one of them, or give more levels of {other!r}."
             )
-    for name, variable in described.items():
-        level = variable.unit if isinstance(variable, Between) else variable.level if isinstance(variable, Covariate) else unit
-        if level not in (unit, *([ROW] if isinstance(variable, Covariate) else [])):
-            raise InputError(f"variables: {name!r} belongs to {level!r}, which is no unit; units has {unit!r}.")
 
 
 def _check_random(text: str, random: RandomEffects, rows: Schedule) -> None:
@@ -191,9 +196,10 @@ def _check_random(text: str, random: RandomEffects, rows: Schedule) -> None:
     twice = next((name for name in random.columns if random.columns.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"{twice!r} has two random effects by {random.factor} in {text!r}; each column may have one.")
-    if rows.block < len(random.columns):
+    most = rows.crossing.most_cells(random.factor) * rows.cell
+    if most < len(random.columns):
         raise InputError(
-            f"every {random.factor} has at most {rows.block} rows, and {len(random.columns)} random effects "
+            f"every {random.factor} has at most {most} rows, and {len(random.columns)} random effects "
             f"({', '.join(random.columns)}): no data could tell them apart. Give a longer schedule, more repeats, or fewer effects."
         )
 
@@ -201,11 +207,11 @@ def _check_random(text: str, random: RandomEffects, rows: Schedule) -> None:
 def _coding(tokens: tuple[Token, ...], rows: Schedule, described: Mapping[str, Variable]) -> Coding:
     """Learn a variable: from all rows if it is the same in every dataset, else from a few that have each of its levels."""
     base = base_of(tokens)
-    if all(is_fixed(described[name]) for name in base):
+    if all(is_fixed(rows, name, described[name]) for name in base):
         return _fixed_coding(tokens, rows, described, base)
     learning = next((n for n, role in roles(tokens) if role == "call" and plain(n) in STATEFUL), None)
     if learning is not None:
-        drawn = next(name for name in base if not is_fixed(described[name]))
+        drawn = next(name for name in base if not is_fixed(rows, name, described[name]))
         raise InputError(
             f"{show(tokens)!r} learns from all rows, and {drawn!r} is drawn anew in every dataset: its effect would be another "
             "in each. Describe the variable as it enters the model, such as covariate(.., Normal(0, 1)) for a scaled one."
@@ -223,8 +229,10 @@ def _coding(tokens: tuple[Token, ...], rows: Schedule, described: Mapping[str, V
 def _fixed_coding(tokens: tuple[Token, ...], rows: Schedule, described: Mapping[str, Variable], base: tuple[str, ...]) -> Coding:
     frame = pd.DataFrame({name: values_in(described[name], rows.codes[name]) for name in base}, index=range(rows.rows))
     stateful = any(role == "call" and plain(name) in STATEFUL for name, role in roles(tokens))
-    if stateful and rows.sizes is not None:
-        raise InputError(f"{show(tokens)!r} learns from all rows, which are others in every dataset; give repeats as a number.")
+    if stateful and rows.is_random:
+        raise InputError(
+            f"{show(tokens)!r} learns from all rows, which are others in every dataset; give numbers of rows and of units."
+        )
     variable, _ = learn(tokens, frame[rows.keep].reset_index(drop=True) if stateful else frame, DEFAULT)
     column = variable.on(frame)
     check_levels(column)

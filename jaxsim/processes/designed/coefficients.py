@@ -11,6 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.data.random_effects import RandomEffects
+from jaxsim.processes import normals
+from jaxsim.processes.designed.blueprint import Blueprint
+from jaxsim.processes.designed.keys import Keys
 from jaxsim.processes.designed.magnitudes import root
 from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.distribution import Distribution
@@ -18,45 +21,63 @@ from jaxsim.processes.messy import befall
 from jaxsim.processes.told import SIGMA
 from jaxsim.seeding import Stream, stream_key
 
+ByUnit = Mapping[str, jax.Array]
 
-def coefficients(key: jax.Array, design: Any, normal: jax.Array) -> tuple[dict[str, Any], dict[str, jax.Array], dict[str, Any]]:
-    """Fixed effects by term, deviations of the units' coefficients by term ``[U]``, and the truth of one dataset.
+
+def effect_normals(keys: Keys, plan: Blueprint) -> dict[str, jax.Array]:
+    """Standard normal numbers that the effects of units are made of, by unit ``[U, Q]``: those of a level are the same however many
+    levels follow it, and whatever other units there are."""
+    own = keys.of(Stream.GROUPS)
+    return {
+        unit: normals.kept(
+            jax.random.fold_in(own.of_units, 1) if unit == plan.unit else own.place(plan, unit),
+            (plan.tree.count(unit), len(plan.random_terms(unit))),
+        )
+        for unit in plan.tree.names
+    }
+
+
+def coefficients(
+    key: jax.Array, design: Any, normal: ByUnit
+) -> tuple[dict[str, Any], dict[str, dict[str, jax.Array]], dict[str, Any]]:
+    """Fixed effects by term, deviations of the coefficients of units by unit and term ``[U]``, and the truth of one dataset.
 
     Args:
         key: of the dataset.
         design: of it.
-        normal: what the deviations are made of, ``[U, Q]``.
+        normal: what the deviations are made of, by unit ``[U, Q]``.
     """
     plan, (effects, sd) = design.plan, amounts(design)
     beta = drawn_effects(stream_key(key, Stream.TRUTH), plan.fixed.names, effects)
     truth: dict[str, Any] = dict(beta)
-    deviations: dict[str, jax.Array] = {}
-    if plan.random is not None:
-        factor = befall.sd_factor(befall.keys_of(stream_key(key, Stream.WORLD)), design.world["sd_noise"])
-        deviations, spread = effects_of_units(normal, design, sd, factor)
+    deviations: dict[str, dict[str, jax.Array]] = {}
+    for unit, random in plan.random.items():
+        deviations[unit], spread = effects_of_units(key, normal[unit], design, random, sd.get(unit, {}))
         truth |= spread
-        every = dict.fromkeys((*plan.fixed.names, *plan.random_terms))
-        truth[plan.unit] = {t: beta.get(t, 0.0) + deviations.get(t, jnp.zeros(plan.schedule.units)) for t in every}
+        every = dict.fromkeys((*plan.fixed.names, *random.columns))
+        truth[unit] = {t: beta.get(t, 0.0) + deviations[unit].get(t, jnp.zeros(plan.tree.count(unit))) for t in every}
     return beta, deviations, truth | {SIGMA: design.residual_sd}
 
 
 def effects_of_units(
-    normal: jax.Array, design: Any, sd: Mapping[str, Any], factor: Any
+    key: jax.Array, normal: jax.Array, design: Any, random: RandomEffects, sd: Mapping[str, Any]
 ) -> tuple[dict[str, jax.Array], dict[str, Any]]:
-    """Deviations of the units' coefficients by term, ``[U]`` each, and their standard deviations and correlations.
+    """Deviations of the coefficients of a unit's levels by term, ``[U]`` each, and their standard deviations and correlations.
 
     Args:
+        key: of the dataset.
         normal: standard normal numbers, ``[U, Q]``.
-        design: of the dataset.
-        sd: standard deviations, by unit and term.
-        factor: of all of them.
+        design: of the dataset; what is not ideal about units is about the first.
+        random: effects of the unit.
+        sd: their standard deviations, by term.
     """
-    plan, unit = design.plan, design.plan.unit
-    own = [factor * jnp.asarray(sd.get(unit, {}).get(term, 0.0), float) for term in plan.random_terms]
-    correlation = design.correlation.get(unit, 0.0)
-    standard = correlated(befall.shape(design.world["group_effects"])(normal), plan.random, correlation)
-    deviations = {term: own[k] * standard[:, k] for k, term in enumerate(plan.random_terms)}
-    return deviations, spreads(plan.random, own, correlation)
+    world = design.world if random.factor == design.plan.unit else {"sd_noise": None, "group_effects": None}
+    factor = befall.sd_factor(befall.keys_of(stream_key(key, Stream.WORLD)), world["sd_noise"])
+    own = [factor * jnp.asarray(sd.get(term, 0.0), float) for term in random.columns]
+    correlation = design.correlation.get(random.factor, 0.0)
+    standard = correlated(befall.shape(world["group_effects"])(normal), random, correlation)
+    deviations = {term: own[k] * standard[:, k] for k, term in enumerate(random.columns)}
+    return deviations, spreads(random, own, correlation)
 
 
 def drawn_effects(key: jax.Array, terms: tuple[str, ...], effects: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,13 +18,15 @@ from jaxsim.data.names import Names
 from jaxsim.data.padding import Bounds
 from jaxsim.data.rows import Rows
 from jaxsim.errors import choose, whole_number
-from jaxsim.processes.designed import dotted, frame, magnitudes, sufficient, trouble
+from jaxsim.processes.designed import by_unit, dotted, frame, magnitudes, sufficient, trouble
 from jaxsim.processes.designed.blueprint import Blueprint, blueprint
+from jaxsim.processes.designed.meets import ALL, Meets, checked_meets
 from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.scale import amounts, sizes, told
-from jaxsim.processes.designed.schedule import checked_repeats, checked_units
+from jaxsim.processes.designed.schedule import checked_repeats
 from jaxsim.processes.designed.simulated import Again, dataset
 from jaxsim.processes.designed.sizes import Sized
+from jaxsim.processes.designed.units import Nested, Tree, checked_units
 from jaxsim.processes.designed.variables import Variable, checked_variables
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.distributions import GroupSizes
@@ -47,9 +49,10 @@ HINTS = {
 class Design(Messy, RowProcess):
     """An experiment: a formula with lme4's random terms, and what its variables are.
 
-    ``y = X beta + Z b_unit + residual_sd e`` with normal ``b_unit`` and ``e``. Columns, their order and their names are those that
-    :func:`jaxsim.lmer` of the same formula makes; the intercept is ``Intercept`` (``(Intercept)`` is understood). A dataset has a
-    row for every unit, combination of the within variables in their order, and repeat.
+    ``y = X beta + Z b_unit + residual_sd e`` with normal ``b_unit`` and ``e``, one ``Z b_unit`` for each unit. Columns, their order
+    and their names are those that :func:`jaxsim.lmer` of the same formula makes; the intercept is ``Intercept`` (``(Intercept)`` is
+    understood). A dataset has a row for every unit (of several, every combination that meets), combination of the within variables
+    in their order, and repeat.
 
     Every argument is a grid factor, and so is every number in it, by a dotted name: ``units.subject``, ``variables.day``,
     ``effects.drugactive:day``, ``sd.subject.day``, ``correlation.subject``. Cells that differ in effects, standard deviations and
@@ -60,10 +63,11 @@ class Design(Messy, RowProcess):
 
     Args:
         formula: such as ``"rt ~ drug * day + (day | subject)"``.
-        units: how many there are, ``{"subject": 40}``.
-        repeats: rows of each combination of the within variables: one number, one per unit, or a distribution of them
-            (:class:`jaxsim.PoissonSizes`).
-        variables: what each is: :func:`between`, :func:`within` or :func:`covariate`.
+        units: how many there are, ``{"subject": 40}``. Several are crossed, ``{"subject": 40, "item": 20}``, unless one lies in
+            another: ``{"school": 20, "class": nested("school", 4)}`` (:func:`nested`). The first is the first grouping factor.
+        repeats: rows of each combination of the within variables: one number, one per unit (of a single one), or a distribution of
+            them (:class:`jaxsim.PoissonSizes`), drawn for every unit, or combination of units.
+        variables: what each is: :func:`between`, :func:`within`, :func:`covariate` or :func:`counterbalanced`.
         correlations: of pairs of covariates of one level, ``{("age", "stress"): .3}``: a Gaussian copula, so that for others than
             normal ones it is the correlation of the normal numbers which they are made of.
         effects: by term; what is not named is 0. A distribution is drawn from for each dataset; a :class:`jaxsim.Sized` is in
@@ -79,16 +83,18 @@ class Design(Messy, RowProcess):
             (``covariate("row", .., icc=.3)``).
         sampler: ``rows`` draws every row. ``cross_products`` draws what most strategies read of them directly, at a cost that does
             not depend on the number of repeats, in an ideal world (in others rows are drawn); rows are completed on demand. Both
-            have the same law.
+            have the same law. Of several units rows are drawn.
+        meets: which levels of two crossed units meet: ``"all"``, ``sampled(k)`` (:func:`sampled`), ``lists(n)`` (:func:`lists`).
 
     Raises:
         InputError: for a formula that cannot be read, an effect of a term that it does not make, variables that are not described,
-            correlations that nothing can have, more random effects than a unit has rows.
-        NotSupportedError: for several units.
+            correlations that nothing can have, more random effects than a unit has rows, units that lie in none or in themselves.
+        NotSupportedError: for random effects by combinations of crossed units, ``meets`` of other than two crossed units, powers
+            and ICCs with several units.
     """
 
     formula: str
-    units: Mapping[str, int]
+    units: Mapping[str, int | Nested]
     repeats: int | tuple[int, ...] | GroupSizes = 1
     variables: Mapping[str, Variable] = field(default_factory=dict)
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
@@ -99,12 +105,14 @@ class Design(Messy, RowProcess):
     measurement_error: Mapping[str, float] = field(default_factory=dict)
     endogenous: Mapping[str, float] = field(default_factory=dict)
     sampler: str = "rows"
+    meets: Meets = ALL
 
     def __post_init__(self) -> None:
         super().__post_init__()
         put = partial(object.__setattr__, self)
         put("units", checked_units(self.units))
-        put("repeats", checked_repeats(self.repeats, next(iter(self.units.values()))))
+        put("meets", checked_meets(self.meets, Tree(tuple(self.units.items()))))
+        put("repeats", checked_repeats(self.repeats, self.units))
         put("variables", checked_variables(self.variables))
         made = self.plan
         put("correlations", magnitudes.copula(self.correlations, made))
@@ -121,12 +129,11 @@ class Design(Messy, RowProcess):
     @property
     def plan(self) -> Blueprint:
         """Rows, columns and random effects: what the numbers do not change."""
-        ((unit, count),) = self.units.items()
-        return blueprint(self.formula, unit, count, self.repeats, tuple(self.variables.items()))
+        return blueprint(self.formula, tuple(self.units.items()), self.meets, self.repeats, tuple(self.variables.items()))
 
     @property
     def factors(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The unit."""
+        """The units."""
         return tuple(self.units)
 
     @property
@@ -136,17 +143,22 @@ class Design(Messy, RowProcess):
 
     @property
     def between(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Columns that are one number a unit."""
-        return self.plan.constant
+        """Columns that are one number in every level of the first unit."""
+        return self.plan.constant[self.plan.unit]
 
     @property
     def names(self) -> Names:
-        return dataclasses.replace(super().names, coded=self.plan.coded, maximal=self.plan.maximal)
+        return by_unit.names(self.sketch.names, self.plan)
 
     @property
     def max_groups(self) -> int:
-        """The number of units."""
-        return next(iter(self.units.values()))
+        """The number of levels of the first unit."""
+        return self.plan.schedule.units
+
+    @property
+    def max_levels(self) -> tuple[int, ...]:
+        """Of each unit."""
+        return tuple(map(self.plan.tree.count, self.units))
 
     @property
     def linear(self) -> bool:
@@ -164,7 +176,8 @@ class Design(Messy, RowProcess):
 
     @property
     def bounds(self) -> Bounds:
-        return super().bounds if self.by_rows else Bounds.of_groups(self.max_groups)
+        rows = self.plan.schedule
+        return Bounds(self.max_levels, rows.crossing.cells, rows.rows) if self.by_rows else Bounds.of_groups(self.max_groups)
 
     @property
     def leaves(self) -> dict[str, Any]:
@@ -174,8 +187,8 @@ class Design(Messy, RowProcess):
     @property
     def values(self) -> dict[str, Any]:
         """The fields, and every part of them by its dotted name."""
-        whole = super().values
-        units = {f"sd.{self.plan.unit}": self.sd.get(self.plan.unit, {})} if self.plan.random is not None else {}
+        whole = {name: value for name, value in super().values.items() if name != "meets" or len(self.units) > 1}
+        units = {f"sd.{unit}": self.sd.get(unit, {}) for unit in self.plan.random}
         parts = {name: v for name, v in self.leaves.items() if name not in whole and not isinstance(v, Kind)}
         return {**whole, **units, **parts}
 
@@ -216,9 +229,11 @@ class Design(Messy, RowProcess):
         return super().draw(key, parameters, bounds)
 
     def _packed(self, truth: Truths, columns: Columns, bounds: Bounds) -> Draw:
-        """As of any process by rows; here they come in a block for each unit."""
+        """As of any process by rows; of one unit they come in a block for each."""
         drawn = super()._packed(truth, columns, bounds)
         assert isinstance(drawn.data, Rows)
+        if len(self.units) > 1:
+            return drawn
         return drawn._replace(data=dataclasses.replace(drawn.data, block=self.plan.schedule.block))
 
     def rows(self, key: jax.Array) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxsim.errors import InputError, meant
 from jaxsim.processes.designed.scale import amounts
+from jaxsim.processes.designed.units import Nested
 from jaxsim.processes.messy import parts
 from jaxsim.processes.messy.scenario import KINDS
 from jaxsim.processes.messy.world import with_parts
@@ -30,10 +31,11 @@ def leaves(design: Any) -> dict[str, Any]:
     }
     found = {name: getattr(design, name) for name in ("formula", "repeats", "correlations", "residual_sd", "sampler")}
     found |= {f"{name}.{part}": value for name, own in named.items() for part, value in own.items()}
-    own = sd.get(made.unit, {})
-    found |= {f"sd.{made.unit}.{term}": own.get(term, 0.0) for term in made.random_terms}
-    if made.random is not None:
-        found[f"correlation.{made.unit}"] = design.correlation.get(made.unit, 0.0)
+    if len(design.units) > 1:
+        found["meets"] = design.meets
+    for unit, random in made.random.items():
+        found |= {f"sd.{unit}.{term}": sd.get(unit, {}).get(term, 0.0) for term in random.columns}
+    found |= {f"correlation.{unit}": design.correlation.get(unit, 0.0) for unit in made.random}
     found["measurement_error"] = tuple(design.measurement_error)  # which of them there are is compiled for, how much is not
     for name, value in design.world.items():
         found |= parts.leaves(name, value)
@@ -74,6 +76,8 @@ def merged(design: Any, changes: Mapping[str, Any], checked: bool = True) -> dic
 
 
 def _with_entry(design: Any, whole: dict[str, Any], head: str, rest: str, value: Any) -> dict[str, Any]:
+    if head == "units" and isinstance(whole.get(rest), Nested) and not isinstance(value, Nested):
+        value = Nested(whole[rest].unit, value)
     unit = next((u for u in design.units if rest.startswith(f"{u}.")), None) if head == "sd" else None
     if unit is None:
         return {**whole, rest: value}

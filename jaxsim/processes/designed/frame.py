@@ -11,8 +11,8 @@ from jaxsim.processes.designed.variables import factor
 
 
 def as_written(rows: pd.DataFrame, plan: Blueprint) -> pd.DataFrame:
-    """The unit, the variables in their order, the response, and columns of the model that are no variables; ``attrs`` are kept."""
-    found = {plan.unit: rows[plan.unit]}
+    """The units, the variables in their order, the response, and columns of the model that are no variables; ``attrs`` are kept."""
+    found = {unit: rows[unit] for unit in plan.tree.names}
     for name, variable in plan.variables.items():
         columns = plan.matrix.codings[(Token("name", name),)].names(True)
         if variable.names is None:

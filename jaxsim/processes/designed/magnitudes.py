@@ -11,6 +11,7 @@ from jaxsim.data.names import INTERCEPT, INTERCEPTS
 from jaxsim.errors import InputError, brief, finite, meant
 from jaxsim.processes.checks import HUGE, SEMIDEFINITE_TOLERANCE, numbers
 from jaxsim.processes.designed.blueprint import Blueprint
+from jaxsim.processes.designed.named import listed
 from jaxsim.processes.designed.sizes import ICC, Sized
 from jaxsim.processes.designed.variables import ROW, Covariate
 from jaxsim.processes.distribution import Distribution
@@ -50,10 +51,10 @@ def deviations(given: object, plan: Blueprint) -> dict[str, dict[str, float | IC
     found: dict[str, dict[str, float | ICC]] = {}
     for unit, own in by_unit("sd", given, plan).items():
         if isinstance(own, Mapping):
-            named = {known_term(f"sd of {unit!r}", name, plan.random_terms, plan): value for name, value in own.items()}
+            named = {known_term(f"sd of {unit!r}", name, plan.random_terms(unit), plan): value for name, value in own.items()}
         else:
-            named = dict.fromkeys(plan.random_terms, own)
-        found[unit] = {term: _sd(unit, term, named[term]) for term in plan.random_terms if term in named}
+            named = dict.fromkeys(plan.random_terms(unit), own)
+        found[unit] = {term: _sd(unit, term, named[term]) for term in plan.random_terms(unit) if term in named}
     kept = {unit: {term: value for term, value in own.items() if value} for unit, own in found.items()}
     return {unit: own for unit, own in kept.items() if own}
 
@@ -74,8 +75,8 @@ def correlations(given: object, plan: Blueprint) -> dict[str, float | Matrix]:
     """
     found: dict[str, float | Matrix] = {}
     for unit, value in by_unit("correlation", given, plan).items():
-        what, terms = f"correlation of {unit!r}", plan.random_terms
-        widest = max((len(block) for block in plan.random.blocks), default=0) if plan.random else 0
+        what, random = f"correlation of {unit!r}", plan.random[unit]
+        terms, widest = random.columns, max(map(len, random.blocks))
         array = numbers(value)
         if widest < 2 and np.any(array):
             raise InputError(f"{what} is {brief(value)}, and no two random effects of {plan.formula.text!r} are correlated.")
@@ -88,8 +89,7 @@ def correlations(given: object, plan: Blueprint) -> dict[str, float | Matrix]:
             found[unit] = float(array)
             continue
         definite(what, array, len(terms))
-        assert plan.random is not None
-        if np.any(array[plan.random.structure.mask == 0]):
+        if np.any(array[random.structure.mask == 0]):
             raise InputError(
                 f"{what}: random effects of different terms of {plan.formula.text!r} are independent; give zeros there."
             )
@@ -122,7 +122,7 @@ def copula(given: object, plan: Blueprint) -> dict[tuple[str, str], float]:
             raise InputError(f"correlations: {brief(pair)} is {brief(value)}; give a number from -1 to 1.")
         first, second = sorted(pair, key=list(drawn).index)
         found[first, second] = float(value)
-    for level in (plan.unit, ROW):
+    for level in (*plan.tree.names, ROW):
         own = [name for name in drawn if drawn[name] == level]
         definite(f"correlations of {', '.join(own)}", latent(own, found))
     order = list(drawn)
@@ -175,16 +175,22 @@ def by_name(what: str, given: object, example: str) -> dict[str, Any]:
 
 def by_unit(what: str, given: object, plan: Blueprint) -> dict[str, Any]:
     """What is given for each unit; a value alone is the only unit's, and None is nothing."""
+    units = plan.tree.names
+    if not isinstance(given, Mapping) and given is not None and len(units) > 1:
+        raise InputError(
+            f"{what}={brief(given)}: say of which unit, such as {{{units[0]!r}: {brief(given)}}}; units has {listed(plan.tree)}."
+        )
     named = given if isinstance(given, Mapping) else {} if given is None else {plan.unit: given}
     for unit, value in named.items():
-        if unit != plan.unit:
-            near = f" Did you mean {{{plan.unit!r}: {{{unit!r}: ..}}}}?" if unit in (*INTERCEPTS, *plan.random_terms) else ""
-            raise InputError(f"{what}: {brief(unit)} is no unit; units has {plan.unit!r}.{near}")
-        if plan.random is None and np.any(numbers(list(value.values()) if isinstance(value, Mapping) else value)):
+        if unit not in units:
+            of = next((u for u in units if unit in plan.random_terms(u)), plan.unit if unit in INTERCEPTS else None)
+            near = f" Did you mean {{{of!r}: {{{unit!r}: ..}}}}?" if of is not None else ""
+            raise InputError(f"{what}: {brief(unit)} is no unit; units has {listed(plan.tree)}.{near}")
+        if unit not in plan.random and np.any(numbers(list(value.values()) if isinstance(value, Mapping) else value)):
             raise InputError(
                 f"{what}: the formula {plan.formula.text!r} has no random effects by {unit!r}; add (1 | {unit}), or leave it out."
             )
-    return {unit: value for unit, value in named.items() if value is not None and plan.random is not None}
+    return {unit: named[unit] for unit in units if named.get(unit) is not None and unit in plan.random}
 
 
 def known_term(what: str, name: str, terms: Iterable[str], plan: Blueprint) -> str:

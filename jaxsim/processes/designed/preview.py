@@ -1,4 +1,4 @@
-"""A look at a design before anything runs: who sees what when."""
+"""A look at a design before anything runs: who sees what when, and who meets whom."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.names import INTERCEPT
+from jaxsim.processes.designed import meetings
 from jaxsim.processes.designed.blueprint import Blueprint
-from jaxsim.processes.designed.variables import Between, Covariate, Variable, Within
+from jaxsim.processes.designed.variables import Between, Counterbalanced, Covariate, Variable, Within
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,8 @@ class Preview:
         return self.text
 
     def figure(self) -> Figure:
-        """Every unit's rows over the schedule, coloured by what the unit is given; a panel for each combination of conditions."""
+        """Every unit's rows over the schedule, or over the second of several units, coloured by what they are given; a panel for
+        each combination of conditions."""
         from matplotlib.figure import Figure  # noqa: PLC0415 - only where something is drawn
 
         variables = self.plan.variables
@@ -53,20 +55,26 @@ class Preview:
             self._panel(ax, rows)
             ax.set_title(", ".join(map(str, levels)), fontsize="medium")
         axes[0].set_ylabel(self.plan.unit)
-        if any(isinstance(v, Between) for v in variables.values()):
+        if self._given:
             drawn.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="small")
         return drawn
 
+    @property
+    def _given(self) -> list[str]:
+        """Variables by which rows are coloured."""
+        return [name for name, v in self.plan.variables.items() if isinstance(v, Between | Counterbalanced)]
+
     def _panel(self, ax: Axes, rows: pd.DataFrame) -> None:
-        """Units by time: the first numbers of the schedule, or the number of the row within its unit."""
-        variables, unit = self.plan.variables, self.plan.unit
+        """Units by time: the first numbers of the schedule, or the number of the row within its unit; or by the second unit."""
+        variables, (unit, *others) = self.plan.variables, self.plan.tree.names
         times = [name for name, v in variables.items() if isinstance(v, Within) and v.names is None]
-        x: Any = rows[times[0]] if times else rows.groupby(unit).cumcount() + 1
-        given = [name for name, v in variables.items() if isinstance(v, Between)]
-        kinds = list(rows.groupby(given, observed=True)) if given else [((), rows)]
+        across = others[0] if others else times[0] if times else "row"
+        x: Any = rows.groupby(unit).cumcount() + 1 if across == "row" else rows[across]
+        kinds = list(rows.groupby(self._given, observed=True)) if self._given else [((), rows)]
         for levels, own in kinds:
-            ax.scatter(x[own.index], own[unit], s=12, label=", ".join(map(str, levels)))
-        ax.set_xlabel(times[0] if times else "row")
+            label = ", ".join(map(str, levels))
+            ax.scatter(x[own.index], own[unit], s=12, label=label, marker="s" if others else "o")
+        ax.set_xlabel(across)
 
 
 def preview(
@@ -87,16 +95,12 @@ def preview(
         world: what is not as in an ideal one.
         standard: lines about effects in standard units.
     """
-    unit, sizes = plan.unit, rows.groupby(plan.unit).size()
-    each = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-    varying = [name for name in plan.fixed.names if name not in (INTERCEPT, *plan.constant)]
-    constant = [name for name in plan.fixed.names if name in plan.constant]
     lines = [
         plan.formula.text,
-        f"{len(sizes)} units ({unit}), {len(rows)} rows: {each} each",
-        *(f"  {name}: {_described(variable, rows[name], plan)}" for name, variable in plan.variables.items()),
-        *_combinations(rows, plan),
-        f"Vary within {unit}: {', '.join(varying) or 'no term'}; one number each: {', '.join(constant) or 'no term'}",
+        *meetings.told(rows, plan),
+        *(f"  {name}: {_described(name, variable, rows, plan)}" for name, variable in plan.variables.items()),
+        *(line for unit in plan.tree.names for line in _combinations(rows, plan, unit)),
+        *(_varying(plan, unit) for unit in plan.tree.names),
         f"Effects: {', '.join(f'{name} {_level(value)}' for name, value in effects.items())}",
         f"Spreads: {', '.join(f'{name} {_level(value)}' for name, value in spreads.items())}",
         *standard,
@@ -105,26 +109,46 @@ def preview(
     return Preview(rows, plan, "\n".join(lines))
 
 
-def _described(variable: Variable, column: pd.Series[Any], plan: Blueprint) -> str:
+def _varying(plan: Blueprint, unit: str) -> str:
+    varying = [name for name in plan.fixed.names if name not in (INTERCEPT, *plan.constant[unit])]
+    constant = [name for name in plan.fixed.names if name in plan.constant[unit]]
+    return f"Vary within {unit}: {', '.join(varying) or 'no term'}; one number each: {', '.join(constant) or 'no term'}"
+
+
+def _described(name: str, variable: Variable, rows: pd.DataFrame, plan: Blueprint) -> str:
     if isinstance(variable, Within):
         shift = f", each shifted by up to {variable.jitter:g}" if variable.jitter else ""
-        return f"every {plan.unit} meets {', '.join(map(_level, variable.levels))}{shift}"
+        who = f"every {plan.unit}" if len(plan.tree.names) == 1 else f"every combination of {' and '.join(plan.tree.names)}"
+        return f"{who} meets {', '.join(map(_level, variable.levels))}{shift}"
     if isinstance(variable, Between):
-        return f"each {plan.unit} has one of {', '.join(map(_level, variable.levels))}{', at random' * variable.randomised}"
+        return f"each {variable.unit} has one of {', '.join(map(_level, variable.levels))}{', at random' * variable.randomised}"
+    if isinstance(variable, Counterbalanced):
+        pair = " and ".join(variable.over)
+        return f"each {pair} have one of {', '.join(map(_level, variable.levels))}, in turn{_equal(name, variable, rows)}"
     assert isinstance(variable, Covariate)
-    seen = "" if variable.names is not None else f"; here from {np.min(column):.4g} to {np.max(column):.4g}"
+    seen = "" if variable.names is not None else f"; here from {np.min(rows[name]):.4g} to {np.max(rows[name]):.4g}"
     return f"each {variable.level} has one from {variable.distribution}{seen}"
 
 
-def _combinations(rows: pd.DataFrame, plan: Blueprint) -> list[str]:
-    """How many units have each combination of the levels that are given to units."""
-    given = [name for name, v in plan.variables.items() if isinstance(v, Between)]
+def _equal(name: str, variable: Counterbalanced, rows: pd.DataFrame) -> str:
+    """How many rows of each level a unit's levels have."""
+    found = []
+    for unit in variable.over:
+        counts = pd.crosstab(rows[unit], rows[name]).reindex(columns=variable.levels, fill_value=0)
+        found.append(f"{meetings.span(pd.Series(counts.to_numpy().reshape(-1)))} rows of each for every {unit}")
+    return f": {', '.join(found)}"
+
+
+def _combinations(rows: pd.DataFrame, plan: Blueprint, unit: str) -> list[str]:
+    """How many levels of a unit have each combination of the levels that are given to it."""
+    given = [name for name, v in plan.variables.items() if isinstance(v, Between) and v.unit == unit]
     if not given:
         return []
-    first = rows.drop_duplicates(plan.unit)
+    first = rows.drop_duplicates(unit)
     counts = {levels: len(own) for levels, own in first.groupby(given, observed=True)}
     shown = [f"{', '.join(map(_level, levels))}: {count}" for levels, count in itertools.islice(counts.items(), MOST_COMBINATIONS)]
-    return [f"Units by {' and '.join(given)}: {'; '.join(shown)}{'; ..' if len(counts) > MOST_COMBINATIONS else ''}"]
+    what = "Units" if len(plan.tree.names) == 1 else unit.capitalize()
+    return [f"{what} by {' and '.join(given)}: {'; '.join(shown)}{'; ..' if len(counts) > MOST_COMBINATIONS else ''}"]
 
 
 def _level(level: Any) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.names import INTERCEPT
-from jaxsim.errors import InputError, check_probability
-from jaxsim.processes.designed.blueprint import Blueprint, is_fixed
+from jaxsim.data.random_effects import RandomEffects
+from jaxsim.errors import InputError, NotSupportedError, check_probability
 from jaxsim.processes.designed.sizes import ICC, Sized, noncentrality, power_of
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.told import KEEP, hashable
@@ -23,7 +23,7 @@ Pairs = tuple[tuple[Any, Any], ...]
 # Datasets over which predictors that are drawn anew are averaged; those that are the same in every dataset need one.
 DATASETS = 200
 # Fields of a design that sizes follow from.
-NEEDED = ("formula", "units", "repeats", "variables", "correlations", "effects", "sd", "correlation", "residual_sd")
+NEEDED = ("formula", "units", "repeats", "variables", "correlations", "effects", "sd", "correlation", "residual_sd", "meets")
 ABOUT = {"sd": "SD given the fixed effects", "icc": "ICC", "design_effect": "design effect"}
 
 
@@ -36,15 +36,15 @@ class Scale:
         sd: of a response given the fixed effects.
         variance: of each column that the others do not explain, ``[P]``.
         std_error: of generalised least squares with known variances, ``[P]``.
-        icc: share of the random effects in that SD's square, over the rows.
-        rows: of a unit, on average.
+        icc: share of the random effects in that SD's square, over the rows; by unit.
+        rows: of a level of the first unit, on average.
     """
 
     terms: tuple[str, ...]
     sd: float
     variance: np.ndarray
     std_error: np.ndarray
-    icc: float
+    icc: Mapping[str, float]
     rows: float
 
     def raw(self, term: str, sized: Sized) -> float:
@@ -52,6 +52,8 @@ class Scale:
         j, sign = self.terms.index(term), -1.0 if sized.negative else 1.0
         if sized.d is not None:
             return float(sized.d * self.sd)
+        if sized.power is not None and len(self.icc) > 1:
+            raise NotSupportedError(f"effects: {sized}: powers are those of tests with one unit; of several give d, f2 or r2.")
         if sized.power is not None:
             return float(sign * noncentrality(sized.power, sized.alpha) * self.std_error[j])
         if term == INTERCEPT:
@@ -69,14 +71,14 @@ class Scale:
 
 @functools.lru_cache(maxsize=256)
 def _moments(
-    kind: Hashable, formula: str, repeats: Hashable, units: Pairs, variables: Pairs, correlations: Pairs
+    kind: Hashable, formula: str, repeats: Hashable, units: Pairs, variables: Pairs, correlations: Pairs, meets: Hashable
 ) -> tuple[tuple[str, ...], np.ndarray, float]:
     """Names of the columns; cross-products of them, and of the same less their means, in every unit of some datasets,
     ``[S, U, 2M, 2M]``; and the rows of a dataset."""
     make: Any = kind
-    design = make(formula, dict(units), repeats, dict(variables), dict(correlations))
+    design = make(formula, dict(units), repeats, dict(variables), dict(correlations), meets=meets)
     plan = design.plan
-    same = all(map(is_fixed, plan.variables.values())) and plan.schedule.sizes is None
+    same = all(map(plan.is_fixed, plan.variables)) and not plan.schedule.is_random
     keys = jax.vmap(lambda s: jax.random.key(s, impl="threefry2x32"))(np.arange(1 if same else DATASETS, dtype=np.uint32))
 
     def columns(key: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -94,7 +96,7 @@ def _moments(
     return tuple(plan.matrix.pieces), np.einsum("subm,subn->sumn", block, block), float(there.sum() / len(x))
 
 
-def scale_of(design: Any, residual_sd: float, sd: Mapping[str, float] | None = None) -> Scale:
+def scale_of(design: Any, residual_sd: float, sd: Mapping[str, Mapping[str, float]] | None = None) -> Scale:
     """What effects of a design are measured by.
 
     Averages are over the rows of the design, those that go missing included: exact if all predictors are the same in every dataset,
@@ -103,29 +105,32 @@ def scale_of(design: Any, residual_sd: float, sd: Mapping[str, float] | None = N
     Args:
         design: its predictors and correlations.
         residual_sd: of the residuals.
-        sd: of the random effects, by term; none when None.
+        sd: of the random effects, by unit and term; none when None.
     """
     plan, sd = design.plan, sd or {}
     kind: Any = type(design)
     pairs = (tuple(own.items()) for own in (design.units, design.variables, design.correlations))
-    names, products, rows = _moments(kind, design.formula, design.repeats, *pairs)
-    x, z = ([names.index(term) for term in terms] for terms in (plan.fixed.names, plan.random_terms))
+    names, products, rows = _moments(kind, design.formula, design.repeats, *pairs, design.meets)
+    x = [names.index(term) for term in plan.fixed.names]
     # With an intercept the other effects are the same of columns less their means, and have all their digits.
     centred = [j + len(names) * (INTERCEPT in plan.fixed.names and names[j] != INTERCEPT) for j in x]
-    covariance = covariance_of(plan, [sd.get(term, 0.0) for term in plan.random_terms], design.correlation.get(plan.unit, 0.0))
     mean = products.sum((0, 1)) / (rows * len(products))
-    own = float(np.trace(covariance @ mean[np.ix_(z, z)]))
+    own: dict[str, float] = {}
+    for unit in plan.tree.names:
+        z = [names.index(term) for term in plan.random_terms(unit)]
+        covariance = covariance_of(plan.random.get(unit), sd.get(unit, {}), design.correlation.get(unit, 0.0))
+        own[unit] = float(np.trace(covariance @ mean[np.ix_(z, z)]))
     error = np.full(len(x), np.nan)
-    if residual_sd:
+    if residual_sd and len(own) == 1:
         raw, error = (inverse_diagonal(_information(products, i, z, covariance, residual_sd)) ** 0.5 for i in (x, centred))
         error = np.where([term == INTERCEPT for term in plan.fixed.names], raw, error)
-    total = own + residual_sd**2
+    total = sum(own.values()) + residual_sd**2
     return Scale(
         terms=plan.fixed.names,
         sd=float(np.sqrt(total)),
         variance=1 / inverse_diagonal(mean[np.ix_(centred, centred)]),
         std_error=error,
-        icc=own / total if total else 0.0,
+        icc={unit: variance / total if total else 0.0 for unit, variance in own.items()},
         rows=rows / plan.schedule.units,
     )
 
@@ -144,13 +149,14 @@ def inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(np.diagonal(np.linalg.pinv(matrix / np.outer(scale, scale), hermitian=True)) / scale**2)
 
 
-def covariance_of(plan: Blueprint, sd: list[float], correlation: Any) -> np.ndarray:
-    """Of the random effects, ``[Q, Q]``."""
-    if plan.random is None:
+def covariance_of(random: RandomEffects | None, sd: Mapping[str, float], correlation: Any) -> np.ndarray:
+    """Of the random effects of a unit, ``[Q, Q]``."""
+    if random is None:
         return np.zeros((0, 0))
-    matrix = np.array(correlation, float) if isinstance(correlation, tuple) else float(correlation) * plan.random.structure.mask
-    matrix = np.where(np.eye(len(sd)) > 0, 1.0, matrix)
-    return np.asarray(matrix * np.outer(sd, sd))
+    own = [sd.get(term, 0.0) for term in random.columns]
+    matrix = np.array(correlation, float) if isinstance(correlation, tuple) else float(correlation) * random.structure.mask
+    matrix = np.where(np.eye(len(own)) > 0, 1.0, matrix)
+    return np.asarray(matrix * np.outer(own, own))
 
 
 _AMOUNTS: dict[Hashable, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {}
@@ -176,12 +182,18 @@ def _amounts(design: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         given = next(v for v in [*design.effects.values(), *(v for own in design.sd.values() for v in own.values())]
                      if isinstance(v, Sized | ICC))  # fmt: skip
         raise InputError(f"{given}: there is no residual SD to measure it by; give residual_sd above 0.")
+    shares = [value for own in design.sd.values() for value in own.values() if isinstance(value, ICC)]
+    if shares and len(design.units) > 1:
+        raise NotSupportedError(
+            f"sd: {shares[0]}: an ICC sets the SD of one unit by that of the residuals; of several units "
+            f"({', '.join(design.units)}) give standard deviations."
+        )
     rows = scale_of(design, 1.0).rows
     sd = {
         unit: {term: value.sd(design.residual_sd, rows) if isinstance(value, ICC) else value for term, value in own.items()}
         for unit, own in design.sd.items()
     }
-    scale = scale_of(design, design.residual_sd, sd.get(design.plan.unit))
+    scale = scale_of(design, design.residual_sd, sd)
     sized = {term: value for term, value in design.effects.items() if isinstance(value, Sized)}
     return {**design.effects, **{term: scale.raw(term, value) for term, value in sized.items()}}, sd
 
@@ -190,20 +202,28 @@ def sizes(design: Any, alpha: float = 0.05) -> pd.DataFrame:
     """As of :meth:`jaxsim.Design.sizes`."""
     check_probability("alpha", alpha, 0.05)
     effects, sd = amounts(design)
-    scale = scale_of(design, design.residual_sd, sd.get(design.plan.unit))
+    scale = scale_of(design, design.residual_sd, sd)
     numbers = {term: effects.get(term, 0.0) for term in scale.terms}
     found = scale.table({term: np.nan if isinstance(v, Distribution) else v for term, v in numbers.items()}, alpha)
-    found.attrs |= {"sd": scale.sd, "icc": scale.icc, "design_effect": 1 + (scale.rows - 1) * scale.icc, "rows": scale.rows}
+    if len(scale.icc) > 1:
+        found.attrs |= {"sd": scale.sd, "icc": dict(scale.icc), "rows": scale.rows}
+        return found
+    ((_, icc),) = scale.icc.items()
+    found.attrs |= {"sd": scale.sd, "icc": icc, "design_effect": 1 + (scale.rows - 1) * icc, "rows": scale.rows}
     return found
 
 
 def told(design: Any) -> list[str]:
     """The sizes as lines of text."""
     found = sizes(design)
+    several = len(design.units) > 1
     lines = [
-        f"  {term}: {effect:.4g} is d {d:.3g}, f2 {f2:.3g}, partial R2 {r2:.3g}, power {power:.3g}"
+        f"  {term}: {effect:.4g} is d {d:.3g}, f2 {f2:.3g}, partial R2 {r2:.3g}{'' if several else f', power {power:.3g}'}"
         for term, effect, d, f2, r2, power in found.itertuples(index=False)
         if term != INTERCEPT
     ]
+    if several:
+        shares = ", ".join(f"{unit} {share:.4g}" for unit, share in found.attrs["icc"].items())
+        return [f"Sizes; SD given the fixed effects {found.attrs['sd']:.4g}, shares of its square: {shares}", *lines]
     about = ", ".join(f"{what} {found.attrs[name]:.4g}" for name, what in ABOUT.items())
     return [f"Sizes, powers of tests that know the variances (level .05); {about}", *lines]

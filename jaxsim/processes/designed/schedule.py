@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxsim.errors import LARGEST, InputError, NotSupportedError, brief, whole_number
-from jaxsim.processes.designed.variables import ROW, Between, Variable, Within
+from jaxsim.errors import LARGEST, InputError, brief, whole_number
+from jaxsim.processes.designed.crossing import Crossing, crossing
+from jaxsim.processes.designed.latin import Square, latin_squares
+from jaxsim.processes.designed.meets import Meets, Sampled
+from jaxsim.processes.designed.units import Number, Tree
+from jaxsim.processes.designed.variables import Between, Variable, Within
 from jaxsim.processes.distributions import GroupSizes
 
 Repeats = int | tuple[int, ...] | GroupSizes
@@ -20,41 +24,67 @@ MOST_COMBINATIONS = 100_000
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """Rows of a design: for each unit, the slowest, the combinations of the within variables, and of each its repeats.
+    """Rows of a design: for each cell of the units, the slowest, the combinations of the within variables, and of each its repeats.
 
     Attributes:
-        unit: what a unit is called.
-        units: how many there are.
+        crossing: the cells.
         combinations: of the levels of the within variables.
         repeats: of each combination, at most.
-        keep: rows that are there, bool ``[units * block]``; where :attr:`sizes` is None.
-        sizes: distribution of the repeats of a unit, if they differ between datasets.
-        codes: positions of the levels of what is the same in every dataset, by variable, ``[units * block]``.
-        axes: how a unit's block is laid out, the slowest first: the within variables with the number of their levels, and the
-            repeats, called "".
+        keep: rows that there are in every dataset, bool ``[N]``, but for what :attr:`is_random` says.
+        sizes: distribution of the repeats of a cell, if they differ between datasets.
+        given: positions of the levels of balanced variables, by variable, for each level of its unit.
+        squares: by variable that rotates over the cells of two units, which numbers make its levels.
+        codes: positions of the levels of what is the same in every dataset, by variable, ``[N]``.
+        axes: how the block of a level of the first unit is laid out, the slowest first: the other units and the within variables
+            with the number of their levels, and the repeats, called "".
     """
 
-    unit: str
-    units: int
+    crossing: Crossing
     combinations: int
     repeats: int
     keep: np.ndarray
     sizes: GroupSizes | None
+    given: Mapping[str, np.ndarray]
+    squares: Mapping[str, Square]
     codes: Mapping[str, np.ndarray]
     axes: tuple[tuple[str, int], ...]
 
     @property
-    def block(self) -> int:
-        """Rows of a unit, those that are missing included."""
+    def unit(self) -> str:
+        """What the first unit is called."""
+        return self.crossing.tree.first
+
+    @property
+    def units(self) -> int:
+        """How many there are of it."""
+        return self.crossing.units
+
+    @property
+    def cell(self) -> int:
+        """Rows of a cell, those that are missing included."""
         return self.combinations * self.repeats
 
     @property
     def rows(self) -> int:
         """Of a dataset, those that are missing included."""
-        return self.units * self.block
+        return self.crossing.cells * self.cell
+
+    @property
+    def block(self) -> int:
+        """Rows of a level of the first unit, those that are missing included."""
+        return self.rows // self.units
+
+    @property
+    def is_random(self) -> bool:
+        """Whether datasets differ in which rows they have."""
+        return self.sizes is not None or self.crossing.is_random
+
+    def index(self, name: str) -> np.ndarray:
+        """Level of a unit in each row, ``[N]``; of one that is the same in every dataset."""
+        return np.repeat(self.crossing.index[name], self.cell)
 
 
-def schedule(unit: str, units: int, repeats: Repeats, variables: Mapping[str, Variable]) -> Schedule:
+def schedule(tree: Tree, meets: Meets, repeats: Repeats, variables: Mapping[str, Variable]) -> Schedule:
     """The rows of a design.
 
     Raises:
@@ -62,55 +92,69 @@ def schedule(unit: str, units: int, repeats: Repeats, variables: Mapping[str, Va
     """
     own = {name: v for name, v in variables.items() if isinstance(v, Within)}
     combinations = math.prod(len(v.levels) for v in own.values())
-    most, keep_repeats = _repeats(repeats, units)
-    if combinations > MOST_COMBINATIONS or units * combinations * most > LARGEST:
-        raise InputError(
-            f"{units:,} units ({unit}) of {combinations:,} combinations and up to {most:,} repeats: more rows than can be counted."
-        )
-    balanced = {name: v for name, v in variables.items() if isinstance(v, Between) and not v.randomised}
-    given = _balanced(unit, units, balanced)
-    block = combinations * most
-    codes = {name: np.repeat(code, block) for name, code in given.items()}
+    most = repeats.largest if isinstance(repeats, GroupSizes) else int(np.max(repeats))
+    _check_rows(tree, meets, combinations, most)
+    given = {unit: _balanced(unit, tree.count(unit), _of(unit, variables)) for unit in tree.names}
+    stacked = {unit: np.column_stack([np.zeros((tree.count(unit), 0), int), *codes.values()]) for unit, codes in given.items()}
+    cells = crossing(tree, meets, stacked)
+    keep = np.repeat(_kept_repeats(repeats, most, cells.cells)[:, None], combinations, axis=1)
+    keep = (keep & cells.keep[:, None, None]).reshape(-1)
+    codes = {
+        name: np.repeat(code[cells.index[unit]], combinations * most)
+        for unit in tree.names
+        if unit in cells.index
+        for name, code in given[unit].items()
+    }
+    squares = latin_squares(variables, cells)
+    codes |= {
+        name: np.repeat(square.codes(cells.index), combinations * most)
+        for name, square in squares.items()
+        if set(square.over) <= set(cells.index)
+    }
     sizes = [len(v.levels) for v in own.values()]
     for name, code in zip(own, np.indices(sizes).reshape(len(sizes), combinations), strict=True):
-        codes[name] = np.tile(np.repeat(code, most), units)
-    keep = np.repeat(keep_repeats[:, None], combinations, axis=1).reshape(-1)
-    axes = (*zip(own, sizes, strict=True), ("", most))
-    return Schedule(unit, units, combinations, most, keep, repeats if isinstance(repeats, GroupSizes) else None, codes, axes)
+        codes[name] = np.tile(np.repeat(code, most), cells.cells)
+    axes = (*cells.axes, *zip(own, sizes, strict=True), ("", most))
+    drawn = repeats if isinstance(repeats, GroupSizes) else None
+    every = {name: code for codes_of in given.values() for name, code in codes_of.items()}
+    return Schedule(cells, combinations, most, keep, drawn, every, squares, codes, axes)
 
 
-def checked_units(given: object) -> dict[str, int]:
-    """How many there are, by name; :class:`InputError` for anything else."""
-    if not isinstance(given, Mapping) or not given or not all(isinstance(name, str) and name for name in given):
-        raise InputError(f"units={brief(given)}: say how many there are of what, such as {{'subject': 40}}.")
-    if len(given) > 1:
-        raise NotSupportedError(
-            f"units has {len(given)} entries ({', '.join(given)}): nested and crossed units are not supported yet; give one."
-        )
-    ((unit, count),) = given.items()
-    if unit == ROW:
-        raise InputError(f"units={brief(given)}: {ROW!r} stands for every row; call the unit something else.")
-    return {unit: whole_number(f"units: {unit}", count, 1)}
+def _of(unit: str, variables: Mapping[str, Variable]) -> dict[str, Between]:
+    """Variables that are balanced over a unit."""
+    return {name: v for name, v in variables.items() if isinstance(v, Between) and not v.randomised and v.unit == unit}
 
 
-def checked_repeats(repeats: object, units: int) -> Repeats:
+def _check_rows(tree: Tree, meets: Meets, combinations: int, most: int) -> None:
+    met = meets.number if isinstance(meets, Sampled) else 1
+    cells = math.prod(tree.own(name) for name in tree.names[: 1 if isinstance(meets, Sampled) else None]) * met
+    if combinations > MOST_COMBINATIONS or cells * combinations * most > LARGEST:
+        units = f"{cells:,} units ({tree.first})" if len(tree.names) == 1 else f"{cells:,} cells of {', '.join(tree.names)}"
+        raise InputError(f"{units} of {combinations:,} combinations and up to {most:,} repeats: more rows than can be counted.")
+
+
+def checked_repeats(repeats: object, units: Mapping[str, Number]) -> Repeats:
     """A number, one a unit, or a distribution; :class:`InputError` for anything else."""
     if isinstance(repeats, GroupSizes):
         return repeats
     if isinstance(repeats, list | tuple) or (isinstance(repeats, np.ndarray) and repeats.ndim):
-        if len(repeats) != units:
-            raise InputError(f"repeats has {len(repeats)} numbers for {units} units; give one number, or one for each unit.")
+        if len(units) > 1:
+            raise InputError(
+                f"repeats={brief(repeats)}: with several units ({', '.join(units)}) give one number, for each combination of their "
+                "levels that meet, or a distribution of it."
+            )
+        ((_, number),) = units.items()
+        if len(repeats) != number:
+            raise InputError(f"repeats has {len(repeats)} numbers for {number} units; give one number, or one for each unit.")
         return tuple(whole_number("repeats", n, 1) for n in repeats)
     return whole_number("repeats", repeats, 1)
 
 
-def _repeats(repeats: Repeats, units: int) -> tuple[int, np.ndarray]:
-    """The most repeats of a combination, and which of them a unit has, bool ``[units, most]``."""
+def _kept_repeats(repeats: Repeats, most: int, cells: int) -> np.ndarray:
+    """Which repeats of a combination a cell has, bool ``[C, most]``."""
     if isinstance(repeats, GroupSizes):
-        return repeats.largest, np.ones((units, repeats.largest), bool)
-    each = np.broadcast_to(np.array(repeats), (units,))
-    most = int(each.max())
-    return most, np.arange(most) < each[:, None]
+        return np.ones((cells, most), bool)
+    return np.arange(most) < np.broadcast_to(np.array(repeats), (cells,))[:, None]
 
 
 def _balanced(unit: str, units: int, variables: Mapping[str, Between]) -> dict[str, np.ndarray]:

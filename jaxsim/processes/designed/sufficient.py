@@ -20,10 +20,11 @@ from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.processes import chi, normals
-from jaxsim.processes.designed.coefficients import coefficients
+from jaxsim.processes.designed.coefficients import ByUnit, coefficients, effect_normals
 from jaxsim.processes.designed.drawn import assigned, at_levels, covariates
+from jaxsim.processes.designed.keys import Keys
+from jaxsim.processes.designed.levels import repeats_of_cells
 from jaxsim.processes.designed.matrix import Apart, apart
-from jaxsim.processes.designed.simulated import repeats_of_units
 from jaxsim.processes.designed.variables import ROW, Between, Covariate, Within
 from jaxsim.processes.told import Sketch, truth_of
 from jaxsim.seeding import Stream, stream_key
@@ -62,7 +63,7 @@ class Unit(NamedTuple):
 
 def check(design: Any) -> None:
     """Raise :class:`InputError` if the cross-products of a design cannot be drawn without its rows."""
-    why = None
+    why = f"units has several ({', '.join(design.units)})" if len(design.units) > 1 else None
     for name, variable in design.variables.items():
         if isinstance(variable, Covariate) and variable.level == ROW:
             why = f"{name!r} is drawn in every row"
@@ -89,9 +90,7 @@ def drawn(key: jax.Array, design: Any, sketch: Sketch, names: Names, cells: int)
     products = jnp.einsum("urm,urn->umn", both, both)
     products = products.at[:, -1, -1].add((sd * unit.chi) ** 2)
     sizes = jnp.asarray(rows.combinations * unit.repeats, jnp.int32)
-    own: Any = {"factors": names.factors, "response": names.response, "constant": names.constant}
-    own |= {"coded": names.coded, "maximal": names.maximal}
-    data = pad_groups(CrossProducts(products, sizes, names.columns, names.fixed, **own), cells)
+    data = pad_groups(CrossProducts(products, sizes, names.columns, names.fixed, **names.carried()), cells)
     return Draw(truth_of(unit.truth, sketch), data)
 
 
@@ -122,14 +121,15 @@ def completed(key: jax.Array, design: Any, sketch: Sketch, names: Names) -> Draw
 def _unit(key: jax.Array, design: Any, names: Names) -> Unit:
     plan, own_key = design.plan, stream_key(key, Stream.GROUPS)
     rows = plan.schedule
-    normal = normals.kept(jax.random.fold_in(own_key, 1), (rows.units, len(plan.random_terms)))
-    beta, deviations, truth = coefficients(key, design, normal)
+    normal = effect_normals(Keys(key, key, key, key), plan)
+    beta, by_unit, truth = coefficients(key, design, normal)
+    deviations = by_unit.get(plan.unit, {})
     columns = _columns(key, design, normal)
     patterns = np.stack([columns[name][1] for name in names.columns], axis=1)
     scale = np.maximum(np.linalg.norm(patterns, axis=0), np.finfo(float).tiny)
     left, values, right = np.linalg.svd(patterns / scale, full_matrices=False)
     rank = int((values > RANK * values[0]).sum())
-    repeats = repeats_of_units(stream_key(key, Stream.SIZES), rows)
+    repeats = repeats_of_cells(stream_key(key, Stream.SIZES), rows)
     draws = normals.kept(jax.random.fold_in(own_key, RESIDUALS), (rank + 2, rows.units))
     df = jnp.asarray(rows.combinations * repeats - rank, jnp.int32)[None]
     zero = jnp.zeros(rows.units)
@@ -147,11 +147,11 @@ def _unit(key: jax.Array, design: Any, names: Names) -> Unit:
     )
 
 
-def _columns(key: jax.Array, design: Any, normal: jax.Array) -> Apart:
+def _columns(key: jax.Array, design: Any, normal: ByUnit) -> Apart:
     """Every column of a dataset taken apart."""
     plan, key = design.plan, stream_key(key, Stream.PREDICTORS)
     rows = plan.schedule
-    of_units: dict[str, Any] = covariates(key, key, design, normal)
+    of_units: dict[str, Any] = covariates(Keys(key, key, key, key), design, normal)
     within: dict[str, Any] = {}
     for place, (name, variable) in enumerate(plan.variables.items(), start=2):
         if isinstance(variable, Covariate):
@@ -167,5 +167,5 @@ def _columns(key: jax.Array, design: Any, normal: jax.Array) -> Apart:
     return apart(plan.matrix, of_units, within, (rows.units, rows.combinations, rows.repeats))
 
 
-def _no_effects(design: Any) -> jax.Array:
-    return jnp.zeros((design.plan.schedule.units, len(design.plan.random_terms)))
+def _no_effects(design: Any) -> ByUnit:
+    return {design.plan.unit: jnp.zeros((design.plan.schedule.units, len(design.plan.random_terms(design.plan.unit))))}

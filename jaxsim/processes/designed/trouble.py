@@ -63,15 +63,17 @@ def _endogenous(given: object, plan: Blueprint, correlations: Mapping[tuple[str,
         variable: Any = plan.variables[name]
         if not finite(value) or not abs(value) < 1:
             raise InputError(f"endogenous: {name!r} is {brief(value)}; give a correlation between -1 and 1.")
-        if INTERCEPT not in plan.random_terms:
-            raise InputError(f"endogenous: {plan.formula.text!r} has no random intercepts to correlate {name!r} with.")
+        unit = plan.unit if variable.level == ROW else variable.level
+        if INTERCEPT not in plan.random_terms(unit):
+            of = f" by {unit!r}" if len(plan.tree.names) > 1 else ""
+            raise InputError(f"endogenous: {plan.formula.text!r} has no random intercepts{of} to correlate {name!r} with.")
         if variable.level == ROW and not variable.icc:
             raise InputError(
                 f"endogenous: {name!r} is drawn for each row, without a part of its {plan.unit}; give it one, such as "
                 f"covariate('row', .., icc=.3)."
             )
     found = {name: float(value) for name, value in named.items() if value}
-    for level in (plan.unit, ROW):
+    for level in (*plan.tree.names, ROW):
         own = [name for name, v in plan.variables.items() if isinstance(v, Covariate) and v.level == level]
         r = np.array([found.get(name, 0.0) for name in own])
         rest = magnitudes.latent(own, correlations) - np.outer(r, r)

@@ -1,4 +1,4 @@
-"""What the variables of a design are: given to whole units, met by every unit, or drawn anew in every dataset."""
+"""What the variables of a design are: given to whole units or to pairs of them, met by every unit, or drawn in every dataset."""
 
 from __future__ import annotations
 
@@ -102,7 +102,31 @@ class Covariate:
         return self.distribution.levels
 
 
-Variable = Between | Within | Covariate
+@dataclass(frozen=True)
+class Counterbalanced:
+    """A variable whose levels rotate over the pairs of two units; see :func:`counterbalanced`."""
+
+    levels: Levels
+    over: tuple[str, str]
+
+    def __post_init__(self) -> None:
+        what = f"counterbalanced({brief(self.levels)}, over={brief(self.over)})"
+        over = tuple(self.over) if isinstance(self.over, list | tuple) else ()
+        if len(over) != 2 or not all(isinstance(unit, str) for unit in over) or over[0] == over[1]:
+            raise InputError(f"{what}: give two units, such as over=('subject', 'item').")
+        levels = checked_levels("counterbalanced(..)", self.levels)
+        if len(levels) < 2:
+            raise InputError(f"{what}: give at least two levels.")
+        object.__setattr__(self, "levels", levels)
+        object.__setattr__(self, "over", over)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the levels, if they are text."""
+        return texts(self.levels)
+
+
+Variable = Between | Within | Covariate | Counterbalanced
 
 
 def factor(codes: np.ndarray, levels: Sequence[str]) -> Any:
@@ -157,14 +181,33 @@ def covariate(level: str, distribution: Distribution, *, icc: float = 0.0) -> Co
     return Covariate(level, distribution, icc)
 
 
+def counterbalanced(levels: Levels, over: tuple[str, str]) -> Counterbalanced:
+    """A variable of which each pair of a subject and an item has one level, in a Latin square: the first subject meets the first
+    item at the first level, the second item at the second, and so on; the next subject begins with the next level, and round again.
+
+    With as many subjects, and items, as there are levels, or a multiple of it, each subject meets all levels equally often, and so
+    does each item. Subjects, or items, that have the same levels of what is balanced over them (:func:`between`) rotate by
+    themselves, so that no such level goes with one of this variable; several such variables over the same units go through all
+    combinations of their levels.
+
+    Args:
+        levels: text makes a factor, whose first level is the reference; numbers make a number.
+        over: two units that are crossed.
+
+    Raises:
+        InputError: for fewer than two levels, one given twice, text and numbers together, or other than two units.
+    """
+    return Counterbalanced(levels, over)
+
+
 def checked_variables(given: object) -> dict[str, Variable]:
     """What each is, by name; :class:`InputError` for anything else."""
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
         raise InputError(f"variables={brief(given)}: give a dictionary by name, such as {{'day': within(0, 1, 3, 9)}}.")
     for name, variable in given.items():
-        if not isinstance(variable, Between | Within | Covariate):
+        if not isinstance(variable, Variable):
             raise InputError(
                 f"variables: {name!r} is {brief(variable)}; describe it by between('subject', ('placebo', 'active')), "
-                "within(0, 1, 3, 9) or covariate('subject', Normal(35, 10))."
+                "within(0, 1, 3, 9), covariate('subject', Normal(35, 10)) or counterbalanced(('a', 'b'), over=('subject', 'item'))."
             )
     return dict(given)

@@ -1,0 +1,113 @@
+"""Cells of a design: which level of each unit meets which of the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxsim.processes.designed.meets import Lists, Meets, Sampled
+from jaxsim.processes.designed.units import Tree
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """The cells of a design, in consecutive blocks of each level of the first unit; in a cell all rows have the same levels.
+
+    Attributes:
+        tree: the units.
+        meets: which of them meet.
+        sizes: by unit, the slowest first: levels that are met in each level of what is slower.
+        index: levels by unit, from 0, ``[C]``; not of a unit of which a sample is drawn.
+        keep: cells that there are in every dataset, bool ``[C]``.
+        running: by unit, the numbers of its levels in the order in which levels of other variables rotate over them.
+    """
+
+    tree: Tree
+    meets: Meets
+    sizes: Mapping[str, int]
+    index: Mapping[str, np.ndarray]
+    keep: np.ndarray
+    running: Mapping[str, np.ndarray]
+
+    @property
+    def cells(self) -> int:
+        """Of a dataset, those that are left out included."""
+        return math.prod(self.sizes.values())
+
+    @property
+    def units(self) -> int:
+        """Levels of the first unit."""
+        return self.tree.count(self.tree.first)
+
+    @property
+    def axes(self) -> tuple[tuple[str, int], ...]:
+        """How the cells of a level of the first unit are laid out, the slowest first."""
+        return tuple((name, size) for name, size in self.sizes.items() if name not in self.tree.line(self.tree.first))
+
+    @property
+    def is_random(self) -> bool:
+        """Whether datasets differ in which cells they have."""
+        return any(map(self.tree.is_random, self.tree.names))
+
+    def most_cells(self, name: str) -> int:
+        """Cells of a level of a unit, at most."""
+        if name in self.index:
+            return int(np.bincount(self.index[name][self.keep], minlength=1).max())
+        return self.units
+
+    def fixed_with(self, name: str) -> frozenset[str]:
+        """Units of which a level of this one meets a single level: itself, those that it lies in, and those that have one."""
+        found = set(self.tree.line(name))
+        for other, size in self.sizes.items():
+            if size == 1 and self.tree.parent(other) in (None, *found):
+                found.add(other)
+        return frozenset(found)
+
+
+def crossing(tree: Tree, meets: Meets, given: Mapping[str, np.ndarray]) -> Crossing:
+    """Lay out the cells.
+
+    Args:
+        tree: of the units.
+        meets: which of them meet.
+        given: positions of the levels of the variables that are balanced over a unit, by unit ``[levels, V]``.
+    """
+    running = {name: _running(given[name]) for name in tree.names}
+    sizes = {name: tree.own(name) for name in tree.order}
+    if isinstance(meets, Lists):
+        return _by_lists(tree, meets, given, running)
+    if isinstance(meets, Sampled):
+        first, second = tree.names
+        index = {first: np.repeat(np.arange(sizes[first]), meets.number)}
+        return Crossing(tree, meets, {**sizes, second: meets.number}, index, np.ones(len(index[first]), bool), running)
+    places = np.indices(tuple(sizes.values())).reshape(len(sizes), -1)
+    index = {}
+    for name, place in zip(sizes, places, strict=True):
+        parent = tree.parent(name)
+        index[name] = place if parent is None else index[parent] * sizes[name] + place
+    return Crossing(tree, meets, sizes, index, np.ones(places.shape[1], bool), running)
+
+
+def _by_lists(tree: Tree, meets: Lists, given: Mapping[str, np.ndarray], running: Mapping[str, np.ndarray]) -> Crossing:
+    """Each level of the first unit with those of the second that are on its list; shorter lists are filled with cells that are
+    left out."""
+    first, second = tree.names
+    of = {name: running[name] % meets.number for name in tree.names}
+    members = [np.flatnonzero(of[second] == number) for number in range(meets.number)]
+    longest = max(map(len, members))
+    filled = np.stack([np.resize(own, longest) for own in members])
+    there = np.stack([np.arange(longest) < len(own) for own in members])
+    index = {first: np.repeat(np.arange(tree.count(first)), longest), second: filled[of[first]].reshape(-1)}
+    again = {name: _running(np.column_stack([given[name], of[name]])) for name in tree.names}
+    return Crossing(tree, meets, {first: tree.count(first), second: longest}, index, there[of[first]].reshape(-1), again)
+
+
+def _running(codes: np.ndarray) -> np.ndarray:
+    """Numbers ``0 .. U - 1`` of levels: in their order within each combination of codes ``[U, V]``, one after the other."""
+    order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
+    numbers = np.empty(len(codes), int)
+    numbers[order] = np.arange(len(codes))
+    return numbers

@@ -1,0 +1,143 @@
+"""The units of a design: how many there are of each, and which of them lie in others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxsim.errors import LARGEST, InputError, brief, meant, whole_number
+from jaxsim.processes.designed.variables import ROW
+from jaxsim.processes.distributions import GroupSizes
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Units of which each lies in one of another kind; see :func:`nested`."""
+
+    unit: str
+    number: int | GroupSizes
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.unit, str) or not self.unit:
+            raise InputError(f"nested({brief(self.unit)}, ..): name the unit that they lie in, such as nested('school', 4).")
+        if not isinstance(self.number, GroupSizes):
+            object.__setattr__(self, "number", whole_number(f"nested({brief(self.unit)}, ..): the number in each", self.number, 1))
+
+    @property
+    def most(self) -> int:
+        """In one of the units that they lie in, at most."""
+        return self.number.largest if isinstance(self.number, GroupSizes) else self.number
+
+
+Number = int | Nested
+
+
+def nested(unit: str, number: int | GroupSizes) -> Nested:
+    """Units that lie in others, for the ``units`` of a design: ``{"school": 20, "class": nested("school", 4)}``.
+
+    Their levels are unique over the whole dataset: the first class of one school is another level than that of the next.
+
+    Args:
+        unit: that they lie in, which may be nested itself.
+        number: in each of them; or a distribution of it, such as :class:`jaxsim.PoissonSizes`, drawn for each in every dataset.
+
+    Raises:
+        InputError: for anything else.
+    """
+    return Nested(unit, number)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Units by name, as they are given.
+
+    Attributes:
+        numbers: how many there are, or how many in each unit of another kind.
+    """
+
+    numbers: tuple[tuple[str, Number], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As they are given; the first is the first grouping factor."""
+        return tuple(name for name, _ in self.numbers)
+
+    @property
+    def first(self) -> str:
+        """Of which the rows come in consecutive blocks."""
+        return self.names[0]
+
+    def parent(self, name: str) -> str | None:
+        """The unit that one lies in."""
+        number = dict(self.numbers)[name]
+        return number.unit if isinstance(number, Nested) else None
+
+    def line(self, name: str) -> tuple[str, ...]:
+        """The units that one lies in, the outermost first, and itself."""
+        parent = self.parent(name)
+        return (name,) if parent is None else (*self.line(parent), name)
+
+    def own(self, name: str) -> int:
+        """Levels in one level of the unit that it lies in, at most."""
+        number = dict(self.numbers)[name]
+        return number.most if isinstance(number, Nested) else number
+
+    def count(self, name: str) -> int:
+        """Levels in a dataset, those that a random number leaves out included."""
+        return math.prod(self.own(unit) for unit in self.line(name))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Each after those that it lies in; the first with its own before all others."""
+        return tuple(dict.fromkeys(unit for name in self.names for unit in self.line(name)))
+
+    def is_random(self, name: str) -> bool:
+        """Whether the number in each differs between datasets."""
+        number = dict(self.numbers)[name]
+        return isinstance(number, Nested) and isinstance(number.number, GroupSizes)
+
+    def renewed(self) -> tuple[str, ...]:
+        """The first unit and those that lie in it: what is new where a dataset's rows are of new units."""
+        return tuple(name for name in self.names if self.first in self.line(name))
+
+    def named(self, group: tuple[str, ...]) -> str | None:
+        """The unit that a group of a formula is: its name, or its name with those of units that it lies in; None for no unit."""
+        lines = [name for name in group if name in self.names and set(group) <= set(self.line(name))]
+        return lines[0] if lines else None
+
+
+def checked_units(given: object) -> dict[str, Number]:
+    """How many there are, by name; :class:`InputError` for anything else."""
+    if not isinstance(given, Mapping) or not given or not all(isinstance(name, str) and name for name in given):
+        raise InputError(f"units={brief(given)}: say how many there are of what, such as {{'subject': 40}}.")
+    if ROW in given:
+        raise InputError(f"units={brief(given)}: {ROW!r} stands for every row; call the unit something else.")
+    units = {
+        name: number if isinstance(number, Nested) else whole_number(f"units: {name}", number, 1) for name, number in given.items()
+    }
+    for name in units:
+        _check_line(name, units)
+    tree = Tree(tuple(units.items()))
+    large = next((name for name in units if tree.count(name) > LARGEST), None)
+    if large is not None:
+        raise InputError(f"units: there are up to {tree.count(large):,} of {large!r}, more than can be counted.")
+    return units
+
+
+def _check_line(name: str, units: Mapping[str, Number]) -> None:
+    """Raise :class:`InputError` for a unit that lies in one that there is not, or in itself."""
+    line, number = [name], units[name]
+    while isinstance(number, Nested):
+        if number.unit not in units:
+            near = meant(number.unit, units)
+            hint = f" Did you mean {near!r}?" if near is not None else ""
+            raise InputError(
+                f"units: {line[-1]!r} is nested in {number.unit!r}, which is no unit; units has "
+                f"{', '.join(map(repr, units))}.{hint}"
+            )
+        if number.unit in line:
+            circle = " in ".join(map(repr, [*line[line.index(number.unit) :], number.unit]))
+            raise InputError(f"units: {circle}: units cannot lie in themselves; say how many there are of one of them.")
+        line.append(number.unit)
+        number = units[number.unit]
