@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from jaxsim.estimators import HeteroscedasticMixed as HeteroscedasticMixed
     from jaxsim.estimators import LinearMixed as LinearMixed
     from jaxsim.estimators import Lme4 as Lme4
+    from jaxsim.estimators import MultiwayCluster as MultiwayCluster
     from jaxsim.estimators import PooledOLS as PooledOLS
     from jaxsim.estimators import Resampling as Resampling
     from jaxsim.estimators import RobustBayes as RobustBayes
@@ -139,8 +140,8 @@ _HOMES = {
     ),
     "jaxsim.estimators": (
         "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy",
-        "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "PooledOLS", "RStrategy", "Resampling", "RobustBayes",
-        "Strategy", "TwoStage", "WithinRegression",
+        "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "MultiwayCluster", "PooledOLS", "RStrategy",
+        "Resampling", "RobustBayes", "Strategy", "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Prediction", "Score"),

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from crossed_rows import CROSSED
 from oracle import (
     Mixed,
     StructuredMixed,
@@ -296,8 +297,9 @@ def tolerance(strategy):
 
 
 def test_every_class_has_an_example():
-    # What a FunctionEstimator promises is what its function does: tests/test_testing.py.
-    assert {*EXAMPLES, "FunctionEstimator"} == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
+    # What a FunctionEstimator promises is what its function does: tests/test_testing.py. Those of several grouping factors have
+    # datasets of their own: tests/test_crossed_contracts.py.
+    assert {*EXAMPLES, *CROSSED, "FunctionEstimator"} == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
     for name, examples in EXAMPLES.items():
         assert examples
         assert all(type(example) is CATALOGUE[name] for example in examples)

@@ -16,6 +16,7 @@ from jaxsim.estimators.heteroscedastic_mixed import HeteroscedasticMixed
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.estimators.lme4 import Lme4
+from jaxsim.estimators.multiway_cluster import MultiwayCluster
 from jaxsim.estimators.ols import PooledOLS
 from jaxsim.estimators.r_strategy import RStrategy
 from jaxsim.estimators.robust_bayes import RobustBayes
@@ -29,6 +30,7 @@ Resampling = Context
 CATALOGUE: dict[str, type] = {
     "PooledOLS": PooledOLS,
     "ClusterRobust": ClusterRobust,
+    "MultiwayCluster": MultiwayCluster,
     "TwoStage": TwoStage,
     "WithinRegression": WithinRegression,
     "GEE": GEE,
@@ -46,6 +48,6 @@ CATALOGUE: dict[str, type] = {
 
 __all__ = [
     "CATALOGUE", "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Decov", "Estimator", "External", "Fit",
-    "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "HierarchicalBayes", "LinearMixed", "Lme4", "PooledOLS", "Prior",
-    "Priors", "RStrategy", "Resampling", "RobustBayes", "Strategy", "TwoStage", "WithinRegression",
+    "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "HierarchicalBayes", "LinearMixed", "Lme4", "MultiwayCluster",
+    "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling", "RobustBayes", "Strategy", "TwoStage", "WithinRegression",
 ]  # fmt: skip

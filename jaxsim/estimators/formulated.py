@@ -201,8 +201,9 @@ class Formulated(Estimator):
 
     def view(self, data: Any) -> Any:
         """By the formula's grouping factor and with its columns."""
-        if self.formula is None:
-            return data.grouped()
-        groups, fixed = self.plain.groups, self.plain.fixed(data.names)
-        grouped = data.grouped(groups[0][0] if groups else None)
-        return grouped.select(self.plain.response, fixed)
+        groups = self.plain.groups if self.formula is not None else ()
+        return self.with_formula(data.grouped(groups[0][0] if groups else None))
+
+    def with_formula(self, data: Any) -> Any:
+        """The same rows with the formula's response and columns."""
+        return data if self.formula is None else data.select(self.plain.response, self.plain.fixed(data.names))
