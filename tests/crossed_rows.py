@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 
-from jaxsim import Context, CrossProducts, Estimator, Fit, MultiwayCluster, RowProcess
+from jaxsim import F1F2, Context, CrossProducts, Estimator, Fit, MinF, MultiwayCluster, RowProcess
 
 # The strategies that need several factors.
 CROSSED: dict[str, tuple[Estimator, ...]] = {
+    "MinF": (MinF(),),
+    "F1F2": (F1F2(by=("item", "subject")), F1F2()),
     "MultiwayCluster": (MultiwayCluster("CR2"), MultiwayCluster("CR1", groups="min", df="normal"), MultiwayCluster()),
 }
 # Padded cells of every dataset here, so that one compiled program serves many tests.

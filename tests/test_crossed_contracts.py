@@ -90,7 +90,8 @@ def test_the_base_dataset_is_usable(fit_of, strategy):
     fit = fit_of(strategy, "same")
     assert fit.status == Status.OK
     assert fit.converged
-    assert np.isfinite(np.r_[fit.estimate, fit.std_error, fit.df if strategy.df != "normal" else 0.0]).all()
+    assert np.isfinite(np.r_[fit.estimate, fit.std_error, fit.p_value]).all()
+    assert np.isinf(fit.df).all() == (getattr(strategy, "df", None) == "normal")
 
 
 # Cross-products that differ by rounding: closed forms keep 11 digits at these conditions.

@@ -12,7 +12,7 @@ Coordinates are those of :mod:`jaxsim.estimators.sandwich`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -101,7 +101,7 @@ def several_given(what: str, value: object, number: int | None = None) -> tuple[
     return given
 
 
-def require_factors(names: Names, factors: tuple[str, ...] | None, owner: str, what: str, instead: str) -> None:
+def require_factors(names: Names, factors: Sequence[str] | None, owner: str, what: str, instead: str) -> None:
     """Raise :class:`InputError` unless the process has these grouping factors, or several if none are named."""
     if len(names.factors) < 2:
         raise InputError(

@@ -69,13 +69,8 @@ class MultiwayCluster(Formulated):
             object.__setattr__(self, "cluster", several_given("cluster", self.cluster))
 
     def check(self, names: Names) -> None:
-        require_factors(names, self.factors, self.name, "cluster", "ClusterRobust()")
+        require_factors(names, self.cluster, self.name, "cluster", "ClusterRobust()")
         super().check(names)
-
-    @property
-    def factors(self) -> tuple[str, ...] | None:
-        """The grouping factors; None for all."""
-        return None if self.cluster is None else tuple(self.cluster)
 
     def view(self, data: Any) -> Any:
         """By the cells of all factors, with the formula's columns."""
@@ -93,7 +88,7 @@ class MultiwayCluster(Formulated):
         ls = solve(total)
         n_rows, n_fixed = data.n_rows, len(data.fixed)
         cells = standardise(products, ls)
-        terms = list(ways(data, self.factors or data.factors, cells))
+        terms = list(ways(data, tuple(self.cluster or data.factors), cells))
         fewest = jnp.stack([way.n_groups for way in terms if way.order == 1]).min()
         parts = [self._variance(way, ls.root, fewest, (n_rows, n_fixed)) for way in terms]
         vcov, repaired = semidefinite(sum(way.sign * part for way, part in zip(terms, parts, strict=True)))
