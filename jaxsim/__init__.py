@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from jaxsim.data.rows import Rows as Rows
     from jaxsim.errors import InputError as InputError
     from jaxsim.errors import NotSupportedError as NotSupportedError
+    from jaxsim.estimators import F1F2 as F1F2
     from jaxsim.estimators import GEE as GEE
+    from jaxsim.estimators import Aggregated as Aggregated
     from jaxsim.estimators import AutoregressiveMixed as AutoregressiveMixed
     from jaxsim.estimators import BetweenWithin as BetweenWithin
     from jaxsim.estimators import ClusterRobust as ClusterRobust
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     from jaxsim.estimators import HeteroscedasticMixed as HeteroscedasticMixed
     from jaxsim.estimators import LinearMixed as LinearMixed
     from jaxsim.estimators import Lme4 as Lme4
+    from jaxsim.estimators import MinF as MinF
+    from jaxsim.estimators import MultiwayCluster as MultiwayCluster
     from jaxsim.estimators import PooledOLS as PooledOLS
     from jaxsim.estimators import Resampling as Resampling
     from jaxsim.estimators import RobustBayes as RobustBayes
@@ -143,9 +147,9 @@ _HOMES = {
         "lists", "nested", "sampled", "within",
     ),
     "jaxsim.estimators": (
-        "GEE", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit", "FrameStrategy",
-        "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "PooledOLS", "RStrategy", "Resampling", "RobustBayes",
-        "Strategy", "TwoStage", "WithinRegression",
+        "F1F2", "GEE", "Aggregated", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit",
+        "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "MinF", "MultiwayCluster",
+        "PooledOLS", "RStrategy", "Resampling", "RobustBayes", "Strategy", "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Prediction", "Score"),

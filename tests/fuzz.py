@@ -56,7 +56,11 @@ def process(rng: random.Random) -> Any:
 STRATEGIES: dict[str, dict[str, Any]] = {
     "PooledOLS": {"label": "a", "formula": "DV ~ IV1", "estimand": {"IV1": "IV1"}},
     "ClusterRobust": {"vcov": "CR2", "df": "G-1", "inference": "t", "weights": "webb", "draws": 99, "label": "b"},
-    "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c", "mean": "huber", "trim": 0.1},
+    "TwoStage": {"inference": "t", "weights": "equal", "draws": 99, "label": "c", "mean": "huber", "trim": 0.1, "cluster": "Group"},
+    "Aggregated": {"cluster": "Group", "label": "q", "formula": "DV ~ IV1"},
+    "MinF": {"by": ("Group", "Item"), "label": "r"},
+    "F1F2": {"by": ("Group", "Item"), "label": "s"},
+    "MultiwayCluster": {"vcov": "CR2", "groups": "min", "df": "normal", "cluster": ("Group", "Item"), "label": "p"},
     "GEE": {"working": "exchangeable", "correction": "mancl-derouen", "df": "G-1", "label": "j", "formula": "DV ~ IV1"},
     "AutoregressiveMixed": {"formula": None, "random": ("Intercept",), "time": "IV1", "df": "normal", "label": "m"},
     "HeteroscedasticMixed": {"variance": ("IV1",), "random": ("Intercept",), "covariance": "diagonal", "label": "n"},
@@ -110,7 +114,7 @@ def grid(rng: random.Random) -> Any:
 
 def study(rng: random.Random) -> Any:
     ours = [
-        "PooledOLS", "ClusterRobust", "TwoStage", "GEE", "WithinRegression", "BetweenWithin", "AutoregressiveMixed",
+        "PooledOLS", "ClusterRobust", "TwoStage", "Aggregated", "GEE", "WithinRegression", "BetweenWithin", "AutoregressiveMixed",
         "HeteroscedasticMixed", "LinearMixed", "HierarchicalBayes", "RobustBayes",
     ]  # fmt: skip
     strategies = tuple(part(rng, ours) for _ in range(rng.randrange(1, 3))) if rng.random() < 0.3 else (jaxsim.PooledOLS(),)

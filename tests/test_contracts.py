@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from crossed_rows import CROSSED
 from oracle import (
     Mixed,
     StructuredMixed,
@@ -32,6 +33,7 @@ from jaxsim.data.rows import Rows
 from jaxsim.estimators import (
     CATALOGUE,
     GEE,
+    Aggregated,
     AutoregressiveMixed,
     BetweenWithin,
     ClusterRobust,
@@ -66,6 +68,7 @@ EXAMPLES = {
         TwoStage(inference="bootstrap-t", draws=199),
         TwoStage(inference="sign-flip", draws=199),
     ),
+    "Aggregated": (Aggregated(),),
     "WithinRegression": (WithinRegression("CR2"), WithinRegression("CR0"), WithinRegression("iid"), WithinRegression()),
     "GEE": (
         GEE("independence"),
@@ -170,7 +173,7 @@ EXPECTED = {
     "three_groups": {"else": None},
     "two_rows": {"else": Status.TOO_FEW_ROWS},
     "as_many_rows_as_columns": {"else": Status.TOO_FEW_ROWS},
-    "one_row_a_group": ANY_SIZE,
+    "one_row_a_group": ANY_SIZE | {"Aggregated": None},
     "two_rows_a_group": ANY_SIZE | {"WithinRegression": None},
     "nan": {"else": Status.NON_FINITE},
     "infinite": {"else": Status.NON_FINITE},
@@ -296,8 +299,9 @@ def tolerance(strategy):
 
 
 def test_every_class_has_an_example():
-    # What a FunctionEstimator promises is what its function does: tests/test_testing.py.
-    assert {*EXAMPLES, "FunctionEstimator"} == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
+    # What a FunctionEstimator promises is what its function does: tests/test_testing.py. Those of several grouping factors have
+    # datasets of their own: tests/test_crossed_contracts.py.
+    assert {*EXAMPLES, *CROSSED, "FunctionEstimator"} == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
     for name, examples in EXAMPLES.items():
         assert examples
         assert all(type(example) is CATALOGUE[name] for example in examples)
@@ -385,6 +389,8 @@ def test_adding_a_fixed_effect_adds_to_the_estimate(fits, strategy, base):
 
 def oracle_of(strategy, rows, fit):
     """The dense computation; a mixed model is evaluated at the reported covariance (its optimality has its own tests)."""
+    if isinstance(strategy, Aggregated):  # every predictor varies within groups here
+        strategy = TwoStage()
     match strategy:
         case PooledOLS():
             return ols(rows)

@@ -14,7 +14,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose
-from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.clustered import Clustered
 from jaxsim.estimators.prediction import PredictionError, of_least_squares
 from jaxsim.estimators.sandwich import (
     CONVENTIONS,
@@ -47,7 +47,7 @@ class Contrasts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClusterRobust(Formulated):
+class ClusterRobust(Clustered):
     """Pooled OLS whose standard errors allow any dependence within a group (Liang & Zeger 1986).
 
     ``V = m A [sum_g s_g s_g'] A`` with bread ``A = (X'X)^-1`` and scores ``s_g = X_g'e_g``, adjusted in CR2 and CR3.
@@ -65,6 +65,8 @@ class ClusterRobust(Formulated):
         weights: of the bootstrap: ``rademacher``, ``webb`` (for fewer than about ten groups) or ``mammen``.
         draws: of the bootstrap. Rademacher weights are enumerated where there are fewer patterns than that. With alpha times
             ``draws + 1`` a whole number the test has the level alpha exactly where t is pivotal (Davidson & MacKinnon 2000).
+        cluster: the grouping factor of the clusters, such as ``"item"``; the process's first when None. Dependence within the
+            groups of other factors is ignored: :class:`jaxsim.MultiwayCluster` allows for it.
         formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:

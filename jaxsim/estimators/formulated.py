@@ -48,7 +48,7 @@ class PlainFormula:
     def random(self, names: Names) -> tuple[RandomEffects, ...]:
         """Random effects, one entry a grouping factor; :class:`InputError` as :meth:`fixed`, or a column that is there twice."""
         found = []
-        for factor, terms in self.groups:
+        for factor, (_, terms) in zip(self.factors(names), self.groups, strict=True):
             blocks: list[tuple[str, ...]] = []
             for term in terms:
                 columns = columns_of(term.terms, names, self.text)
@@ -56,6 +56,18 @@ class PlainFormula:
             found.append(RandomEffects(factor, tuple(blocks)))
             _once(found[-1].columns, factor, self.text)
         return tuple(found)
+
+    def factors(self, names: Names) -> tuple[str, ...]:
+        """The grouping factors as the process calls them: of ``school/class``, where classes lie in schools, ``class`` is the
+        factor whose groups are the combinations of both; :class:`InputError` for one that is named in two ways."""
+        found = tuple(names.factor_of(tuple(factor.split(":"))) or factor for factor, _ in self.groups)
+        twice = [(own, factor) for own, (factor, _) in zip(found, self.groups, strict=True) if found.count(own) > 1]
+        if twice:
+            raise InputError(
+                f"{self.text!r} names the groups of {twice[0][0]!r} in two ways, {' and '.join(factor for _, factor in twice)}; "
+                "keep one of them."
+            )
+        return found
 
     def check(self, names: Names, owner: str) -> None:
         """Raise :class:`InputError` unless the process has these columns and factors."""
@@ -201,8 +213,9 @@ class Formulated(Estimator):
 
     def view(self, data: Any) -> Any:
         """By the formula's grouping factor and with its columns."""
-        if self.formula is None:
-            return data.grouped()
-        groups, fixed = self.plain.groups, self.plain.fixed(data.names)
-        grouped = data.grouped(groups[0][0] if groups else None)
-        return grouped.select(self.plain.response, fixed)
+        factors = self.plain.factors(data.names) if self.formula is not None else ()
+        return self.with_formula(data.grouped(factors[0] if factors else None))
+
+    def with_formula(self, data: Any) -> Any:
+        """The same rows with the formula's response and columns."""
+        return data if self.formula is None else data.select(self.plain.response, self.plain.fixed(data.names))

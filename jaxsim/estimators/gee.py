@@ -18,7 +18,7 @@ from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.data.serial import in_order, lagged, serial_products
 from jaxsim.errors import choose
-from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.clustered import Clustered
 from jaxsim.estimators.sandwich import DEGREES, adjust, adjusted_scores, satterthwaite, standardise
 from jaxsim.estimators.strategy import Reads
 from jaxsim.numerics.least_squares import solve
@@ -45,7 +45,7 @@ class Working(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GEE(Formulated):
+class GEE(Clustered):
     """Generalised estimating equations (Liang & Zeger 1986) with the identity link, as geepack's ``geeglm``.
 
     ``sum X_g'R_g(alpha)^-1 (y_g - X_g beta) = 0``, solved in turns with moments of the residuals for alpha (divisors as geepack has
@@ -65,6 +65,7 @@ class GEE(Formulated):
         df: degrees of freedom of t: ``normal``, ``G-P``, ``G-1``, or ``satterthwaite`` (Bell & McCaffrey's, if the working
             correlation is right). None: ``normal`` without a correction (geepack's Wald test), else ``G-P`` (Li & Redden 2015).
         label: name in the tables.
+        cluster: the grouping factor whose rows are correlated, such as ``"item"``; the process's first when None.
         formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:

@@ -13,7 +13,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
 from jaxsim.data.names import Names
 from jaxsim.errors import InputError, brief, choose, finite
-from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.clustered import Clustered
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
 from jaxsim.estimators.robust_mean import RobustMean, huber, trimmed
 from jaxsim.estimators.second_stage import Mean, OwnRegressions, equal_weights, precision_weights
@@ -31,7 +31,7 @@ OWN_DIGITS, ORIGIN_DIGITS = 1e-10, 1e-13
 
 
 @dataclass(frozen=True)
-class TwoStage(Formulated):
+class TwoStage(Clustered):
     """No pooling, then a test of the mean coefficient (pymer4's ``Lm2``; not instrumental-variables two-stage least squares).
 
     ``b_g = (X_g'X_g)^-1 X_g'y_g``; estimate = mean, ``SE = sd / sqrt(G)``, t with ``G - 1`` df. A group that cannot be fitted
@@ -57,6 +57,8 @@ class TwoStage(Formulated):
             with its standard error) or ``trimmed`` (with Yuen's); see :mod:`jaxsim.estimators.robust_mean`. Of skewed groups they
             estimate another number than the mean.
         trim: the share of groups that the trimmed mean leaves out on either side.
+        cluster: the factor whose groups have regressions of their own, such as ``"item"``; the process's first when None. What
+            the groups of another factor share is ignored: :class:`jaxsim.Aggregated` says more of subjects and items.
         formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:

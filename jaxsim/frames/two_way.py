@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxsim.errors import InputError, NotSupportedError, brief
 from jaxsim.estimators import ClusterRobust
+from jaxsim.estimators.multiway import ROUNDING, semidefinite
 from jaxsim.estimators.sandwich import sandwich
 from jaxsim.frames.answer import Answer, nothing
 from jaxsim.frames.linear_tests import FixedDf
@@ -18,8 +19,6 @@ from jaxsim.numerics.row_basis import orthonormal, residual, verdict
 from jaxsim.status import Status
 
 CONVENTIONS: tuple[str, ...] = ("CR0", "CR1", "CR1S")
-# A difference of sandwiches carries 16 digits of its terms: a variance or an eigenvalue below this fraction of theirs is nothing.
-ROUNDING = 1e-12
 
 
 def ways_argument(cluster: Any) -> tuple[Any, ...]:
@@ -91,12 +90,3 @@ def one_way(scores: np.ndarray, codes: np.ndarray, vcov: str) -> np.ndarray:
     np.add.at(sums, codes, scores)
     found: np.ndarray = on_numpy(sandwich)(vcov, sums.T, np.int64(len(sums)), np.int64(n), p)
     return found
-
-
-def semidefinite(matrix: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The matrix without its negative eigenvalues, and whether it had any beyond rounding."""
-    values, vectors = np.linalg.eigh(matrix)
-    if values.min() >= 0:
-        return matrix, False
-    half = vectors * np.sqrt(np.maximum(values, 0.0))
-    return half @ half.T, bool(values.min() < -ROUNDING * np.abs(values).max())

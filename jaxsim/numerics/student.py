@@ -1,4 +1,4 @@
-"""Quantiles of t distributions, for compiled programs: a polynomial in ``1 / df``, at a probability that is known beforehand."""
+"""t distributions, for compiled programs: quantiles at a probability that is known beforehand, and tails."""
 
 from __future__ import annotations
 
@@ -38,3 +38,8 @@ def reach(level: float, df: jax.Array) -> jax.Array:
 
     one, two = jax.lax.fori_loop(0, DEGREE, add, (jnp.zeros_like(x), jnp.zeros_like(x)))
     return jnp.exp(x * one - two + series[0])
+
+
+def two_sided(t: jax.Array, df: jax.Array) -> jax.Array:
+    """Probability that ``|T|`` exceeds ``|t|``; of finite ``df``."""
+    return jax.scipy.special.betainc(df / 2, 0.5, df / (df + t**2))

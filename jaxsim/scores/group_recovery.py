@@ -59,9 +59,10 @@ class GroupRecovery(Score):
         """:func:`recovery` of one dataset; NaN where the fit has no numbers, or the process does not tell a coefficient."""
         data: Any = draw.data
         estimated = jnp.where(has_numbers(fit.status), estimator.group_coefficients(data, fit), jnp.nan)
-        told = dict(draw.truth.random)[data.factors[0]]
+        factor = data.factors[0]
+        told = dict(draw.truth.random).get(factor, ())
         columns = np.array([told.index(name) if name in told else len(told) for name in data.fixed])
-        every = draw.truth.groups[data.factors[0]]
+        every = draw.truth.groups[factor] if told else jnp.zeros((0, 0))  # of another factor than the process tells of
         sizes = _sizes(data)
         every = jnp.pad(every, ((0, len(sizes) - len(every)), (0, 0)))  # processes by rows tell those of the groups alone
         unknown = jnp.full((len(every), 1), jnp.nan)
