@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +17,7 @@ from jaxsim.crossed.problem import Problem, pose
 from jaxsim.crossed.start import moments, starts
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.lmm import newton
+from jaxsim.lmm import newton, problem
 from jaxsim.lmm.chart import moved
 from jaxsim.lmm.kenward_roger import degrees_of_freedom
 from jaxsim.lmm.solution import is_optimal
@@ -188,3 +190,17 @@ def test_factors_by_halves(size):
     for inverse, logdet in (inverse_factor(matrix), jax.jit(inverse_factor)(matrix)):
         np.testing.assert_allclose(inverse, expected, atol=1e-13)  # of numbers up to one
         np.testing.assert_allclose(logdet, np.linalg.slogdet(matrix)[1], rtol=1e-13)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_of_one_factor_as_its_own_engine(reml):
+    """Nothing is left for the dense block: the numbers are those of the engine of one factor, to rounding."""
+    table = crossed(3, (12,), repeats=7)
+    data = cells_of(table)
+    model = model_of(range(3), [(0, RandomEffects("subject", (("Intercept", "x"),)), [0, 1], 12)], reml)
+    relative = somewhere(model)
+    here = curvature.evaluate(pose(data, model), relative, model)
+    there = newton.evaluate(problem.pose(replace(data, levels=None)), relative, model.spec)
+    for name in ("deviance", "gradient", "hessian", "beta", "pw", "gamma", "m", "c"):
+        one, other = np.asarray(getattr(here, name)), np.asarray(getattr(there, name))
+        np.testing.assert_allclose(one, other, atol=1e-11 * max(1.0, np.abs(other).max()), err_msg=name)

@@ -14,6 +14,7 @@ from crossed_data import cells_of, crossed, rows_of
 import jaxsim
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.errors import InputError, NotSupportedError
+from jaxsim.numerics.arrays import on_numpy
 from jaxsim.status import Status
 from jaxsim.testing import check_estimator
 
@@ -48,8 +49,9 @@ class Crossed(jaxsim.RowProcess):
         )
 
 
-def as_jax(data: CrossProducts) -> CrossProducts:
-    return jax.tree.map(jnp.asarray, data)
+def fitted(strategy: jaxsim.LinearMixed, data: CrossProducts) -> Any:
+    """By NumPy, which needs no compiler."""
+    return on_numpy(strategy.fit)(data)
 
 
 def mixed(*factors: str, columns: str = "x", **options: Any) -> jaxsim.LinearMixed:
@@ -59,17 +61,16 @@ def mixed(*factors: str, columns: str = "x", **options: Any) -> jaxsim.LinearMix
 @pytest.mark.parametrize(
     "strategy",
     [
-        jaxsim.LinearMixed(),
         jaxsim.LinearMixed(SLOPES, df="kenward-roger"),
         jaxsim.LinearMixed("DV ~ x + (1 | Subject) + (0 + x | Subject) + (1 | item)", reml=False),
     ],
-    ids=["maximal", "kenward-roger", "ml"],
+    ids=["kenward-roger", "ml"],
 )
 def test_the_contract_of_strategies(strategy):
     assert check_estimator(strategy, Crossed())
 
 
-def test_a_study_fits_the_factors_that_a_formula_names():
+def test_a_study_fits_the_factors_that_a_formula_names(tmp_path):
     """The maximal model has what varies within the groups of each factor; each strategy keeps to its factors."""
     strategies = (
         jaxsim.LinearMixed(label="maximal"),
@@ -77,26 +78,14 @@ def test_a_study_fits_the_factors_that_a_formula_names():
         jaxsim.LinearMixed("DV ~ x + own + (1 | item)", label="items"),
     )
     study = jaxsim.Study(Crossed(), jaxsim.Grid(), strategies, 20, seed=3)
-    results = study.run()
+    results = study.run(tmp_path)
     fits = results.fits
-    assert (fits.status == "ok").mean() > 0.7
-    shown = {name: set(own.dropna(axis=1, how="all").columns) for name, own in fits.groupby("estimator")}
+    assert fits.status.isin(["ok", "singular"]).all()
+    shown = {name: set(own.dropna(axis=1, how="all").columns) for name, own in fits.groupby("model", observed=True)}
     assert {"sd_Subject_x", "sd_item_x", "sd_item_Intercept"} <= shown["maximal"]
     assert "sd_item_own" not in shown["maximal"]
     assert not {name for name in shown["subjects"] if "item" in name}
     assert not {name for name in shown["items"] if "Subject" in name}
-
-
-def test_as_the_engine_of_one_factor():
-    """A factor that explains nothing changes nothing: variances that are zero are found to be zero."""
-    table = crossed(2, (10, 6), sds=(1.0, 0.5, 0.0), repeats=2)
-    noise = np.random.default_rng(1)
-    y = table.y - (table.x * 0).sum(1)
-    levels = np.column_stack([table.levels[:, 0], noise.integers(0, 6, len(y))])
-    one = as_jax(cells_of(replace(table, levels=levels)))
-    alone = jaxsim.LinearMixed("DV ~ x + w + (x | subject)").fit(one)
-    both = mixed("subject", "item").fit(one)
-    assert float(both.criterion) <= float(alone.criterion) + 1e-9  # it has the other model in it
 
 
 @pytest.mark.parametrize("counts", [(10, 7), (5, 6, 4)], ids=str)
@@ -104,17 +93,16 @@ def test_alone_in_a_batch_padded_and_permuted(counts):
     strategy, factors = mixed(*["subject", "item", "lab"][: len(counts)]), len(counts)
     tables = [crossed(seed, counts, share=0.9) for seed in range(3)]
     most = int(np.prod(counts))
-    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(as_jax(cells_of(table, most)) for table in tables))
+    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(jax.tree.map(jnp.asarray, cells_of(table, most)) for table in tables))
     fits = strategy.fit_batch(batch)
     assert (np.asarray(fits.status) == Status.OK).any()
     rng = np.random.default_rng(5)
     for k, table in enumerate(tables):
         wider = cells_of(table, most + 9, tuple(count + 3 for count in counts))
         renamed = np.column_stack([rng.permutation(count)[table.levels[:, f]] for f, count in enumerate(counts)])
-        other = replace(table.taken(rng.permutation(len(table.y))), levels=renamed)
         other = replace(table, levels=renamed).taken(rng.permutation(len(table.y)))
         for data in (cells_of(table), wider, cells_of(other)):
-            one = strategy.fit(as_jax(data))
+            one = fitted(strategy, data)
             for name in ("estimate", "std_error", "df", "criterion", "theta"):
                 # The search ends within 1e-9 of the optimum's criterion, in estimates the square root of that times the rounding.
                 np.testing.assert_allclose(getattr(one, name), np.asarray(getattr(fits, name))[k], rtol=1e-6, err_msg=name)
@@ -123,7 +111,7 @@ def test_alone_in_a_batch_padded_and_permuted(counts):
 
 class TestStatuses:
     def status(self, table: Any, strategy: Any = None) -> Status:
-        fit = (strategy or mixed("subject", "item")).fit(as_jax(cells_of(table)))
+        fit = fitted(strategy or mixed("subject", "item"), cells_of(table))
         usable = int(fit.status) in (Status.OK, Status.SINGULAR)
         assert usable == bool(np.isfinite(fit.estimate).all() and np.isfinite(fit.std_error).all())
         return Status(int(fit.status))
@@ -142,7 +130,7 @@ class TestStatuses:
         table = crossed(0, (12, 9))
         data = cells_of(table)
         empty = replace(data, products=data.products * 0, sizes=data.sizes * 0)
-        assert int(mixed("subject", "item").fit(as_jax(empty)).status) not in (Status.OK, Status.SINGULAR)
+        assert int(fitted(mixed("subject", "item"), empty).status) not in (Status.OK, Status.SINGULAR)
 
     def test_columns_that_depend_on_each_other(self):
         table = crossed(0, (12, 9))
@@ -179,8 +167,8 @@ class TestStatuses:
 def test_modes_and_predictions():
     """Modes solve the mixed-model equations of the rows; a prediction is of the row's own subject and item, or of the mean."""
     table = crossed(6, (12, 8), share=0.9)
-    strategy, data = mixed("subject", "item"), as_jax(cells_of(table))
-    fit = strategy.fit(data)
+    strategy, data = mixed("subject", "item"), cells_of(table)
+    fit = fitted(strategy, data)
     z = [(table.levels[:, f][:, None] == np.arange(count)) for f, count in enumerate(table.counts)]
     z = np.hstack([part[:, :, None] * table.x[:, None, :2] for part in z]).reshape(len(table.y), -1)
     own = np.concatenate([z.reshape(len(table.y), -1)], axis=1)
@@ -207,8 +195,8 @@ def test_modes_and_predictions():
         (lambda: jaxsim.LinearMixed("DV ~ x + (x | Subject) + (x | word)"), "'word' is not a grouping factor of the process"),
         (lambda: jaxsim.LinearMixed("DV ~ x + (x | Subject) + (own | item)"), "'own' is one number a group of item"),
         (lambda: jaxsim.LinearMixed(SLOPES, vcov="CR2"), "vcov='CR2' is for one grouping factor"),
-        (lambda: jaxsim.HierarchicalBayes(SLOPES), "takes one"),
-        (lambda: jaxsim.AutoregressiveMixed(SLOPES), "takes one"),
+        (lambda: jaxsim.HierarchicalBayes(formula=SLOPES), "takes one"),
+        (lambda: jaxsim.AutoregressiveMixed(formula=SLOPES), "takes one"),
     ],
 )
 def test_bad_input(strategy, said):

@@ -22,6 +22,7 @@ from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
 from jaxsim.lmm import newton
 from jaxsim.lmm.start import Starts
+from jaxsim.numerics.arrays import library, while_loop
 from jaxsim.numerics.lanes import iterate
 from jaxsim.status import Status
 
@@ -59,12 +60,12 @@ def model_for(data: CrossProducts, effects: Sequence[RandomEffects], reml: bool)
 
 
 def fit_one(data: CrossProducts, design: Design) -> Fit:
-    """Fit one dataset (traceable)."""
+    """Fit one dataset (traceable; computed by NumPy if its arrays are NumPy's)."""
     model = design.model
     problem = pose(data, model)
     moment = moments(problem, model)
     begins = starts(problem, moment, model)
-    final = jax.lax.while_loop(
+    final = while_loop(
         lambda state: ~state.done,
         lambda state: newton.advance(evaluate(problem, state.trial, model), begins, state, model.spec),
         newton.initial(begins, model.spec),
@@ -113,25 +114,25 @@ def fit_batch(data: CrossProducts, design: Design) -> Fit:
 
 def report(data: CrossProducts, problem: Problem, found: Found, design: Design) -> Fit:
     """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
-    model = design.model
+    xp, model = library(data.products), design.model
     best = solution.solve(problem, found.point, model, design.df)
     covariance, theta = by_factor(best.covariance, best.theta, design)
-    flat = found.confounded if model.spec.reml else jnp.asarray(False)
+    flat = found.confounded if model.spec.reml else xp.asarray(False)
     status = first_status(
-        (~jnp.isfinite(data.products).all(), Status.NON_FINITE),
+        (~xp.isfinite(data.products).all(), Status.NON_FINITE),
         ((problem.levels < 2).any(), Status.TOO_FEW_GROUPS),
         (too_few_rows(problem, model), Status.TOO_FEW_ROWS),
         (~problem.full_rank, Status.RANK_DEFICIENT),
         (problem.exact, Status.ZERO_RESIDUAL),
         (flat, Status.UNIDENTIFIED),
-        (jnp.isnan(best.criterion), Status.NOT_CONVERGED),
-        (~jnp.isfinite(best.criterion), Status.NON_FINITE),
+        (xp.isnan(best.criterion), Status.NOT_CONVERGED),
+        (~xp.isfinite(best.criterion), Status.NON_FINITE),
         (~best.optimal, Status.NOT_CONVERGED),
         (best.singular, Status.SINGULAR),
     )
     fit = Fit(
         estimate=best.beta,
-        std_error=jnp.sqrt(jnp.diagonal(best.vcov)),
+        std_error=xp.sqrt(xp.diagonal(best.vcov)),
         df=best.df,
         vcov=best.vcov,
         status=status,
@@ -142,9 +143,9 @@ def report(data: CrossProducts, problem: Problem, found: Found, design: Design) 
         theta=theta,
         covariance=covariance,
         iterations=found.evaluations,
-        p_value=jnp.zeros((0,)),
-        conf_low=jnp.zeros((0,)),
-        conf_high=jnp.zeros((0,)),
+        p_value=xp.zeros((0,)),
+        conf_low=xp.zeros((0,)),
+        conf_high=xp.zeros((0,)),
     )
     return withhold(fit)
 
@@ -167,7 +168,7 @@ def by_factor(covariance: jax.Array, theta: jax.Array, design: Design) -> tuple[
         place = slice(model.ends[k], model.ends[k + 1])
         found[effects.factor] = covariance[place, place]
         parts.append(theta[begins[k] : begins[k + 1]])
-    return found, jnp.concatenate(parts)
+    return found, library(theta).concatenate(parts)
 
 
 def modes(data: CrossProducts, design: Design, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
@@ -175,7 +176,7 @@ def modes(data: CrossProducts, design: Design, theta: jax.Array) -> dict[str, tu
     model = design.model
     ends = np.cumsum([0, *(len(effects.structure.entries) for effects in design.effects)])
     given = [theta[begin:end] for begin, end in itertools.pairwise(ends)]
-    own = jnp.concatenate([given[model.order.index(k)] for k in range(len(given))])
+    own = library(theta).concatenate([given[model.order.index(k)] for k in range(len(given))])
     found = solution.modes(pose(data, model), own, model)
     return {effects.factor: found[k] for effects, k in zip(design.effects, model.order, strict=True)}
 
