@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from jaxsim.estimators import Resampling as Resampling
     from jaxsim.estimators import RobustBayes as RobustBayes
     from jaxsim.estimators import RStrategy as RStrategy
+    from jaxsim.estimators import SelectedMixed as SelectedMixed
     from jaxsim.estimators import Strategy as Strategy
     from jaxsim.estimators import TwoStage as TwoStage
     from jaxsim.estimators import WithinRegression as WithinRegression
@@ -149,7 +150,7 @@ _HOMES = {
     "jaxsim.estimators": (
         "F1F2", "GEE", "Aggregated", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Estimator", "Fit",
         "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "LinearMixed", "Lme4", "MinF", "MultiwayCluster",
-        "PooledOLS", "RStrategy", "Resampling", "RobustBayes", "Strategy", "TwoStage", "WithinRegression",
+        "PooledOLS", "RStrategy", "Resampling", "RobustBayes", "SelectedMixed", "Strategy", "TwoStage", "WithinRegression",
     ),
     "jaxsim.estimators.hierarchical_bayes": ("HierarchicalBayes",),
     "jaxsim.scores": ("GroupRecovery", "Prediction", "Score"),

@@ -29,7 +29,7 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
     strategy = known[label] if label is not None else next(iter(known.values()))
     found, names = study.find(cell), study.names
     (effects,) = strategy.random_effects(names)
-    text = formula_text(strategy.response(names), strategy.coefficients(names), effects)
+    text = formula_text(strategy.response(names), strategy.coefficients(names), (effects,))
     mixed = prepare(text, study.dataset(cell, replicate), REFUSING)
     number = whole_number("replicate", replicate, 0, 2**32 - 1)
     key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)

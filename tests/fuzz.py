@@ -71,6 +71,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
         "vcov": "CR2",
     },
     "HierarchicalBayes": {"formula": None, "random": ("Intercept",), "priors": "weak", "method": "fast", "label": "e"},
+    "SelectedMixed": {"candidates": None, "rule": "aic", "alpha": 0.1, "label": "s"},
     "RobustBayes": {"random": ("Intercept",), "priors": "weak", "interval": "hpd", "label": "o"},
     "Lme4": {"formula": "DV ~ IV1 + (1 | Group)", "df": "satterthwaite", "first": 3, "label": "f", "reml": True},
     "RStrategy": {"script": "function(data) 1", "time_limit": 5.0, "terms": ("IV1",), "label": "g", "first": 2},

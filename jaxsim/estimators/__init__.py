@@ -23,6 +23,7 @@ from jaxsim.estimators.multiway_cluster import MultiwayCluster
 from jaxsim.estimators.ols import PooledOLS
 from jaxsim.estimators.r_strategy import RStrategy
 from jaxsim.estimators.robust_bayes import RobustBayes
+from jaxsim.estimators.selected_mixed import SelectedMixed
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.estimators.two_stage import TwoStage
 from jaxsim.estimators.within_regression import WithinRegression
@@ -41,6 +42,7 @@ CATALOGUE: dict[str, type] = {
     "WithinRegression": WithinRegression,
     "GEE": GEE,
     "LinearMixed": LinearMixed,
+    "SelectedMixed": SelectedMixed,
     "BetweenWithin": BetweenWithin,
     "AutoregressiveMixed": AutoregressiveMixed,
     "HeteroscedasticMixed": HeteroscedasticMixed,
@@ -56,5 +58,5 @@ __all__ = [
     "CATALOGUE", "F1F2", "GEE", "Aggregated", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Decov",
     "Estimator", "External", "Fit", "FrameStrategy", "FunctionEstimator", "HeteroscedasticMixed", "HierarchicalBayes",
     "LinearMixed", "Lme4", "MinF", "MultiwayCluster", "PooledOLS", "Prior", "Priors", "RStrategy", "Resampling", "RobustBayes",
-    "Strategy", "TwoStage", "WithinRegression",
+    "SelectedMixed", "Strategy", "TwoStage", "WithinRegression",
 ]  # fmt: skip

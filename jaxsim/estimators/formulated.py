@@ -159,8 +159,8 @@ def _coded(tokens: Sequence[Token], names: Names, text: str) -> Coded:
     )
 
 
-def formula_text(response: str, fixed: tuple[str, ...], random: RandomEffects) -> str:
-    """The formula with these columns as fixed effects, and a random-effects term for each block."""
+def formula_text(response: str, fixed: tuple[str, ...], random: Sequence[RandomEffects]) -> str:
+    """The formula with these columns as fixed effects, and a random-effects term for each block of each grouping factor."""
 
     def quoted(name: str) -> str:
         return name if SYNTACTIC.fullmatch(name) else f"`{name}`"
@@ -169,7 +169,7 @@ def formula_text(response: str, fixed: tuple[str, ...], random: RandomEffects) -
         rest = [quoted(name) for name in columns if name != INTERCEPT]
         return " + ".join(["1" if INTERCEPT in columns else "0", *rest])
 
-    groups = [f"({side(block)} | {quoted(random.factor)})" for block in random.blocks]
+    groups = [f"({side(block)} | {quoted(part.factor)})" for part in random for block in part.blocks]
     return " + ".join([f"{quoted(response)} ~ {side(fixed)}", *groups])
 
 

@@ -98,7 +98,7 @@ class Lme4(External):
         """What a worker is asked to fit."""
         from jaxsim.r.request import Request  # noqa: PLC0415 - as above
 
-        formula = self.formula or formula_text(data.names.response, data.names.fixed, self.random_effects(data.names)[0])
+        formula = self.formula or formula_text(data.names.response, data.names.fixed, self.random_effects(data.names))
         return Request(formula, data.rows, reml=self.reml, df=self.df, effort=self.effort, conf_level=data.conf_level)
 
 
