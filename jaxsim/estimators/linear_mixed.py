@@ -19,7 +19,7 @@ from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose, names_given, truth
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
-from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of
+from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of, of_groups, with_modes
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance_problem import one_variance, optima, optimum
@@ -186,19 +186,12 @@ class LinearMixed(Formulated):
         """Fixed effects plus conditional modes (lme4's ``coef``), ``[G, P]``."""
         data = self.view(data)
         modes, _ = self.modes(data, fit.theta)
-        (effects,) = self.random_effects(data.names)
-        own = [(k, name) for k, name in enumerate(effects.columns) if name in data.fixed]
-        places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
-        coefficients = jnp.broadcast_to(fit.estimate, (len(modes), len(data.fixed)))
-        return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
+        return of_groups(data, self.random_effects(data.names)[0], fit.estimate, modes)
 
     def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients:
         """Fixed effects plus conditional modes, those of columns without a fixed effect among them."""
-        (effects,) = self.random_effects(data.names)
         modes, _ = self.modes(data, fit.theta)
-        fixed = jnp.zeros(len(data.columns)).at[data.fixed_index].set(fit.estimate)
-        known = jnp.broadcast_to(fixed, (len(modes), len(fixed)))
-        return Coefficients(known.at[:, data.index_of(effects.columns)].add(modes), fixed)
+        return with_modes(data, self.random_effects(data.names)[0], fit.estimate, modes)
 
     def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError:
         """As :meth:`jaxsim.frames.result.Result.predict` has it: Henderson's variance and Satterthwaite's df, or those that the
