@@ -168,7 +168,7 @@ class TestAsLmerHasIt:
         assert rows[unit].nunique() == design.units[unit]
 
 
-def datasets(design, count=5000, seed=1):
+def datasets(design, count=10_000, seed=1):
     """Columns of many datasets, ``[count, N]`` by name, and the row's unit ``[N]``."""
     keys = jax.random.split(key(seed), count)
     columns = jax.jit(jax.vmap(lambda k: design.simulate(k)[1]))(keys)
@@ -193,7 +193,7 @@ def of_units(y, design):
 
 
 class TestClosedForms:
-    """Powers known exactly, each met within three Monte Carlo errors by 5,000 datasets (by chance 1 in 370 would not be)."""
+    """Powers known exactly, each met within three Monte Carlo errors by 10,000 datasets (by chance 1 in 370 would not be)."""
 
     @pytest.mark.parametrize("arms", [6, 10, 20])
     def test_a_trial_of_whole_clusters(self, arms):
@@ -291,7 +291,7 @@ class TestClosedForms:
             effects={"Intercept": 20, "year": 0.25},
             sd={"student": 3},
         )
-        study = Study(design, Grid(), (LinearMixed("score ~ year + (1 | student)"),), 4000, seed=3)
+        study = Study(design, Grid(), (LinearMixed("score ~ year + (1 | student)"),), 10_000, seed=3)
         table = study.run(tmp_path / "out", progress=False).measures(measures=["rejection"], alpha=0.01, terms=["year"])
         power = nct(0.25 * np.sqrt(75), 44, 0.01)
         assert round(power, 3) == 0.311

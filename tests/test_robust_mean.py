@@ -1,5 +1,7 @@
 """Robust means of groups' coefficients: what they are without outliers, how far one pulls, what has no answer."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from second_stage import coefficients, own_of, second_stage
@@ -57,11 +59,18 @@ def test_nothing_left_is_too_few_groups():
     assert fit.status == Status.TOO_FEW_GROUPS
 
 
+def test_the_mean_of_precision_weights_is_their_strategy():
+    strategy = TwoStage(mean="precision")
+    assert strategy == TwoStage(weights="precision") != TwoStage()
+    assert dataclasses.replace(strategy, weights="equal") == TwoStage()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(mean="median"), "'arithmetic', 'huber', 'trimmed'"),
+        (dict(mean="median"), "'arithmetic', 'precision', 'huber', 'trimmed'"),
         (dict(mean="huber", inference="bootstrap"), "does not go with inference='bootstrap'"),
+        (dict(mean="precision", inference="bootstrap"), "goes with inference='t' only"),
         (dict(mean="trimmed", weights="precision"), "does not go with weights='precision'"),
         (dict(mean="trimmed", trim=0.5), "from 0 to below 0.5"),
         (dict(mean="trimmed", trim=None), "from 0 to below 0.5"),

@@ -306,8 +306,10 @@ def test_a_posterior_of_counted_rows_with_an_offset_is_of_the_same_numbers(data)
             lambda d: jaxsim.lm("y ~ x", d, "g", inference="wild", bootstrap="webb", weights="mammen"),
             "weights='mammen' and bootstrap='webb' are two weights of the bootstrap",
         ),
-        (lambda d: jaxsim.lm2("y ~ x", d, "g", weights="precision", mean="equal"), "weights='precision' and mean='equal' are two"),
-        (lambda d: jaxsim.lm2("y ~ x", d, "g", mean="size"), "mean='size' is not known; use one of 'equal', 'precision'"),
+        (lambda d: jaxsim.lm2("y ~ x", d, "g", weights="precision", mean="arithmetic"), "mean='arithmetic' are two"),
+        (lambda d: jaxsim.lm2("y ~ x", d, "g", mean="size"), "mean='size' is not known; use one of 'arithmetic', 'precision'"),
+        (lambda d: jaxsim.lm2("y ~ x", d, "g", mean="equal"), "mean='equal' is called 'arithmetic', as in TwoStage"),
+        (lambda d: jaxsim.lm2("y ~ x", d, "g", mean="huber"), "in studies, TwoStage.mean='huber'.; lm2 has 'arithmetic' and"),
         (lambda d: jaxsim.bayes("y ~ x + (1 | g)", d, weights="w"), "bayes has none.*fit the model with lmer"),
     ],
 )
@@ -324,6 +326,8 @@ def test_the_old_words_for_other_weights_mean_what_they_meant(data):
     )
     old, new = jaxsim.lm2("y ~ x", data, "g", weights="precision"), jaxsim.lm2("y ~ x", data, "g", mean="precision")
     assert_alike(old, new)
+    for plain in (dict(weights="equal"), dict(mean="arithmetic")):
+        assert_alike(jaxsim.lm2("y ~ x", data, "g"), jaxsim.lm2("y ~ x", data, "g", **plain))
     both = jaxsim.lm("y ~ x", data, "g", bootstrap="webb", weights="w", **options)
     assert both.method.startswith(
         "Weighted least squares, weights w, cluster-robust standard errors (CR1S), wild cluster bootstrap (webb"

@@ -8,7 +8,19 @@ import pandas as pd
 import pytest
 
 import jaxsim
-from jaxsim import ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage
+from jaxsim import (
+    ClusterRobust,
+    Design,
+    GaussianMultilevel,
+    Grid,
+    InputError,
+    LinearMixed,
+    PooledOLS,
+    Study,
+    TwoStage,
+    between,
+    within,
+)
 from jaxsim.measures.overview import overview
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
@@ -192,6 +204,26 @@ def test_what_is_known_beforehand_is_said(results):
     assert four == five
     assert "4 or 5 rows" in four
     assert enough == ()
+
+
+def test_liberal_tests_between_few_groups_are_said():
+    """Of Satterthwaite's df, a predictor that is one number a group, a random slope, and ten groups at most."""
+
+    def said(strategy, between=1, groups=(8, 10, 11)):
+        process = GaussianMultilevel(n_obs=10, n_predictors=2, n_between=between)
+        return Study(process, Grid(n_groups=groups), strategy, 2).caveats()
+
+    (liberal,) = said(LinearMixed())
+    assert liberal.startswith("lmer: 2 of 3 cells have at most 10 groups")
+    assert "df='kenward-roger'" in liberal
+    for other in (LinearMixed(df="kenward-roger"), LinearMixed(vcov="CR2"), LinearMixed(random=("Intercept",))):
+        assert said(other) == ()
+    assert said(LinearMixed("DV ~ IV1 + (IV1 | Group)")) == ()
+    assert said(LinearMixed(), between=0) == said(LinearMixed(), groups=(11, 30)) == ()
+    trial = Design(
+        "y ~ arm * day + (day | s)", units={"s": 8}, variables={"arm": between("s", ("a", "b")), "day": within(0, 1, 2)},
+    )  # fmt: skip
+    assert len(Study(trial, Grid(), LinearMixed("y ~ arm * day + (day | s)"), 2).caveats()) == 1
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path):

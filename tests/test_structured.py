@@ -1,12 +1,15 @@
 """Mixed models with structured residuals: derivatives, special cases, what they recover, what they cannot, what is refused."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
-from oracle import Rows, batch, covariance_of, make_rows, row_arrays
+from oracle import RowArrays, Rows, batch, covariance_of, make_rows, row_arrays
 
 from jaxsim import AutoregressiveMixed, GaussianMultilevel, Grid, HeteroscedasticMixed, InputError, LinearMixed, Names, Study
 from jaxsim.lmm.chart import chart_of
@@ -163,6 +166,98 @@ def test_missing_rows_are_left_out():
     alone = numbers(AutoregressiveMixed(random=("Intercept",)), [ROWS.but(x=ROWS.x[kept], y=ROWS.y[kept], group=ROWS.group[kept])])
     np.testing.assert_allclose(fit.estimate, alone.estimate, rtol=1e-8)  # another order of sums, and of a search's end
     np.testing.assert_allclose(covariance_of(fit)[0], covariance_of(alone)[0], rtol=1e-7)
+
+
+REFERENCE = Path(__file__).parent / "reference"
+STORED = json.loads((REFERENCE / "structured.json").read_text())
+SLEEP = {
+    "ar1": AutoregressiveMixed("Reaction ~ Days + (Days || Subject)"),
+    "car1": AutoregressiveMixed("Reaction ~ Days + (1 | Subject)", time="Days"),
+    "ident": HeteroscedasticMixed("Reaction ~ 1 + (Days | Subject)", variance=("late",)),
+}
+
+
+@pytest.mark.parametrize("model", SLEEP)
+def test_modes_and_predictions_are_those_of_nlme(model):
+    """``ranef`` and ``predict`` at both levels, of people and days that were fitted and of others."""
+    rows = pd.read_csv(REFERENCE / "data" / "sleepstudy.csv")
+    rows = rows[np.arange(1, len(rows) + 1) % 7 != 0]
+    levels, code = np.unique(rows["Subject"], return_inverse=True)
+    columns = ("Intercept", "Days", "late")
+
+    def table(days, y, code):
+        x = np.column_stack([np.ones(len(days)), days, days >= 5])
+        one = RowArrays(
+            x, y, code[:, None].astype(np.int32), np.ones(len(y)), columns, columns[:2], (20,), ("Subject",), "Reaction"
+        )
+        return jax.tree.map(jnp.asarray, one)
+
+    strategy, stored = SLEEP[model], STORED["fits"][model]
+    data = strategy.view(table(rows["Days"].to_numpy(float), rows["Reaction"].to_numpy(), code))
+    fit = jax.jit(strategy.fit)(data)
+    # nlme stops when its criterion changes by 1e-12 or so, where effects are good to 1e-6 of the largest.
+    assert fit.criterion == pytest.approx(stored["criterion"], abs=1e-6)
+    modes = np.array(stored["modes"])
+    np.testing.assert_allclose(strategy.modes(fit)[:18], modes, rtol=0, atol=1e-5 * abs(modes).max())
+    assert (strategy.modes(fit)[18:] == 0).all(), "padding"
+    days, subject = (np.array(STORED["new"][name]) for name in ("Days", "Subject"))
+    code = np.searchsorted(levels, subject.astype(int))
+    for level, codes in (("known", code), ("population", np.full(len(code), -1))):
+        said = strategy.predict(data, fit, table(days, np.zeros(len(days)), codes))
+        np.testing.assert_allclose(said, stored[level], rtol=1e-6)
+
+
+def residual_covariance(strategy, fit, x):
+    """Of a group's rows in the units of the response, from what a study stores."""
+    if isinstance(strategy, HeteroscedasticMixed):
+        return np.diag(fit.sigma**2 * fit.extra["sd_ratio_IV2"] ** (2 * x[:, 2]))
+    time = np.arange(len(x)) if strategy.time is None else x[:, 2]
+    return fit.sigma**2 * fit.extra["autocorrelation"] ** abs(np.subtract.outer(time, time))
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        AutoregressiveMixed("DV ~ IV1 + (IV1 | Group)"),
+        AutoregressiveMixed("DV ~ IV1 + (1 | Group)", time="IV2", reml=False),
+        HeteroscedasticMixed("DV ~ IV1 + (IV2 | Group)", variance=("IV2",)),
+    ],
+    ids=["steps", "time", "variance"],
+)
+def test_effects_of_groups_are_those_of_dense_matrices(strategy):
+    """``T Z'V^-1 (y - X beta)`` from every group's covariance matrix of rows, as they stand in a batch that is padded."""
+    rng = np.random.default_rng(2)
+    rows = make_rows(4, [8, 3, 12, 6, 1, 10], n_fixed=3, group_sd=(1.0, 0.5, 0.0))
+    rows = rows.but(x=np.column_stack([rows.x[:, :2], np.concatenate([np.cumsum(rng.uniform(1, 3, 40))])]) / [1, 1, 10])
+    serial = np.exp(-2 * abs(np.subtract.outer(rows.x[:, 2], rows.x[:, 2])))
+    rows = rows.but(y=rows.y + np.linalg.cholesky(serial) @ rng.normal(size=40))
+    data = stacked([rows], 8, 44)
+    fits = jax.device_get(strategy.fit_batch(data, groups=True))
+    fit, one = (jax.tree.map(lambda leaf: leaf[0], leaves) for leaves in (fits, data))
+    assert Status(int(fit.status)) in (Status.OK, Status.SINGULAR)
+    view = jax.tree.map(jnp.asarray, strategy.view(one))
+    (effects,) = strategy.random_effects(view.names)
+    z = [rows.columns.index(name) for name in effects.columns]
+    wanted = []
+    for i in rows.members():
+        x, covariance = rows.x[i], fit.covariance["Group"]
+        v = x[:, z] @ covariance @ x[:, z].T + residual_covariance(strategy, fit, x)
+        wanted.append(covariance @ x[:, z].T @ np.linalg.solve(v, rows.y[i] - x[:, :2] @ fit.estimate))
+    # Parameters are stored as they are: what is left is rounding of matrices of twelve rows.
+    np.testing.assert_allclose(strategy.modes(fit)[:6], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+    known = np.tile([*fit.estimate, 0.0], (6, 1))
+    known[:, z] += wanted
+    predicted, tolerance = strategy.prediction_coefficients(view, fit), 1e-9 * np.abs(known).max()
+    np.testing.assert_allclose(predicted.known[:6], known, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(strategy.group_coefficients(view, fit)[:6], known[:, :2], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(predicted.new, [*fit.estimate, 0.0])
+
+
+def test_a_fit_without_effects_of_groups_says_how_to_have_them():
+    strategy, data = AutoregressiveMixed(random=("Intercept",)), stacked([ROWS])
+    fit = jax.tree.map(lambda leaf: leaf[0], strategy.fit_batch(data))
+    with pytest.raises(InputError, match="groups=True"):
+        strategy.group_coefficients(jax.tree.map(lambda leaf: leaf[0], data), fit)
 
 
 def test_promises():

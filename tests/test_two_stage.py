@@ -122,7 +122,7 @@ class TestNoAnswer:
         with pytest.raises(InputError, match=said.replace("(", r"\(")):
             TwoStage(**options)
         in_frames = {"mean" if name == "weights" else name: value for name, value in options.items()}
-        with pytest.raises(InputError, match=said.replace("weights='size'", "mean='size'")):
+        with pytest.raises(InputError, match=said.replace("weights='size'", "mean='size'").replace("'equal'", "'arithmetic'")):
             jaxsim.lm2("y ~ x", pd.DataFrame({"y": [1.0], "x": [2.0]}), **in_frames)
 
 

@@ -7,12 +7,30 @@ import types
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from oracle import batch, make_rows
+from scipy import stats
 
 import jaxsim
-from jaxsim import BetweenWithin, ClusterRobust, GaussianMultilevel, Grid, InputError, LinearMixed, Names, Study, WithinRegression
+from jaxsim import (
+    BetweenWithin,
+    ClusterRobust,
+    Design,
+    GaussianMultilevel,
+    Grid,
+    InputError,
+    LinearMixed,
+    Names,
+    Normal,
+    Prediction,
+    Rows,
+    Study,
+    WithinRegression,
+    covariate,
+)
 from jaxsim.data.cross_products import from_rows
 from jaxsim.inference import t_table
 from jaxsim.status import Status
@@ -53,6 +71,64 @@ def test_within_and_between_are_the_same_where_every_mean_is_zero():
     # Sums of a few dozen products in another order.
     np.testing.assert_allclose(within.estimate, pooled.estimate[:, 1:], rtol=1e-10)
     np.testing.assert_allclose(within.std_error, pooled.std_error[:, 1:], rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("between", "means", "df"),
+    [("contextual", None, "satterthwaite"), ("between", None, "satterthwaite"), ("between", ("IV1",), "residual")],
+)
+def test_predictions_are_those_of_a_fitted_frame_with_means(between, means, df):
+    """Rows of known groups with the group's mean; of new ones with the mean that least squares have for the row."""
+    strategy = BetweenWithin("DV ~ IV1 + IV2 + (IV1 | Group)", means=means, between=between, df=df)
+    rows = make_rows(3, [9, 9, 6, 12, 7, 8], group_sd=(1.0, 1.0, 0.0))
+    rows = rows.but(x=np.column_stack([rows.x[:, 0], rows.x[:, 1:] + rows.group[:, None] / 2]))
+    data = strategy.view(jax.tree.map(lambda leaf: leaf[0], batch([rows], 8)))
+    frame = pd.DataFrame(rows.x[:, 1:], columns=["IV1", "IV2"]).assign(DV=rows.y, Group=rows.group)
+    added = list(means or ("IV1", "IV2"))
+    own = frame.groupby("Group")[added].mean()
+    whole = frame.join(own.add_suffix("_m"), on="Group")
+    fit = jax.jit(strategy.fit)(data)
+    in_frame = jaxsim.lmer(f"DV ~ IV1 + IV2 + {' + '.join(name + '_m' for name in added)} + (IV1 | Group)", whole, df=df)
+    new = pd.DataFrame(np.random.default_rng(1).normal(size=(9, 2)) * 2, columns=["IV1", "IV2"])
+    new = new.assign(Group=[0, 1, 2, 3, 4, 5, -1, -1, -2])
+    slopes = np.linalg.lstsq(rows.x, whole[[name + "_m" for name in added]], rcond=None)[0]
+    left = whole[[name + "_m" for name in added]].to_numpy() - rows.x @ slopes
+    x = np.column_stack([np.ones(9), new[["IV1", "IV2"]]])
+    there = np.where(new["Group"].to_numpy()[:, None] >= 0, own.to_numpy()[new["Group"].clip(0)], x @ slopes)
+    said = in_frame.predict(new.assign(**{f"{name}_m": there[:, k] for k, name in enumerate(added)}), interval="prediction")
+    effects = in_frame.table.set_index("term")["estimate"][[name + "_m" for name in added]].to_numpy()
+    rest = np.where(new["Group"] < 0, effects @ left.T @ left @ effects / len(frame), 0.0)
+    table = Rows(
+        jnp.asarray(x), jnp.zeros(9), jnp.asarray(new[["Group"]].to_numpy()), jnp.ones(9), data.columns, data.fixed, (8,)
+    )  # fmt: skip
+    # Two searches for the same optimum: each good to about 1e-9 of a parameter.
+    predicted, error = jax.jit(lambda: (strategy.predict(data, fit, table), strategy.prediction_error(data, fit, table)))()
+    np.testing.assert_allclose(predicted, said["estimate"], rtol=1e-6)
+    np.testing.assert_allclose(error.variance, said["std_error"] ** 2 + rest, rtol=1e-6)
+    reach = stats.t.ppf(0.975, error.df) * said["std_error"]
+    np.testing.assert_allclose(reach, (said["conf_high"] - said["conf_low"]) / 2, rtol=1e-5)  # df from a Hessian: five digits
+
+
+def test_new_groups_are_predicted_as_well_as_a_row_allows(tmp_path):
+    """What is usual in a group has an effect of 3 on ``y``, a row's deviation 1, both with a variance of a half: of a new group the
+    sum alone is known, whose slope is ``1 + 2 / 2``, and an error of variance ``(3 - 1)^2 / 4`` is left."""
+    design = Design(
+        "y ~ own + usual + I(own + usual) + (1 | g)", units={"g": 40}, repeats=30,
+        variables={"own": covariate("row", Normal(0, 0.5**0.5)), "usual": covariate("g", Normal(0, 0.5**0.5))},
+        effects={"own": 1, "usual": 3}, sd={"g": 0.5}, residual_sd=1,
+    )  # fmt: skip
+    strategies = tuple(kind("y ~ I(own + usual) + (1 | g)") for kind in (BetweenWithin, LinearMixed))
+    study = Study(design, Grid(), strategies, 100, seed=1, scores=(Prediction(),))
+    lines = study.run(tmp_path / "out", progress=False).measures(["model"]).set_index(["model", "measure"])
+    for where, rest, estimated in (
+        ("known", 0.0, 1 / 30),  # of the group's intercept
+        ("new", 1.25, 1.25 * 3 / 40),  # of three coefficients of groups, roughly
+    ):
+        error, coverage = (lines.loc["mundlak", f"prediction_{kind}_{where}"] for kind in ("rmse", "coverage"))
+        assert -3 * error["mcse"] < error["value"] - np.sqrt(1 + rest) < 3 * error["mcse"] + estimated
+        assert abs(coverage["value"] - 0.95) < 3 * coverage["mcse"] + 0.005, "and half a per cent of Satterthwaite's"
+    assert lines.loc["mundlak", "prediction_rmse_new"]["value"] < 0.95 * lines.loc["lmer", "prediction_rmse_new"]["value"]
+    assert lines.loc["mundlak", "prediction_mean_rmse_known"]["value"] < 0.3
 
 
 def test_confounded_slopes():

@@ -111,8 +111,9 @@ class TestDesigns:
             own = stored[stored["replicate"] == replicate].set_index("term")
             table = lmer(formula, study.dataset(0, replicate)).table.set_index("term").rename({"(Intercept)": "Intercept"})
             for column in ("estimate", "std_error"):
-                # 1e-8: the rows were made from the cross-products, which takes sums and roots that rows drawn one by one do not.
-                np.testing.assert_allclose(own[column], table[column].loc[own.index], rtol=1e-8, atol=1e-8)
+                # 1e-9: as where rows are drawn. They were made from the cross-products, and two optimisers went to one optimum:
+                # at most 6e-12 of a standard error was seen.
+                np.testing.assert_allclose(own[column], table[column].loc[own.index], rtol=1e-9, atol=1e-9)
 
 
 def test_cells_that_are_not_ideal_draw_rows(tmp_path):

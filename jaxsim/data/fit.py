@@ -49,8 +49,8 @@ class Fit:
             that of the t distribution with ``df``. A limit may be infinite.
         extra: what only this method has, by the name of the column it is to have in the tables: ``[P]``, a number for each term,
             or ``[]``, one for the fit.
-        groups: coefficients of every group, ``[G, P]``, of a method that can only compute them with the fit and was asked to; else
-            None. They are not stored.
+        groups: what a method's ``group_coefficients`` needs and can only be computed with the fit, ``[G, ..]``: the coefficients of
+            every group, or their random effects. None where it was not asked for. It is not stored.
     """
 
     estimate: jax.Array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.errors import InputError
-from jaxsim.numerics.least_squares import RANK_TOLERANCE
+from jaxsim.numerics.least_squares import RANK_TOLERANCE, solve
 
 
 def intercept_of(names: Names) -> str | None:
@@ -80,6 +80,30 @@ def add_columns(data: CrossProducts, means: tuple[str, ...], suffix: str, deviat
     left = squares[first:-1] > RANK_TOLERANCE * squares[data.index_of(deviations)]
     kept = jnp.ones(len(squares)).at[first:-1].set(left)
     return replace(data, products=products * kept[:, None] * kept, columns=columns)
+
+
+class FromRows(NamedTuple):
+    """What a row says of its group's means, by least squares: ``slopes`` ``[P, K]`` of the columns of the row, and ``covariance``
+    ``[K, K]`` of what these leave."""
+
+    slopes: jax.Array
+    covariance: jax.Array
+
+
+def from_rows(data: CrossProducts, given: tuple[str, ...], means: tuple[str, ...]) -> FromRows:
+    """The regression of columns that hold group means on others, over all rows of one dataset.
+
+    Args:
+        data: with the means among its columns, as :func:`add_columns` gives it.
+        given: the columns that are known of a row, linearly independent.
+        means: those of the means.
+    """
+    total, x, m = data.products.sum(0), data.index_of(given), data.index_of(means)
+    each = [total[np.append(x, k)[:, None], np.append(x, k)] for k in m]
+    slopes = jax.vmap(lambda products: solve(products).beta, out_axes=1)(jnp.stack(each))
+    pulled = slopes.T @ total[x[:, None], m]
+    left = total[m[:, None], m] - pulled - pulled.T + slopes.T @ total[x[:, None], x] @ slopes
+    return FromRows(slopes, left / data.n_rows)
 
 
 def deviation(name: str) -> str:

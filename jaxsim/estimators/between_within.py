@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit
-from jaxsim.data.group_means import add_columns, deviation, require_intercept
+from jaxsim.data.group_means import FromRows, add_columns, deviation, from_rows, intercept_of, require_intercept, sums
 from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.data.random_effects import RandomEffects
+from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose, names_given
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed
+from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of
 
 BETWEEN: tuple[str, ...] = ("contextual", "between")
 
@@ -27,6 +30,10 @@ class BetweenWithin(Formulated):
 
     The coefficient of a predictor is its effect within groups: what differs between groups, and may be confounded, is in that of
     its mean. Means are those of the rows that are there, as in ``lmer(y ~ x + x_mean + (x | g))``.
+
+    Rows of known groups are predicted with the group's mean in the rows that were fitted, and its conditional modes. Of a new group
+    one row at a time is looked at, so its mean is not known: it is predicted from the row by the least-squares regression of the
+    means on the fixed effects in the rows that were fitted. (R's ``predict`` is given means as a column of the new rows.)
 
     Args:
         formula: as of :class:`jaxsim.LinearMixed`, whose random effects it may have; the means are added to it.
@@ -119,6 +126,53 @@ class BetweenWithin(Formulated):
         return add_columns(data, added, self.suffix, centred).select(
             data.response, (*fixed, *(name + self.suffix for name in added))
         )
+
+    def predicts(self, names: Names) -> bool:
+        """The means are numbers that it has, or predicts itself."""
+        return self.mixed.predicts(names)
+
+    def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients:
+        """Of the process's columns: of known groups with an intercept that has the group's means, of new ones with what a row says
+        of them."""
+        found, unknown = self.inner(data.names).prediction_coefficients(self.augmented(data), fit), self._unknown(data)
+        intercept = data.columns.index(str(intercept_of(data.names)))
+        known, own = self._split(data, found.known)
+        new, all_groups = self._split(data, found.new)
+        return Coefficients(
+            known.at[:, intercept].add((own * self._means(data)).sum(1)), new.at[data.fixed_index].add(unknown.slopes @ all_groups)
+        )
+
+    def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError:
+        """That of the mixed model with the means as columns; of new groups with the variance of what a row does not say of them."""
+        whole, rows, unknown = self.augmented(data), as_viewed(data, new), self._unknown(data)
+        codes, averaged = codes_of(data, new), data.index_of(self.averaged(data.names))
+        known = (codes >= 0)[:, None]
+        means = jnp.where(known, self._means(data)[jnp.maximum(codes, 0)], rows.x[:, data.fixed_index] @ unknown.slopes)
+        deviations = [rows.x[:, averaged] - means] if self.between == "between" else []
+        x = jnp.concatenate([rows.x, means, *deviations], axis=1)
+        error = self.inner(data.names).prediction_error(whole, fit, replace(rows, x=x, columns=whole.columns))
+        _, of_means = self._split(data, jnp.zeros(len(whole.columns)).at[whole.fixed_index].set(fit.estimate))
+        rest = jnp.where(known[:, 0], 0.0, of_means @ unknown.covariance @ of_means)
+        return PredictionError(error.variance + rest, error.df)
+
+    def _means(self, data: CrossProducts) -> jax.Array:
+        """Of each group, ``[G, K]``; zero for padding."""
+        sizes = jnp.maximum(data.sizes, 1).astype(float)[:, None]
+        return sums(data)[:, data.index_of(self.averaged(data.names))] / sizes
+
+    def _unknown(self, data: CrossProducts) -> FromRows:
+        """What a row says of its group's means."""
+        added = self.averaged(data.names)
+        return from_rows(add_columns(data, added, self.suffix), data.fixed, tuple(name + self.suffix for name in added))
+
+    def _split(self, data: CrossProducts, coefficients: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Coefficients of the columns of :meth:`augmented` data ``[.., K']`` as those of the process's columns ``[.., K]`` and of
+        the means."""
+        added, count = self.averaged(data.names), len(data.columns)
+        plain, means, within = jnp.split(coefficients, [count, count + len(added)], axis=-1)
+        if self.between == "contextual":
+            return plain, means
+        return plain.at[..., data.index_of(added)].add(within), means - within
 
     def inner(self, names: Names) -> LinearMixed:
         """The model of :meth:`augmented` data, whose random effects are named."""

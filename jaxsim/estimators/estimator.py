@@ -74,11 +74,6 @@ class Estimator(Strategy):
         return self.predicts_itself or set(self.coefficients(names)) <= {*names.columns, names.response}
 
     @property
-    def predicts_known(self) -> bool:
-        """Whether what it predicts of rows of known groups is all that it could say of them; else nothing is shown for these."""
-        return True
-
-    @property
     def predicts_itself(self) -> bool:
         """Whether its predictions are its own, and not ``x'c`` with :meth:`prediction_coefficients`."""
         return type(self).predict is not Estimator.predict

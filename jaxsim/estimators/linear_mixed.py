@@ -20,7 +20,7 @@ from jaxsim.errors import InputError, NotSupportedError, brief, choose, names_gi
 from jaxsim.estimators import crossed_mixed
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
-from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of
+from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of, of_groups, with_modes
 from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance_problem import one_variance, optima, optimum
@@ -250,19 +250,12 @@ class LinearMixed(Formulated):
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """Fixed effects plus conditional modes (lme4's ``coef``), ``[G, P]``."""
         data = self.view(data)
-        coefficients = jnp.broadcast_to(fit.estimate, (self._groups(data), len(data.fixed)))
-        found = self.modes_by_factor(data, fit.theta)
-        for effects in self.random_effects(data.names):
-            if effects.factor == data.factors[0]:
-                own = [(k, name) for k, name in enumerate(effects.columns) if name in data.fixed]
-                places, columns = [data.fixed.index(name) for _, name in own], [k for k, _ in own]
-                modes = found[effects.factor][0]
-                coefficients = coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
-        return coefficients
-
-    def _groups(self, data: CrossProducts) -> int:
-        """Padded groups of the first factor."""
-        return data.counts[0] if data.levels is not None else len(data.sizes)
+        own = [effects for effects in self.random_effects(data.names) if effects.factor == data.factors[0]]
+        if not own:
+            groups = data.counts[0] if data.levels is not None else len(data.sizes)
+            return jnp.broadcast_to(fit.estimate, (groups, len(data.fixed)))
+        modes, _ = self.modes_by_factor(data, fit.theta)[own[0].factor]
+        return of_groups(data, own[0], fit.estimate, modes)
 
     @property
     def predicts_itself(self) -> bool:
@@ -278,11 +271,8 @@ class LinearMixed(Formulated):
         factors, whose effects are not of a row's group alone."""
         if self.several(data.names):
             return None
-        (effects,) = self.random_effects(data.names)
         modes, _ = self.modes(data, fit.theta)
-        fixed = jnp.zeros(len(data.columns)).at[data.fixed_index].set(fit.estimate)
-        known = jnp.broadcast_to(fixed, (len(modes), len(fixed)))
-        return Coefficients(known.at[:, data.index_of(effects.columns)].add(modes), fixed)
+        return with_modes(data, self.random_effects(data.names)[0], fit.estimate, modes)
 
     def prediction_error(self, data: CrossProducts, fit: Fit, new: Rows) -> PredictionError | None:
         """As :meth:`jaxsim.frames.result.Result.predict` has it: Henderson's variance and Satterthwaite's df, or those that the

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
 
 
@@ -24,6 +25,29 @@ class PredictionError(NamedTuple):
 
     variance: jax.Array
     df: jax.Array
+
+
+def of_groups(data: Any, effects: RandomEffects, estimate: jax.Array, modes: jax.Array) -> jax.Array:
+    """Fixed effects plus conditional modes (lme4's ``coef``), ``[G, P]``.
+
+    Args:
+        data: the dataset, as a strategy's ``view`` gave it.
+        effects: the random effects, of columns with a fixed effect and of others, which are left out.
+        estimate: of the fixed effects, ``[P]``.
+        modes: of each group's random effects, ``[G, Q]``.
+    """
+    own = [(k, data.fixed.index(name)) for k, name in enumerate(effects.columns) if name in data.fixed]
+    columns, places = [k for k, _ in own], [place for _, place in own]
+    coefficients = jnp.broadcast_to(estimate, (len(modes), len(data.fixed)))
+    return coefficients.at[:, jnp.array(places, int)].add(modes[:, jnp.array(columns, int)])
+
+
+def with_modes(data: Any, effects: RandomEffects, estimate: jax.Array, modes: jax.Array) -> Coefficients:
+    """Fixed effects, of known groups plus conditional modes, those of columns without a fixed effect among them; arguments as of
+    :func:`of_groups`."""
+    fixed = jnp.zeros(len(data.columns)).at[data.index_of(data.fixed)].set(estimate)
+    known = jnp.broadcast_to(fixed, (len(modes), len(fixed)))
+    return Coefficients(known.at[:, data.index_of(effects.columns)].add(modes), fixed)
 
 
 def as_viewed(data: Any, new: Rows) -> Rows:

@@ -20,6 +20,7 @@ from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, choose
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed, lanes
+from jaxsim.estimators.prediction import Coefficients, of_groups, with_modes
 from jaxsim.estimators.strategy import Reads
 from jaxsim.lmm import solution
 from jaxsim.lmm.deviance import Spec
@@ -74,6 +75,10 @@ class Job(NamedTuple):
 class StructuredMixed(Formulated):
     """A mixed model with one grouping factor whose residuals are not independent with one variance.
 
+    Rows of known groups are predicted by ``x'beta + z'b_g`` with the conditional modes ``b_g = T Z_g'V_g^-1 (y_g - X_g beta)``, as
+    nlme's ``predict(level = 1)``: expectations given the group's effects. What residuals of rows nearby say of a new row's own is
+    not used (that would be kriging), and there are no prediction intervals.
+
     Args:
         random, covariance, reml: as of :class:`jaxsim.LinearMixed`, as is the formula.
         df: degrees of freedom of t: ``satterthwaite`` (with the structure's parameters among the uncertain ones; nlme has none),
@@ -106,11 +111,6 @@ class StructuredMixed(Formulated):
     def origin(self, psi: jax.Array, structured: Structured) -> jax.Array:
         """The residual standard deviation that is reported, relative to that of the structure's units, ``[]``."""
         return jnp.ones(())
-
-    @property
-    def predicts_known(self) -> bool:
-        """Not yet: its predictions are of new groups, without conditional modes."""
-        return False
 
     @property
     def takes_random(self) -> bool:
@@ -149,13 +149,31 @@ class StructuredMixed(Formulated):
         data = self.view(data)
         job, spec = self.job(data), self.spec(data)
         final = search.search(job.problem, job.structured.residuals, job.starts, spec)
-        return self._report(data, job, final.best, final.total_evaluations)
+        return self._report(data, job, final.best, final.total_evaluations, groups=True)
+
+    def modes(self, fit: Fit) -> jax.Array:
+        """Conditional modes of the groups (nlme's ``ranef``), ``[G, Q]``; zero for padding. Columns as in :meth:`random_effects`.
+
+        Raises:
+            InputError: for a fit that was made without them.
+        """
+        if fit.groups is None:
+            raise InputError(f"{self.name}: this fit has no effects of groups; make it with fit_batch(..., groups=True).")
+        return fit.groups
+
+    def group_coefficients(self, data: Rows, fit: Fit) -> jax.Array:
+        """Fixed effects plus conditional modes (nlme's ``coef``), ``[G, P]``."""
+        return of_groups(data, self.random_effects(data.names)[0], fit.estimate, self.modes(fit))
+
+    def prediction_coefficients(self, data: Rows, fit: Fit) -> Coefficients:
+        """Fixed effects plus conditional modes, those of columns without a fixed effect among them."""
+        return with_modes(data, self.random_effects(data.names)[0], fit.estimate, self.modes(fit))
 
     def _batch(self, data: Rows, context: Context | None, groups: bool) -> Fit:
-        return _fit_batch(self, data)
+        return _fit_batch(self, data, groups)
 
-    def _report(self, data: Rows, job: Job, best: search.Found, evaluations: jax.Array) -> Fit:
-        """Turn the optimum into a :class:`Fit` with a status."""
+    def _report(self, data: Rows, job: Job, best: search.Found, evaluations: jax.Array, groups: bool) -> Fit:
+        """Turn the optimum into a :class:`Fit` with a status; ``groups``: with the conditional modes."""
         spec, problem, structured = self.spec(data), job.problem, job.structured
         judged = self.judged(best, structured, problem.n_rows)
         found = solution.solve(problem, without(best.point, len(best.psi), judged.null), spec, self.df)
@@ -196,6 +214,7 @@ class StructuredMixed(Formulated):
             p_value=none,
             conf_low=none,
             conf_high=none,
+            groups=_modes(job, best.psi, found.theta, spec) if groups else None,
         )
         fit = withhold(fit)
         shown = has_numbers(fit.status)
@@ -215,8 +234,15 @@ def standardiser(problem: Problem, spec: Spec) -> jax.Array:
     return change.at[fixed, -1].set(-shift).at[-1, -1].set(1 / problem.response_scale)
 
 
-@partial(jax.jit, static_argnums=0)
-def _fit_batch(estimator: StructuredMixed, data: Rows) -> Fit:
+def _modes(job: Job, psi: jax.Array, theta: jax.Array, spec: Spec) -> jax.Array:
+    """``T Z_g'V_g^-1 (y_g - X_g beta)``, ``[G, Q]``: those of an ordinary mixed model of the whitened rows; ``theta`` is in the
+    structure's units."""
+    modes, _ = solution.blups(job.problem._replace(products=job.structured.residuals.products(psi)), theta, spec)
+    return modes
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _fit_batch(estimator: StructuredMixed, data: Rows, groups: bool) -> Fit:
     """In lanes that do not wait for the slowest."""
     spec = estimator.spec(jax.tree.map(lambda leaf: leaf[0], data))
     jobs = jax.vmap(estimator.job)(data)
@@ -232,7 +258,7 @@ def _fit_batch(estimator: StructuredMixed, data: Rows) -> Fit:
         states=jax.vmap(begin)(jobs),
         lanes=lanes(data.counts[0]),
     )
-    return jax.vmap(estimator._report)(data, jobs, best, evaluations)
+    return jax.vmap(partial(estimator._report, groups=groups))(data, jobs, best, evaluations)
 
 
 def check_columns(names: Names, columns: tuple[str, ...], owner: str, what: str) -> None:

@@ -23,7 +23,7 @@ from jaxsim.status import Status
 
 INFERENCES: tuple[str, ...] = ("t", "bootstrap", "bootstrap-t", "sign-flip")
 WEIGHTS: tuple[str, ...] = ("equal", "precision")
-MEANS: tuple[str, ...] = ("arithmetic", "huber", "trimmed")
+MEANS: tuple[str, ...] = ("arithmetic", "precision", "huber", "trimmed")
 TRIM = 0.2
 # Coefficients got from cross-products carry at best 10 digits of their own size, those of a response of which a fit was subtracted
 # 13 of what was: groups that differ by less than that do not differ.
@@ -53,9 +53,10 @@ class TwoStage(Clustered):
             that fit well by chance. Needs more rows than groups times coefficients.
         draws: resamples or sign patterns.
         label: name in the tables.
-        mean: of the groups' coefficients: ``arithmetic``, or one that single groups cannot pull far: ``huber`` (as ``MASS::rlm``,
-            with its standard error) or ``trimmed`` (with Yuen's); see :mod:`jaxsim.estimators.robust_mean`. Of skewed groups they
-            estimate another number than the mean.
+        mean: of the groups' coefficients: ``arithmetic``; ``precision``, another word for ``weights="precision"``, which the
+            strategy then has; or one that single groups cannot pull far: ``huber`` (as ``MASS::rlm``, with its standard error) or
+            ``trimmed`` (with Yuen's); see :mod:`jaxsim.estimators.robust_mean`. Of skewed groups these estimate another number than
+            the mean.
         trim: the share of groups that the trimmed mean leaves out on either side.
         cluster: the factor whose groups have regressions of their own, such as ``"item"``; the process's first when None. What
             the groups of another factor share is ignored: :class:`jaxsim.Aggregated` says more of subjects and items.
@@ -82,6 +83,10 @@ class TwoStage(Clustered):
         super().__post_init__()
         choose("inference", self.inference, INFERENCES)
         choose("weights", self.weights, WEIGHTS)
+        choose("mean", self.mean, MEANS)
+        if self.mean == "precision":
+            object.__setattr__(self, "weights", "precision")
+            object.__setattr__(self, "mean", "arithmetic")
         if isinstance(self.draws, bool) or not isinstance(self.draws, int) or not 1 <= self.draws < 2**30:
             raise InputError(f"draws={brief(self.draws)} must be an integer from 1 to 2**30 - 1, such as 999.")
         if self.weights == "precision" and self.resamples:
@@ -89,7 +94,6 @@ class TwoStage(Clustered):
         self._check_mean()
 
     def _check_mean(self) -> None:
-        choose("mean", self.mean, MEANS)
         if self.mean != "arithmetic" and (self.resamples or self.weights != "equal"):
             given = f"inference={self.inference!r}" if self.resamples else f"weights={self.weights!r}"
             raise InputError(f"mean={self.mean!r} has a standard error of its own and does not go with {given}; leave that out.")

@@ -12,10 +12,10 @@ import pandas as pd
 
 from jaxsim.data.context import Context
 from jaxsim.data.padding import padded_groups
-from jaxsim.errors import InputError, brief, choose
+from jaxsim.errors import InputError, NotSupportedError, brief, choose
 from jaxsim.estimators import Fit, TwoStage
 from jaxsim.estimators.second_stage import OwnRegressions
-from jaxsim.estimators.two_stage import WEIGHTS
+from jaxsim.estimators.two_stage import MEANS, WEIGHTS
 from jaxsim.formula.coding import Coding
 from jaxsim.frames.answer import Answer, nothing, report
 from jaxsim.frames.linear_tests import MeanTests
@@ -28,6 +28,8 @@ from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import dependent, orthonormal, residual, verdict
 from jaxsim.status import Status
 
+# The means that lm2 has, with the weights of groups that make them.
+OWN_MEANS = {"arithmetic": "equal", "precision": "precision"}
 SECOND_STAGE = {
     "t": "a t test",
     "bootstrap": "a bootstrap of the groups",
@@ -59,18 +61,18 @@ def lm2(
         group: column of the groups, by its name or as a Series or array with a value for each row. A group that cannot be fitted
             alone makes the whole fit a failure.
         inference: source of p values and confidence limits: ``t``, ``bootstrap`` (percentile), ``bootstrap-t`` or ``sign-flip``.
-        mean: of the groups' coefficients: ``equal`` weights, the default, or ``precision`` for a random-effects mean; see
-            ``weights`` of :class:`jaxsim.TwoStage` for both.
-        weights: of the rows in the groups' regressions, as for :func:`ols`; or ``equal`` or ``precision``, which are taken for
-            ``mean``.
+        mean: of the groups' coefficients: ``arithmetic``, the default, or ``precision`` for a random-effects mean, as those of
+            :class:`jaxsim.TwoStage`, whose robust means are for studies.
+        weights: of the rows in the groups' regressions, as for :func:`ols`; or, as in earlier versions, ``precision`` or ``equal``
+            for ``mean="precision"`` or ``"arithmetic"``.
         draws: resamples or sign patterns; all patterns are used where there are fewer.
         seed: of the draws; the same seed and data give the same numbers.
 
     Raises:
         InputError: as :func:`ols`; also for fewer than two groups, or options that are unknown or do not go together.
     """
-    weights, mean = row_weights(weights, mean)
-    estimator, values = TwoStage(inference, mean, draws), RowValues(weights, frequencies, offset)
+    weights, of_groups = row_weights(weights, mean)
+    estimator, values = TwoStage(inference, of_groups, draws), RowValues(weights, frequencies, offset)
     context = seeded(seed, conf_level) if estimator.resamples else None
     regression = prepare(formula, data, column_argument("group", group), conf_level, "group", Coding(ordered, aliased), values)
     found = fit(regression, estimator, context)
@@ -78,10 +80,18 @@ def lm2(
 
 
 def row_weights(weights: Any, mean: str | None) -> tuple[Any, str]:
-    """The weights of the rows, and the mean that is meant: ``weights`` may name it."""
+    """The weights of the rows, and those of the groups that are meant: ``weights`` may name them."""
+    if mean in MEANS and mean not in OWN_MEANS:
+        raise NotSupportedError(
+            f"mean={mean!r} is a mean of strategies in studies, TwoStage(mean={mean!r}); lm2 has "
+            f"{' and '.join(map(repr, OWN_MEANS))}."
+        )
+    if mean == "equal":
+        raise InputError("mean='equal' is called 'arithmetic', as in TwoStage; use mean='arithmetic', or leave it out.")
+    wanted = None if mean is None else OWN_MEANS[choose("mean", mean, tuple(OWN_MEANS))]
     if not isinstance(weights, str) or weights not in WEIGHTS:
-        return weights, WEIGHTS[0] if mean is None else choose("mean", mean, WEIGHTS)
-    if mean is not None and mean != weights:
+        return weights, wanted or WEIGHTS[0]
+    if wanted is not None and wanted != weights:
         raise InputError(f"weights={weights!r} and mean={brief(mean)} are two means of the groups; give one.")
     return None, weights
 
@@ -177,7 +187,7 @@ def explain(status: Status, regression: Regression) -> str:
         listed = ", ".join(wrong[:3]) + (", .." if len(wrong) > 3 else "")
         return f"{len(wrong)} of {len(regression.labels)} groups cannot be fitted alone ({listed}); leave them out"
     if status is Status.TOO_FEW_ROWS:
-        return "no row is left for the residual variance within groups that mean='precision' needs; use mean='equal'"
+        return "no row is left for the residual variance within groups that mean='precision' needs; use mean='arithmetic'"
     return status.message
 
 

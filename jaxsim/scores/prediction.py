@@ -91,7 +91,6 @@ class Prediction(Score):
         coefficients = None if estimator.predicts_itself else estimator.prediction_coefficients(data, fit)
         found = {column(kind, where): jnp.asarray(jnp.nan) for where in POPULATIONS for kind in KINDS}
         found |= {FITTED: _fitted(data, estimator, fit, coefficients), **self._by_rows(data, estimator, fit, coefficients, fresh)}
-        silent = [column(kind, "known") for kind in KINDS] + [FITTED] if not estimator.predicts_known else []
         for where, unseen in fresh._asdict().items():
             if unseen is not None and _explains(data, unseen.products):
                 found[column("variance", where)] = unseen.variance
@@ -101,7 +100,6 @@ class Prediction(Score):
             found[column("mse", where)] = squared_error(estimator.view(unseen.products), own)
             if unseen.means is not None and _explains(data, unseen.means):
                 found[column("mean_mse", where)] = squared_error(estimator.view(unseen.means), own)
-        found |= dict.fromkeys(silent, jnp.asarray(jnp.nan))
         return {name: jnp.broadcast_to(jnp.where(shown, value, jnp.nan), fit.estimate.shape) for name, value in found.items()}
 
     def _by_rows(
