@@ -57,8 +57,8 @@ def test_caterpillars_show_modes_and_their_conditional_deviations(name):
     drawn(figure)
     order = np.argsort(fit.random_effects.iloc[:, 0].to_numpy(), kind="stable")
     # lme4's default optimum, 1e-4 of a standard deviation between groups
-    np.testing.assert_allclose(conditional_deviations(fit), MIXED[name]["conditional"], rtol=2e-3)
-    for axes, column, deviations in zip(figure.axes, fit.random_effects, conditional_deviations(fit).T, strict=True):
+    np.testing.assert_allclose(conditional_deviations(fit)[0], MIXED[name]["conditional"], rtol=2e-3)
+    for axes, column, deviations in zip(figure.axes, fit.random_effects, conditional_deviations(fit)[0].T, strict=True):
         np.testing.assert_allclose(axes.lines[1].get_xdata(), fit.random_effects[column].iloc[order], **SAME)
         segments = np.array([segment[:, 0] for segment in axes.collections[0].get_segments()])
         np.testing.assert_allclose(np.ptp(segments, axis=1), 2 * 1.959964 * deviations[order], rtol=1e-6)  # the quantile's digits

@@ -33,9 +33,23 @@ class TestDataFrames:
         np.testing.assert_allclose(theirs.theta, ours.theta, rtol=1e-5, atol=1e-6)
         assert "Random effects" in theirs.summary()
 
+    def test_several_factors_are_ours_at_the_same_optimum(self, shared):
+        data = simulated(10, 9).assign(item=np.tile(np.arange(9), 10), lab=np.arange(90) // 3 % 4)
+        data["y"] += np.random.default_rng(4).normal(size=9)[data["item"]]
+        formula = "y ~ x + (1 | lab/item) + (x | g)"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a variance of zero
+            ours, theirs = jaxsim.lmer(formula, data), frame.lmer(formula, data, effort="tight")
+        assert theirs.criterion == pytest.approx(ours.criterion, abs=1e-7)
+        assert theirs.theta_names == ours.theta_names
+        assert (theirs.n_groups, list(theirs.coef)) == (ours.n_groups, list(ours.coef))
+        for factor, modes in ours.random_effects.items():
+            # lme4's theta is good to 1e-4 where a variance is about zero.
+            pd.testing.assert_frame_equal(theirs.random_effects[factor], modes, rtol=1e-3, atol=1e-3)
+
     def test_what_cannot_be_held_or_fitted(self, shared):
         with pytest.raises(NotSupportedError, match="Pool"):
-            frame.lmer("y ~ x + (1 | g) + (1 | item)", simulated().assign(item=1))
+            frame.lmer("y ~ x + (f || g)", simulated().assign(f=["a", "b"] * 48))
         with pytest.warns(UserWarning, match="number of random effects"):
             fit = frame.lmer("y ~ x + (x | g)", simulated(12, 2))
         assert fit.status == "too_few_rows"

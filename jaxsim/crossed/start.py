@@ -47,7 +47,10 @@ def moments(problem: Problem, model: Model) -> Moments:
     m, _, c = slopes(both, flat)
     pairs = pair_sums(at.u, at.h, model)
     own = m.reshape(m.shape[0], -1)
-    matrix = in_pairs(pairs.squares, flat) - 2 * in_pairs(pairs.forms, flat) + own @ own.T
+    squares = in_pairs(pairs.squares, flat)
+    matrix = squares - 2 * in_pairs(pairs.forms, flat) + own @ own.T
+    # Of effects that the fixed effects account for, rounding is left, which the scale below would make a number of.
+    there = (xp.diagonal(matrix) > UNIDENTIFIED * xp.diagonal(squares)).all()
     sums = diagonal_sums(at.u, model)
     traces = sum(part @ total.ravel() for part, total in zip(flat, sums, strict=True)) - xp.trace(m, axis1=1, axis2=2)
     nu = problem.n_rows - len(spec.fixed)
@@ -55,7 +58,7 @@ def moments(problem: Problem, model: Model) -> Moments:
     scale = xp.sqrt(xp.maximum(xp.diagonal(matrix), 1e-300))
     right = xp.append(c, at.pw) / scale
     found, pivots = small.solve_definite(matrix / xp.outer(scale, scale), right)
-    identified = (pivots > UNIDENTIFIED).all()
+    identified = (pivots > UNIDENTIFIED).all() & there
     found = found / scale
     # The response has unit variance around its least-squares fit.
     relative = xp.einsum("t,tab->ab", found[:-1], spec.structure.basis) / xp.maximum(found[-1], 1e-4)

@@ -139,7 +139,7 @@ def split_offsets(tokens: Sequence[Token]) -> tuple[tuple[Token, ...], tuple[tup
 
 
 def parse_random(tokens: Sequence[Token]) -> list[RandomTerm]:
-    """The inside of one random-effects term: one term, or of nested groups ``a/b`` those of ``a`` and of ``a:b``."""
+    """The inside of one random-effects term: one term, or of nested groups ``a/b`` those of ``b:a`` and of ``a``, as in lme4."""
     bars = [i for i, token in enumerate(tokens) if is_operator(token, "|", "||")]
     if len(bars) != 1:
         raise InputError(f"the random-effects term ({show(tokens)}) must have one '|' or '||'.")
@@ -159,7 +159,7 @@ def parse_random(tokens: Sequence[Token]) -> list[RandomTerm]:
         )
     terms, independent = parse_terms(left), is_operator(tokens[bars[0]], "||")
     texts = tuple(name.text for name in names)
-    groups = [texts[: k + 1] for k in range(len(texts))] if kinds == {"/"} else [texts]
+    groups = [texts[k::-1] for k in range(len(texts) - 1, -1, -1)] if kinds == {"/"} else [texts]
     return [RandomTerm(terms, group, independent) for group in groups]
 
 

@@ -29,6 +29,8 @@ def sizes(fit: Fitted) -> str:
     """Rows and groups."""
     if fit.n_groups is None:
         return f"Number of obs: {fit.n_rows}"
+    if isinstance(fit.n_groups, dict):
+        return f"Number of obs: {fit.n_rows}, groups:  " + "; ".join(f"{name}, {count}" for name, count in fit.n_groups.items())
     name = "" if fit.varcorr is None else f"  {fit.varcorr['group'].iloc[0]},"
     return f"Number of obs: {fit.n_rows}, groups:{name} {fit.n_groups}"
 

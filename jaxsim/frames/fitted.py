@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.frames.linear_tests import LinearTests
+from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.regression import Regression
 from jaxsim.inference import InferenceTable, t_table
-
-if TYPE_CHECKING:
-    from jaxsim.frames.mixed_model import MixedModel
-    from jaxsim.frames.regression import Regression
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """One fitted model: estimates, and what they were made from.
 
-    What a method does not have is None; what could not be computed is NaN, and ``status`` says why.
+    What a method does not have is None; what could not be computed is NaN, and ``status`` says why. Of a mixed model with several
+    grouping factors ``covariance, random_effects, coef`` and ``n_groups`` are dicts by factor, in the order of ``varcorr``: that of
+    lme4, with the factors of most levels first unless the formula has them in that order.
 
     Attributes:
         table: ``term, estimate, std_error, statistic, df, p_value, conf_low, conf_high``, a row per fixed effect, in R's order.
@@ -50,15 +50,15 @@ class Fitted:
     theta: np.ndarray | None
     theta_names: tuple[str, ...] | None
     varcorr: pd.DataFrame | None
-    covariance: pd.DataFrame | None
-    random_effects: pd.DataFrame | None
-    coef: pd.DataFrame | None
+    covariance: Any
+    random_effects: Any
+    coef: Any
     vcov: pd.DataFrame
     status: str
     converged: bool
     singular: bool
     n_rows: int
-    n_groups: int | None
+    n_groups: Any
     messages: tuple[str, ...]
     model: MixedModel | Regression
     method: str
@@ -100,8 +100,8 @@ class Fitted:
     def fitted(self) -> pd.Series:
         """Fitted values of the rows used, with their labels in the data: fixed effects, those of the row's own group, offset."""
         values = self.model.x.values @ self.beta
-        if self.model.groups is not None:
-            values = values + self.of_group(self.model.x.values, self.model_z, self.model.groups.codes)
+        if self.row_codes is not None:
+            values = values + self.of_group(self.model.x.values, self.model_z, self.row_codes)
         if self.model.offset is not None:
             values = values + self.model.offset
         return pd.Series(values, index=self.model.rows.index, name="fitted")
@@ -111,26 +111,51 @@ class Fitted:
         """Columns with random effects ``[N, Q]``; None without random effects."""
         return getattr(self.model, "z", None)
 
+    @property
+    def row_codes(self) -> np.ndarray | None:
+        """Group of each row used ``[N]``, or its level in each of several grouping factors ``[N, F]``; None without groups."""
+        return self.model.levels if isinstance(self.model, MixedModel) and self.model.several else self.model.codes
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Names of the grouping factors of a mixed model that has several; none of any other model."""
+        model = self.model
+        return tuple(factor.name for factor in model.factors) if isinstance(model, MixedModel) and model.several else ()
+
     def of_group(self, x: np.ndarray, z: np.ndarray | None, codes: np.ndarray) -> np.ndarray:
-        """How far each row's group lies from the population, ``[N]``; zero for a group that is not known (-1).
+        """How far each row's groups lie from the population, ``[N]``; zero for a group that is not known (-1).
 
         Args:
             x: columns with fixed effects, ``[N, P]``.
             z: columns with random effects ``[N, Q]``; None for a regression per group, whose coefficients are all the group's own.
-            codes: of the groups, ``[N]``.
+            codes: of the groups, ``[N]``, or ``[N, F]`` of several factors.
         """
         if self.coef is None:
             return np.zeros(len(x))
         if z is None or self.random_effects is None:
-            own, columns = self.coef.to_numpy() - self.beta, x
-        else:
-            own, columns = self.random_effects.to_numpy(), z
-        return np.where(codes >= 0, np.einsum("nq,nq->n", columns, own[codes]), 0.0)
+            return _own(x, self.coef.to_numpy() - self.beta, codes)
+        if not isinstance(self.random_effects, dict):
+            return _own(z, self.random_effects.to_numpy(), codes)
+        assert isinstance(self.model, MixedModel)
+        found = np.zeros(len(x))
+        for f, modes in enumerate(self.random_effects.values()):
+            found += _own(z[:, self.model.columns_of(f)], modes.to_numpy(), codes[:, f])
+        return found
 
     @cached_property
     def residuals(self) -> pd.Series:
         """Response less :attr:`fitted`, whatever the weights (R's ``residuals``)."""
         return pd.Series(self.model.y - self.fitted.to_numpy(), index=self.model.rows.index, name="residuals")
+
+
+def _own(columns: np.ndarray, effects: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Columns ``[N, q]`` times the effects ``[G, q]`` of each row's group, ``[N]``; zero where that is -1."""
+    return np.where(codes >= 0, np.einsum("nq,nq->n", columns, effects[codes]), 0.0)
+
+
+def per_factor(value: Any) -> list[Any]:
+    """What a result has of each grouping factor, be it of one or of several."""
+    return list(value.values()) if isinstance(value, dict) else [value]
 
 
 def coefficient_table(

@@ -21,6 +21,7 @@ from jaxsim.data.padding import padded_groups
 from jaxsim.errors import NotSupportedError, brief, check_probability, choose, whole_number
 from jaxsim.estimators.hierarchical_bayes import METHODS
 from jaxsim.formula.coding import Coding
+from jaxsim.formula.parse import parse
 from jaxsim.frames.bayes_result import BayesResult, diagnostics_table, parameter_table
 from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel, check, prepare
@@ -71,7 +72,7 @@ def bayes(
     Raises:
         InputError: for a formula, data or priors that could never be fitted, or without NumPyro; a posterior that could not be
             sampled reliably has a ``status`` instead.
-        NotSupportedError: for weights.
+        NotSupportedError: for weights, and for several grouping factors.
     """
     if weights is not None:
         raise NotSupportedError(
@@ -82,6 +83,7 @@ def bayes(
     choose("method", method, METHODS)
     choose("interval", interval, INTERVALS)
     number = whole_number("seed", seed, 0, 2**32 - 1)
+    parse(formula).one_factor("bayes")
     model = prepare(formula, data, Coding(ordered, aliased), RowValues(None, frequencies, offset))
     return sampled(model, priors, analysis_key(number), method, interval, conf_level)
 

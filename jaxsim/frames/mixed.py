@@ -1,7 +1,8 @@
-"""``lmer``: a linear mixed model of a DataFrame, with one grouping factor."""
+"""``lmer``: a linear mixed model of a DataFrame, with one grouping factor or several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief, check_probability
 from jaxsim.formula.coding import Coding
-from jaxsim.frames.fitted import coefficient_table, square
-from jaxsim.frames.mixed_fit import Estimates, estimate
+from jaxsim.frames.estimates import Estimates
+from jaxsim.frames.fitted import coefficient_table, per_factor, square
+from jaxsim.frames.mixed_fit import estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
 from jaxsim.frames.result import FitResult, announce
 from jaxsim.frames.row_values import RowValues
@@ -38,13 +40,15 @@ def lmer(
     ordered: str = "treatment",
     aliased: str = "drop",
 ) -> FitResult:
-    """Fit a linear mixed model with one grouping factor, as lme4's ``lmer`` (and lmerTest) would.
+    """Fit a linear mixed model with one or several grouping factors, crossed or nested, as lme4's ``lmer`` (and lmerTest) would.
 
     Args:
         formula: such as ``"y ~ x * f + (x | g)"``. Terms, order and names as in R; text, boolean and categorical columns have
             treatment contrasts, or those that ``C(f, Sum)`` names (:class:`jaxsim.formula.contrasts.Contrast`). ``poly``, ``bs``,
             ``ns``, ``scale`` and ``center`` learn from the fitted rows. Random effects: ``(1 | g)``, ``(x | g)``, ``(x || g)`` for
-            numeric x, ``(0 + x | g)``, several such terms on one group, and ``a:b`` as the group.
+            numeric x, ``(0 + x | g)``, several such terms, with ``a:b`` (the combinations of two columns) as a group, too, and
+            ``a/b`` for nested ones, which is a term for ``b:a`` and one for ``a``: ``(x | subject) + (1 | item)``,
+            ``(1 | school/class)``.
         data: a row per observation: a DataFrame, or a table of polars, modin or pyarrow (with narwhals). Rows with a missing value
             in a column that is needed are dropped, with a message.
         reml: REML if true, else maximum likelihood.
@@ -64,7 +68,8 @@ def lmer(
 
     Raises:
         InputError: for a formula or data that could never be fitted; a fit that fails has a ``status`` instead.
-        NotSupportedError: for crossed or nested random effects, and for ``(f || g)`` with a categorical f.
+        NotSupportedError: for ``(f || g)`` with a categorical f, and for grouping factors with so many levels that what is
+            computed would not fit into memory.
     """
     check_probability("conf_level", conf_level)
     if not isinstance(reml, (bool, np.bool_)):
@@ -77,27 +82,38 @@ def lmer(
 
 def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level: float, title: str = "") -> FitResult:
     """The estimates as tables; ``title`` is what the method's line says of the rows."""
-    group, names = str(model.labels.name), model.x.names
-    covariance = found.covariance
-    entries = model.structure.entries
-    modes = pd.DataFrame(found.modes, index=model.labels, columns=list(model.random_names))
+    names, entries = model.x.names, model.structure.entries
+    modes = _by_factor(
+        model,
+        [
+            pd.DataFrame(own, index=factor.labels, columns=list(model.names_of(f)))
+            for f, (factor, own) in enumerate(zip(model.factors, found.modes, strict=True))
+        ],
+    )
+    covariance = _by_factor(
+        model,
+        [
+            square(found.covariance[np.ix_(at, at)], model.names_of(f))
+            for f, at in enumerate(map(model.columns_of, range(len(model.factors))))
+        ],
+    )
     kind = "REML" if reml else "maximum likelihood"
     return FitResult(
         table=coefficient_table(names, found.beta, np.sqrt(np.diagonal(found.vcov)), found.df, conf_level),
         criterion=found.criterion,
         sigma=found.sigma,
         theta=found.factor[entries[:, 0], entries[:, 1]],
-        theta_names=theta_names(group, model.random_names, entries),
-        varcorr=variance_table(group, model, covariance, found.sigma),
-        covariance=square(covariance, model.random_names),
+        theta_names=theta_names(model),
+        varcorr=variance_table(model, found.covariance, found.sigma),
+        covariance=covariance,
         random_effects=modes,
-        coef=group_coefficients(names, found.beta, modes),
+        coef=_by_factor(model, [group_coefficients(names, found.beta, own) for own in per_factor(modes)]),
         vcov=square(found.vcov, names),
         status=found.status.label,
         converged=found.converged,
         singular=found.singular,
         n_rows=len(model.y),
-        n_groups=len(model.labels),
+        n_groups=_by_factor(model, [len(factor.labels) for factor in model.factors]),
         messages=model.messages + ((found.message,) if found.message else ()),
         model=model,
         method=f"Linear mixed model fit by {kind}{title}; t tests use {_DF_TITLES[df]}",
@@ -106,18 +122,29 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
     )
 
 
-def theta_names(group: str, names: tuple[str, ...], entries: np.ndarray) -> tuple[str, ...]:
+def _by_factor(model: MixedModel, parts: Sequence[Any]) -> Any:
+    """What there is of each grouping factor, by its name; of one factor as it is."""
+    return {factor.name: part for factor, part in zip(model.factors, parts, strict=True)} if model.several else parts[0]
+
+
+def theta_names(model: MixedModel) -> tuple[str, ...]:
     """As lme4 names them: ``g.x`` on the diagonal, ``g.x.(Intercept)`` below it."""
-    return tuple(f"{group}.{names[i]}" if i == j else f"{group}.{names[i]}.{names[j]}" for i, j in entries)
+    groups, names = groups_of_columns(model), model.random_names
+    return tuple(f"{groups[i]}.{names[i]}" if i == j else f"{groups[i]}.{names[i]}.{names[j]}" for i, j in model.structure.entries)
 
 
-def variance_table(group: str, model: MixedModel, covariance: np.ndarray, sigma: float) -> pd.DataFrame:
+def groups_of_columns(model: MixedModel) -> list[str]:
+    """Name of the grouping factor of each column with random effects, ``[Q]``."""
+    return [model.factors[block.factor].name for block in model.blocks for _ in block.names]
+
+
+def variance_table(model: MixedModel, covariance: np.ndarray, sigma: float) -> pd.DataFrame:
     """Variances, standard deviations and, within a block, correlations with the terms before; the residual last."""
     names, variances = model.random_names, np.diagonal(covariance)
     deviations = np.sqrt(variances)
     table = pd.DataFrame(
         {
-            "group": [group] * len(names) + ["Residual"],
+            "group": [*groups_of_columns(model), "Residual"],
             "term": [*names, ""],
             "variance": [*variances, sigma**2],
             "std_dev": [*deviations, sigma],
@@ -126,12 +153,12 @@ def variance_table(group: str, model: MixedModel, covariance: np.ndarray, sigma:
     with np.errstate(invalid="ignore"):
         correlations = covariance / np.outer(deviations, deviations)
     below = [(i, j) for i, j in model.structure.entries if i != j]
-    for earlier in sorted({j for _, j in below}):
+    for earlier in dict.fromkeys(names[j] for j in sorted({j for _, j in below})):
         column = np.full(len(names) + 1, np.nan)
         for i, j in below:
-            if j == earlier:
+            if names[j] == earlier:
                 column[i] = correlations[i, j]
-        table[f"corr_{names[earlier]}"] = column
+        table[f"corr_{earlier}"] = column
     return table
 
 

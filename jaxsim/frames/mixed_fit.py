@@ -5,18 +5,18 @@ All of it is computed by NumPy: a user would wait a second or more for a compile
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 
 from jaxsim.data.cross_products import CrossProducts, of_one
 from jaxsim.data.random_effects import Structure
-from jaxsim.frames import within_groups
+from jaxsim.frames import crossed_fit, within_groups
+from jaxsim.frames.estimates import End, Estimates, at_optimum, nothing
 from jaxsim.frames.identification import Identified, identified, sentence
-from jaxsim.frames.linear_tests import FixedDf, LinearTests, PartialTests
+from jaxsim.frames.linear_tests import FixedDf, PartialTests
 from jaxsim.frames.mixed_model import MixedModel, check
-from jaxsim.frames.mixed_tests import Optimum, mixed_tests
+from jaxsim.frames.mixed_tests import Optimum
 from jaxsim.frames.original_columns import original_factor, original_modes, theta_at, triangular
 from jaxsim.frames.whitening import is_plain, log_weights, whitened
 from jaxsim.frames.within_groups import NO_RESIDUAL, TINY, residual_share
@@ -30,42 +30,6 @@ from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual
 from jaxsim.status import Status
 
-BOUNDARY = "boundary (singular) fit: the random-effects covariance is singular"
-NO_ADJUSTMENT = (
-    "there are no Kenward-Roger degrees of freedom: the data say nothing about a variance that matters, or the observed "
-    "information is indefinite or so nearly that less than one is left, as can happen at a singular fit; use df='satterthwaite' "
-    "or another method"
-)
-STOPPED = "the optimiser stopped at a criterion of {:.6g} before the optimality conditions held: where it stopped is no estimate"
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """In the units of the data: fixed effects ``[P]``, their covariance, df; relative factor ``[Q, Q]``; modes ``[G, Q]``.
-
-    ``known`` is the relative covariance ``[Q, Q]`` where its factor is not known as a whole, NaN where it is not known either;
-    ``tests`` are those of combinations of the fixed effects, None where the estimates are no answer.
-    """
-
-    status: Status
-    message: str
-    beta: np.ndarray
-    vcov: np.ndarray
-    df: np.ndarray
-    criterion: float
-    sigma: float
-    factor: np.ndarray
-    modes: np.ndarray
-    converged: bool = False
-    singular: bool = False
-    known: np.ndarray | None = None
-    tests: LinearTests | None = None
-
-    @property
-    def covariance(self) -> np.ndarray:
-        """Of the random effects, ``[Q, Q]``."""
-        return self.sigma**2 * (self.factor @ self.factor.T if self.known is None else self.known)
-
 
 def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
     """Fit one model; ``df`` as for :class:`jaxsim.LinearMixed`."""
@@ -77,6 +41,8 @@ def estimate(model: MixedModel, reml: bool, df: str) -> Estimates:
 
 def estimate_plain(model: MixedModel, reml: bool, df: str) -> Estimates:
     """:func:`estimate` of a model without weights and offset."""
+    if model.several:
+        return crossed_fit.estimate(model, reml, df)
     status, message = check(model)
     if status is not Status.OK:
         return nothing(model, status, message)
@@ -94,51 +60,14 @@ def estimate_plain(model: MixedModel, reml: bool, df: str) -> Estimates:
         point = on_numpy(newton.search)(problem, posed.starts, spec).best
     else:
         problem, point = on_numpy(optimum)(spec, data)
-    return at_optimum(model, blocks, known, End(spec, problem, point, basis, start), df)
 
+    def random() -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        theta = theta_at(model.structure, problem, point)
+        modes = on_numpy(solution.blups)(problem, theta, spec)[0]
+        return original_factor(model.structure, blocks, theta), (original_modes(model.structure, blocks, modes),)
 
-class End(NamedTuple):
-    """Where a search ended: ``problem`` on the ``basis`` of the fixed effects, of a response less ``start`` ``[P]``."""
-
-    spec: Spec
-    problem: Problem
-    point: newton.Point
-    basis: Basis
-    start: np.ndarray
-
-
-def at_optimum(model: MixedModel, blocks: list[Basis], known: Identified, end: End, df: str) -> Estimates:
-    """The estimates in the units of the data, if there is an optimum."""
-    spec, problem, point, basis, start = end
-    adjusted = df.startswith("kenward-roger")
-    method = df if adjusted else "satterthwaite"
-    found = on_numpy(solution.solve)(problem, point, spec, method, basis.inverse)
-    if not np.isfinite(found.criterion):
-        return nothing(model, Status.NON_FINITE, Status.NON_FINITE.message)
-    if not found.optimal:
-        return nothing(model, Status.NOT_CONVERGED, STOPPED.format(float(found.criterion)))
-    theta = theta_at(model.structure, problem, point)
-    factor = original_factor(model.structure, blocks, theta)
-    # lme4's isSingular looks at theta in the units of the data.
-    singular = bool((np.diagonal(factor) < solution.LME4_SINGULAR).any())
-    if not (np.isfinite(found.vcov).all() and (found.df > 0).all()):
-        return nothing(model, Status.NON_FINITE, NO_ADJUSTMENT if adjusted else Status.NON_FINITE.message)
-    message = BOUNDARY if singular else ""
-    residual_df = np.full(len(start), len(model.y) - len(start), float)
-    return Estimates(
-        status=Status.SINGULAR if singular else Status.OK,
-        message=message if known.everything else sentence(known, model, spec.reml),
-        beta=start + basis.inverse @ found.beta,
-        vcov=basis.inverse @ found.vcov @ basis.inverse.T,
-        df={method: found.df, "residual": residual_df}.get(df, np.full(len(start), np.inf)),
-        criterion=float(found.criterion) + (basis.log_determinant if spec.reml else 0.0),
-        sigma=float(found.sigma),
-        factor=factor,
-        modes=original_modes(model.structure, blocks, on_numpy(solution.blups)(problem, theta, spec)[0]),
-        converged=True,
-        singular=singular,
-        tests=mixed_tests(Optimum(spec, problem, point, basis.inverse), df),
-    )
+    note = "" if known.everything else sentence(known, model, spec.reml)
+    return at_optimum(model, End(Optimum(spec, problem, point, basis.inverse), basis, start, random, note), df)
 
 
 def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
@@ -158,7 +87,7 @@ def in_part(model: MixedModel, known: Identified, df: str) -> Estimates:
         vcov=np.where(np.outer(known.errors, known.errors), found.vcov, np.nan),
         df=np.where(known.errors, found.df, np.nan),
         factor=factor_in_part(model.structure, known, found.factor),
-        modes=np.where(known.modes, found.modes @ back.T, np.nan),
+        modes=(np.where(known.modes, found.modes[0] @ back.T, np.nan),),
         known=relative,
         tests=None if found.tests is None else PartialTests(found.tests, known.errors),
     )
@@ -191,20 +120,10 @@ def least_squares(model: MixedModel, df: str) -> Estimates:
         criterion=nu * (1 + np.log(2 * np.pi * rss / nu)) + basis.log_determinant,
         sigma=np.sqrt(rss / nu),
         factor=np.zeros((0, 0)),
-        modes=np.zeros((len(model.labels), 0)),
+        modes=(np.zeros((len(model.labels), 0)),),
         converged=True,
         tests=FixedDf(vcov, degrees),
     )
-
-
-def nothing(model: MixedModel, status: Status, message: str) -> Estimates:
-    """What is reported of a model that could not be estimated: NaN of the right shapes."""
-    p, q = len(model.x.names), len(model.random_names)
-
-    def nan(*shape: int) -> np.ndarray:
-        return np.full(shape, np.nan)
-
-    return Estimates(status, message, nan(p), nan(p, p), nan(p), np.nan, np.nan, nan(q, q), nan(len(model.labels), q))
 
 
 def pose_rows(model: MixedModel, basis: Basis, blocks: list[Basis], rest: np.ndarray, reml: bool) -> tuple[Spec, CrossProducts]:

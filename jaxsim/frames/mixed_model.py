@@ -1,9 +1,9 @@
-"""A mixed model of a DataFrame before it is fitted: matrices, blocks of random effects, groups."""
+"""A mixed model of a DataFrame before it is fitted: matrices, blocks of random effects, grouping factors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,12 @@ from jaxsim.status import Status
 
 @dataclass(frozen=True)
 class Block:
-    """Random-effects columns that are correlated with each other and with no others: ``values`` ``[N, q]`` and names."""
+    """Random-effects columns that are correlated with each other and with no others: ``values`` ``[N, q]`` and names; ``factor`` is
+    the position of their grouping factor."""
 
     values: np.ndarray
     names: tuple[str, ...]
+    factor: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +44,10 @@ class MixedModel:
         formula: taken apart.
         y: response ``[N]``.
         x: fixed effects.
-        blocks: of random effects.
-        random: how to make the columns of each random-effects term.
-        groups: the grouping factor.
+        blocks: of random effects, in lme4's order (:func:`in_order`).
+        random: how to make the columns of each random-effects term, in the order of the formula.
+        order: where in this order each column of the blocks is, ``[Q]``.
+        factors: the grouping factors in the order of the blocks.
         rows: that are used.
         weights: of the rows ``[N]``, whose residual variances are ``sigma^2 / weights``; None where all are 1.
         offset: what is added to the linear predictor of each row ``[N]``; None where nothing is.
@@ -56,21 +59,48 @@ class MixedModel:
     x: ModelMatrix
     blocks: tuple[Block, ...]
     random: tuple[Recipe, ...]
-    groups: Grouping
+    order: np.ndarray
+    factors: tuple[Grouping, ...]
     rows: Rows
     weights: np.ndarray | None = None
     offset: np.ndarray | None = None
     offset_recipe: OffsetRecipe | None = None
 
     @property
+    def several(self) -> bool:
+        """Whether there are several grouping factors."""
+        return len(self.factors) > 1
+
+    @property
+    def groups(self) -> Grouping:
+        """The grouping factor; :class:`NotSupportedError` if there are several, for whoever does not know of that."""
+        if self.several:
+            names = ", ".join(factor.name for factor in self.factors)
+            raise NotSupportedError(f"this is not there for models with several grouping factors ({names}).")
+        return self.factors[0]
+
+    @property
     def codes(self) -> np.ndarray:
-        """Group of each row, ``[N]``."""
+        """Group of each row, ``[N]``, of one factor."""
         return self.groups.codes
 
     @property
     def labels(self) -> pd.Index:
-        """Of the groups, ``[G]``."""
+        """Of the groups, ``[G]``, of one factor."""
         return self.groups.labels
+
+    @property
+    def levels(self) -> np.ndarray:
+        """Level of each row in each of the factors, ``[N, F]``."""
+        return np.column_stack([factor.codes for factor in self.factors])
+
+    def columns_of(self, factor: int) -> np.ndarray:
+        """Positions among all ``Q`` of a factor's columns with random effects."""
+        return np.flatnonzero([block.factor == factor for block in self.blocks for _ in block.names])
+
+    def names_of(self, factor: int) -> tuple[str, ...]:
+        """Of a factor's columns with random effects."""
+        return tuple(name for block in self.blocks if block.factor == factor for name in block.names)
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -85,11 +115,11 @@ class MixedModel:
 
     def z_on(self, frame: pd.DataFrame) -> np.ndarray:
         """The columns with random effects of other rows, ``[N, Q]``."""
-        return np.column_stack([recipe.on(frame) for recipe in self.random])
+        return np.column_stack([recipe.on(frame) for recipe in self.random])[:, self.order]
 
     @property
     def random_names(self) -> tuple[str, ...]:
-        """All random-effects columns, ``Q`` of them."""
+        """All random-effects columns, ``Q`` of them; a name occurs once a factor."""
         return tuple(name for block in self.blocks for name in block.names)
 
     @property
@@ -101,7 +131,7 @@ class MixedModel:
 
 def prepare(text: str, data: Any, coding: Coding = DEFAULT, values: RowValues = NO_VALUES) -> MixedModel:
     """Check the input and build the matrices."""
-    formula = parse(text).one_factor("this function")
+    formula = parse(text)
     if not formula.random:
         raise InputError(f"the formula {text!r} has no random effects, such as (1 | g); fit it with ols, lm or lm2.")
     given = values.beside(as_frame(data))
@@ -111,21 +141,44 @@ def prepare(text: str, data: Any, coding: Coding = DEFAULT, values: RowValues = 
     if not x.names:
         raise InputError(f"the formula {text!r} has no fixed effects; a model needs at least one, such as the intercept.")
     x = x.without_aliased() if coding.aliased == "drop" else x
-    groups = grouping(rows.frame, formula.random[0].group)
-    two_groups(groups)
+    factors = {part.group: grouping(rows.frame, part.group) for part in formula.random}
+    for factor in factors.values():
+        two_groups(factor)
     matrices = [model_matrix(part.terms, rows.frame, coding) for part in formula.random]
-    parts = zip(formula.random, matrices, strict=True)
-    blocks = tuple(block for part, matrix in parts for block in blocks_of(part, matrix, text))
-    names = [name for block in blocks for name in block.names]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    parts = list(zip(formula.random, matrices, strict=True))
+    made = [(block, factors[part.group]) for part, matrix in parts for block in blocks_of(part, matrix, text)]
+    check_once(made, text)
+    check_same(x, matrices)
+    recipes = tuple(matrix.recipe for matrix in matrices)
+    return MixedModel(formula, y, x, *in_order(made, recipes), rows, given.weights(rows), *given.offset(rows, formula))
+
+
+def in_order(
+    made: Sequence[tuple[Block, Grouping]], recipes: tuple[Recipe, ...]
+) -> tuple[tuple[Block, ...], tuple[Recipe, ...], np.ndarray, tuple[Grouping, ...]]:
+    """Blocks, recipes, the order of their columns and the factors, with blocks in lme4's order.
+
+    lme4 leaves terms whose factors never have more levels than those of the term before as they stand, and else sorts all of them
+    by levels, most first, where of equally many the last comes first.
+    """
+    levels = np.array([len(factor.labels) for _, factor in made])
+    order = np.argsort(levels, kind="stable")[::-1] if (np.diff(levels) > 0).any() else np.arange(len(made))
+    factors = tuple(dict.fromkeys(made[i][1] for i in order))
+    ends = np.cumsum([0, *(len(block.names) for block, _ in made)])
+    columns = np.concatenate([np.arange(ends[i], ends[i + 1]) for i in order])
+    blocks = tuple(replace(made[i][0], factor=factors.index(made[i][1])) for i in order)
+    return blocks, recipes, columns, factors
+
+
+def check_once(made: Sequence[tuple[Block, Grouping]], text: str) -> None:
+    """Raise :class:`InputError` if a column has two random effects by one factor."""
+    names = [(factor.name, name) for block, factor in made for name in block.names]
+    twice = sorted({name for factor, name in names if names.count((factor, name)) > 1})
     if twice:
         raise InputError(
             f"the formula {text!r} gives {', '.join(twice)} two random effects; each column may have one. "
             f"Write (1 | g) + (0 + x | g), or (x || g), for independent intercepts and slopes."
         )
-    check_same(x, matrices)
-    recipes = tuple(matrix.recipe for matrix in matrices)
-    return MixedModel(formula, y, x, blocks, recipes, groups, rows, given.weights(rows), *given.offset(rows, formula))
 
 
 def check_same(fixed: ModelMatrix, random: Sequence[ModelMatrix]) -> None:
@@ -157,13 +210,16 @@ def blocks_of(part: RandomTerm, matrix: ModelMatrix, text: str) -> list[Block]:
 
 def check(model: MixedModel) -> tuple[Status, str]:
     """Whether the model can be estimated from these rows, and what to tell the user if not."""
-    widest = max(len(block.names) for block in model.blocks)  # lme4 too looks at each term alone
-    n_rows, n_groups, n_fixed = len(model.y), len(model.labels), len(model.x.names)
+    n_rows, n_fixed = len(model.y), len(model.x.names)
     status, message = verdict(model.x.values, model.x.names, model.y)
-    if status is not Status.TOO_FEW_ROWS and too_few_rows(n_rows, n_groups, n_fixed, widest):
-        return Status.TOO_FEW_ROWS, (
-            f"{n_rows} rows cannot determine {n_groups * widest} random effects ({widest} in each of {n_groups} groups)"
-        )
+    if status is not Status.TOO_FEW_ROWS:
+        for block in sorted(model.blocks, key=lambda block: -len(block.names)):  # lme4 too looks at each term alone
+            n_groups, width = len(model.factors[block.factor].labels), len(block.names)
+            if too_few_rows(n_rows, n_groups, n_fixed, width):
+                of = f" of {model.factors[block.factor].name}" if model.several else ""
+                return Status.TOO_FEW_ROWS, (
+                    f"{n_rows} rows cannot determine {n_groups * width} random effects ({width} in each of {n_groups} groups{of})"
+                )
     if status is Status.OK:
         for block in model.blocks:
             collinear = ", ".join(block.names[i] for i in dependent(block.values))

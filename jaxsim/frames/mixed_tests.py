@@ -7,12 +7,17 @@ from functools import cached_property
 
 import numpy as np
 
+from jaxsim.crossed import solution as crossed
+from jaxsim.crossed.kenward_roger import kenward_roger as crossed_kenward_roger
+from jaxsim.crossed.model import Model
+from jaxsim.crossed.problem import Problem as CrossedProblem
 from jaxsim.frames.linear_tests import FixedDf, JointTest, LinearTests
+from jaxsim.lmm import solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.kenward_roger import Adjustment, kenward_roger
 from jaxsim.lmm.newton import Point
 from jaxsim.lmm.problem import Problem
-from jaxsim.lmm.solution import check_df
+from jaxsim.lmm.solution import Solution, check_df
 from jaxsim.lmm.uncertainty import (
     Uncertainty,
     degrees_of_freedom,
@@ -27,17 +32,30 @@ from jaxsim.numerics.arrays import on_numpy
 @dataclass(frozen=True, eq=False)
 class Optimum:
     """Where a search ended: what was fitted to what, in standardised units on orthonormal columns; ``inverse`` ``[P, P]`` leads
-    from the coefficients of these to the user's."""
+    from the coefficients of these to the user's. ``model`` is that of the engine for several grouping factors, None for one."""
 
     spec: Spec
-    problem: Problem
+    problem: Problem | CrossedProblem
     point: Point
     inverse: np.ndarray
+    model: Model | None = None
 
     @property
     def n_rows(self) -> float:
         """Rows of the dataset."""
-        return float(np.asarray(self.problem.sizes).sum())
+        return float(np.asarray(self.problem.n_rows))
+
+    def solution(self, df: str) -> Solution:
+        """What the engine reports, with degrees of freedom of the user's coefficients by one of its methods."""
+        if isinstance(self.problem, Problem):
+            return on_numpy(solution.solve)(self.problem, self.point, self.spec, df, self.inverse)
+        return on_numpy(crossed.solve)(self.problem, self.point, self.model, df, self.inverse)
+
+    def adjustment(self, observed: bool) -> Adjustment:
+        """Kenward and Roger's."""
+        if isinstance(self.problem, Problem):
+            return on_numpy(kenward_roger)(self.problem, self.point, self.spec, observed)
+        return on_numpy(crossed_kenward_roger)(self.problem, self.point, self.model, observed)
 
     @cached_property
     def nu(self) -> float:
@@ -71,8 +89,7 @@ class MixedTests:
     @cached_property
     def adjustment(self) -> Adjustment:
         """Kenward and Roger's."""
-        at = self.optimum
-        return on_numpy(kenward_roger)(at.problem, at.point, at.spec, self.method.endswith("observed"))
+        return self.optimum.adjustment(self.method.endswith("observed"))
 
     @cached_property
     def known(self) -> Uncertainty:

@@ -6,11 +6,11 @@ import numpy as np
 
 from jaxsim.data.random_effects import Structure
 from jaxsim.lmm import newton
-from jaxsim.lmm.problem import Problem
+from jaxsim.lmm.solution import Posed
 from jaxsim.numerics.row_basis import Basis
 
 
-def theta_at(structure: Structure, problem: Problem, point: newton.Point) -> np.ndarray:
+def theta_at(structure: Structure, problem: Posed, point: newton.Point) -> np.ndarray:
     """Free entries of the lower factor on the bases of the random effects, ``[T]``, block by block: variances may be far apart."""
     z_scale = np.asarray(problem.column_scale)[-structure.size :]
     root = np.asarray(point.chart.factor) / z_scale[:, None]

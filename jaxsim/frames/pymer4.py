@@ -15,9 +15,9 @@ from jaxsim.formula.tables import as_frame
 from jaxsim.frames.answer import Answer
 from jaxsim.frames.answer import nothing as no_answer
 from jaxsim.frames.answer import report as report_regression
+from jaxsim.frames.estimates import Estimates
+from jaxsim.frames.estimates import nothing as no_estimates
 from jaxsim.frames.mixed import report as report_mixed
-from jaxsim.frames.mixed_fit import Estimates
-from jaxsim.frames.mixed_fit import nothing as no_estimates
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.mixed_model import prepare as prepare_mixed
 from jaxsim.frames.regression import Regression, column_argument
@@ -51,7 +51,7 @@ def lmer(
 
     Raises:
         InputError: as :func:`jaxsim.lmer`; also if pymer4, R or one of its packages is missing.
-        NotSupportedError: for crossed or nested random effects, which a :class:`FitResult` cannot hold.
+        NotSupportedError: as :func:`jaxsim.lmer`.
     """
     data = as_frame(data)
     request = Request(formula, data, reml=reml, df=df, conf_level=conf_level, effort=effort)
@@ -116,12 +116,16 @@ def _estimates(model: MixedModel, outcome: Outcome) -> Estimates:
     """lme4's numbers in the order of ``model``."""
     if not outcome.status.has_numbers or outcome.terms != model.x.names:
         return no_estimates(model, outcome.status, outcome.message)
-    effects = outcome.random[0]
-    columns = [effects.terms.index(name) for name in model.random_names]
-    groups = [effects.labels.index(level_name(label)) for label in model.labels]
-    factor = np.zeros((len(columns), len(columns)))
-    entries = model.structure.entries
-    factor[entries[:, 0], entries[:, 1]] = outcome.theta
+    # lme4 writes a/b/c as c:(b:a).
+    by_name = {effects.group.replace("(", "").replace(")", ""): effects for effects in outcome.random}
+    modes = []
+    for f, factor in enumerate(model.factors):
+        effects = by_name[factor.name]
+        columns = [effects.terms.index(name) for name in model.names_of(f)]
+        groups = [effects.labels.index(level_name(label)) for label in factor.labels]
+        modes.append(effects.modes[np.ix_(groups, columns)])
+    relative = np.zeros((model.structure.size,) * 2)
+    relative[model.structure.entries[:, 0], model.structure.entries[:, 1]] = outcome.theta
     return Estimates(
         status=outcome.status,
         message=outcome.message,
@@ -130,8 +134,8 @@ def _estimates(model: MixedModel, outcome: Outcome) -> Estimates:
         df=outcome.df,
         criterion=outcome.criterion,
         sigma=outcome.sigma,
-        factor=factor,
-        modes=effects.modes[np.ix_(groups, columns)],
+        factor=relative,
+        modes=tuple(modes),
         converged=outcome.converged,
         singular=outcome.singular,
     )

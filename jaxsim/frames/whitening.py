@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from jaxsim.frames.mixed_model import Block, MixedModel
+from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.regression import Regression
 
 Model = TypeVar("Model", MixedModel, Regression)
@@ -31,7 +31,7 @@ def whitened(model: Model) -> Model:
     x = replace(model.x, values=model.x.values * root[:, None])
     if isinstance(model, Regression):
         return replace(model, y=y * root, x=x, weights=None, offset=None)
-    blocks = tuple(Block(block.values * root[:, None], block.names) for block in model.blocks)
+    blocks = tuple(replace(block, values=block.values * root[:, None]) for block in model.blocks)
     return replace(model, y=y * root, x=x, blocks=blocks, weights=None, offset=None)
 
 

@@ -1,8 +1,8 @@
 """A question about a mixed model (:mod:`question`) asked here, beside R's answer.
 
-``python tests/lme4/asked.py [designs] [seed] [fixed]`` asks about random frames and formulas (:mod:`made_designs`), or with the
-last word about those of :mod:`designs`, and prints whatever is refused by one side alone or misses its target, the largest
-difference of every kind, and where lme4's criterion is higher, so that there is nothing to compare.
+``python tests/lme4/asked.py [designs] [seed] [fixed | crossed]`` asks about random frames and formulas (:mod:`made_designs`), or
+with the last word about those of :mod:`designs` or of :mod:`crossed_designs`, and prints whatever is refused by one side alone or
+misses its target, the largest difference of every kind, and where lme4's criterion is higher, so that there is nothing to compare.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from compared import Compared, apart
+from crossed_designs import crossed_designs
 from designs import designs
 from made_designs import made_designs
 from question import Question, ask
 
 import jaxsim
 from jaxsim.errors import InputError
+from jaxsim.frames.postestimation.fit_components import covariance_of
 from jaxsim.frames.result import FitResult
 
 # Criteria that differ by more belong to different optima.
@@ -47,7 +49,7 @@ def is_in_doubt(fit: FitResult) -> bool:
     """Whether Satterthwaite's df are not quite the same in lmerTest: where a variance is about zero or a correlation about one its
     differences of theta reach over the edge, and where columns were dropped a test of several df has other combinations with the
     same span."""
-    factor = np.zeros((len(fit.random_effects.columns),) * 2)
+    factor = np.zeros((fit.model.structure.size,) * 2)
     entries = fit.model.structure.entries
     factor[entries[:, 0], entries[:, 1]] = fit.theta
     at_edge = (np.diagonal(factor) < EDGE * np.maximum(np.linalg.norm(factor, axis=1), 1.0)).any()
@@ -95,12 +97,13 @@ def compare(question: Question, theirs: dict[str, Any]) -> Compared:
 def compare_fits(found: Compared, question: Question, fit: FitResult, theirs: dict[str, Any]) -> None:
     """Coefficients, residual deviation, covariance of random effects."""
     found.note("standard errors", apart(np.array([fit.sigma]), np.array([theirs["sigma"]])) / fit.sigma)
-    names, groups = theirs["covariance"]["names"], list(fit.covariance)
-    if sorted(names) != sorted(groups):
+    names, groups = theirs["covariance"]["names"], list(fit.model.random_names)
+    # Of several factors a name may be of each, in lme4's order.
+    if groups != names if fit.factors else sorted(names) != sorted(groups):
         found.said.append(f"random effects: {groups} here, {names} in R")
         return
-    z = fit.model_z[:, [groups.index(name) for name in names]]
-    own = fit.covariance.loc[names, names].to_numpy()
+    at = list(range(len(names))) if fit.factors else [groups.index(name) for name in names]
+    z, own = fit.model_z[:, at], covariance_of(fit)[np.ix_(at, at)]
     ours, expected = z @ own @ z.T, z @ np.array(theirs["covariance"]["cov"], float).reshape(own.shape) @ z.T
     # What random effects do to rows has a unit, the response's, where their own covariances have any.
     size = np.sqrt(np.diagonal(ours) + fit.sigma**2)
@@ -197,5 +200,6 @@ def main(count: int, seed: int, make: Callable[[int, int], dict[str, Question]])
 
 
 if __name__ == "__main__":
-    given = [int(argument) for argument in sys.argv[1:3]]
-    main(given[0] if given else 100, given[1] if len(given) > 1 else 1, designs if "fixed" in sys.argv else made_designs)
+    given = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    chosen = {"fixed": designs, "crossed": crossed_designs}.get(sys.argv[-1], made_designs)
+    main(given[0] if given else 100, given[1] if len(given) > 1 else 1, chosen)

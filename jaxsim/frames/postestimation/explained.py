@@ -8,6 +8,7 @@ import pandas as pd
 from jaxsim.errors import NotSupportedError
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
+from jaxsim.frames.postestimation.fit_components import covariance_of
 from jaxsim.frames.postestimation.row_terms import weights_of
 
 
@@ -19,7 +20,8 @@ def r2(fit: Fitted) -> pd.Series:
 
         marginal = F / (F + R + sigma^2),  conditional = (F + R) / (F + R + sigma^2)
 
-    with ``F`` the variance of the rows' expectations by the fixed effects, and ``R`` the mean over rows of ``z' Sigma z``. Of least
+    with ``F`` the variance of the rows' expectations by the fixed effects, and ``R`` the mean over rows of ``z' Sigma z`` (the sum
+    over the grouping factors where there are several). Of least
     squares ``r2`` and ``adjusted``, as R's ``summary.lm``: the weighted sum of squares of the fitted values, offset included, about
     their weighted mean (about zero without an intercept) over itself and that of the residuals.
 
@@ -56,8 +58,7 @@ def icc(fit: Fitted) -> float:
 def _components(fit: Fitted) -> tuple[float, float, float]:
     """Variances of the fixed part, of the random part (mean over rows), and of the residuals."""
     assert fit.model_z is not None
-    assert fit.covariance is not None
     assert fit.sigma is not None
     fixed = float(np.var(fit.model.x.values @ fit.beta, ddof=1))
-    random = float(np.einsum("nq,qr,nr->n", fit.model_z, fit.covariance.to_numpy(), fit.model_z).mean())
+    random = float(np.einsum("nq,qr,nr->n", fit.model_z, covariance_of(fit), fit.model_z).mean())
     return fixed, random, fit.sigma**2

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.errors import InputError
-from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.fitted import Fitted, per_factor
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.regression import Regression
 from jaxsim.status import USABLE_LABELS
@@ -29,11 +29,11 @@ def random_components(model: MixedModel | Regression) -> tuple[Component, ...]:
     """
     if not isinstance(model, MixedModel):
         return ()
-    group, names = str(model.labels.name), model.random_names
+    groups, names = [model.factors[block.factor].name for block in model.blocks for _ in block.names], model.random_names
     pairs = sorted((int(j), int(i)) for i, j in model.structure.entries if i != j)
     return (
-        *(Component(f"sd_{group}_{name}", i, i) for i, name in enumerate(names)),
-        *(Component(f"cor_{group}_{names[i]}_{names[j]}", i, j) for i, j in pairs),
+        *(Component(f"sd_{group}_{name}", i, i) for i, (group, name) in enumerate(zip(groups, names, strict=True))),
+        *(Component(f"cor_{groups[i]}_{names[i]}_{names[j]}", i, j) for i, j in pairs),
     )
 
 
@@ -55,7 +55,14 @@ def parameter_names(model: MixedModel | Regression) -> tuple[str, ...]:
 
 def covariance_of(fit: Fitted) -> np.ndarray:
     """Covariance of the random effects ``[Q, Q]``, of no columns without any."""
-    return np.zeros((0, 0)) if fit.covariance is None else fit.covariance.to_numpy()
+    model, covariance = fit.model, fit.covariance
+    if not isinstance(model, MixedModel):
+        return np.zeros((0, 0))
+    found = np.zeros((len(model.random_names),) * 2)
+    for f, own in enumerate(per_factor(covariance)):
+        at = model.columns_of(f)
+        found[np.ix_(at, at)] = own.to_numpy()
+    return found
 
 
 def parameter_values(fit: Fitted) -> np.ndarray:

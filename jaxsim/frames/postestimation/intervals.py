@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from jaxsim.errors import InputError, check_probability, choose, whole_number
+from jaxsim.errors import InputError, NotSupportedError, check_probability, choose, whole_number
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.bootstrap import bootstrap
+from jaxsim.frames.postestimation.crossed_posed import crossed_posed
 from jaxsim.frames.postestimation.fit_components import (
     Component,
     component_values,
@@ -62,6 +63,7 @@ def confint(
 
     Raises:
         InputError: for a fit without an answer, or a method that it does not have.
+        NotSupportedError: for profiles of a fit with several grouping factors.
     """
     choose("method", method, METHODS)
     choose("kind", kind, TYPES)
@@ -75,6 +77,11 @@ def confint(
     elif method == "profile":
         if not isinstance(fit.model, MixedModel):
             raise InputError("method='profile' is for lmer; a regression has method='wald', and after ols that is exact.")
+        if fit.factors:
+            raise NotSupportedError(
+                "method='profile' takes fits with one grouping factor; for several take method='wald', or method='bootstrap', "
+                "whose limits need no symmetry either."
+            )
         low, high = profile_limits(fit, level)
     else:
         low, high = _bootstrap(fit, estimate, level, whole_number("draws", draws, 2), seed, kind)
@@ -119,15 +126,12 @@ def _components(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Of standard deviations, correlations and ``sigma`` by the delta method; NaN where one is at its bound."""
     assert isinstance(fit.model, MixedModel)
     assert fit.sigma is not None
-    parts, at = random_components(fit.model), posed(fit)
-    if (np.diagonal(at.factor) < BOUNDARY).any():
+    parts = random_components(fit.model)
+    found = _crossed_slopes(fit, parts) if fit.factors else _own_slopes(fit, parts)
+    if found is None:
         return np.full(len(parts) + 1, np.nan), np.full(len(parts) + 1, np.nan)
-    covariance = at.back @ at.relative @ at.back.T
+    covariance, hessian, slopes = found
     values = component_values(parts, covariance)
-    _, _, hessian = derivatives(at.surface(is_reml(fit)), at.factor, 0.0)
-    slopes = np.zeros((len(parts) + 1, len(hessian)))
-    slopes[:-1, :-1] = _slopes(parts, covariance, at.back @ at.directions @ at.back.T)
-    slopes[-1, -1] = 0.5
     error = np.sqrt(np.einsum("ck,kl,cl->c", slopes, 2 * np.linalg.inv(hessian), slopes))
     reach = special.ndtri((1 + level) / 2) * error
     correlation = np.array([i != j for _, i, j in parts] + [False])
@@ -136,6 +140,32 @@ def _components(fit: Fitted, level: float) -> tuple[np.ndarray, np.ndarray]:
         middle = np.where(correlation, np.arctanh(values), np.log(values))
     low, high = (np.where(correlation, np.tanh(at), np.exp(at)) for at in (middle - reach, middle + reach))
     return low, high
+
+
+def _own_slopes(fit: Fitted, parts: Sequence[Component]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Relative covariance ``[Q, Q]``, Hessian of the deviance in the factor's entries and the log residual variance
+    ``[T + 1, T + 1]``, and slopes of the components and of log ``sigma`` in these ``[C + 1, T + 1]``; None at the boundary."""
+    at = posed(fit)
+    if (np.diagonal(at.factor) < BOUNDARY).any():
+        return None
+    covariance = at.back @ at.relative @ at.back.T
+    _, _, hessian = derivatives(at.surface(is_reml(fit)), at.factor, 0.0)
+    slopes = np.zeros((len(parts) + 1, len(hessian)))
+    slopes[:-1, :-1] = _slopes(parts, covariance, at.back @ at.directions @ at.back.T)
+    slopes[-1, -1] = 0.5
+    return covariance, hessian, slopes
+
+
+def _crossed_slopes(fit: Fitted, parts: Sequence[Component]) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """As :func:`_own_slopes`, in a relative factor's entries and the residual standard deviation."""
+    at = crossed_posed(fit)
+    if (at.pivots < BOUNDARY).any():
+        return None
+    slopes = np.zeros((len(parts) + 1, len(at.hessian)))
+    slopes[:-1, :-1] = _slopes(parts, at.relative, at.directions)
+    slopes[:, -1] = [*(float(i == j) for _, i, j in parts), 1.0]
+    slopes[:, -1] /= at.deviation
+    return at.relative, at.hessian, slopes
 
 
 def _slopes(parts: Sequence[Component], covariance: np.ndarray, moved: np.ndarray) -> np.ndarray:

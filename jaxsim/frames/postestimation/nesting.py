@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxsim.errors import InputError, NotSupportedError, brief
+from jaxsim.frames import crossed_fit
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.identification import cause, of_model
 from jaxsim.frames.mixed_model import MixedModel
@@ -20,7 +21,7 @@ def check_likelihood(fit: object) -> None:
     if not isinstance(fit, Fitted):
         raise InputError(f"anova compares results of lmer and ols; {brief(fit)} is none.")
     if isinstance(fit.model, MixedModel) and fit.status in ("ok", "singular", "unidentified"):
-        _check_identified(fit.formula, whitened(fit.model))
+        _check_identified(fit)
     if fit.status not in ("ok", "singular") or fit.criterion is None:
         raise InputError(f"the fit of {fit.formula!r} has no likelihood to compare; its status is {fit.status!r}.")
     if not isinstance(fit.model, MixedModel) and fit.model.groups is not None:
@@ -30,13 +31,19 @@ def check_likelihood(fit: object) -> None:
         )
 
 
-def _check_identified(text: str, model: MixedModel) -> None:
+def _check_identified(fit: Fitted) -> None:
     """Raise :class:`InputError` where REML does not know a variance: maximum likelihood makes it zero whatever it is."""
-    found = of_model(model)
-    if not found.everything:
+    assert isinstance(fit.model, MixedModel)
+    model = whitened(fit.model)
+    if model.several:
+        why = crossed_fit.unidentified(model)
+    else:
+        found = of_model(model)
+        why = "" if found.everything else f"{cause(found, model)}, and so would the comparison"
+    if why:
         raise InputError(
-            f"{text!r} cannot be compared with other models: {cause(found, model)}, and so would the comparison. Coefficients "
-            "that do not depend on it are tested by fit.test(..) after REML."
+            f"{fit.formula!r} cannot be compared with other models: {why}. Coefficients that do not depend on it are tested by "
+            "fit.test(..) after REML."
         )
 
 
@@ -82,10 +89,17 @@ def check_nested(small: Fitted, large: Fitted) -> None:
     check_offsets(small, large)
     if not isinstance(small.model, MixedModel):
         return
-    if not isinstance(large.model, MixedModel) or not np.array_equal(small.model.codes, large.model.codes):
+    if not isinstance(large.model, MixedModel):
+        raise InputError(f"{small.formula!r} and {large.formula!r} have different groups and {advice}")
+    same = {
+        f: [g for g, other in enumerate(large.model.factors) if np.array_equal(factor.codes, other.codes)]
+        for f, factor in enumerate(small.model.factors)
+    }
+    if not all(same.values()):
         raise InputError(f"{small.formula!r} and {large.formula!r} have different groups and {advice}")
     for block in small.model.blocks:
-        if not any(all(_within(column, other.values) for column in block.values.T) for other in large.model.blocks):
+        others = [other for other in large.model.blocks if other.factor in same[block.factor]]
+        if not any(all(_within(column, other.values) for column in block.values.T) for other in others):
             random = ", ".join(block.names)
             raise InputError(f"the random effects of {small.formula!r} ({random}) and of {large.formula!r} {advice}")
 

@@ -21,9 +21,10 @@ from jaxsim.frames.regression import Regression
 
 @dataclass(frozen=True, eq=False)
 class NewRows:
-    """``x`` ``[N, P]``; ``z`` ``[N, Q]`` (None without random effects); ``codes`` ``[N]`` of the fitted groups, -1 for others;
-    ``index`` of the rows; ``labels`` of all groups, a tuple a row; ``offset`` ``[N]``, None without; ``known`` ``[N]``, whether the
-    fitted rows decide what the fixed effects give, as they do not in an empty cell; None where they always do."""
+    """``x`` ``[N, P]``; ``z`` ``[N, Q]`` (None without random effects); ``codes`` ``[N]`` of the fitted groups, -1 for others, and
+    ``[N, F]`` of several grouping factors; ``index`` of the rows; ``labels`` of all groups, a tuple a row; ``offset`` ``[N]``, None
+    without; ``known`` ``[N]``, whether the fitted rows decide what the fixed effects give, as they do not in an empty cell; None
+    where they always do."""
 
     x: np.ndarray
     z: np.ndarray | None
@@ -55,7 +56,7 @@ def new_rows(
     Raises:
         InputError: for a column that is not there, a missing value, a level that no fitted row has, or groups of another type.
     """
-    groups = model.groups if grouped else None
+    factors = _factors(model) if grouped else ()
     names = dict.fromkeys(name for tokens in model.formula.fixed.variables for name in column_names(tokens))
     recipe = model.offset_recipe if offset is None else None
     if recipe is not None and not recipe.loose:
@@ -64,8 +65,7 @@ def new_rows(
     if random:
         parts = [part.terms.variables for part in model.formula.random]
         names |= dict.fromkeys(name for variables in parts for tokens in variables for name in column_names(tokens))
-    if groups is not None:
-        names |= dict.fromkeys(groups.names)
+    names |= dict.fromkeys(name for factor in factors for name in factor.names)
     data = as_frame(data)
     require(data, names, "the model needs")
     frame = data.loc[:, list(names)]
@@ -77,13 +77,22 @@ def new_rows(
     return NewRows(
         x=x,
         z=model.z_on(frame) if random and isinstance(model, MixedModel) else None,
-        codes=_codes(groups, frame),
+        codes=_codes(factors, frame),
         index=data.index,
-        labels=[] if groups is None else list(zip(*(frame[name] for name in groups.names), strict=True)),
+        labels=list(zip(*(frame[name] for factor in factors for name in factor.names), strict=True)),
         offset=offset if recipe is None else recipe.on(frame),
         known=known,
     )
 
 
-def _codes(groups: Grouping | None, frame: pd.DataFrame) -> np.ndarray:
-    return np.full(len(frame), -1) if groups is None else groups.on(frame)
+def _factors(model: MixedModel | Regression) -> tuple[Grouping, ...]:
+    """Those of a mixed model, and the one of a regression that has one."""
+    if isinstance(model, MixedModel):
+        return model.factors
+    return () if model.groups is None else (model.groups,)
+
+
+def _codes(factors: tuple[Grouping, ...], frame: pd.DataFrame) -> np.ndarray:
+    if len(factors) > 1:
+        return np.column_stack([factor.on(frame) for factor in factors])
+    return factors[0].on(frame) if factors else np.full(len(frame), -1)

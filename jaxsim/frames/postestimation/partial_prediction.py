@@ -50,7 +50,7 @@ def without_unknown(fit: Fitted, rows: NewRows, new: bool) -> tuple[Fitted, NewR
         table=fit.table.assign(estimate=left.beta),
         vcov=pd.DataFrame(tests.whole.vcov, index=fit.vcov.index, columns=fit.vcov.columns),
         theta=left.factor[at, columns],
-        random_effects=pd.DataFrame(left.modes, index=model.labels),
+        random_effects=pd.DataFrame(left.modes[0], index=model.labels),
         tests=tests.whole,
     )
     known = _no_difference(plain, found, rows, new)

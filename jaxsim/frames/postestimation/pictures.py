@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from jaxsim.errors import InputError
-from jaxsim.frames.fitted import Fitted
+from jaxsim.errors import InputError, choose
+from jaxsim.frames.fitted import Fitted, per_factor
 from jaxsim.frames.postestimation.effects_grid import grid, levels_of
 from jaxsim.frames.postestimation.fit_components import require_usable
 from jaxsim.frames.postestimation.new_rows import new_rows
@@ -70,15 +70,20 @@ class Pictures:
 
         return _figure(draw)
 
-    def random_effects(self) -> Any:
+    def random_effects(self, factor: str | None = None) -> Any:
         """Conditional modes of every group with 95% limits by their conditional standard deviations (lme4's ``condVar``).
 
         A panel for each column; groups are in the order of the first.
+
+        Args:
+            factor: which grouping factor's, of a fit with several; the first when None.
         """
         require_usable(self.fit, "a picture")
         if self.fit.random_effects is None:
             raise InputError("a picture of random effects needs a fit that has them; fit lmer.")
-        modes, deviations = self.fit.random_effects, conditional_deviations(self.fit)
+        factors = self.fit.factors or tuple(modes.index.name for modes in per_factor(self.fit.random_effects))
+        place = 0 if factor is None else factors.index(choose("factor", factor, factors))
+        modes, deviations = per_factor(self.fit.random_effects)[place], conditional_deviations(self.fit)[place]
         order = np.argsort(modes.to_numpy()[:, 0], kind="stable")
         names = [str(modes.index[i]) for i in order]
         height = min(TALLEST, max(HEIGHT, 1.0 + LINE * len(names)))

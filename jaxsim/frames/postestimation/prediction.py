@@ -34,8 +34,8 @@ def predict(
     Args:
         fit: the model.
         data: rows with its predictors and, at the level of groups, its groups; the fitted rows when None.
-        level: ``group``: with the effects of the row's own group, which are zero for a group that the model has not seen;
-            ``population``: with fixed effects alone.
+        level: ``group``: with the effects of the row's own group (of its own level of each grouping factor), which are zero for a
+            group that the model has not seen; ``population``: with fixed effects alone.
         interval: ``confidence``: of the prediction itself, from the uncertainty of the fixed effects and, at the level of groups,
             of the conditional modes with them (:mod:`jaxsim.frames.postestimation.prediction_error`). ``prediction``: of a new
             response, which adds the residual variance (of a row of weight 1) and, for the population and groups that the model has
@@ -63,7 +63,7 @@ def predict(
     choose("interval", interval, INTERVALS)
     if conf_level is not None:
         check_probability("conf_level", conf_level)
-    if fit.status != "unidentified":
+    if fit.status != "unidentified" or fit.factors:
         require_usable(fit, "an interval")
     new = interval == "prediction"
     rows = _rows(fit, data, grouped, random=grouped or new)
@@ -88,7 +88,8 @@ def _rows(fit: Fitted, data: pd.DataFrame | None, grouped: bool, random: bool) -
     if data is not None:
         return new_rows(fit.model, data, grouped=grouped, random=random)
     model = fit.model
-    codes = model.groups.codes if grouped and model.groups is not None else np.full(len(model.y), -1)
+    codes = fit.row_codes if grouped else None
+    codes = np.full(len(model.y), -1) if codes is None else codes
     return NewRows(model.x.values, fit.model_z, codes, model.rows.index, [], model.offset)
 
 

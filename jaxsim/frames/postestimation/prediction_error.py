@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxsim.frames.fitted import Fitted
+from jaxsim.frames.postestimation import crossed_posed
 from jaxsim.frames.postestimation.fit_components import is_reml
 from jaxsim.frames.postestimation.posed import posed
 from jaxsim.frames.postestimation.surface import Place, derivatives
@@ -24,7 +25,8 @@ class Spread(NamedTuple):
 
 
 class Design(NamedTuple):
-    """Rows that are predicted: ``x`` ``[N, P]``, ``z`` ``[N, Q]``, ``codes`` ``[N]`` of the groups (-1 for one without rows)."""
+    """Rows that are predicted: ``x`` ``[N, P]``, ``z`` ``[N, Q]``, ``codes`` ``[N]`` of the groups (-1 for one without rows), or
+    ``[N, F]`` of several factors."""
 
     x: np.ndarray
     z: np.ndarray
@@ -40,6 +42,8 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
         effects: whether the random effects of rows without a known group are part of what is predicted.
         noise: whether the residual (of a row of weight 1) is.
     """
+    if fit.factors:
+        return Spread(*crossed_posed.variances(fit, *rows, effects=effects, noise=noise))
     at = posed(fit)
     on = at.surface(is_reml(fit))
     place, rows = on.at(at.relative), rows._replace(z=rows.z @ at.back)
@@ -58,12 +62,14 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
     return Spread(prediction_error.variance(a, vcov, at.unit**2 * relative), _degrees(plain, along, hessian))
 
 
-def conditional_deviations(fit: Fitted) -> np.ndarray:
-    """Conditional standard deviations of the random effects given the responses (lme4's ``condVar``), ``[G, Q]``."""
+def conditional_deviations(fit: Fitted) -> list[np.ndarray]:
+    """Conditional standard deviations of each factor's effects given the responses (lme4's ``condVar``), ``[G, q]``."""
+    if fit.factors:
+        return crossed_posed.conditional_deviations(fit)
     at = posed(fit)
     place = at.surface(is_reml(fit)).at(at.relative)
     variances = np.einsum("qa,gab,qb->gq", at.back, place.relative @ place.r, at.back)
-    return at.unit * np.sqrt(np.maximum(variances, 0.0))
+    return [at.unit * np.sqrt(np.maximum(variances, 0.0))]
 
 
 def _pull(place: Place, rows: Design, effects: bool) -> np.ndarray:

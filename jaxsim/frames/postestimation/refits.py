@@ -43,7 +43,10 @@ class Refits:
 
 
 def refit(model: MixedModel | Regression, responses: np.ndarray, reml: bool) -> Refits:
-    """Fit the model to each of the responses ``[n, N]``; by least squares where it has no random effects."""
+    """Fit the model to each of the responses ``[n, N]``; by least squares where it has no random effects, and one response after
+    the other where it has several grouping factors."""
+    if isinstance(model, MixedModel) and model.several:
+        return _each(model, responses, reml)
     root = np.sqrt(weights_of(model))
     basis = orthonormal(model.x.values * root[:, None])
     given, responses = responses, (responses - offset_of(model)) * root
@@ -59,6 +62,16 @@ def refit(model: MixedModel | Regression, responses: np.ndarray, reml: bool) -> 
         return replace(found, criterion=found.criterion - constant)
     found = _mixed(model, basis, beta, rest, reml)
     return _one_by_one(model, given, replace(found, criterion=found.criterion - constant), reml)
+
+
+def _each(model: MixedModel, responses: np.ndarray, reml: bool) -> Refits:
+    n, p, q = len(responses), len(model.x.names), len(model.random_names)
+
+    def nan(*shape: int) -> np.ndarray:
+        return np.full((n, *shape), np.nan)
+
+    blank = Refits(nan(p), nan(q, q), nan(), nan(), np.full(n, int(Status.NOT_CONVERGED)))
+    return _one_by_one(model, responses, blank, reml)
 
 
 def _one_by_one(model: MixedModel, responses: np.ndarray, found: Refits, reml: bool) -> Refits:

@@ -20,8 +20,8 @@ def simulate(fit: Fitted, n: int = 1, seed: int = 0, conditional: bool = False) 
         n: number of simulated responses.
         seed: of the random numbers, a non-negative whole number below 2**32; the first of ``n`` responses are those of a smaller
             ``n``.
-        conditional: keep the conditional modes of the groups that were fitted, instead of drawing new random effects as lme4's
-            ``simulate`` does.
+        conditional: keep the conditional modes of the groups that were fitted, instead of drawing new random effects (of all
+            grouping factors) as lme4's ``simulate`` does.
 
     Returns:
         ``sim_1, sim_2, ..`` (as R names them), a row for each row used, with its label in the data.
@@ -41,16 +41,26 @@ def responses(fit: Fitted, n: int, seed: int, conditional: bool = False) -> np.n
     model, grouped = fit.model, truth("conditional", conditional)
     mean = model.x.values @ fit.beta + offset_of(model)
     if grouped and isinstance(model, MixedModel):
-        mean = mean + fit.of_group(model.x.values, model.z, model.codes)
+        mean = mean + fit.of_group(model.x.values, model.z, model.levels if model.several else model.codes)
     assert fit.sigma is not None
     noise = fit.sigma / np.sqrt(weights_of(model))
     found = np.empty((n, len(model.y)))
+    parts = parts_of(fit) if isinstance(model, MixedModel) and not grouped else []
     for i in range(n):
         found[i] = mean + noise * rng.normal(size=len(mean))
-        if isinstance(model, MixedModel) and not grouped:
-            effects = rng.normal(size=(len(model.labels), len(model.random_names))) @ factor_of(fit).T
-            found[i] += np.einsum("nq,nq->n", model.z, effects[model.codes])
+        for z, codes, factor in parts:
+            effects = rng.normal(size=(int(codes.max()) + 1, len(factor))) @ factor.T
+            found[i] += np.einsum("nq,nq->n", z, effects[codes])
     return found
+
+
+def parts_of(fit: Fitted) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each grouping factor its columns ``[N, q]``, the level of each row ``[N]`` and a factor of its covariance ``[q, q]``."""
+    model, factor, z = fit.model, factor_of(fit), fit.model_z
+    assert isinstance(model, MixedModel)
+    assert z is not None
+    columns = [model.columns_of(f) for f in range(len(model.factors))]
+    return [(z[:, at], own.codes, factor[np.ix_(at, at)]) for at, own in zip(columns, model.factors, strict=True)]
 
 
 def factor_of(fit: Fitted) -> np.ndarray:
