@@ -135,6 +135,7 @@ class BetweenWithin(Formulated):
         """Of the process's columns: of known groups with an intercept that has the group's means, of new ones with what a row says
         of them."""
         found, unknown = self.inner(data.names).prediction_coefficients(self.augmented(data), fit), self._unknown(data)
+        assert found is not None  # there is one grouping factor
         intercept = data.columns.index(str(intercept_of(data.names)))
         known, own = self._split(data, found.known)
         new, all_groups = self._split(data, found.new)
@@ -151,6 +152,7 @@ class BetweenWithin(Formulated):
         deviations = [rows.x[:, averaged] - means] if self.between == "between" else []
         x = jnp.concatenate([rows.x, means, *deviations], axis=1)
         error = self.inner(data.names).prediction_error(whole, fit, replace(rows, x=x, columns=whole.columns))
+        assert error is not None
         _, of_means = self._split(data, jnp.zeros(len(whole.columns)).at[whole.fixed_index].set(fit.estimate))
         rest = jnp.where(known[:, 0], 0.0, of_means @ unknown.covariance @ of_means)
         return PredictionError(error.variance + rest, error.df)
