@@ -91,6 +91,8 @@ class MAR(Shared):
         _slope(self)
 
     def check(self, columns: Collection[str], times: Collection[str]) -> None:
+        if self.by == OWN and OWN not in columns:
+            raise InputError(f"MAR(by={OWN!r}): what depends on the response that goes missing is not at random; use MNAR(share).")
         if self.by != EARLIER:
             known_column(f"MAR (by {EARLIER!r}, or a column)", self.by, columns)
 

@@ -56,6 +56,11 @@ def with_part(value: Any, path: str, part: Any, checked: bool) -> Any:
     Raises:
         InputError: for a part that it does not have.
     """
+    if value is None or (isinstance(value, tuple) and not value):
+        raise InputError(
+            f"nothing is given here that has the part {path!r}. Where a field is nothing at some levels of a grid, make its levels "
+            "whole values, such as missing=[(), MCAR(.1), MCAR(.2)]."
+        )
     if isinstance(value, tuple):
         place, _, rest = path.partition(".")
         if not place.isdecimal() or int(place) >= len(value) or not rest:
