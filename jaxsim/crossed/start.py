@@ -43,15 +43,14 @@ def moments(problem: Problem, model: Model) -> Moments:
     xp, spec = library(problem.rest), model.spec
     at = unrelated(problem, model)
     flat = by_columns(small.own(spec.structure.basis, problem.n_rows), model)
-    both = tuple(xp.concatenate([h, s[..., None]], axis=2) for h, s in zip(at.h, at.s, strict=True))
-    m, _, c = slopes(both, flat)
-    pairs = pair_sums(at.u, at.h, model)
+    m, _, c = slopes(at, flat)
+    pairs = pair_sums(at, xp.append(xp.ones(len(spec.fixed)), 0.0), model)
     own = m.reshape(m.shape[0], -1)
     squares = in_pairs(pairs.squares, flat)
     matrix = squares - 2 * in_pairs(pairs.forms, flat) + own @ own.T
     # Of effects that the fixed effects account for, rounding is left, which the scale below would make a number of.
     there = (xp.diagonal(matrix) > UNIDENTIFIED * xp.diagonal(squares)).all()
-    sums = diagonal_sums(at.u, model)
+    sums = diagonal_sums(at, model)
     traces = sum(part @ total.ravel() for part, total in zip(flat, sums, strict=True)) - xp.trace(m, axis1=1, axis2=2)
     nu = problem.n_rows - len(spec.fixed)
     matrix = xp.block([[matrix, traces[:, None]], [traces[None], xp.reshape(nu, (1, 1))]])

@@ -56,7 +56,8 @@ def model_for(data: CrossProducts, effects: Sequence[RandomEffects], reml: bool)
         for one in effects
         for place in [data.factors.index(one.factor)]
     ]
-    return model_of([int(i) for i in data.fixed_index], random, reml)
+    planned = all(name in data.planned for one in effects for name in one.columns)
+    return model_of([int(i) for i in data.fixed_index], random, reml, planned)
 
 
 def fit_one(data: CrossProducts, design: Design) -> Fit:
@@ -173,7 +174,7 @@ def by_factor(covariance: jax.Array, theta: jax.Array, design: Design) -> tuple[
 
 def modes(data: CrossProducts, design: Design, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
     """Conditional modes ``[G, q]`` and their covariances ``[G, q, q]`` by factor, of one dataset, given theta of its fit."""
-    model = design.model
+    model = design.model.by_level()
     ends = np.cumsum([0, *(len(effects.structure.entries) for effects in design.effects)])
     given = [theta[begin:end] for begin, end in itertools.pairwise(ends)]
     own = library(theta).concatenate([given[model.order.index(k)] for k in range(len(given))])
