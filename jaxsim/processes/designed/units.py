@@ -101,6 +101,10 @@ class Tree:
         """The first unit and those that lie in it: what is new where a dataset's rows are of new units."""
         return tuple(name for name in self.names if self.first in self.line(name))
 
+    def others(self) -> tuple[str, ...]:
+        """Units besides the first and those that it lies in."""
+        return tuple(name for name in self.names if name not in self.line(self.first))
+
     def named(self, group: tuple[str, ...]) -> str | None:
         """The unit that a group of a formula is: its name, or its name with those of units that it lies in; None for no unit."""
         lines = [name for name in group if name in self.names and set(group) <= set(self.line(name))]
