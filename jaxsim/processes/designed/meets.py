@@ -19,6 +19,9 @@ class Sampled:
     def __post_init__(self) -> None:
         object.__setattr__(self, "number", whole_number("sampled(k): k", self.number, 1))
 
+    def __str__(self) -> str:
+        return f"sampled({self.number})"
+
 
 @dataclass(frozen=True)
 class Lists:
@@ -28,6 +31,9 @@ class Lists:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "number", whole_number("lists(n): n", self.number, 1))
+
+    def __str__(self) -> str:
+        return f"lists({self.number})"
 
 
 Meets = str | Sampled | Lists
