@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -124,10 +124,18 @@ def _fit_frame(tile: Tile, fit: Fit, terms: tuple[str, ...]) -> pd.DataFrame:
 
 def fit_with_r(study: Study, datasets: int) -> tuple[pd.DataFrame, str]:
     """One row per dataset and model from R, with CPU ``seconds``; and the versions of R and its packages."""
+    models = {estimator.name: FORMULAS[estimator.name] for estimator in study.estimators}
+    fits, versions = lmertest(study, models, datasets)
+    fits["cell"], fits["replicate"] = np.divmod(fits["dataset"], datasets)
+    fits["seconds"] = fits["fit_seconds"] + fits["summary_seconds"]
+    return fits, versions
+
+
+def lmertest(study: Study, models: Mapping[str, str], datasets: int) -> tuple[pd.DataFrame, str]:
+    """What `fit_lmertest.R` writes of so many datasets of each cell, numbered in turn, with the versions that it used."""
     rscript = shutil.which("Rscript")
     if rscript is None:
-        sys.exit("against_lme4: Rscript was not found; install R with lme4 and lmerTest (scripts/install_r.sh does).")
-    models = [f"{estimator.name}={FORMULAS[estimator.name]}" for estimator in study.estimators]
+        sys.exit("Rscript was not found; install R with lme4 and lmerTest (scripts/install_r.sh does).")
     rows = [
         study.dataset(cell.index, replicate).assign(dataset=cell.index * datasets + replicate)
         for cell in study.cells
@@ -136,18 +144,17 @@ def fit_with_r(study: Study, datasets: int) -> tuple[pd.DataFrame, str]:
     with tempfile.TemporaryDirectory() as folder:
         given, written = Path(folder, "rows.csv"), Path(folder, "fits.csv")
         pd.concat(rows).to_csv(given, index=False)
+        named = [f"{name}={formula}" for name, formula in models.items()]
         done = subprocess.run(
-            [rscript, "--vanilla", str(HERE / "fit_lmertest.R"), str(given), str(written), *models],
+            [rscript, "--vanilla", str(HERE / "fit_lmertest.R"), str(given), str(written), *named],
             env={**os.environ, **ONE_THREAD},
             stdout=subprocess.PIPE,
             text=True,
             check=False,
         )
         if done.returncode:
-            sys.exit("against_lme4: R failed; its message is above. scripts/install_r.sh installs what it needs.")
+            sys.exit("R failed; its message is above. scripts/install_r.sh installs what it needs.")
         fits = pd.read_csv(written).rename(columns=lambda name: name.replace("(Intercept)", "Intercept"))
-    fits["cell"], fits["replicate"] = np.divmod(fits["dataset"], datasets)
-    fits["seconds"] = fits["fit_seconds"] + fits["summary_seconds"]
     return fits, done.stdout.strip()
 
 

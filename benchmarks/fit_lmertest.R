@@ -2,7 +2,7 @@
 #
 #   Rscript benchmarks/fit_lmertest.R input.csv output.csv NAME=FORMULA ..
 #
-# input.csv: columns dataset, Group, DV, IV1.. ; every model is fitted to every dataset, by REML, with lme4's defaults.
+# input.csv: columns dataset, Group (or subject and item), DV, IV1.. ; every model is fitted to every dataset, by REML, with lme4's defaults.
 # output.csv: a row per dataset and model: user + system seconds, the REML criterion, singular or not, and per coefficient
 # its estimate, standard error and df. Starting R, reading the rows and a first fit (which compiles R's own functions) do not count.
 
@@ -29,7 +29,7 @@ if (length(given) < 3) stop("usage: fit_lmertest.R input.csv output.csv NAME=FOR
 models <- lapply(setNames(sub("^[^=]*=", "", given[-(1:2)]), sub("=.*", "", given[-(1:2)])), as.formula)
 
 rows <- read.csv(given[1])
-rows$Group <- factor(rows$Group)
+for (name in intersect(c("Group", "subject", "item"), names(rows))) rows[[name]] <- factor(rows[[name]])
 parts <- lapply(split(rows, rows$dataset), droplevels)
 
 for (formula in models) fit_one(formula, parts[[1]])

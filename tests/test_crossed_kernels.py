@@ -27,6 +27,7 @@ from jaxsim.numerics.halving import inverse_factor
 # Blocks of each factor's effects: slopes on both sides, uncorrelated ones, three factors of which one has the slopes, and blocks.
 MODELS = {
     "slopes": ((12, 8), ((("Intercept", "x"),), (("Intercept", "x"),))),
+    "lopsided": ((20, 4), ((("Intercept", "x"),), (("Intercept", "x"),))),
     "intercepts": ((6, 9), ((("Intercept",),), (("Intercept",),))),
     "uncorrelated": ((9, 7), ((("Intercept",), ("x",)), (("Intercept", "w"),))),
     "three": ((6, 5, 4), ((("Intercept", "x"),), (("Intercept",),), (("Intercept",), ("x", "w")))),

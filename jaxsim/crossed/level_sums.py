@@ -17,6 +17,10 @@ from jaxsim.numerics.arrays import library
 
 Array = jax.Array
 
+# Effects of the first factor, relative to those of all others, up to which its own part of U is formed: the products take as long
+# either way.
+MOST_FORMED = 1.5
+
 
 class Pairs(NamedTuple):
     """For each pair of factors (the first not after the second), flattened over the columns of each, ``[q_f^2, q_g^2]``.
@@ -31,17 +35,33 @@ class Pairs(NamedTuple):
 
 def pair_sums(u: Inner, e: tuple[Array, ...], model: Model) -> Pairs:
     """The sums of ``u`` and of columns ``e`` (of each factor ``[q, G, J]``)."""
-    squares, forms = {(0, 0): own_squares(u)}, {(0, 0): own_forms(u, e[0])}
+    squares, forms = {}, {}
     for f, g in itertools.combinations_with_replacement(range(len(model.widths)), 2):
-        if g:
-            block = between_factors(u, model, f, g)
-            squares[f, g] = _squares(block)
-            forms[f, g] = _forms(block, e[f], e[g])
+        if g == 0 and not worth_forming(u):
+            squares[f, g], forms[f, g] = own_squares(u), own_forms(u, e[0])
+            continue
+        block = between_factors(u, model, f, g) if g else whole_own(u)
+        squares[f, g], forms[f, g] = _squares(block), _forms(block, e[f], e[g])
     return Pairs(squares, forms)
 
 
+def worth_forming(u: Inner) -> bool:
+    """Whether the part of the first factor with itself costs less to form than the sums without it do."""
+    q, _, count = u.own.shape
+    return u.through is not None and q > 1 and q * count <= MOST_FORMED * u.dense.shape[0]
+
+
+def whole_own(u: Inner) -> Array:
+    """The part of U that belongs to the first factor with itself, ``[q, G, q, G]``."""
+    assert u.through is not None
+    xp, (q, _, count) = library(u.own), u.own.shape
+    flat = u.through.reshape(-1, q * count)
+    diagonal = xp.swapaxes(u.own, 1, 2)[..., None] * xp.eye(count)[:, None]  # [a, g, b, h]
+    return diagonal - (flat.T @ flat).reshape(q, count, q, count)
+
+
 def between_factors(u: Inner, model: Model, f: int, g: int) -> Array:
-    """The part of U that belongs to two factors, ``[q_f, G_f, q_g, G_g]``; not of the first with itself."""
+    """The part of U that belongs to two factors, ``[q_f, G_f, q_g, G_g]``; of the first with itself see :func:`whole_own`."""
     rows = u.across if f == 0 else by_factor(u.dense, model)[f - 1]
     begin = sum(q * count for q, count in zip(model.widths[1:g], model.counts[1:g], strict=True))
     q, count = model.widths[g], model.counts[g]

@@ -37,7 +37,7 @@ class Names:
     Attributes:
         fixed: terms that have a true fixed effect, in the order of the tables; ``Intercept`` is the column of ones.
         columns: every predictor column, the terms among them; those when empty.
-        factors: the grouping factors, the first of which strategies with one factor use.
+        factors: the grouping factors, the first of which strategies with one factor use by default.
         response: the column that strategies explain, unless their formula names another.
         constant: columns that are one number a group of the first factor: their effects cannot differ between its groups.
         random: for each factor whose groups' own coefficients are told, the terms that these are of.

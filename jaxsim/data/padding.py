@@ -16,6 +16,16 @@ def padded_groups(n_groups: int) -> int:
     return -(-n_groups // PADDED_GROUPS[-1]) * PADDED_GROUPS[-1]
 
 
+# Of several factors cost grows with products of their levels, and padding both would square what it costs.
+SMALLEST_STEP = 4
+
+
+def padded_levels(count: int) -> int:
+    """The smallest padded size of one of several factors, or of their cells: in steps of a quarter of a power of two."""
+    step = max(SMALLEST_STEP, 2 ** (count.bit_length() - 3))
+    return -(-count // step) * step
+
+
 @dataclass(frozen=True)
 class Bounds:
     """Sizes of the arrays of one dataset, known before it is drawn.
@@ -42,4 +52,5 @@ class Bounds:
 
     def padded(self) -> Bounds:
         """The sizes that programs are compiled for. Rows are not padded: whoever draws them knows how many there are."""
-        return Bounds(tuple(map(padded_groups, self.levels)), padded_groups(self.cells), self.rows)
+        padded = padded_groups if len(self.levels) == 1 else padded_levels
+        return Bounds(tuple(map(padded, self.levels)), padded(self.cells), self.rows)

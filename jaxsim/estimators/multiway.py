@@ -52,11 +52,16 @@ def ways(data: CrossProducts, factors: tuple[str, ...], cells: Groups) -> Iterat
     there = data.sizes > 0
     for order in range(1, len(factors) + 1):
         for subset in itertools.combinations(factors, order):
+            sign = (-1) ** (order + 1)
+            if order == len(data.factors):  # no two cells have the same levels
+                yield Way(sign, order, cells, there.sum())
+                continue
             codes, count = joint_codes(data, subset)
-            both = jnp.concatenate([cells.blocks, cells.scores[:, None]], axis=1)
-            sums = jnp.moveaxis(sums_by_cell(jnp.moveaxis(both, -1, 0), codes, count), 0, -1)
+            # Apart, since most conventions need no blocks, and what is not needed is not computed.
+            blocks = jnp.moveaxis(sums_by_cell(jnp.moveaxis(cells.blocks, -1, 0), codes, count), 0, -1)
+            scores = sums_by_cell(cells.scores.T[:, :, None], codes, count)[:, :, 0].T
             present = jax.ops.segment_max(there.astype(jnp.int32), codes, count) > 0
-            yield Way((-1) ** (order + 1), order, Groups(sums[:, :-1], sums[:, -1], cells.rounding), present.sum())
+            yield Way(sign, order, Groups(blocks, scores, cells.rounding), present.sum())
 
 
 def joint_codes(data: CrossProducts, factors: tuple[str, ...]) -> tuple[jax.Array, int]:
@@ -66,8 +71,6 @@ def joint_codes(data: CrossProducts, factors: tuple[str, ...]) -> tuple[jax.Arra
     cells, counts = len(data.sizes), [data.counts[place] for place in places]
     if len(places) == 1:
         return data.levels[:, places[0]], counts[0]
-    if len(places) == len(data.factors):  # no two cells have the same levels
-        return jnp.arange(cells), cells
     steps = np.cumprod([1, *counts[:0:-1]])[::-1].copy()
     joint = (data.levels[:, jnp.array(places)] * steps).sum(1)
     found = jnp.unique(joint, size=cells, fill_value=int(np.prod(counts)))
