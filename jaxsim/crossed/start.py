@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 
-from jaxsim.crossed.curvature import by_columns, in_pairs
+from jaxsim.crossed.curvature import block_diagonal, by_columns, in_pairs
 from jaxsim.crossed.deviance import unrelated
 from jaxsim.crossed.level_sums import diagonal_sums, pair_sums, slopes
 from jaxsim.crossed.model import Model
@@ -29,6 +29,9 @@ UNIDENTIFIED = 1e-10
 # Datasets with fewer rows than this for each random effect get four starts. Of 1,664 datasets with two rows an effect none needed
 # more than the first; of 512 with 40 rows and 36 effects nine did, and three more than the second, none more than the third.
 ROWS_PER_EFFECT = 1.5
+# So do models with independent effects of columns that are nearly the same, as of the intercept and of a predictor far from zero:
+# of some sixty datasets with (x || s) and x about 5 the first start missed 15 to 89 units of the deviance in five, the third none.
+ALIKE = 0.5
 
 
 class Moments(NamedTuple):
@@ -76,6 +79,14 @@ def starts(problem: Problem, moment: Moments, model: Model) -> Starts:
     complement = xp.diag(1 / xp.diagonal(first))
     values = xp.stack([first, second, complement, 10 * xp.eye(structure.size)])
     effects = (problem.levels * xp.array(model.widths)).sum()
-    needed = xp.where(problem.n_rows < ROWS_PER_EFFECT * effects, 4, 1)
+    needed = xp.where((problem.n_rows < ROWS_PER_EFFECT * effects) | alike(problem, model), 4, 1)
     unusable = (problem.levels < 2).any() | (~moment.identified & model.spec.reml)
     return Starts(values, xp.where(unusable, 0, needed))
+
+
+def alike(problem: Problem, model: Model) -> Array:
+    """Whether columns with independent effects by one factor are nearly the same, bool ``[]``."""
+    xp, structure = library(problem.rest), model.spec.structure
+    products = block_diagonal(diagonal_sums(unrelated(problem, model).u, model)) * (1 - structure.mask)
+    # The columns have unit mean square.
+    return (xp.abs(products) > ALIKE * problem.n_rows).any()
