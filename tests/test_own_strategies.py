@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 
@@ -415,6 +416,16 @@ class TestWhatACoefficientIsComparedWith:
         assert truths[("marginal", "Intercept")] == [0.0]
         bias = results.measures(measures=["bias"], terms=["x"]).set_index("model")["value"]
         assert bias["marginal"] - bias["ols"] == pytest.approx(0.3 - 0.24, abs=1e-14)  # the same estimates: rounding only
+
+    def test_an_estimand_of_a_mixed_model(self, tmp_path):
+        """A strategy with an estimand has a hash, so that it can be compiled, and fits what it fits without."""
+        marginal = LinearMixed("DV ~ x + (1 | Group)", label="marginal", estimand={"x": "marginal slope"})
+        assert hash(marginal) == hash(dataclasses.replace(marginal, estimand=[["x", "marginal slope"]]))
+        study = Study(FunctionProcess(logit), Grid(), (LinearMixed("DV ~ x + (1 | Group)"), marginal), replicates=2, seed=3)
+        assert Study.from_json(study.to_json()).estimators == study.estimators
+        results = study.run(tmp_path / "out", progress=False)
+        np.testing.assert_array_equal(of(results, "marginal")["estimate"], of(results, "lmer")["estimate"])
+        assert of(results, "marginal").query("term == 'x'")["truth"].unique() == [0.8 * 0.3]
 
     def test_a_smaller_model_is_that_of_the_smaller_data(self, tmp_path):
         """Omitting a column gives what the same strategy gives where the column never was."""

@@ -226,6 +226,22 @@ def test_liberal_tests_between_few_groups_are_said():
     assert len(Study(trial, Grid(), LinearMixed("y ~ arm * day + (day | s)"), 2).caveats()) == 1
 
 
+def test_liberal_tests_of_several_units_are_said_of_the_one_that_a_model_has():
+    """By items, of which there are few, the kind of item; by subjects, of which there are enough, the group of the subject."""
+    reading = Design(
+        "y ~ group + kind + cond + (1 | subject) + (1 | item)",
+        units={"subject": 20, "item": 8},
+        variables={"group": between("subject", ("a", "b")), "kind": between("item", ("n", "v")), "cond": within(0, 1)},
+    )
+
+    def said(random):
+        return Study(reading, Grid(), LinearMixed(f"y ~ group + kind + cond + {random}"), 2).caveats()
+
+    (few,) = said("(cond | item)")
+    assert few.startswith("lmer: 1 of 1 cells have at most 10 groups (item)")
+    assert said("(cond | subject)") == said("(cond | subject) + (cond | item)") == said("(1 | item)") == ()
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="holds no jaxsim results"):

@@ -36,8 +36,9 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
     # Whether JAX fits many datasets at once; else other software fits one after the other, in a session.
     batched: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:  # noqa: B027 - where there is nothing to check
+    def __post_init__(self) -> None:
         """Check the fields, and keep them as they are meant; subclasses that do so call this one, too."""
+        object.__setattr__(self, "estimand", tuple(self.compared.items()) or None)  # a strategy with a dictionary has no hash
 
     @property
     def name(self) -> str:
