@@ -35,10 +35,12 @@ ALIKE = 0.5
 
 
 class Moments(NamedTuple):
-    """``relative`` T ``[Q, Q]``, as it comes out, and whether the data tell the components apart, bool ``[]``."""
+    """``relative`` T ``[Q, Q]``, as it comes out; whether the data tell the components apart, and whether columns with independent
+    effects are nearly :func:`alike`, bool ``[]``."""
 
     relative: Array
     identified: Array
+    alike: Array
 
 
 def moments(problem: Problem, model: Model) -> Moments:
@@ -64,7 +66,9 @@ def moments(problem: Problem, model: Model) -> Moments:
     found = found / scale
     # The response has unit variance around its least-squares fit.
     relative = xp.einsum("t,tab->ab", found[:-1], spec.structure.basis) / xp.maximum(found[-1], 1e-4)
-    return Moments(xp.where(xp.isfinite(relative).all() & identified, relative, xp.eye(spec.structure.size)), identified)
+    usable = xp.isfinite(relative).all() & identified
+    relative = xp.where(usable, relative, xp.eye(spec.structure.size))
+    return Moments(relative, identified, alike(sums, problem.n_rows, model))
 
 
 def starts(problem: Problem, moment: Moments, model: Model) -> Starts:
@@ -79,14 +83,18 @@ def starts(problem: Problem, moment: Moments, model: Model) -> Starts:
     complement = xp.diag(1 / xp.diagonal(first))
     values = xp.stack([first, second, complement, 10 * xp.eye(structure.size)])
     effects = (problem.levels * xp.array(model.widths)).sum()
-    needed = xp.where((problem.n_rows < ROWS_PER_EFFECT * effects) | alike(problem, model), 4, 1)
+    needed = xp.where((problem.n_rows < ROWS_PER_EFFECT * effects) | moment.alike, 4, 1)
     unusable = (problem.levels < 2).any() | (~moment.identified & model.spec.reml)
     return Starts(values, xp.where(unusable, 0, needed))
 
 
-def alike(problem: Problem, model: Model) -> Array:
-    """Whether columns with independent effects by one factor are nearly the same, bool ``[]``."""
-    xp, structure = library(problem.rest), model.spec.structure
-    products = block_diagonal(diagonal_sums(unrelated(problem, model).u, model)) * (1 - structure.mask)
-    # The columns have unit mean square.
-    return (xp.abs(products) > ALIKE * problem.n_rows).any()
+def alike(sums: list[Array], n_rows: Array, model: Model) -> Array:
+    """Whether columns with independent effects by one factor are nearly the same, bool ``[]``; they have unit mean square.
+
+    Args:
+        sums: cross-products of the columns of each factor over all rows, ``[q, q]``.
+        n_rows: of the dataset.
+        model: the model.
+    """
+    products = block_diagonal(sums) * (1 - model.spec.structure.mask)
+    return (library(products).abs(products) > ALIKE * n_rows).any()
