@@ -17,9 +17,10 @@ from jaxsim.crossed.model import Model, model_of
 from jaxsim.crossed.problem import Problem, pose
 from jaxsim.crossed.start import moments, starts
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.fit import Fit, first_status, withhold
+from jaxsim.data.fit import Fit, first_status
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
+from jaxsim.estimators.fit_of_solution import fit_of
 from jaxsim.lmm import newton
 from jaxsim.lmm.start import Starts
 from jaxsim.numerics.arrays import library, while_loop
@@ -131,24 +132,7 @@ def report(data: CrossProducts, problem: Problem, found: Found, design: Design) 
         (~best.optimal, Status.NOT_CONVERGED),
         (best.singular, Status.SINGULAR),
     )
-    fit = Fit(
-        estimate=best.beta,
-        std_error=xp.sqrt(xp.diagonal(best.vcov)),
-        df=best.df,
-        vcov=best.vcov,
-        status=status,
-        converged=best.optimal,
-        singular=best.singular,
-        criterion=best.criterion,
-        sigma=best.sigma,
-        theta=theta,
-        covariance=covariance,
-        iterations=found.evaluations,
-        p_value=xp.zeros((0,)),
-        conf_low=xp.zeros((0,)),
-        conf_high=xp.zeros((0,)),
-    )
-    return withhold(fit)
+    return fit_of(best._replace(theta=theta), status, covariance, found.evaluations)
 
 
 def too_few_rows(problem: Problem, model: Model) -> jax.Array:
