@@ -9,7 +9,7 @@ from crossed_rows import Experiment, crossed, fits
 from scipy import stats
 
 import jaxsim
-from jaxsim import F1F2, Aggregated, Grid, InputError, MinF, MultiwayCluster, PooledOLS, Prediction, Study, TwoStage
+from jaxsim import F1F2, Aggregated, Grid, InputError, MinF, MultiwayCluster, Names, PooledOLS, Prediction, Study, TwoStage
 from jaxsim.estimators.min_f import min_f
 from jaxsim.numerics.student import two_sided
 from jaxsim.status import Status
@@ -215,6 +215,17 @@ def test_a_study(tmp_path):
     assert new["multiway"] == pytest.approx(new["ols"], rel=1e-12)
     # By t of the stored df, as the p value: the design is balanced.
     assert ((rows["conf_low"] > 0) | (rows["conf_high"] < 0)).equals(rows["p_value"] < 0.05)
+
+
+def test_factors_that_lie_in_each_other():
+    """Min F' is of crossed factors; where subjects lie in schools, those are subjects and items."""
+    names = Names(("Intercept", "x"), factors=("school", "subject", "item"), nested=(("subject", ("school",)),))
+    with pytest.raises(InputError, match=r"'min_f' joins .*'subject' lies in 'school'\. Name two .*\(cluster='school'\)"):
+        MinF().check(names)
+    with pytest.raises(InputError, match=r"'f1_f2' joins .*'subject' lies in 'school'"):
+        F1F2(by=("subject", "school")).check(names)
+    MinF(by=("subject", "item")).check(names)
+    F1F2(by=("school", "item")).check(names)
 
 
 def test_words():

@@ -63,6 +63,8 @@ def test_a_cell_is_found_by_number_or_conditions():
         made.find({"n_groups": 10})
     with pytest.raises(InputError, match="0 cells match"):
         made.find({"n_groups": 11})
+    with pytest.raises(InputError, match=r"0 cells match .*; there are no factors, and one cell, 0"):
+        study(grid=Grid()).find({"n_groups": 11})
     with pytest.raises(InputError, match="cells 0 to 3"):
         made.find(4)
 

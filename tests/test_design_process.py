@@ -18,6 +18,7 @@ from jaxsim import (
     Design,
     Distribution,
     Empirical,
+    FunctionEstimator,
     Gamma,
     GaussianMultilevel,
     Grid,
@@ -30,6 +31,7 @@ from jaxsim import (
     PooledOLS,
     Study,
     Uniform,
+    WithinRegression,
     between,
     covariate,
     lmer,
@@ -192,6 +194,18 @@ def of_units(y, design):
     return y.reshape(len(y), -1, design.plan.schedule.block)
 
 
+def ancova(data):
+    """Of the second of two occasions, given the first: the difference between two arms by least squares."""
+    pre, post = data.y.reshape(-1, 2).T
+    arm = data.x[::2, data.columns.index("armb")]
+    x = jax.numpy.stack([jax.numpy.ones_like(pre), arm, pre], axis=1)
+    inverse = jax.numpy.linalg.inv(x.T @ x)
+    coefficients = inverse @ (x.T @ post)
+    df = len(post) - 3
+    variance = ((post - x @ coefficients) ** 2).sum() / df
+    return {"estimate": coefficients[1:2], "std_error": jax.numpy.sqrt(variance * inverse[1:2, 1]), "df": df}
+
+
 class TestClosedForms:
     """Powers known exactly, each met within three Monte Carlo errors by 10,000 datasets (by chance 1 in 370 would not be)."""
 
@@ -260,6 +274,32 @@ class TestClosedForms:
         power = nct(0.5 * np.sqrt(units), units - 1)
         assert round(power, 3) == known
         agrees(stats.ttest_1samp(change, 0.0, axis=1).statistic, units - 1, power)
+
+    def test_covariance_analysis_and_change_scores(self, tmp_path):
+        """Responses before and after a treatment, of variance 1 and correlation r, n = 20 people an arm. The variance of the effect
+        is 2/n times 2 (1 - r) by change scores and 1 - r^2 given the responses before (Frison & Pocock 1992, Statistics in Medicine
+        11, 1685-1704). These differ between arms by chance, which costs 1 / (1 - R^2) more; R^2 is Beta(1/2, n - 1), so that is
+        (2n - 3) / (2n - 4) on average."""
+        n, r = 20, [0.2, 0.5, 0.8]
+        design = Design(
+            "y ~ arm * when + (1 | s)",
+            units={"s": 2 * n},
+            variables={"arm": between("s", ("a", "b")), "when": within("pre", "post")},
+            effects={"whenpost": 0.3, "armb:whenpost": 0.5},
+            sd={"s": 1},
+        )
+        grid = Grid(r=r).linked(lambda r: {"sd.s.Intercept": r**0.5, "residual_sd": (1 - r) ** 0.5})
+        treatment = ("armb:whenpost",)
+        strategies = (WithinRegression(vcov="iid", label="change"), FunctionEstimator(ancova, data="rows", terms=treatment))
+        study = Study(design, grid, strategies, 10_000, seed=6)
+        table = study.run(tmp_path / "out", progress=False).measures(measures=["empirical_se", "model_se", "bias"], terms=treatment)
+        table = table.set_index(["measure", "model", "r"])
+        for one in r:
+            variances = {"change": 2 * (1 - one), "ancova": (1 - one**2) * (2 * n - 3) / (2 * n - 4)}
+            for model, measure in itertools.product(variances, ("empirical_se", "model_se", "bias")):
+                row = table.loc[(measure, model, one)]
+                expected = 0.0 if measure == "bias" else np.sqrt(variances[model] * 2 / n)
+                assert abs(row["value"] - expected) < 3 * row["mcse"], (measure, model, one)
 
     def test_least_squares_with_correlated_predictors(self):
         """The mean inverse of centred cross-products of normal predictors is that of an inverse Wishart matrix."""
@@ -523,6 +563,19 @@ class TestRefused:
     def test_variables(self, make, words):
         with pytest.raises(InputError, match=words):
             make()
+
+    @pytest.mark.parametrize(
+        ("formula", "words"),
+        [
+            ("RT ~ drug + (1 | subject)", "the response 'RT' is not a column.*drugactive:day, rt. Did you mean 'rt'"),
+            ("rt ~ drugs + (1 | subject)", "'drugs' is not a column.*drugactive:day, drug\\. Did you mean 'drug'"),
+            ("rt ~ day + (days | subject)", "the random effect 'days' is not a column.*Did you mean 'day'"),
+            ("rt ~ day + (day | subjct)", "'subjct' is not a grouping factor of the process; use subject. Did you mean 'subject'"),
+        ],
+    )
+    def test_typing_errors_in_strategies(self, formula, words):
+        with pytest.raises(InputError, match=words):
+            Study(trial(), Grid(), (LinearMixed(formula),), 2)
 
     def test_strategies_that_ask_for_more(self):
         with pytest.raises(InputError, match="'drugactive:age' is not a column of the process"):

@@ -110,10 +110,11 @@ class Names:
         """Columns that are one number in every group of a factor."""
         return self.constant if factor == self.factors[0] else dict(self.constant_by).get(factor, ())
 
-    def require(self, name: str, what: str) -> str:
-        """The name of a column; :class:`InputError` says what is there if it is none."""
+    def require(self, name: str, what: str, also: tuple[str, ...] = ()) -> str:
+        """The name of a column; :class:`InputError` says what is there if it is none, and what else may be named in its place."""
         if name in self.columns:
             return name
-        near = meant(name, self.columns)
+        there = dict.fromkeys((*self.columns, *also))
+        near = meant(name, there)
         hint = f" Did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"{what} {name!r} is not a column of the process; it has {', '.join(self.columns)}.{hint}")
+        raise InputError(f"{what} {name!r} is not a column of the process; it has {', '.join(there)}.{hint}")

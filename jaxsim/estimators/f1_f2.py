@@ -29,7 +29,7 @@ class F1F2(SubjectsAndItems):
         formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:
-        InputError: unless ``by`` names two different factors.
+        InputError: unless ``by`` names two different factors, neither of which lies in the other.
     """
 
     label: str = "f1_f2"

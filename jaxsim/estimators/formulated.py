@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsim.data.names import INTERCEPT, Coded, Names
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.errors import InputError
+from jaxsim.errors import InputError, meant
 from jaxsim.estimators.estimator import Estimator
 
 if TYPE_CHECKING:
@@ -72,17 +72,20 @@ class PlainFormula:
     def check(self, names: Names, owner: str) -> None:
         """Raise :class:`InputError` unless the process has these columns and factors."""
         where = f"estimator {owner!r}: in {self.text!r},"
+        variables = tuple(one.variable for one in names.coded)
         if self.response != names.response:
-            names.require(self.response, f"{where} the response")
+            names.require(self.response, f"{where} the response", (names.response,))
         for name in self.fixed(names):
-            names.require(name, f"{where}")
+            names.require(name, f"{where}", variables)
         for part in self.random(names):
             if part.factor not in names.factors:
+                near = meant(part.factor, names.factors)
+                hint = f" Did you mean {near!r}?" if near is not None else ""
                 raise InputError(
-                    f"{where} {part.factor!r} is not a grouping factor of the process; use {', '.join(names.factors)}."
+                    f"{where} {part.factor!r} is not a grouping factor of the process; use {', '.join(names.factors)}.{hint}"
                 )
             for name in part.columns:
-                names.require(name, f"{where} the random effect")
+                names.require(name, f"{where} the random effect", variables)
 
 
 def read(text: str) -> PlainFormula:

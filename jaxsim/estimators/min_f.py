@@ -28,7 +28,7 @@ class MinF(SubjectsAndItems):
         formula, estimand: as :class:`jaxsim.estimators.formulated.Formulated`, :class:`jaxsim.estimators.strategy.Strategy`.
 
     Raises:
-        InputError: unless ``by`` names two different factors.
+        InputError: unless ``by`` names two different factors, neither of which lies in the other.
     """
 
     label: str = "min_f"

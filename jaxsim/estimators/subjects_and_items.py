@@ -14,6 +14,7 @@ from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form
 from jaxsim.data.names import Names
+from jaxsim.errors import InputError
 from jaxsim.estimators.aggregated import Aggregated, require_own_intercept
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.multiway import require_factors, several_given
@@ -40,6 +41,8 @@ class SubjectsAndItems(Formulated):
 
     def check(self, names: Names) -> None:
         require_factors(names, self.by, self.name, "by", "Aggregated()")
+        first, second = self.by or names.factors[:2]
+        _require_crossed(names, first, second, self.name)
         super().check(names)
         require_own_intercept(self.coefficients(names), self.name)
 
@@ -62,6 +65,16 @@ class SubjectsAndItems(Formulated):
     @abc.abstractmethod
     def joined(self, first: Fit, second: Fit, f1: jax.Array, f2: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, Inference]:
         """Estimates ``[P]``, covariance ``[P, P]``, df ``[P]`` and p values of both analyses together."""
+
+
+def _require_crossed(names: Names, first: str, second: str, owner: str) -> None:
+    """Raise :class:`InputError` where one of two factors lies in the other: both analyses are then of the same differences."""
+    for inner, outer in ((first, second), (second, first)):
+        if outer in dict(names.nested).get(inner, ()):
+            raise InputError(
+                f"estimator {owner!r} joins analyses by crossed factors, such as subjects and items, and {inner!r} lies in "
+                f"{outer!r}. Name two that are crossed in by=(.., ..), or use Aggregated(cluster={outer!r}) or LinearMixed()."
+            )
 
 
 def p_values(p_value: jax.Array) -> Inference:

@@ -75,7 +75,9 @@ class Study(Outline):
             wanted = {k: freeze(v) for k, v in cell.items()}
             matches = [c for c in self.cells if wanted.items() <= dict((*c.conditions, *c.derived)).items()]
             if len(matches) != 1:
-                raise InputError(f"{len(matches)} cells match {brief(dict(cell))}; the factors are {', '.join(self.grid.names)}.")
+                names = ", ".join(self.grid.names)
+                there = f"the factors are {names}" if names else "there are no factors, and one cell, 0"
+                raise InputError(f"{len(matches)} cells match {brief(dict(cell))}; {there}.")
             return matches[0]
         if isinstance(cell, bool) or not isinstance(cell, Integral) or not 0 <= cell < len(self.cells):
             raise InputError(f"cell={brief(cell)}: this study has cells 0 to {len(self.cells) - 1}.")
