@@ -27,8 +27,8 @@ Array = jax.Array
 # told apart hardly, such as a pair of slopes that differ in one row of a hundred, 1e-4 is left; rounding leaves 1e-14.
 UNIDENTIFIED = 1e-10
 # Datasets with fewer rows than this for each random effect get four starts. Of 1,664 datasets with two rows an effect none needed
-# more than the first; of 512 with 40 rows and 36 effects nine did, and three more than the second, none more than the third. Of 1,000
-# random designs one with 2.4 rows an effect was missed by .24 of the deviance.
+# more than the first; of 512 with 40 rows and 36 effects nine did, and three more than the second, none more than the third. Of
+# 1,000 random designs one with 2.4 rows an effect was missed by .24 of the deviance.
 ROWS_PER_EFFECT = 3.0
 # So do models with independent effects of columns that are nearly the same, as of the intercept and of a predictor far from zero:
 # of some sixty datasets with (x || s) and x about 5 the first start missed 15 to 89 units of the deviance in five, the third none.
