@@ -3,8 +3,8 @@
     python benchmarks/crossed.py     # some minutes on two cores; needs R with lme4 and lmerTest
 
 CPU seconds of all threads are compared (R on one), so neither waiting nor a second core counts; starting up and compiling do not
-either. Every subject meets every item once, with a predictor of rows that has an effect of its own for each subject and item, or
-whose effect is the same for all.
+either. Every subject meets every item: once, with a predictor that is drawn for every row, or in both conditions of a planned
+experiment, whose levels all meet alike.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -23,11 +24,13 @@ from against_lme4 import lmertest
 from stopwatch import run_seconds
 from tiles import Bench
 
-from jaxsim import Design, Grid, LinearMixed, Normal, Study, covariate
+from jaxsim import Design, Grid, LinearMixed, Normal, Study, covariate, within
 
 FORMULAS = {"intercepts": "DV ~ x + (1 | subject) + (1 | item)", "slopes": "DV ~ x + (x | subject) + (x | item)"}
-# Times lmerTest::lmer and its summary that are aimed at.
+# Times lmerTest::lmer and its summary that are aimed at; of planned experiments one for all.
+PREDICTORS = {"drawn": covariate("row", Normal(0.5, 1)), "planned": within(-0.5, 0.5)}
 TARGETS = {("intercepts", 30): 500, ("slopes", 30): 150, ("intercepts", 60): 250, ("slopes", 60): 100}
+PLANNED_TARGET = 1000
 # Criteria that differ by less count as equal: the optimiser of lme4 stops at about that.
 SAME_CRITERION = 1e-6
 
@@ -45,9 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows, versions = [], ""
     for size in options.sizes:
         subjects, items = map(int, size.split("x"))
-        study = study_of(subjects, items, options.batch)
-        theirs, versions = lmertest(study, FORMULAS, options.datasets)
-        rows += measured(study, theirs, options)
+        for name, predictor in PREDICTORS.items():
+            study = study_of(subjects, items, predictor, options.batch)
+            theirs, versions = lmertest(study, FORMULAS, options.datasets)
+            rows += [{"design": name, **row} for row in measured(study, theirs, options)]
+            rows[-2:] = [{**row, "target": PLANNED_TARGET} if name == "planned" else row for row in rows[-2:]]
     notes = [
         f"CPU milliseconds a fit; datasets of each size: {options.datasets} in R, {options.batch} in jaxsim, the same ones first. "
         "R's are those of `lmer` and `summary` (Satterthwaite df, which jaxsim's fit reports too). `apart`: the largest relative "
@@ -56,12 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.write(options.out, "crossed", "Subjects crossed with items", {**head, "R": versions}, {"Fits": pd.DataFrame(rows)}, notes)
 
 
-def study_of(subjects: int, items: int, batch: int) -> Study:
+def study_of(subjects: int, items: int, predictor: Any, batch: int) -> Study:
     """One cell in which both models have something to find."""
     design = Design(
         "DV ~ x + (x | subject) + (x | item)",
         units={"subject": subjects, "item": items},
-        variables={"x": covariate("row", Normal(0.5, 1))},
+        variables={"x": predictor},
         effects={"Intercept": 2.0, "x": 0.5},
         sd={"subject": {"Intercept": 1.0, "x": 0.5}, "item": {"Intercept": 1.0, "x": 0.5}},
     )

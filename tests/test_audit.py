@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import jaxsim
-from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study
+from jaxsim import Design, GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, nested, within
 from jaxsim.audit import audit, run
 from jaxsim.audit import table as summary
-from jaxsim.audit.compare import CRITERION, Verdict, lme4_df, plain
+from jaxsim.audit.compare import CRITERION, Verdict, is_its_own, lme4_df, plain
 from jaxsim.audit.sample import draw
 from jaxsim.cli.main import main
 from jaxsim.r.outcome import Outcome, RandomEffects
@@ -82,8 +82,9 @@ class Echo:
     def answer(self, request):
         fit = self.fits[self.key(request.data), request.reml]
         names = tuple("(Intercept)" if t == "Intercept" else t for t in STUDY.process.terms)
-        q = len(fit.covariance)
-        random = RandomEffects("Group", (), names[:q], fit.covariance, np.zeros((0, q)), np.zeros((0, q, q)))
+        (covariance,) = fit.covariance
+        q = len(covariance)
+        random = RandomEffects("Group", (), names[:q], covariance, np.zeros((0, q)), np.zeros((0, q, q)))
         fields = {name: getattr(fit, name) for name in ("singular", "criterion", "sigma", "estimate", "std_error", "df")}
         fields |= dict(
             status=Status[fit.status.upper()], converged=True, terms=names, vcov=np.eye(2), random=(random,), iterations=1.0
@@ -244,3 +245,29 @@ def test_live(tmp_path, capsys):
     results.folder.write_chunk(false, entry.about)  # under a name that fits it
     assert main(["audit", str(results.out), "--no-report"]) == 1
     assert "numbers differ" in capsys.readouterr().out
+
+
+@pytest.mark.lme4
+@pytest.mark.usefixtures("pymer4_ready")
+def test_several_grouping_factors_live(tmp_path):
+    """Subjects crossed with items, and classes in schools, which lme4 is asked for as the process calls them."""
+    crossed = Design(
+        "rt ~ x + (1 + x | subject) + (1 | item)",
+        units={"subject": 12, "item": 8},
+        variables={"x": within(-1, 1)},
+        sd={"subject": {"Intercept": 1, "x": 0.7}, "item": 1},
+    )
+    schools = Design(
+        "y ~ 1 + (1 | school/class)", units={"school": 6, "class": nested("school", 3)}, repeats=4, sd={"school": 1, "class": 1}
+    )
+    for name, process, formula in (("crossed", crossed, None), ("schools", schools, "y ~ 1 + (1 | school/class)")):
+        study = Study(process, Grid(), (LinearMixed(formula=formula),), replicates=3, seed=4)
+        results = study.run(tmp_path / name, progress=False)
+        table = audit(results, progress=False)
+        assert set(table["verdict"]) <= {"agrees", "lme4 stopped short", "lme4 in a higher optimum"}, table
+        assert not table["ours"].any()
+        # By its definition, with all rows at once, at our own variances.
+        for fit in draw(results, 3, 0):
+            rows = study.dataset(fit.cell, fit.replicate)
+            assert is_its_own(fit, rows)
+            assert not is_its_own(dataclasses.replace(fit, covariance=tuple(2 * own for own in fit.covariance)), rows)

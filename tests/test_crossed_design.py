@@ -37,6 +37,7 @@ from jaxsim import (
 from jaxsim.formula.grouping import grouping
 from jaxsim.formula.model_matrix import model_matrix
 from jaxsim.formula.parse import parse
+from jaxsim.processes.designed.scale import _datasets
 from jaxsim.processes.designed.units import Tree
 from jaxsim.processes.fresh import fresh
 from jaxsim.testing import check_process
@@ -121,6 +122,15 @@ LAWS = {
         units={"class": nested("school", 2), "school": 2, "item": 3},
         sd={"class": 1, "school": 2, "item": 1.5},
         residual_sd=0.5,
+    ),
+    "subjects in schools meet the items of lists": Design(
+        "y ~ f + (1 | school/subject) + (f | item)",
+        units={"subject": nested("school", 3), "school": 2, "item": 5},
+        meets=lists(2),
+        variables={"f": counterbalanced((-1, 1), over=("subject", "item"))},
+        sd={"subject": 1, "school": 2, "item": {"Intercept": 1.5, "f": 0.5}},
+        effects={"f": 2},
+        correlation={"item": -0.5},
     ),
 }
 
@@ -344,6 +354,16 @@ class TestWhoMeetsWhom:
         number = columns["subject"][0].reshape(5, k)[:, 0][:, None] + met
         np.testing.assert_array_equal(columns["condb"].reshape(count, 5, k), number % 2)
 
+    def test_subjects_in_schools_meet_samples(self):
+        units = {"subject": nested("school", UniformSizes(1, 3)), "school": 12, "item": 7}
+        design = reading(units=units, meets=sampled(3), formula="rt ~ cond + (1 | school/subject) + (1 | item)",
+                         sd={"school": 1, "subject": 1, "item": 1}, correlation={})  # fmt: skip
+        rows = design.rows(key(0))
+        assert (rows.groupby("subject")["item"].nunique() == 3).all()
+        assert (rows.groupby("subject").size() == 3).all()
+        assert ((rows["subject"] - 1) // 3 + 1 == rows["school"]).all()
+        assert set(rows.groupby("school")["subject"].nunique()) == {1, 2, 3}
+
     def test_lists(self):
         rows = reading(units={"subject": 6, "item": 8}, meets=lists(2)).rows(key(0))
         met = {subject: set(own["item"]) for subject, own in rows.groupby("subject")}
@@ -401,6 +421,20 @@ class TestWhoMeetsWhom:
         assert rows["freq"].nunique() == rows["item"].nunique()
         assert rows["age"].nunique() == 5
 
+    def test_covariates_of_items_go_together(self):
+        variables = {
+            "freq": covariate("item", Normal()),
+            "length": covariate("item", Normal(5, 2)),
+            "age": covariate("subject", Normal()),
+        }
+        design = Design("y ~ freq + length + age", units={"subject": 2, "item": 1000}, variables=variables,
+                        correlations={("length", "freq"): -0.6})  # fmt: skip
+        rows = design.rows(key(0)).drop_duplicates("item")
+        # A correlation of -.6 of a thousand pairs has an error of .02.
+        assert abs(np.corrcoef(rows["freq"], rows["length"])[0, 1] + 0.6) < 4 * 0.02
+        with pytest.raises(InputError, match="'freq' of 'item' and 'age' of 'subject' are drawn at different levels"):
+            design.having(correlations={("freq", "age"): 0.1})
+
 
 class TestStudies:
     @pytest.mark.parametrize(
@@ -440,6 +474,22 @@ class TestStudies:
             # 1e-9: two optimisers that end with Newton steps on the same cross-products; what differs is rounding.
             np.testing.assert_allclose(own["estimate"], fit.table["estimate"], rtol=1e-9)
             np.testing.assert_allclose(own["std_error"], fit.table["std_error"], rtol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("design", "formula"),
+        [
+            (reading(units={"subject": 12, "item": 10}, residual_sd=0.5), READING),
+            (schools(units={"school": 8, "class": nested("school", UniformSizes(1, 3))}), "y ~ arm + x + (1 | school/class)"),
+        ],
+        ids=["crossed", "nested"],
+    )
+    def test_models_with_all_units_are_those_of_the_rows(self, design, formula, tmp_path):
+        study = Study(design, Grid(), (LinearMixed(formula),), 1, seed=2)
+        stored = study.run(tmp_path / "out", progress=False).read("estimates")
+        fit = jaxsim.lmer(formula, study.dataset(cell=0, replicate=0))
+        # 1e-6: two optimisers on the same cells; what differs is where they stop.
+        np.testing.assert_allclose(stored["estimate"], fit.table["estimate"], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(stored["std_error"], fit.table["std_error"], rtol=1e-6)
 
     def test_its_null_twin(self):
         assert reading().null("cond") == reading(effects={"Intercept": 10})
@@ -534,6 +584,16 @@ class TestSizes:
         assert found.attrs["icc"] == pytest.approx({"subject": subject / total, "item": item / total}, rel=1e-12)
         assert np.isnan(row["power"])
 
+    def test_predictors_that_are_drawn_are_averaged_over_as_many_datasets_as_there_is_room_for(self):
+        assert [_datasets(numbers) for numbers in (1, 100_000, 1_000_000, 10**9)] == [200, 200, 20, 8]
+        design = reading(formula="rt ~ freq + (1 | subject) + (1 | item)", units={"subject": 3, "item": 60}, correlation={},
+                         variables={"freq": covariate("item", Normal(0, 2))}, effects={"freq": Sized(f2=0.5)},
+                         sd={"item": 2})  # fmt: skip
+        effect = design.sizes().set_index("term")["effect"]["freq"]
+        # f2 is the squared effect times the predictor's variance, 4 less the 1/60 that its mean takes, over that of responses, 4 +
+        # 2.25. The variance of 200 datasets of 60 items, 12,000 numbers, has a relative error of .013, the effect half of that.
+        assert abs(effect / np.sqrt(0.5 * 6.25 / 4 / (1 - 1 / 60)) - 1) < 4 * 0.0065
+
 
 REFUSED = [
     (dict(units={"subject": 4, "item": nested("set", 3)}), "'item' is nested in 'set', which is no unit; units has 'subject', '"),
@@ -542,8 +602,10 @@ REFUSED = [
     (dict(units={"subject": nested("subject", 2), "item": 4}), "'subject' in 'subject': units cannot lie in themselves"),
     (dict(units={"subject": 4}), "cond.* rotates over 'item', which is no unit|random effects by 'item', which is no unit"),
     (dict(units={"subject": 4, "row": 4}), "'row' stands for every row"),
+    (dict(units={"subject": 4, "item": 4, "sigma": 2}), "'sigma' is what every dataset calls something else by"),
+    (dict(units={"subject": 4, "item": 4, "rt": 2}), "explains 'rt', which is a unit"),
     (dict(units={"subject": 4, "item": 0}), "units: item=0: give a whole number of at least 1"),
-    (dict(meets=sampled(5)), "there are 4 of 'item', and each subject would meet 5; give at most 4"),
+    (dict(meets=sampled(5)), r"meets=sampled\(5\): there are 4 of 'item', and each subject would meet 5; give at most 4"),
     (dict(meets=lists(5)), "there are 4 of 'item', and for 5 lists; give at most 4"),
     (dict(meets="some"), "give 'all', sampled"),
     (dict(units={"subject": 3, "item": 4}, meets=lists(4)), "some lists would be met by none"),

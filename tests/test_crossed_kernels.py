@@ -183,6 +183,43 @@ def test_the_search_ends_at_an_optimum(name):
             assert near.deviance > state.best.deviance - 1e-9
 
 
+def planned(seed: int, counts: tuple[int, ...]) -> Table:
+    """All levels meet, in four rows with the same two values of x; w is drawn."""
+    table = crossed(seed, counts, repeats=4)
+    x = table.x.copy()
+    x[:, 1] = np.tile([0.0, 0.0, 1.0, 1.0], len(x) // 4)
+    return replace(table, x=x, y=table.y + x[:, 1])
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", ["slopes", "uncorrelated", "planned three"])
+def test_levels_that_meet_alike(name, reml):
+    """One level of each factor and sums over the others: the numbers of all levels, to rounding, padded levels included."""
+    blocks = (("Intercept", "x"),), (("Intercept",), ("x",)), (("Intercept",),)
+    counts = (5, 4, 3) if name == "planned three" else (12, 8)
+    random = [(f, RandomEffects(FACTORS[f], blocks[f]), range(sum(map(len, blocks[f]))), n + 2) for f, n in enumerate(counts)]
+    if name == "uncorrelated":
+        random = [(f, RandomEffects(FACTORS[f], blocks[1]), range(2), n) for f, n in enumerate(counts)]
+    data = cells_of(planned(4, counts), counts=tuple(n for *_, n in random))
+    every, one = (model_of(range(3), random, reml, planned=alike) for alike in (False, True))
+    assert one.planned
+    relative = somewhere(every)
+    there, here = (curvature.evaluate(pose(data, model), relative, model) for model in (every, one))
+    for what in ("deviance", "gradient", "hessian", "beta", "root", "pw", "gamma", "m", "c", "stiffness"):
+        own, other = np.asarray(getattr(here, what)), np.asarray(getattr(there, what))
+        np.testing.assert_allclose(own, other, atol=1e-10 * max(1.0, np.abs(other).max()), err_msg=what)
+    moment, expected = (moments(pose(data, model), model) for model in (one, every))
+    np.testing.assert_allclose(moment.relative, expected.relative, atol=1e-9 * np.abs(expected.relative).max())
+    assert moment.identified
+    for observed in (False, True) if reml else ():
+        found, expected = (
+            kenward_roger.kenward_roger(pose(data, model), point, model, observed) for model, point in ((one, here), (every, there))
+        )
+        np.testing.assert_allclose(found.vcov, expected.vcov, atol=1e-8)
+        np.testing.assert_allclose(found.m, expected.m, atol=1e-8)
+        np.testing.assert_allclose(found.inverse, expected.inverse, atol=1e-7 * np.abs(expected.inverse).max())
+
+
 @pytest.mark.parametrize("size", [1, 8, 9, 37])
 def test_factors_by_halves(size):
     rows = np.random.default_rng(size).normal(size=(size, size + 3))

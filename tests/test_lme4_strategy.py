@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
+from jaxsim import Design, GaussianMultilevel, Grid, LinearMixed, Study, within
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError
@@ -43,7 +43,7 @@ class TestRows:
     def test_a_fit(self):
         swapped = dict(terms=("IV1", "(Intercept)"), estimate=np.array([2.0, 1.0]), vcov=np.diag([0.04, 0.01]))
         swapped |= dict(std_error=np.array([0.2, 0.1]), df=np.array([6.0, 5.0]))
-        fit = fit_of([outcome(), outcome(**swapped)], TERMS, EFFECTS)
+        fit = fit_of([outcome(), outcome(**swapped)], TERMS, [EFFECTS])
         for k in range(2):
             np.testing.assert_array_equal(fit.estimate[k], [1, 2])
             np.testing.assert_array_equal(fit.std_error[k], [0.1, 0.2])
@@ -59,7 +59,7 @@ class TestRows:
     )
     def test_a_number_that_is_none_is_never_called_usable(self, bad):
         """The guard of our own strategies; the other fits of the batch keep their numbers."""
-        fit = fit_of([outcome(), outcome(**bad)], TERMS, EFFECTS)
+        fit = fit_of([outcome(), outcome(**bad)], TERMS, [EFFECTS])
         np.testing.assert_array_equal(fit.status, [Status.OK, Status.NON_FINITE])
         np.testing.assert_array_equal(fit.converged, [True, False])
         numbers = {name: getattr(fit, name) for name in ("estimate", "std_error", "df", "vcov", "theta", "criterion", "sigma")}
@@ -69,15 +69,30 @@ class TestRows:
 
     def test_what_has_no_numbers_shows_none(self):
         """lme4 dropped a column, say: what it did estimate is another model."""
-        fit = fit_of([outcome(status=Status.RANK_DEFICIENT, singular=True), Outcome(Status.CRASHED)], TERMS, EFFECTS)
+        fit = fit_of([outcome(status=Status.RANK_DEFICIENT, singular=True), Outcome(Status.CRASHED)], TERMS, [EFFECTS])
         np.testing.assert_array_equal(fit.status, [Status.RANK_DEFICIENT, Status.CRASHED])
         assert np.isnan([fit.criterion, fit.sigma]).all()
         assert np.isnan(fit.estimate).all()
         assert not fit.singular.any()
         assert not fit.converged.any()
 
+    def test_several_factors_are_in_the_order_of_the_process(self):
+        """R has the factor with most levels first and calls classes in schools by both names."""
+        effects = [RandomEffects("school", (("Intercept",),)), RandomEffects("class", (("Intercept", "IV1"),))]
+        names = Names(TERMS, factors=("class", "school"), nested=(("class", ("school",)),))
+        theirs = (
+            r.RandomEffects("class:school", (), ("(Intercept)", "IV1"), np.diag([4.0, 9.0]), np.zeros((0, 2)), np.zeros((0, 2, 2))),
+            r.RandomEffects("school", (), ("(Intercept)",), np.full((1, 1), 25.0), np.zeros((0, 1)), np.zeros((0, 1, 1))),
+        )
+        theta_names = ("class:school.(Intercept)", "class:school.IV1.(Intercept)", "class:school.IV1", "school.(Intercept)")
+        made = outcome(random=theirs, theta=np.array([2.0, 0.0, 3.0, 5.0]), theta_names=theta_names)
+        fit = fit_of([made, Outcome(Status.CRASHED)], TERMS, effects, names)
+        np.testing.assert_array_equal(fit.theta[0], [5, 2, 0, 3])
+        assert {factor: own[0].tolist() for factor, own in fit.covariance.items()} == {"school": [[25]], "class": [[4, 0], [0, 9]]}
+        assert np.isnan(fit.theta[1]).all()
+
     def test_the_guard_changes_nothing_else(self):
-        fit = fit_of([outcome(), outcome(status=Status.NOT_CONVERGED, converged=False)], TERMS, EFFECTS)
+        fit = fit_of([outcome(), outcome(status=Status.NOT_CONVERGED, converged=False)], TERMS, [EFFECTS])
         again = guarded(fit)
         jax.tree.map(np.testing.assert_array_equal, again, fit)
         assert np.isfinite(fit.estimate[1]).all(), "an optimiser that stopped early has numbers to show"
@@ -163,3 +178,27 @@ class TestStudy:
             assert pids
         assert one.pool.closed
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+    def test_several_factors_beside_ours(self, tmp_path):
+        reading = Design(
+            "rt ~ x + (1 + x | subject) + (1 | item)",
+            units={"subject": 12, "item": 8},
+            variables={"x": within(-1, 1)},
+            effects={"x": 0.5},
+            sd={"subject": {"Intercept": 1, "x": 0.7}, "item": 1},
+        )
+        strategies = (
+            LinearMixed(formula=reading.formula, label="lmer"),
+            Lme4("rt ~ x + (1 | item) + (x | subject)", effort="tight", label="own"),
+        )
+        results = Study(reading, Grid(), strategies, replicates=3, seed=4).run(tmp_path / "out", progress=False)
+        fits, estimates = (
+            {model: table.set_index(["replicate", *more]).sort_index() for model, table in frame.groupby("model", observed=True)}
+            for frame, more in ((results.fits, []), (results.estimates, ["term"]))
+        )
+        components = ["sd_subject_Intercept", "sd_subject_x", "sd_item_Intercept", "sigma"]
+        for name in ("estimate", "std_error"):
+            # As above.
+            np.testing.assert_allclose(estimates["own"][name], estimates["lmer"][name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(fits["own"][components], fits["lmer"][components], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(fits["own"]["criterion"], fits["lmer"]["criterion"], atol=1e-6)

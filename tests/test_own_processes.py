@@ -274,7 +274,7 @@ class TestRows:
         assert made.names.constant == ("treat",)
         random = {name for name in results.fits.columns if name.startswith("sd_")}
         assert random == {"sd_Group_Intercept", "sd_Group_x"}
-        with pytest.raises(InputError, match="'treat' is one number a group, so its effect cannot differ between groups"):
+        with pytest.raises(InputError, match="'treat' is one number a group of Group, so its effect cannot differ between groups"):
             study(own_parts.Trial(), (LinearMixed(random=("Intercept", "treat")),))
 
     def test_tiles_threads_and_growth_change_no_bit(self, made, results, tmp_path):

@@ -29,7 +29,7 @@ class TestTheDefaultRandomPart:
         assert power["value"] == pytest.approx(0.425, abs=4 * power["mcse"])
 
     def test_to_name_it_is_refused(self):
-        with pytest.raises(InputError, match="'IV2' is one number a group, so its effect cannot differ between groups"):
+        with pytest.raises(InputError, match="'IV2' is one number a group of Group, so its effect cannot differ between groups"):
             Study(self.PROCESS, Grid(), (LinearMixed(random=("Intercept", "IV2")),), replicates=2)
 
 

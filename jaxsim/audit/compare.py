@@ -99,17 +99,19 @@ def difference(ours: Finished, theirs: Outcome) -> Difference:
     """Compare two fits that both have an answer."""
     strategy = ours.strategy
     fit = fit_of([theirs], ours.terms, ours.effects)
-    estimate, error, df, covariance = (
-        np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df, fit.covariance[ours.effects.factor])
-    )
-    spread = np.diagonal(covariance) + theirs.sigma**2
+    estimate, error, df = (np.asarray(a)[0] for a in (fit.estimate, fit.std_error, fit.df))
+    apart = []
+    for part, own in zip(ours.effects, ours.covariance, strict=True):
+        covariance = np.asarray(fit.covariance[part.factor])[0]
+        spread = np.diagonal(covariance) + theirs.sigma**2
+        apart.append(float(np.max(np.abs(own - covariance) / np.sqrt(np.outer(spread, spread)))))
     same_error = lme4_df(strategy) is not None or plain(strategy)
     return Difference(
         criterion=ours.criterion - theirs.criterion,
         estimate=float(np.max(np.abs(ours.estimate - estimate) / error)),
         std_error=float(np.max(np.abs(ours.std_error / error - 1))) if same_error else None,
         df=float(np.max(np.abs(ours.df / df - 1))) if lme4_df(strategy) else None,
-        covariance=float(np.max(np.abs(ours.covariance - covariance) / np.sqrt(np.outer(spread, spread)))),
+        covariance=float(np.max(apart)),
         sigma=abs(ours.sigma / theirs.sigma - 1),
         singular=ours.singular != theirs.singular,
     )
@@ -118,7 +120,7 @@ def difference(ours: Finished, theirs: Outcome) -> Difference:
 def is_its_own(ours: Finished, rows: pd.DataFrame) -> bool:
     """Whether our criterion, estimates and standard errors are those of the model's definition at our own variances."""
     strategy = ours.strategy
-    model = Columns(ours.response, ours.terms, ours.effects.columns, ours.effects.factor)
+    model = Columns(ours.response, ours.terms, tuple((part.columns, part.factor) for part in ours.effects))
     own = evaluate(rows, model, ours.covariance, ours.sigma, strategy.reml)
     apart = [abs(ours.criterion - own.criterion), *(np.abs(ours.estimate - own.estimate) / own.std_error)]
     if plain(strategy) or lme4_df(strategy) == "satterthwaite":

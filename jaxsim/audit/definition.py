@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +10,11 @@ import pandas as pd
 
 
 class Columns(NamedTuple):
-    """Names of a model's columns: the response, X (``Intercept`` among them), Z, and the groups."""
+    """Names of a model's columns: the response, X (``Intercept`` among them), of each grouping factor those of Z and its own."""
 
     response: str
     fixed: tuple[str, ...]
-    random: tuple[str, ...]
-    group: str
+    random: tuple[tuple[tuple[str, ...], str], ...]
 
 
 class Evaluated(NamedTuple):
@@ -25,26 +25,26 @@ class Evaluated(NamedTuple):
     std_error: np.ndarray
 
 
-def evaluate(rows: pd.DataFrame, model: Columns, covariance: np.ndarray, sigma: float, reml: bool) -> Evaluated:
-    """The Gaussian likelihood of ``y ~ N(X beta, Z Sigma Z' + sigma^2 I)`` group by group, beta at its optimum.
+def evaluate(rows: pd.DataFrame, model: Columns, covariance: Sequence[np.ndarray], sigma: float, reml: bool) -> Evaluated:
+    """The Gaussian likelihood of ``y ~ N(X beta, sum Z Sigma Z' + sigma^2 I)``, beta at its optimum: group by group with one
+    grouping factor, with all rows at once with several.
 
     Args:
         rows: a simulated dataset.
         model: names of its columns.
-        covariance: Sigma, ``[Q, Q]``.
+        covariance: Sigma of each grouping factor, ``[Q, Q]``.
         sigma: residual standard deviation.
         reml: the restricted likelihood, as lme4 defines it, else the likelihood.
     """
     table, terms = rows.assign(Intercept=1.0), model.fixed
     information, right = np.zeros((len(terms), len(terms))), np.zeros(len(terms))
     square = determinant = 0.0
-    for _, group in table.groupby(model.group):
-        x, z, y = (
-            group[list(terms)].to_numpy(float),
-            group[list(model.random)].to_numpy(float),
-            group[model.response].to_numpy(float),
-        )
-        variance = z @ covariance @ z.T + sigma**2 * np.eye(len(y))
+    for part in [table] if len(model.random) > 1 else [group for _, group in table.groupby(model.random[0][1])]:
+        x, y = part[list(terms)].to_numpy(float), part[model.response].to_numpy(float)
+        variance = sigma**2 * np.eye(len(y))
+        for (columns, factor), own in zip(model.random, covariance, strict=True):
+            z, codes = part[list(columns)].to_numpy(float), part[factor].to_numpy()
+            variance += z @ own @ z.T * (codes[:, None] == codes)
         solved = np.linalg.solve(variance, np.column_stack([x, y]))
         information += x.T @ solved[:, :-1]
         right += x.T @ solved[:, -1]

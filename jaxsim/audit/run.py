@@ -80,7 +80,7 @@ def _refit(pool: Pool, results: Results, fits: Sequence[Finished], effort: str) 
 
     def requests() -> Iterator[Request]:
         for fit in fits:
-            text = formula_text(fit.response, fit.terms, (fit.effects,))
+            text = formula_text(fit.response, fit.terms, fit.effects)
             df = lme4_df(fit.strategy) or "satterthwaite"
             lme4 = Lme4(text, reml=fit.strategy.reml, df=df, effort=effort)
             yield lme4.request(Handed(study.dataset(fit.cell, fit.replicate), study.names, study.conf_level))

@@ -28,13 +28,13 @@ class Finished:
     """One fit as it was stored.
 
     ``terms`` are the strategy's coefficients, and ``estimate, std_error, df`` ``[P]`` in their order; ``covariance`` ``[Q, Q]`` is
-    of the random ``effects``.
+    of the random ``effects`` of each grouping factor.
     """
 
     strategy: LinearMixed
     terms: tuple[str, ...]
     response: str
-    effects: RandomEffects
+    effects: tuple[RandomEffects, ...]
     cell: int
     replicate: int
     status: str
@@ -44,7 +44,7 @@ class Finished:
     estimate: np.ndarray
     std_error: np.ndarray
     df: np.ndarray
-    covariance: np.ndarray
+    covariance: tuple[np.ndarray, ...]
 
 
 def draw(results: Results, per_cell: int, seed: int) -> list[Finished]:
@@ -62,7 +62,8 @@ def draw(results: Results, per_cell: int, seed: int) -> list[Finished]:
     datasets = {(cell, replicate) for cell, replicate, _ in chosen}
     names = results.study.names
     there = {column for entry in results.reader.entries for column in entry.about.columns}
-    components = dict.fromkeys(name for _, _, s in chosen for name in _components(s.random_effects(names)[0], there).values())
+    parts = [part for _, _, strategy in chosen for part in strategy.random_effects(names)]
+    components = dict.fromkeys(name for part in parts for name in _components(part, there).values())
     fits = _read(results, "fits", [*FIT_COLUMNS, *components], datasets)
     estimates = _read(results, "estimates", [*KEY, "term", *NUMBERS], datasets)
     fit_rows = dict(zip(_keys(fits), fits.to_dict("records"), strict=True))
@@ -100,7 +101,7 @@ def _keys(table: pd.DataFrame) -> Iterator[tuple[int, int, str]]:
 
 def _finished(strategy: LinearMixed, row: Mapping[Hashable, Any], estimates: pd.DataFrame, names: Names) -> Finished:
     terms = strategy.coefficients(names)
-    (effects,) = strategy.random_effects(names)
+    effects = strategy.random_effects(names)
     table = estimates.set_index("term").loc[list(terms)]
     return Finished(
         strategy=strategy,
@@ -116,7 +117,7 @@ def _finished(strategy: LinearMixed, row: Mapping[Hashable, Any], estimates: pd.
         estimate=table["estimate"].to_numpy(float),
         std_error=table["std_error"].to_numpy(float),
         df=table["df"].to_numpy(float),
-        covariance=_covariance(row, effects),
+        covariance=tuple(_covariance(row, part) for part in effects),
     )
 
 

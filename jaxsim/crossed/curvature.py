@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from jaxsim.crossed.deviance import Profile, profile
-from jaxsim.crossed.level_sums import Pairs, diagonal_sums, pair_sums, slopes
+from jaxsim.crossed.level_sums import Pairs, diagonal_sums, own_sums, pair_sums, slopes
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.problem import Problem
 from jaxsim.lmm.chart import chart_of, directions
@@ -51,13 +51,11 @@ def block_diagonal(blocks: list[Array]) -> Array:
     return xp.concatenate(rows)
 
 
-def error_columns(at: Profile, reml: bool) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """``[h, s]`` and ``e`` of each factor, ``[q, G, J]``."""
+def error_scale(at: Profile, reml: bool) -> Array:
+    """What ``[h, s]`` is multiplied by to be ``e``, ``[P + 1]``."""
     xp = library(at.root)
-    both = tuple(xp.concatenate([h, s[..., None]], axis=2) for h, s in zip(at.h, at.s, strict=True))
-    scale = xp.append(xp.ones(at.beta.shape[0]), xp.sqrt(at.weight))
-    own = tuple((one * scale)[..., 0 if reml else -1 :] for one in both)
-    return both, own
+    h = xp.ones(at.beta.shape[0]) if reml else xp.zeros(at.beta.shape[0])
+    return xp.append(h, xp.sqrt(at.weight))
 
 
 def evaluate(problem: Problem, relative: Array, model: Model) -> Point:
@@ -65,14 +63,12 @@ def evaluate(problem: Problem, relative: Array, model: Model) -> Point:
     xp, spec = library(problem.rest), model.spec
     chart = chart_of(relative, spec.structure)
     at = profile(problem, chart.factor, model)
-    both, e = error_columns(at, spec.reml)
-    totals = diagonal_sums(at.u, model)
-    squares = [xp.einsum("agj,bgj->ab", one, one) for one in e]
-    gamma = block_diagonal([total - square for total, square in zip(totals, squares, strict=True)])
+    scale, totals = error_scale(at, spec.reml), diagonal_sums(at, model)
+    gamma = block_diagonal([total - square for total, square in zip(totals, own_sums(at, scale), strict=True)])
     changes = directions(chart, spec.structure)
     flat = by_columns(changes, model)
-    pairs = pair_sums(at.u, e, model)
-    m, v, c = slopes(both, flat)
+    pairs = pair_sums(at, scale, model)
+    m, v, c = slopes(at, flat)
     hessian = curved(pairs, flat, at, (m, v, c), spec.reml)
     rows = spec.structure.entries[:, 0]
     turned = chart.order @ gamma @ chart.order.T

@@ -12,10 +12,12 @@ Nothing in it but products of matrices grows with more than the number of effect
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 
+from jaxsim.crossed.free import Eliminated, FreeProfile, eliminate, profiled
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.problem import Problem
 from jaxsim.numerics import small
@@ -41,8 +43,8 @@ class Inner(NamedTuple):
 class Profile(NamedTuple):
     """The deviance at one ``L`` and the pieces its derivatives share.
 
-    ``deviance``, ``pw``, ``weight`` ``[]``; ``beta`` ``[P]``; ``root`` ``[P, P]``; ``u``; and of each factor ``h`` ``[q, G, P]``
-    and ``s`` ``[q, G]``.
+    ``deviance``, ``pw``, ``weight`` ``[]``; ``beta`` ``[P]``; ``root`` ``[P, P]``; ``u``; and of each factor ``h`` ``[q, G, P]``,
+    ``s`` ``[q, G]`` and, in planned models, its ``free`` levels.
     """
 
     deviance: Array
@@ -53,6 +55,7 @@ class Profile(NamedTuple):
     u: Inner
     h: tuple[Array, ...]
     s: tuple[Array, ...]
+    free: tuple[FreeProfile, ...]
 
 
 def profile(problem: Problem, factor: Array, model: Model) -> Profile:
@@ -67,14 +70,19 @@ def profile(problem: Problem, factor: Array, model: Model) -> Profile:
     outer = rest - through_rest.T @ through_rest
     across = (flat - through_own.T @ through_rest).reshape(beside.shape)
     inner = Inner(own, through_own.reshape(r2, *beside.shape[:2]), across[..., :r2], outer[:r2, :r2])
-    return regressed(problem, model, inner, logdet + logdet_dense, across[..., r2:], outer[:, r2:])
+    blocks = zip(model.ends, model.ends[1:], problem.free, strict=False)
+    free = [eliminate(one, factor[begin:end, begin:end]) for begin, end, one in blocks]
+    logdet = logdet + logdet_dense + sum(one.logdet for one in free)
+    return regressed(problem, model, inner, logdet, across[..., r2:], outer[:, r2:], free)
 
 
 def unrelated(problem: Problem, model: Model) -> Profile:
     """As :func:`profile` where all variances are zero."""
     r2, none = model.dense, library(problem.rest).zeros(())
     inner = Inner(problem.own, None, problem.beside[..., :r2], problem.rest[:r2, :r2])
-    return regressed(problem, model, inner, none, problem.beside[..., r2:], problem.rest[:, r2:])
+    xp = library(problem.rest)
+    free = [Eliminated(none, xp.zeros(()), xp.eye(len(one.own))) for one in problem.free]
+    return regressed(problem, model, inner, none, problem.beside[..., r2:], problem.rest[:, r2:], free)
 
 
 def eliminate_first(problem: Problem, factor: Array) -> tuple[Array, Array, Array, Array]:
@@ -105,11 +113,13 @@ def by_factors(rows: Array, factor: Array, model: Model) -> Array:
     return xp.concatenate(found)
 
 
-def regressed(problem: Problem, model: Model, u: Inner, logdet: Array, own: Array, rest: Array) -> Profile:
+def regressed(
+    problem: Problem, model: Model, u: Inner, logdet: Array, own: Array, rest: Array, free: Sequence[Eliminated]
+) -> Profile:
     """The regression on the fixed effects, given ``V^-1``-products with ``[X y]`` of the first factor's effects ``[q, G, P + 1]``
-    and of the rest ``[R, P + 1]``."""
+    and of the rest ``[R, P + 1]``, and of each factor the free levels, eliminated."""
     xp, p, r2 = library(problem.rest), len(model.spec.fixed), model.dense
-    square = rest[r2:]
+    square = rest[r2:] - sum(one.taken for one in free)
     chol, pivots = small.cholesky(square[:p, :p])
     root = small.inverse_lower(chol).T
     projected = root.T @ square[:p, -1]
@@ -122,7 +132,8 @@ def regressed(problem: Problem, model: Model, u: Inner, logdet: Array, own: Arra
     products = [own, *by_factor(rest[:r2], model)]
     h = tuple(one[..., :p] @ root for one in products)
     s = tuple(one[..., -1] - one[..., :p] @ beta for one in products)
-    return Profile(deviance, beta, root, pw, nu / pw, u, h, s)
+    levels = tuple(profiled(one, had.left, beta, root) for one, had in zip(problem.free, free, strict=True))
+    return Profile(deviance, beta, root, pw, nu / pw, u, h, s, levels)
 
 
 def by_factor(rows: Array, model: Model) -> list[Array]:

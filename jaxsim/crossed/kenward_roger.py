@@ -7,14 +7,14 @@ from __future__ import annotations
 import jax
 
 from jaxsim.crossed.curvature import block_diagonal, by_columns, in_pairs
-from jaxsim.crossed.deviance import Inner, Profile, profile
+from jaxsim.crossed.deviance import Profile, profile
 from jaxsim.crossed.level_sums import diagonal_sums, pair_sums, slopes
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.problem import Problem
 from jaxsim.lmm.kenward_roger import BASIS_RIDGE, LEAST_OBSERVED, UNINFORMATIVE, Adjustment
 from jaxsim.lmm.newton import Point
 from jaxsim.numerics import small
-from jaxsim.numerics.arrays import library
+from jaxsim.numerics.arrays import einsum, library
 
 Array = jax.Array
 
@@ -24,7 +24,7 @@ def kenward_roger(problem: Problem, point: Point, model: Model, observed: bool) 
     xp, structure = library(problem.rest), model.spec.structure
     at = profile(problem, point.chart.factor, model)
     nu, fewest = problem.n_rows - len(model.spec.fixed), problem.levels.min()
-    turn = turning(at.u, model)
+    turn = turning(at, model)
     basis = xp.einsum("ai,tab,bj->tij", turn, small.own(structure.basis, problem.n_rows), turn)
     m, information, border = informations(at, basis, model, observed)
     factor, pivots = small.semidefinite_cholesky(information - xp.outer(border, border) / nu, UNINFORMATIVE / fewest)
@@ -46,10 +46,10 @@ def kenward_roger(problem: Problem, point: Point, model: Model, observed: bool) 
     )
 
 
-def turning(u: Inner, model: Model) -> Array:
+def turning(at: Profile, model: Model) -> Array:
     """Combinations of the random effects, within blocks, for which each factor's ``sum U_gg`` is the identity: ``[Q, Q]``."""
-    xp, structure = library(u.own), model.spec.structure
-    total = block_diagonal(diagonal_sums(u, model)) * structure.mask
+    xp, structure = library(at.root), model.spec.structure
+    total = block_diagonal(diagonal_sums(at, model)) * structure.mask
     lengths = xp.sqrt(xp.maximum(xp.diagonal(total), 1e-300))
     chol, _ = small.cholesky(total / xp.outer(lengths, lengths) + BASIS_RIDGE * xp.eye(structure.size))
     return small.inverse_lower(chol) / lengths
@@ -59,15 +59,14 @@ def informations(at: Profile, basis: Array, model: Model, observed: bool) -> tup
     """``M_r`` ``[T, P, P]``, the information ``[T, T]`` on the random effects' parameters, its border with the scale ``[T]``."""
     xp = library(basis)
     flat = by_columns(basis, model)
-    m, v, c = slopes(tuple(xp.concatenate([h, s[..., None]], axis=2) for h, s in zip(at.h, at.s, strict=True)), flat)
-    sums = diagonal_sums(at.u, model)
+    m, v, c = slopes(at, flat)
+    sums, p = diagonal_sums(at, model), len(at.beta)
     traces = sum(part @ total.ravel() for part, total in zip(flat, sums, strict=True)) - xp.trace(m, axis1=1, axis2=2)
     own = m.reshape(m.shape[0], -1)
     if not observed:
-        pairs = pair_sums(at.u, at.h, model)
+        pairs = pair_sums(at, xp.append(xp.ones(p), 0.0), model)
         return m, in_pairs(pairs.squares, flat) - 2 * in_pairs(pairs.forms, flat) + own @ own.T, traces
-    e = tuple(xp.concatenate([h, xp.sqrt(at.weight) * s[..., None]], axis=2) for h, s in zip(at.h, at.s, strict=True))
-    pairs = pair_sums(at.u, e, model)
+    pairs = pair_sums(at, xp.append(xp.ones(p), xp.sqrt(at.weight)), model)
     information = 2 * in_pairs(pairs.forms, flat) - in_pairs(pairs.squares, flat) - own @ own.T - 2 * at.weight * v @ v.T
     return m, information, 2 * at.weight * c - traces
 
@@ -90,4 +89,9 @@ def inflation(at: Profile, changes: Array, model: Model) -> Array:
     dense = (u.dense @ rest.reshape(rest.shape[0], -1)).reshape(rest.shape)
     across = (u.across.reshape(-1, rest.shape[0]) @ rest.reshape(rest.shape[0], -1)).reshape(flat[0].shape)
     beside = xp.einsum("nkx,nky->xy", flat[0], across)
-    return total + beside + beside.T + xp.einsum("nkx,nky->xy", rest, dense)
+    total = total + beside + beside.T + xp.einsum("nkx,nky->xy", rest, dense)
+    for begin, end, one in zip(model.ends, model.ends[1:], at.free, strict=False):
+        change = changes[:, begin:end, begin:end]
+        inner = einsum("kab,ac,kcd->bd", change, one.u, change)
+        total = total + xp.einsum("bd,bxdy->xy", inner, one.columns[:, :p, :, :p])
+    return total

@@ -6,12 +6,15 @@ Along a change ``B`` of the covariance of one factor's effects (``[q, q]``, the 
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from typing import NamedTuple
 
 import jax
 
-from jaxsim.crossed.deviance import Inner, by_factor
+from jaxsim.crossed.deviance import Inner, Profile, by_factor
+from jaxsim.crossed.free import forms_of, own_squares_of, slopes_of, squares_of
 from jaxsim.crossed.model import Model
 from jaxsim.numerics.arrays import library
 
@@ -33,16 +36,32 @@ class Pairs(NamedTuple):
     forms: dict[tuple[int, int], Array]
 
 
-def pair_sums(u: Inner, e: tuple[Array, ...], model: Model) -> Pairs:
-    """The sums of ``u`` and of columns ``e`` (of each factor ``[q, G, J]``)."""
-    squares, forms = {}, {}
+def pair_sums(at: Profile, scale: Array, model: Model) -> Pairs:
+    """The sums of U and of columns ``e``: ``[h, s]`` times ``scale`` ``[P + 1]``."""
+    squares, forms, u, e = {}, {}, at.u, tuple(both * scale for both in columns_of(at))
     for f, g in itertools.combinations_with_replacement(range(len(model.widths)), 2):
         if g == 0 and not worth_forming(u):
             squares[f, g], forms[f, g] = own_squares(u), own_forms(u, e[0])
             continue
         block = between_factors(u, model, f, g) if g else whole_own(u)
         squares[f, g], forms[f, g] = _squares(block), _forms(block, e[f], e[g])
+    for f, one in enumerate(at.free):
+        squares[f, f] = squares[f, f] + squares_of(one)
+        forms[f, f] = forms[f, f] + forms_of(one, scale)
     return Pairs(squares, forms)
+
+
+def columns_of(at: Profile) -> tuple[Array, ...]:
+    """``[h, s]`` of each factor, ``[q, G, P + 1]``."""
+    xp = library(at.root)
+    return tuple(xp.concatenate([h, s[..., None]], axis=2) for h, s in zip(at.h, at.s, strict=True))
+
+
+def own_sums(at: Profile, scale: Array) -> list[Array]:
+    """``sum_g e_g e_g'`` of each factor, ``[q, q]``, of columns ``[h, s]`` times ``scale`` ``[P + 1]``."""
+    xp = library(at.root)
+    found = [xp.einsum("agj,bgj->ab", both * scale, both * scale) for both in columns_of(at)]
+    return [one + own_squares_of(more, scale) for one, more in zip(found, at.free, strict=True)] if at.free else found
 
 
 def worth_forming(u: Inner) -> bool:
@@ -125,14 +144,15 @@ def own_forms(u: Inner, e: Array) -> Array:
     return found - spread @ spread.T
 
 
-def diagonal_sums(u: Inner, model: Model) -> list[Array]:
+def diagonal_sums(at: Profile, model: Model) -> list[Array]:
     """``sum_g U_gg`` of each factor, ``[q, q]``."""
-    xp = library(u.own)
+    xp, u = library(at.root), at.u
     own = u.own.sum(-1)
     if u.through is not None:
         flat = xp.swapaxes(u.through, 0, 1).reshape(own.shape[0], -1)
         own = own - flat @ flat.T
-    return [own, *(level_blocks(u, model, f).sum(-1) for f in range(1, len(model.widths)))]
+    found = [own, *(level_blocks(u, model, f).sum(-1) for f in range(1, len(model.widths)))]
+    return [one + more.many * more.u for one, more in zip(found, at.free, strict=True)] if at.free else found
 
 
 def level_blocks(u: Inner, model: Model, f: int) -> Array:
@@ -153,18 +173,17 @@ def product_sums(left: tuple[Array, ...], right: tuple[Array, ...]) -> list[Arra
     return found
 
 
-def slopes(columns: tuple[Array, ...], flat: list[Array]) -> tuple[Array, Array, Array]:
+def slopes(at: Profile, flat: list[Array]) -> tuple[Array, Array, Array]:
     """``sum h'B_k h`` ``[T, P, P]``, ``sum h'B_k s`` ``[T, P]`` and ``sum s'B_k s`` ``[T]``.
 
     Args:
-        columns: h and s of each factor side by side, ``[q, G, P + 1]``.
+        at: where.
         flat: of each factor the changes ``[T, q^2]``.
     """
-    total = None
-    for change, sums in zip(flat, product_sums(columns, columns), strict=True):
-        xp, (q, j, _, k) = library(sums), sums.shape
-        one = change @ xp.transpose(sums, (0, 2, 1, 3)).reshape(q * q, j * k)
-        total = one if total is None else total + one
-    assert total is not None
-    every = total.reshape(-1, columns[0].shape[2], columns[0].shape[2])
+    xp, columns, parts = library(at.root), columns_of(at), []
+    j = columns[0].shape[2]
+    for k, (change, sums) in enumerate(zip(flat, product_sums(columns, columns), strict=True)):
+        own = xp.transpose(sums, (0, 2, 1, 3)).reshape(-1, j * j)
+        parts.append(change @ (own + slopes_of(at.free[k]) if at.free else own))
+    every = functools.reduce(operator.add, parts).reshape(-1, j, j)
     return every[:, :-1, :-1], every[:, :-1, -1], every[:, -1, -1]

@@ -17,7 +17,9 @@ class Model(NamedTuple):
     Attributes:
         spec: of the effects of all factors, one factor after the other: its ``structure`` has the blocks of each.
         widths: columns with a random effect of each factor, ``q_f``.
-        counts: levels of each factor, padding included, ``G_f``.
+        counts: levels of each factor that the kernels have, padding included, ``G_f``: one where all levels meet alike
+            (:mod:`jaxsim.crossed.free`).
+        levels: those that the data have.
         factors: their positions among the factors of the data.
         order: where in this order each of the effects is that the model was made of.
     """
@@ -25,8 +27,18 @@ class Model(NamedTuple):
     spec: Spec
     widths: tuple[int, ...]
     counts: tuple[int, ...]
+    levels: tuple[int, ...]
     factors: tuple[int, ...]
     order: tuple[int, ...]
+
+    @property
+    def planned(self) -> bool:
+        """Whether the kernels have one level of each factor."""
+        return self.counts != self.levels
+
+    def by_level(self) -> Model:
+        """The same with all levels."""
+        return self._replace(counts=self.levels)
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -49,13 +61,16 @@ class Model(NamedTuple):
         return Structure(tuple(tuple(i - begin for i in block) for block in blocks if begin <= block[0] < end))
 
 
-def model_of(fixed: Sequence[int], random: Sequence[tuple[int, RandomEffects, Sequence[int], int]], reml: bool) -> Model:
+def model_of(
+    fixed: Sequence[int], random: Sequence[tuple[int, RandomEffects, Sequence[int], int]], reml: bool, planned: bool = False
+) -> Model:
     """The model with these effects.
 
     Args:
         fixed: positions of the columns with a fixed effect.
         random: of each factor its position in the data, its effects, the positions of their columns, and its levels.
         reml: or maximum likelihood.
+        planned: whether all levels of all factors meet, with the same rows of the columns with random effects.
     """
     first = sorted(range(len(random)), key=lambda i: -len(random[i][2]) * random[i][3])
     ordered = [random[i] for i in first]
@@ -70,7 +85,8 @@ def model_of(fixed: Sequence[int], random: Sequence[tuple[int, RandomEffects, Se
     return Model(
         spec=Spec(tuple(int(i) for i in fixed), columns, Structure(blocks), reml),
         widths=widths,
-        counts=tuple(count for _, _, _, count in ordered),
+        counts=tuple(1 if planned else count for _, _, _, count in ordered),
+        levels=tuple(count for _, _, _, count in ordered),
         factors=tuple(place for place, _, _, _ in ordered),
         order=tuple(first.index(i) for i in range(len(random))),
     )

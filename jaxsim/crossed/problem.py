@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxsim.crossed.free import Free
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.tables import Tables, tables
 from jaxsim.data.cross_products import CrossProducts
@@ -29,6 +30,7 @@ class Problem(NamedTuple):
         rest: ``[R, R]``.
         n_rows: of the dataset, ``[]``.
         levels: of each factor, those that have rows, ``[F]``.
+        free: of each factor, levels that need not be told apart; none unless the model is planned.
         column_scale, response_scale, shift, full_rank, exact: as there.
     """
 
@@ -37,6 +39,7 @@ class Problem(NamedTuple):
     rest: Array
     n_rows: Array
     levels: Array
+    free: tuple[Free, ...]
     column_scale: Array
     response_scale: Array
     shift: Array
@@ -51,6 +54,11 @@ def pose(data: CrossProducts, model: Model) -> Problem:
     xy, rest = np.array([*model.spec.fixed, -1]), range(1, len(model.widths))
     units = units_of(total[xy][:, xy], xp.diagonal(total), n_rows)
     change = _change(units, model)
+    present = [one.sum() for one in found.present]
+    known = {"n_rows": n_rows, "levels": xp.stack(present), **units._asdict()}
+    if model.planned:
+        means, free = _mean_levels(found, model, units, change)
+        return Problem(**means, free=free, **known)
     edges = [_edge(found, model, f, units, change) for f in range(len(model.widths))]
     across = [_pair(found, model, 0, g, units) for g in rest]
     inner = [xp.concatenate([_pair(found, model, f, g, units) for g in rest], axis=1) for f in rest]
@@ -62,10 +70,41 @@ def pose(data: CrossProducts, model: Model) -> Problem:
         own=found.levels[0][z][:, z] / _squared(units, model, 0, 0)[..., None],
         beside=xp.concatenate([*across, edges[0]], axis=1).reshape(shape),
         rest=xp.concatenate([xp.concatenate([inner, edge], axis=1), xp.concatenate([edge.T, corner], axis=1)]),
-        n_rows=n_rows,
-        levels=xp.stack([one.sum() for one in found.present]),
-        **units._asdict(),
+        free=(),
+        **known,
     )
+
+
+def _mean_levels(found: Tables, model: Model, units: Units, change: Array) -> tuple[dict[str, Array], tuple[Free, ...]]:
+    """The mean levels of all factors, as parts of a problem, and the free ones."""
+    xp, xy = library(change), np.array([*model.spec.fixed, -1])
+    total = found.levels[0].sum(-1)
+    counts = [one.sum().astype(float) for one in found.present]
+    places = [np.array(model.columns(f)) for f in range(len(counts))]
+    edges, free = [], []
+    for f, (z, count) in enumerate(zip(places, counts, strict=True)):
+        own = _edge(found, model, f, units, change).reshape(len(z), -1, len(xy))
+        mean = own.sum(1) / xp.maximum(count, 1.0)
+        apart = xp.where(found.present[f][None, :, None], own - mean[:, None], 0.0)
+        flat = xp.swapaxes(apart, 1, 2).reshape(-1, apart.shape[1])
+        squares = (flat @ flat.T).reshape(len(z), len(xy), len(z), len(xy))
+        level = total[z][:, z] / _squared(units, model, f, f) / xp.maximum(count, 1.0)
+        free.append(Free(xp.maximum(count - 1.0, 0.0), level, squares))
+        edges.append(mean * xp.sqrt(count))
+
+    def pair(f: int, g: int) -> Array:
+        if f == g:
+            return free[f].own
+        return total[places[f]][:, places[g]] / _squared(units, model, f, g) / xp.sqrt(xp.maximum(counts[f] * counts[g], 1.0))
+
+    rest = range(1, len(counts))
+    inner = xp.concatenate([xp.concatenate([pair(f, g) for g in rest], axis=1) for f in rest])
+    edge, corner = xp.concatenate(edges[1:]), change.T @ total[xy][:, xy] @ change
+    return {
+        "own": free[0].own[..., None],
+        "beside": xp.concatenate([*(pair(0, g) for g in rest), edges[0]], axis=1)[:, None],
+        "rest": xp.concatenate([xp.concatenate([inner, edge], axis=1), xp.concatenate([edge.T, corner], axis=1)]),
+    }, tuple(free)
 
 
 def _change(units: Units, model: Model) -> Array:

@@ -45,6 +45,7 @@ def pose(x: np.ndarray, z: np.ndarray, y: np.ndarray, codes: Sequence[np.ndarray
         rest=np.block([[inner, sides], [sides.T, outer.T @ outer]]),
         n_rows=np.float64(n_rows),
         levels=np.array(model.counts, float),
+        free=(),
         column_scale=scale,
         response_scale=response_scale,
         shift=np.zeros(p),

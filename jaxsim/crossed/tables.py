@@ -36,7 +36,7 @@ def tables(data: CrossProducts, model: Model) -> Tables:
     if library(data.products) is not np and len(data.factors) == len(codes) == 2:
         return _of_every_pair(data, codes, model)
     products = library(data.products).moveaxis(data.products, 0, -1)
-    counts = model.counts
+    counts = model.levels
     levels = [_sums(products, code, count) for code, count in zip(codes, counts, strict=True)]
     pairs = {}
     for f, g in itertools.combinations(range(len(codes)), 2):
@@ -49,7 +49,7 @@ def tables(data: CrossProducts, model: Model) -> Tables:
 
 def _of_every_pair(data: CrossProducts, codes: list[Array], model: Model) -> Tables:
     """Of two factors, each pair of whose levels is one cell or none: the cells in their places, which costs less than sums."""
-    first, second = model.counts
+    first, second = model.levels
     cells, nowhere = len(data.sizes), first * second
     joint = jnp.where(data.sizes > 0, codes[0] * second + codes[1], nowhere)
     place = jnp.full(nowhere, cells, jnp.int32).at[joint].set(jnp.arange(cells, dtype=jnp.int32), mode="drop")

@@ -35,7 +35,7 @@ class CrossProducts:
         response: name of the last column.
         constant: columns that are known to be one number a group.
         counts: padded numbers of levels of the factors; empty with one factor, which has ``C``.
-        constant_by, coded, maximal, maximal_by, nested: as of :class:`jaxsim.data.names.Names`.
+        constant_by, coded, maximal, maximal_by, nested, planned: as of :class:`jaxsim.data.names.Names`.
     """
 
     products: jax.Array
@@ -52,6 +52,7 @@ class CrossProducts:
     constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    planned: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:

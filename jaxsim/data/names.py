@@ -12,7 +12,7 @@ INTERCEPT = "Intercept"
 INTERCEPTS = (INTERCEPT, "(Intercept)")
 GROUP, RESPONSE = "Group", "DV"
 # What data know of their names besides those of their columns.
-CARRIED = ("factors", "response", "constant", "constant_by", "coded", "maximal", "maximal_by", "nested")
+CARRIED = ("factors", "response", "constant", "constant_by", "coded", "maximal", "maximal_by", "nested", "planned")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Names:
             groups when empty.
         maximal_by: the same by each of the other factors; those that vary within their groups where one is not named.
         nested: for each factor whose groups lie in those of others, these factors, the outermost first.
+        planned: of several factors all of whose groups meet, columns whose rows are the same in every combination of groups.
     """
 
     fixed: tuple[str, ...]
@@ -64,6 +65,7 @@ class Names:
     maximal: tuple[str, ...] = ()
     maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    planned: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -101,7 +103,7 @@ class Names:
 
     def grouped(self, factor: str) -> Names:
         """The same of one factor alone."""
-        alone: Any = {"constant_by": (), "maximal_by": (), "nested": ()}
+        alone: Any = {"constant_by": (), "maximal_by": (), "nested": (), "planned": ()}
         return replace(self, factors=(factor,), constant=self.constant_in(factor), maximal=self.maximal_in(factor), **alone)
 
     def constant_in(self, factor: str) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Rows:
         fixed: those that have a fixed effect.
         counts: padded number of levels of each factor.
         factors, response, constant: as of :class:`CrossProducts`.
-        constant_by, coded, maximal, maximal_by, nested: as of :class:`jaxsim.data.names.Names`.
+        constant_by, coded, maximal, maximal_by, nested, planned: as of :class:`jaxsim.data.names.Names`.
         block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
     """
 
@@ -56,6 +56,7 @@ class Rows:
     constant_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    planned: tuple[str, ...] = ()
 
     @property
     def names(self) -> Names:

@@ -17,9 +17,10 @@ from jaxsim.crossed.model import Model, model_of
 from jaxsim.crossed.problem import Problem, pose
 from jaxsim.crossed.start import moments, starts
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.fit import Fit, first_status, withhold
+from jaxsim.data.fit import Fit, first_status
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
+from jaxsim.estimators.fit_of_solution import fit_of
 from jaxsim.lmm import newton
 from jaxsim.lmm.start import Starts
 from jaxsim.numerics.arrays import library, while_loop
@@ -56,7 +57,8 @@ def model_for(data: CrossProducts, effects: Sequence[RandomEffects], reml: bool)
         for one in effects
         for place in [data.factors.index(one.factor)]
     ]
-    return model_of([int(i) for i in data.fixed_index], random, reml)
+    planned = all(name in data.planned for one in effects for name in one.columns)
+    return model_of([int(i) for i in data.fixed_index], random, reml, planned)
 
 
 def fit_one(data: CrossProducts, design: Design) -> Fit:
@@ -130,24 +132,7 @@ def report(data: CrossProducts, problem: Problem, found: Found, design: Design) 
         (~best.optimal, Status.NOT_CONVERGED),
         (best.singular, Status.SINGULAR),
     )
-    fit = Fit(
-        estimate=best.beta,
-        std_error=xp.sqrt(xp.diagonal(best.vcov)),
-        df=best.df,
-        vcov=best.vcov,
-        status=status,
-        converged=best.optimal,
-        singular=best.singular,
-        criterion=best.criterion,
-        sigma=best.sigma,
-        theta=theta,
-        covariance=covariance,
-        iterations=found.evaluations,
-        p_value=xp.zeros((0,)),
-        conf_low=xp.zeros((0,)),
-        conf_high=xp.zeros((0,)),
-    )
-    return withhold(fit)
+    return fit_of(best._replace(theta=theta), status, covariance, found.evaluations)
 
 
 def too_few_rows(problem: Problem, model: Model) -> jax.Array:
@@ -173,7 +158,7 @@ def by_factor(covariance: jax.Array, theta: jax.Array, design: Design) -> tuple[
 
 def modes(data: CrossProducts, design: Design, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
     """Conditional modes ``[G, q]`` and their covariances ``[G, q, q]`` by factor, of one dataset, given theta of its fit."""
-    model = design.model
+    model = design.model.by_level()
     ends = np.cumsum([0, *(len(effects.structure.entries) for effects in design.effects)])
     given = [theta[begin:end] for begin, end in itertools.pairwise(ends)]
     own = library(theta).concatenate([given[model.order.index(k)] for k in range(len(given))])

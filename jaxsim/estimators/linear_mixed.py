@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from jaxsim.data import verdicts
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.fit import Fit, first_status, withhold
+from jaxsim.data.fit import Fit, first_status
 from jaxsim.data.names import Names
-from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, NotSupportedError, brief, choose, names_given, truth
+from jaxsim.errors import NotSupportedError, truth
 from jaxsim.estimators import crossed_mixed
-from jaxsim.estimators.formulated import Formulated
+from jaxsim.estimators.fit_of_solution import fit_of
+from jaxsim.estimators.mixed_effects import MixedEffects
 from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
 from jaxsim.estimators.prediction import Coefficients, PredictionError, as_viewed, codes_of, of_groups, with_modes
 from jaxsim.lmm import newton, solution
@@ -31,7 +31,6 @@ from jaxsim.lmm.start import starts
 from jaxsim.numerics.lanes import iterate
 from jaxsim.status import Status
 
-COVARIANCES: tuple[str, ...] = ("full", "diagonal")
 # Groups of all datasets that are worked on at a time: on CPU enough to amortise a loop's overhead, few enough to stay in cache; a
 # GPU has room for more.
 LANE_GROUPS = {"cpu": 2**11, "gpu": 2**19}
@@ -51,7 +50,7 @@ class Search(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LinearMixed(Formulated):
+class LinearMixed(MixedEffects):
     """Linear mixed model with one grouping factor or several, crossed or nested (lme4's ``lmer``).
 
     Args:
@@ -78,9 +77,6 @@ class LinearMixed(Formulated):
         NotSupportedError: for a robust ``vcov`` of a model with several grouping factors.
     """
 
-    formula: str | None = field(default=None, kw_only=False)
-    random: tuple[str, ...] | tuple[tuple[str, ...], ...] | None = None
-    covariance: str = "full"
     reml: bool = True
     df: str = "satterthwaite"
     label: str = "lmer"
@@ -90,107 +86,24 @@ class LinearMixed(Formulated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choose("covariance", self.covariance, COVARIANCES)
         object.__setattr__(self, "reml", truth("reml", self.reml))
         check_vcov(self.vcov, self.df)
         if not self.robust:
             solution.check_df(self.df, self.reml)
-        if self.random is not None:
-            object.__setattr__(self, "random", _blocks(self.random))
-            names = self.random_names()
-            if len(set(names)) != len(names):
-                raise InputError(f"random={brief(self.random)} names a column twice; each may have one random effect.")
-        if self.formula is not None and self.plain.groups and (self.random is not None or self.covariance != "full"):
-            raise InputError(f"the formula {self.formula!r} has random effects; leave out random= and covariance=.")
-
-    @property
-    def takes_random(self) -> bool:
-        return True
 
     @property
     def robust(self) -> bool:
         """Whether standard errors are cluster-robust."""
         return self.vcov != "model"
 
-    def random_names(self) -> tuple[str, ...]:
-        """Names in ``random``, flat; empty when it is None."""
-        return tuple(n for block in self.random or () for n in ((block,) if isinstance(block, str) else block))
-
-    def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
-        """One entry a grouping factor: those of the formula, else every factor of the process."""
-        if self.formula is not None and self.plain.groups:
-            return self.plain.random(names)
-        return tuple(self._by(factor, names) for factor in names.factors)
-
-    def by_one(self, names: Names) -> tuple[RandomEffects]:
-        """Those of one grouping factor: the formula's, else the first of the process."""
-        if self.formula is None or not self.plain.groups:
-            return (self._by(names.factors[0], names),)
-        random = self.plain.random(names)
-        if len(random) > 1:
-            raise NotSupportedError(
-                f"{self.formula!r} has several grouping factors ({', '.join(one.factor for one in random)}), and this strategy "
-                "takes one; LinearMixed takes several."
-            )
-        return (random[0],)
-
-    def _by(self, factor: str, names: Names) -> RandomEffects:
-        """Those of a factor, without a formula that says so."""
-        if self.random is not None and not isinstance(self.random[0], str):
-            return RandomEffects(factor, tuple(tuple(block) for block in self.random))
-        own = self.coefficients(names)
-        columns = tuple(name for name in own if names.may_vary(name, factor)) if self.random is None else self.random_names()
-        return RandomEffects(factor, (columns,) if self.covariance == "full" else tuple((name,) for name in columns))
-
     def check(self, names: Names) -> None:
+        super().check(names)
         effects = self.random_effects(names)
-        self._check(effects, names)
         if len(effects) > 1 and self.robust:
             raise NotSupportedError(
                 f"estimator {self.name!r}: vcov={self.vcov!r} is for one grouping factor, and the model has "
                 f"{', '.join(random.factor for random in effects)}. Use vcov='model', or a formula with one factor."
             )
-
-    def check_by_one(self, names: Names) -> None:
-        """:meth:`check` of a model with the effects of one grouping factor."""
-        self._check(self.by_one(names), names)
-
-    def _check(self, effects: tuple[RandomEffects, ...], names: Names) -> None:
-        super().check(names)
-        for random in effects:
-            self._check_effects(random, names)
-
-    def _check_effects(self, random: RandomEffects, names: Names) -> None:
-        """Raise :class:`InputError` for effects of a factor that the data do not have or say nothing about."""
-        unknown = [name for name in random.columns if name not in names.columns]
-        if unknown:
-            allowed = ", ".join(names.columns)
-            raise InputError(f"estimator {self.name!r}: random effect {unknown[0]!r} is not a term of the process; use {allowed}.")
-        constant = names.constant_in(random.factor)
-        fixed = [name for name in random.columns if name in constant]
-        if fixed:
-            varying = tuple(name for name in names.fixed if name not in constant)
-            raise InputError(
-                f"estimator {self.name!r}: {fixed[0]!r} is one number a group of {random.factor}, so its effect cannot differ "
-                "between groups: the data say nothing about a random effect of it. Leave it out: "
-                f"random={varying!r}, or in a formula."
-            )
-        if not random.columns:
-            raise InputError(
-                f"estimator {self.name!r}: no column varies within groups of {random.factor}; name the random effects, "
-                "('Intercept',)."
-            )
-
-    def several(self, names: Names) -> bool:
-        """Whether there are several grouping factors."""
-        return len(self.random_effects(names)) > 1
-
-    def view(self, data: Any) -> Any:
-        """With the formula's columns, by its grouping factor, or by all factors of the data if it has several."""
-        if not self.several(data.names):
-            return super().view(data)
-        names = data.names
-        return data.select(self.response(names), self.coefficients(names))
 
     def design(self, data: CrossProducts) -> crossed_mixed.Design:
         """A model with several grouping factors for its kernels."""
@@ -306,24 +219,8 @@ class LinearMixed(Formulated):
             (no_variance, Status.ZERO_VARIANCE),
             (found.singular, Status.SINGULAR),
         )
-        fit = Fit(
-            estimate=found.beta,
-            std_error=jnp.sqrt(jnp.diagonal(found.vcov)),
-            df=found.df,
-            vcov=found.vcov,
-            status=status,
-            converged=found.optimal,
-            singular=found.singular,
-            criterion=found.criterion,
-            sigma=found.sigma,
-            theta=found.theta,
-            covariance={self.random_effects(data.names)[0].factor: found.covariance},
-            iterations=search.evaluations,
-            p_value=jnp.zeros((0,)),
-            conf_low=jnp.zeros((0,)),
-            conf_high=jnp.zeros((0,)),
-        )
-        return withhold(fit)
+        factor = self.random_effects(data.names)[0].factor
+        return fit_of(found, status, {factor: found.covariance}, search.evaluations)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -362,13 +259,3 @@ def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
     filled = jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, parts * size - count),) + ((0, 0),) * (leaf.ndim - 1)), data)
     fits = jax.lax.map(fitted, jax.tree.map(lambda leaf: leaf.reshape(parts, size, *leaf.shape[1:]), filled))
     return jax.tree.map(lambda leaf: leaf.reshape(parts * size, *leaf.shape[2:])[:count], fits)
-
-
-def _blocks(random: Any) -> tuple[Any, ...]:
-    """What ``random`` was given as: names, or blocks of names."""
-    given = random if isinstance(random, list | tuple) else ()
-    if given and all(isinstance(name, str) for name in given):
-        return tuple(given)
-    if not given or not all(isinstance(block, list | tuple) and block for block in given):
-        raise InputError(f"random={brief(random)} must be a tuple of column names, such as ('Intercept',), or of tuples of them.")
-    return tuple(names_given("random", block) for block in given)

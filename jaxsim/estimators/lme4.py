@@ -19,6 +19,7 @@ from jaxsim.estimators.formulated import PlainFormula, formula_text, read
 
 if TYPE_CHECKING:
     from jaxsim.r.outcome import Outcome
+    from jaxsim.r.outcome import RandomEffects as Theirs
     from jaxsim.r.pool import Pool
     from jaxsim.r.request import Request
 
@@ -31,8 +32,8 @@ class Lme4(External):
     """Linear mixed model fitted by R's lme4 and lmerTest, through pymer4: about a second a dataset.
 
     Args:
-        formula: R's, on the process's columns (``DV``, the predictors ``IV1, IV2, ..`` and ``Group``); it may leave some out. None
-            is the maximal model.
+        formula: R's, on the process's columns (``DV``, the predictors ``IV1, IV2, ..`` and ``Group``) and grouping factors; it may
+            leave some out. None is the maximal model, by every grouping factor.
         reml: REML if true, else maximum likelihood.
         df: ``satterthwaite`` (lmerTest) or ``kenward-roger`` (pbkrtest; REML only).
         first: fit only the first so many replicates of each cell; None for all of them.
@@ -42,7 +43,7 @@ class Lme4(External):
         label: name in the tables.
 
     Raises:
-        InputError: for a formula that cannot be read or has no random effects on ``Group``, or an unknown option.
+        InputError: for a formula that cannot be read or has no random effects, or an unknown option.
     """
 
     formula: str | None = None
@@ -75,10 +76,10 @@ class Lme4(External):
         own = self.plain.fixed(names)
         return (*(name for name in names.fixed if name in own), *(name for name in own if name not in names.fixed))
 
-    def random_effects(self, names: Names) -> tuple[RandomEffects]:
+    def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
         if self.formula is None:
-            return (RandomEffects(names.factors[0], (names.varying,)),)
-        return (self.plain.random(names)[0],)
+            return tuple(RandomEffects(factor, (names.varying_in(factor),)) for factor in names.factors)
+        return self.plain.random(names)
 
     def check(self, names: Names) -> None:
         """Raise :class:`InputError` unless the process has the formula's columns, and each random effect is there once."""
@@ -125,27 +126,39 @@ class _Session:
     def fit(self, datasets: Sequence[Handed]) -> tuple[Fit, list[str]]:
         names = datasets[0].names
         outcomes = list(self.pool.map([self.strategy.request(data) for data in datasets]))
-        (random,) = self.strategy.random_effects(names)
-        return fit_of(outcomes, self.strategy.coefficients(names), random), [outcome.message for outcome in outcomes]
+        effects = self.strategy.random_effects(names)
+        fits = fit_of(outcomes, self.strategy.coefficients(names), effects, names)
+        return fits, [outcome.message for outcome in outcomes]
 
 
-def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], effects: RandomEffects) -> Fit:
-    """Outcomes of one model as a batch of fits on the host, guarded as our own are; a fit without an answer has NaN."""
-    n, p, q, t = len(outcomes), len(terms), len(effects.columns), len(effects.structure.entries)
-    shapes = {"estimate": (p,), "std_error": (p,), "df": (p,), "vcov": (p, p), "theta": (t,), "covariance": (q, q)}
+def fit_of(
+    outcomes: Sequence[Outcome], terms: tuple[str, ...], effects: Sequence[RandomEffects], names: Names | None = None
+) -> Fit:
+    """Outcomes of one model as a batch of fits on the host, guarded as our own are; a fit without an answer has NaN.
+
+    Args:
+        outcomes: what R said.
+        terms: fixed effects.
+        effects: random effects of each grouping factor, in the order in which the fit has them.
+        names: of the process, which may call the combinations of two columns one factor; None where it has what R has.
+    """
+    n, p, t = len(outcomes), len(terms), sum(len(part.structure.entries) for part in effects)
+    shapes = {"estimate": (p,), "std_error": (p,), "df": (p,), "vcov": (p, p), "theta": (t,)}
     arrays = {name: np.full((n, *shape), np.nan) for name, shape in shapes.items()}
+    covariance = {part.factor: np.full((n, len(part.columns), len(part.columns)), np.nan) for part in effects}
     for k, outcome in enumerate(outcomes):
         if not outcome.status.has_numbers:
             continue
         fixed = [_position(outcome.terms, term) for term in terms]
-        (random,) = outcome.random
-        columns = [_position(random.terms, name) for name in effects.columns]
         for name in ("estimate", "std_error", "df"):
             arrays[name][k] = getattr(outcome, name)[fixed]
         arrays["vcov"][k] = outcome.vcov[np.ix_(fixed, fixed)]
-        arrays["covariance"][k] = random.covariance[np.ix_(columns, columns)]
-        arrays["theta"][k] = outcome.theta
-    covariance = {effects.factor: arrays.pop("covariance")}
+        by_factor = {_factor(random.group, names): random for random in outcome.random}
+        for part in effects:
+            random = by_factor[part.factor]
+            columns = [_position(random.terms, name) for name in part.columns]
+            covariance[part.factor][k] = random.covariance[np.ix_(columns, columns)]
+        arrays["theta"][k] = _theta(outcome, [(part, by_factor[part.factor]) for part in effects])
     arrays |= {
         "status": np.array([o.status for o in outcomes], np.int32),
         "converged": np.array([o.converged for o in outcomes]),
@@ -155,6 +168,25 @@ def fit_of(outcomes: Sequence[Outcome], terms: tuple[str, ...], effects: RandomE
         "iterations": np.nan_to_num([o.iterations for o in outcomes]).astype(np.int32),
     }
     return whole_fit(arrays, covariance=covariance)
+
+
+def _factor(group: str, names: Names | None) -> str:
+    """What the process calls R's grouping factor, such as ``class:school``, which R may write with parentheses."""
+    parts = tuple(group.replace("(", "").replace(")", "").split(":"))
+    return (None if names is None else names.factor_of(parts)) or group
+
+
+def _theta(outcome: Outcome, effects: Sequence[tuple[RandomEffects, Theirs]]) -> np.ndarray:
+    """In the order of the effects, ``[T]``; R has the factors with most levels first."""
+    if len(effects) == 1:
+        return outcome.theta
+    by_name = dict(zip(outcome.theta_names, outcome.theta, strict=True))
+    found = []
+    for part, random in effects:
+        own = [random.terms[_position(random.terms, name)] for name in part.columns]
+        pairs = part.structure.entries
+        found += [by_name[".".join([random.group, own[i], *([own[j]] if i != j else [])])] for i, j in pairs]
+    return np.array(found)
 
 
 def _position(names: Sequence[str], term: str) -> int:

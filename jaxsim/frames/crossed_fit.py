@@ -35,6 +35,9 @@ NO_RESIDUAL = (
     "differs altogether, which sums of squares cannot tell from rounding. If it was measured once a combination of levels, leave "
     "one of the factors out"
 )
+# Effects up to which a search is so short that all starts are tried: of local optima there are more where columns with independent
+# effects are far from zero.
+MANY = 1000
 # Products up to which residuals are found by dense algebra.
 DENSE = 1e9
 # Numbers in the largest of the arrays that an evaluation makes some ten of.
@@ -151,6 +154,9 @@ def search(engine: Engine, from_units: bool = False) -> newton.Point:
     eye = np.eye(model.spec.structure.size)
     units: Any = np.stack([eye, eye / 100]), np.int32(2)
     begins = Starts(*units) if from_units else starts(problem, moments(problem, model), model)
+    every: Any = np.int32(len(begins.values))
+    if not from_units and model.widths[0] * model.counts[0] + model.dense <= MANY:
+        begins = begins._replace(needed=every)
     state = newton.initial(begins, model.spec)
     while not state.done:
         state = newton.advance(evaluate(problem, state.trial, model), begins, state, model.spec)

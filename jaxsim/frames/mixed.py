@@ -15,6 +15,7 @@ from jaxsim.frames.fitted import coefficient_table, per_factor, square
 from jaxsim.frames.mixed_fit import estimate
 from jaxsim.frames.mixed_model import MixedModel, prepare
 from jaxsim.frames.result import FitResult, announce
+from jaxsim.frames.reused_labels import reused_labels
 from jaxsim.frames.row_values import RowValues
 from jaxsim.lmm.solution import check_df
 
@@ -97,6 +98,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
             for f, at in enumerate(map(model.columns_of, range(len(model.factors))))
         ],
     )
+    notes = [found.message, reused_labels(model) if model.several and found.status.usable else ""]
     kind = "REML" if reml else "maximum likelihood"
     return FitResult(
         table=coefficient_table(names, found.beta, np.sqrt(np.diagonal(found.vcov)), found.df, conf_level),
@@ -114,7 +116,7 @@ def report(model: MixedModel, found: Estimates, reml: bool, df: str, conf_level:
         singular=found.singular,
         n_rows=len(model.y),
         n_groups=_by_factor(model, [len(factor.labels) for factor in model.factors]),
-        messages=model.messages + ((found.message,) if found.message else ()),
+        messages=model.messages + tuple(note for note in notes if note),
         model=model,
         method=f"Linear mixed model fit by {kind}{title}; t tests use {_DF_TITLES[df]}",
         conf_level=conf_level,

@@ -39,9 +39,11 @@ EDGE = 0.05
 # Questions that one R process answers, while those before them are compared.
 AT_ONCE = 25
 Made = Callable[[], pd.DataFrame]
-# R keeps both levels of a logical variable that is never true (or always), has models without fixed effects, and explains the
-# rounding of a response that does not differ.
-REFUSED_HERE = re.compile(r"has the one level '(TRUE|FALSE)'|has no fixed effects; a model needs at least one|^zero_residual")
+# R keeps both levels of a logical variable that is never true (or always), has models without fixed effects, explains the rounding
+# of a response that does not differ, and stops somewhere on a criterion that is flat.
+REFUSED_HERE = re.compile(
+    r"has the one level '(TRUE|FALSE)'|has no fixed effects; a model needs at least one|^zero_residual|^unidentified: .*cannot tell"
+)
 USABLE = ("ok", "singular")
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 
 import pytest
 from asked import compare
+from crossed_designs import crossed_designs
 from designs import FIXED, designs
 from made_designs import made_designs
 from question import ask
@@ -39,4 +40,11 @@ def test_answers_are_those_of_r(r_script, tmp_path):
 def test_random_frames_and_formulas_give_what_r_gives(r_script, tmp_path):
     asked = made_designs(20, seed=11)
     ended = check(r_script, tmp_path, asked)
+    assert ended["compared"] >= 0.8 * len(asked), ended
+
+
+def test_models_with_several_grouping_factors_give_what_r_gives(r_script, tmp_path):
+    asked = crossed_designs(20, seed=3)
+    ended = check(r_script, tmp_path, asked)
+    # lme4 ends in a higher optimum now and then.
     assert ended["compared"] >= 0.8 * len(asked), ended

@@ -2,7 +2,8 @@
 #   Rscript make_crossed.R
 #
 # Fits at lme4's tight optimum from several starts (fit_lmm in ../lme4/fit_lme4.R), df by lmerTest and pbkrtest, conditional modes
-# and their standard deviations, predictions of rows of known and unknown levels. crossed.csv has made-up datasets one above the other.
+# and their standard deviations, predictions of rows of known and unknown levels. crossed.csv has made-up datasets one above the
+# other; crossed_optima.csv is a random question of ../lme4/crossed_designs.py.
 
 here <- dirname(sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)))
 source(file.path(here, "..", "lme4", "fit_lme4.R"))
@@ -71,7 +72,9 @@ entries <- list(
   labs = list("labs", "y ~ x + (x || subject) + (1 | item) + (1 | lab)", both),
   labs_nested = list("labs", "y ~ x + (1 | subject) + (1 | item) + (1 | lab:item)", "reml"),
   flat = list("flat", "y ~ x + (1 | subject) + (1 | item)", both),
-  far = list("far", "y ~ x + f + (x | subject) + (x | item)", both))
+  far = list("far", "y ~ x + f + (x | subject) + (x | item)", both),
+  # x is far from zero and its slopes are independent of the intercepts: another optimum is 17 units higher.
+  optima = list("crossed_optima", "y ~ f + (x || s) + (1 | i)", "reml"))
 
 tables_of <- function(fit, ddf) {
   table <- coef(summary(fit, ddf = ddf))

@@ -6,10 +6,18 @@ import dataclasses
 
 from jaxsim.data.names import Names
 from jaxsim.processes.designed.blueprint import Blueprint
+from jaxsim.processes.designed.meets import ALL
+from jaxsim.processes.designed.variables import Within
 
 
-def names(found: Names, plan: Blueprint) -> Names:
-    """Names of the columns, with what is constant in, and what a maximal model has by, each unit."""
+def names(found: Names, plan: Blueprint, complete: bool) -> Names:
+    """Names of the columns, with what is constant in, and what a maximal model has by, each unit.
+
+    Args:
+        found: names of the columns and factors.
+        plan: of the design.
+        complete: whether every row that is planned is there, and as it is planned.
+    """
     first, *others = plan.tree.names
     outer = {unit: plan.tree.line(unit)[:-1] for unit in plan.tree.names}
     return dataclasses.replace(
@@ -20,4 +28,15 @@ def names(found: Names, plan: Blueprint) -> Names:
         maximal=plan.maximal[first],
         maximal_by=tuple((unit, plan.maximal[unit]) for unit in others),
         nested=tuple((unit, line) for unit, line in outer.items() if line),
+        planned=_planned(plan) if complete and others else (),
     )
+
+
+def _planned(plan: Blueprint) -> tuple[str, ...]:
+    """Columns of what is varied within every combination of units that are crossed, in the same way."""
+    rows = plan.schedule
+    nested = any(len(plan.tree.line(unit)) > 1 for unit in plan.tree.names)
+    if nested or rows.crossing.meets != ALL or rows.crossing.is_random or rows.sizes is not None or not rows.keep.all():
+        return ()
+    within = {name for name, variable in plan.variables.items() if isinstance(variable, Within) and not variable.jitter}
+    return tuple(name for name in plan.matrix.pieces if set(plan.matrix.base(name)) <= within)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,9 +81,10 @@ def crossing(tree: Tree, meets: Meets, given: Mapping[str, np.ndarray]) -> Cross
     if isinstance(meets, Lists):
         return _by_lists(tree, meets, given, running)
     if isinstance(meets, Sampled):
-        first, second = tree.names
-        index = {first: np.repeat(np.arange(sizes[first]), meets.number)}
-        return Crossing(tree, meets, {**sizes, second: meets.number}, index, np.ones(len(index[first]), bool), running)
+        (second,) = tree.others()
+        index = _repeated(tree, meets.number)
+        there = np.ones(len(index[tree.first]), bool)
+        return Crossing(tree, meets, {**sizes, second: meets.number}, index, there, running)
     places = np.indices(tuple(sizes.values())).reshape(len(sizes), -1)
     index = {}
     for name, place in zip(sizes, places, strict=True):
@@ -94,15 +96,24 @@ def crossing(tree: Tree, meets: Meets, given: Mapping[str, np.ndarray]) -> Cross
 def _by_lists(tree: Tree, meets: Lists, given: Mapping[str, np.ndarray], running: Mapping[str, np.ndarray]) -> Crossing:
     """Each level of the first unit with those of the second that are on its list; shorter lists are filled with cells that are
     left out."""
-    first, second = tree.names
-    of = {name: running[name] % meets.number for name in tree.names}
+    first, (second,) = tree.first, tree.others()
+    of = {name: running[name] % meets.number for name in (first, second)}
     members = [np.flatnonzero(of[second] == number) for number in range(meets.number)]
     longest = max(map(len, members))
     filled = np.stack([np.resize(own, longest) for own in members])
     there = np.stack([np.arange(longest) < len(own) for own in members])
-    index = {first: np.repeat(np.arange(tree.count(first)), longest), second: filled[of[first]].reshape(-1)}
-    again = {name: _running(np.column_stack([given[name], of[name]])) for name in tree.names}
-    return Crossing(tree, meets, {first: tree.count(first), second: longest}, index, there[of[first]].reshape(-1), again)
+    index = {**_repeated(tree, longest), second: filled[of[first]].reshape(-1)}
+    again = {name: _running(np.column_stack([given[name], number])) for name, number in of.items()}
+    sizes = {**{name: tree.own(name) for name in tree.order}, second: longest}
+    return Crossing(tree, meets, sizes, index, there[of[first]].reshape(-1), {**running, **again})
+
+
+def _repeated(tree: Tree, times: int) -> dict[str, np.ndarray]:
+    """Levels of the first unit, so many times each, and of the units that they lie in."""
+    index = {tree.first: np.repeat(np.arange(tree.count(tree.first)), times)}
+    for inner, outer in itertools.pairwise(reversed(tree.line(tree.first))):
+        index[outer] = index[inner] // tree.own(inner)
+    return index
 
 
 def _running(codes: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ def levels(keys: Keys, plan: Blueprint) -> Levels:
     rows = plan.schedule
     index: dict[str, Any] = {name: rows.index(name).astype(np.int32) for name in plan.tree.names if name in rows.crossing.index}
     if isinstance(rows.crossing.meets, Sampled):
-        _, second = plan.tree.names
+        (second,) = plan.tree.others()
         key = jax.random.fold_in(keys.of(Stream.SIZES).of_units, LAST)
         met = sample(key, rows.units, plan.tree.count(second), rows.crossing.meets.number)
         index[second] = jnp.repeat(met.reshape(-1), rows.cell)

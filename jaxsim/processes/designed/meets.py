@@ -1,4 +1,4 @@
-"""Which levels of two crossed units meet: all, a random sample, or lists."""
+"""Which levels of crossed units meet: all, a random sample, or lists."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class Sampled:
     def __post_init__(self) -> None:
         object.__setattr__(self, "number", whole_number("sampled(k): k", self.number, 1))
 
+    def __str__(self) -> str:
+        return f"sampled({self.number})"
+
 
 @dataclass(frozen=True)
 class Lists:
@@ -28,6 +31,9 @@ class Lists:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "number", whole_number("lists(n): n", self.number, 1))
+
+    def __str__(self) -> str:
+        return f"lists({self.number})"
 
 
 Meets = str | Sampled | Lists
@@ -67,12 +73,14 @@ def checked_meets(given: object, tree: Tree) -> Meets:
         return ALL
     if not isinstance(given, Sampled | Lists):
         raise InputError(f"meets={brief(given)}: give 'all', sampled(10) or lists(2).")
-    if len(tree.names) != 2 or any(tree.parent(name) is not None for name in tree.names):
+    first, others = tree.first, tree.others()
+    if len(others) != 1 or tree.parent(others[0]) is not None:
+        beside = ", ".join(map(repr, others)) or "none"
         raise NotSupportedError(
-            f"meets={given}: only two crossed units can meet in part, the first those of the second; units has "
-            f"{', '.join(tree.names)}. Leave out meets, or give two units that are not nested."
+            f"meets={given}: only two crossed units can meet in part, the first ({first!r}, which may lie in others) and a second; "
+            f"besides it units has {beside}. Leave out meets, or give one that is not nested."
         )
-    first, second = tree.names
+    (second,) = others
     have = tree.count(second)
     if given.number > have:
         what = f"each {first} would meet {given.number:,}" if isinstance(given, Sampled) else f"for {given.number:,} lists"

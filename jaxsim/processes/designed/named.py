@@ -17,6 +17,8 @@ def check_names(parsed: Formula, tree: Tree, described: Mapping[str, Variable]) 
     if len(parsed.response) != 1:
         raise InputError(f"the response of {text!r} must be a name, such as rt: a design says how it comes about.")
     response = parsed.response[0].text
+    if response in tree.names:
+        raise InputError(f"{text!r} explains {response!r}, which is a unit; call one of them something else.")
     for term in parsed.random:
         _check_group(text, term, tree)
     for name in (response, *tree.names, ROW):

@@ -75,6 +75,8 @@ class Preview:
             label = ", ".join(map(str, levels))
             ax.scatter(x[own.index], own[unit], s=12, label=label, marker="s" if others else "o")
         ax.set_xlabel(across)
+        for axis in (ax.xaxis, ax.yaxis) if others else ():
+            axis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # matplotlib's own, of numbers
 
 
 def preview(

@@ -20,8 +20,9 @@ from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.told import KEEP, hashable
 
 Pairs = tuple[tuple[Any, Any], ...]
-# Datasets over which predictors that are drawn anew are averaged; those that are the same in every dataset need one.
-DATASETS = 200
+# Datasets over which predictors that are drawn anew are averaged; those that are the same in every dataset need one. Of several
+# units fewer do where a dataset is large: then it is itself an average over many levels.
+DATASETS, FEWEST, MOST_NUMBERS = 200, 8, 20_000_000
 # Fields of a design that sizes follow from.
 NEEDED = ("formula", "units", "repeats", "variables", "correlations", "effects", "sd", "correlation", "residual_sd", "meets")
 ABOUT = {"sd": "SD given the fixed effects", "icc": "ICC", "design_effect": "design effect"}
@@ -79,7 +80,8 @@ def _moments(
     design = make(formula, dict(units), repeats, dict(variables), dict(correlations), meets=meets)
     plan = design.plan
     same = all(map(plan.is_fixed, plan.variables)) and not plan.schedule.is_random
-    keys = jax.vmap(lambda s: jax.random.key(s, impl="threefry2x32"))(np.arange(1 if same else DATASETS, dtype=np.uint32))
+    count = DATASETS if len(units) == 1 else _datasets(plan.schedule.rows * len(plan.matrix.pieces))
+    keys = jax.vmap(lambda s: jax.random.key(s, impl="threefry2x32"))(np.arange(1 if same else count, dtype=np.uint32))
 
     def columns(key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Columns of one dataset ``[N, M]``, and which rows it has ``[N]``."""
@@ -96,11 +98,16 @@ def _moments(
     return tuple(plan.matrix.pieces), np.einsum("subm,subn->sumn", block, block), float(there.sum() / len(x))
 
 
+def _datasets(numbers: int) -> int:
+    """How many of so many numbers are averaged over."""
+    return max(FEWEST, min(DATASETS, MOST_NUMBERS // numbers))
+
+
 def scale_of(design: Any, residual_sd: float, sd: Mapping[str, Mapping[str, float]] | None = None) -> Scale:
     """What effects of a design are measured by.
 
     Averages are over the rows of the design, those that go missing included: exact if all predictors are the same in every dataset,
-    else over 200 datasets of fixed seeds.
+    else over 200 datasets of fixed seeds (fewer where those of several units are large).
 
     Args:
         design: its predictors and correlations.

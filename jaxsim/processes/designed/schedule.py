@@ -126,8 +126,7 @@ def _of(unit: str, variables: Mapping[str, Variable]) -> dict[str, Between]:
 
 
 def _check_rows(tree: Tree, meets: Meets, combinations: int, most: int) -> None:
-    met = meets.number if isinstance(meets, Sampled) else 1
-    cells = math.prod(tree.own(name) for name in tree.names[: 1 if isinstance(meets, Sampled) else None]) * met
+    cells = tree.count(tree.first) * meets.number if isinstance(meets, Sampled) else math.prod(map(tree.own, tree.names))
     if combinations > MOST_COMBINATIONS or cells * combinations * most > LARGEST:
         units = f"{cells:,} units ({tree.first})" if len(tree.names) == 1 else f"{cells:,} cells of {', '.join(tree.names)}"
         raise InputError(f"{units} of {combinations:,} combinations and up to {most:,} repeats: more rows than can be counted.")

@@ -6,9 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jaxsim.data.names import INTERCEPTS
 from jaxsim.errors import LARGEST, InputError, brief, meant, whole_number
 from jaxsim.processes.designed.variables import ROW
 from jaxsim.processes.distributions import GroupSizes
+from jaxsim.processes.told import KEEP, SIGMA
+
+# Names in every dataset, or its truth, for something else.
+TAKEN = (*INTERCEPTS, KEEP, SIGMA)
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,9 @@ class Nested:
             raise InputError(f"nested({brief(self.unit)}, ..): name the unit that they lie in, such as nested('school', 4).")
         if not isinstance(self.number, GroupSizes):
             object.__setattr__(self, "number", whole_number(f"nested({brief(self.unit)}, ..): the number in each", self.number, 1))
+
+    def __str__(self) -> str:
+        return f"nested({self.unit!r}, {self.number})"
 
     @property
     def most(self) -> int:
@@ -101,6 +109,10 @@ class Tree:
         """The first unit and those that lie in it: what is new where a dataset's rows are of new units."""
         return tuple(name for name in self.names if self.first in self.line(name))
 
+    def others(self) -> tuple[str, ...]:
+        """Units besides the first and those that it lies in."""
+        return tuple(name for name in self.names if name not in self.line(self.first))
+
     def named(self, group: tuple[str, ...]) -> str | None:
         """The unit that a group of a formula is: its name, or its name with those of units that it lies in; None for no unit."""
         lines = [name for name in group if name in self.names and set(group) <= set(self.line(name))]
@@ -113,6 +125,9 @@ def checked_units(given: object) -> dict[str, Number]:
         raise InputError(f"units={brief(given)}: say how many there are of what, such as {{'subject': 40}}.")
     if ROW in given:
         raise InputError(f"units={brief(given)}: {ROW!r} stands for every row; call the unit something else.")
+    taken = next((name for name in given if name in TAKEN), None)
+    if taken is not None:
+        raise InputError(f"units: {taken!r} is what every dataset calls something else by; call the unit something else.")
     units = {
         name: number if isinstance(number, Nested) else whole_number(f"units: {name}", number, 1) for name, number in given.items()
     }
