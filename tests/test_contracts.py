@@ -300,8 +300,9 @@ def tolerance(strategy):
 
 def test_every_class_has_an_example():
     # What a FunctionEstimator promises is what its function does: tests/test_testing.py. Those of several grouping factors have
-    # datasets of their own: tests/test_crossed_contracts.py.
-    assert {*EXAMPLES, *CROSSED, "FunctionEstimator"} == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
+    # datasets of their own: tests/test_crossed_contracts.py, and so has what selects among models: tests/test_selected_mixed.py.
+    elsewhere = {*CROSSED, "FunctionEstimator", "SelectedMixed"}
+    assert {*EXAMPLES, *elsewhere} == {name for name, kind in CATALOGUE.items() if issubclass(kind, Estimator)}
     for name, examples in EXAMPLES.items():
         assert examples
         assert all(type(example) is CATALOGUE[name] for example in examples)

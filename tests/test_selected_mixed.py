@@ -14,6 +14,7 @@ from jaxsim.data.names import Names
 from jaxsim.errors import InputError
 from jaxsim.estimators.selected_mixed import ladder
 from jaxsim.status import Status
+from jaxsim.testing import check_estimator
 
 OK, SINGULAR, FAILED = (int(s) for s in (Status.OK, Status.SINGULAR, Status.NOT_CONVERGED))
 PARAMETERS = (6, 4, 2)
@@ -95,6 +96,11 @@ def test_what_is_reported_is_the_selected_fit():
             np.testing.assert_array_equal(getattr(found, name)[k], getattr(fits[place], name)[k])
     assert len(set(picked)) > 1
     assert not found.covariance
+
+
+@pytest.mark.parametrize("rule", ["backward", "singular"])
+def test_the_contract_of_strategies(rule):
+    assert check_estimator(jaxsim.SelectedMixed(rule=rule))
 
 
 @pytest.mark.parametrize(
