@@ -501,6 +501,11 @@ class TestWhatTheyDoToStrategies:
         assert table["value"].item() > 10 * table["mcse"].item()
 
 
+def once(**changes):
+    """Everybody is seen once."""
+    return Design("y ~ age", units={"s": 20}, variables={"age": covariate("s", Normal())}, **changes)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -545,6 +550,8 @@ class TestWhatTheyDoToStrategies:
         (lambda: growth(missing=MCAR(0.1)).having(**{"missing.hazard": 0.2}), "has no part 'hazard'; it has share"),
         (lambda: growth(missing=MAR(0.2, by="own")), "is not at random; use MNAR(share)"),
         (lambda: growth(missing=MCAR()).having(**{"missing.rate": 0.2}), "it has share"),
+        (lambda: once(missing=Dropout(0.2)), "each has one row"),
+        (lambda: once(missing=(MCAR(0.1), MAR(0.2))), "or MAR(share, by=a column)"),
         (lambda: GaussianMultilevel(missing=MAR(0.2, "IV9")), "Did you mean"),
         (lambda: GaussianMultilevel(serial=AR1(0.5, "IV1")), "there is none"),
         (lambda: Own(residual="t"), "distribution of numbers"),

@@ -12,6 +12,7 @@ from jaxsim.errors import InputError, brief, finite
 from jaxsim.processes.designed import magnitudes
 from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.variables import ROW, Covariate, Within
+from jaxsim.processes.messy.missing import EARLIER, MAR, Dropout
 
 
 def checked(design: Any) -> dict[str, Any]:
@@ -23,10 +24,21 @@ def checked(design: Any) -> dict[str, Any]:
     plan: Blueprint = design.plan
     times = [name for name, v in plan.variables.items() if isinstance(v, Within) and v.names is None]
     design.check_world([name for name in plan.matrix.pieces if name != INTERCEPT], times)
+    _check_earlier(design.world["missing"], plan)
     return {
         "measurement_error": _reliabilities(design.measurement_error, plan),
         "endogenous": _endogenous(design.endogenous, plan, design.correlations),
     }
+
+
+def _check_earlier(missing: Any, plan: Blueprint) -> None:
+    """Raise :class:`InputError` for what depends on the rows before it where there are none: nothing would go missing."""
+    for way in missing if isinstance(missing, tuple) else (missing,):
+        if plan.schedule.block == 1 and (isinstance(way, Dropout) or (isinstance(way, MAR) and way.by == EARLIER)):
+            raise InputError(
+                f"missing={brief(way)} depends on earlier rows of a {plan.unit}, and each has one row, which is never missing. "
+                "Give repeats or a within variable, or use MCAR(share), MNAR(share) or MAR(share, by=a column)."
+            )
 
 
 def told(design: Any) -> str:
