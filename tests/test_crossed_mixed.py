@@ -109,6 +109,17 @@ def test_alone_in_a_batch_padded_and_permuted(counts):
     assert len(fits.covariance) == factors
 
 
+def test_bits_do_not_depend_on_the_batch():
+    """Of 40 datasets, more than are worked on together, and of a few of them."""
+    strategy = mixed("subject", "item")
+    tables = [cells_of(crossed(seed, (12, 8), share=0.9), 96) for seed in range(40)]
+    batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *tables)
+    every = strategy.fit_batch(batch)
+    for some in (slice(5, 6), slice(3, 7), slice(1, 34)):
+        few = strategy.fit_batch(jax.tree.map(lambda leaf, some=some: leaf[some], batch))
+        jax.tree.map(lambda one, all_of_them, some=some: np.testing.assert_array_equal(one, all_of_them[some]), few, every)
+
+
 class TestStatuses:
     def status(self, table: Any, strategy: Any = None) -> Status:
         fit = fitted(strategy or mixed("subject", "item"), cells_of(table))

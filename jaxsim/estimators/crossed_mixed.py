@@ -24,7 +24,7 @@ from jaxsim.estimators.fit_of_solution import fit_of
 from jaxsim.lmm import newton
 from jaxsim.lmm.start import Starts
 from jaxsim.numerics.arrays import library, while_loop
-from jaxsim.numerics.lanes import iterate
+from jaxsim.numerics.lanes import in_parts, iterate
 from jaxsim.status import Status
 
 # Bytes of what one evaluation keeps of all lanes: about a processor's own cache; a GPU has room for more.
@@ -101,7 +101,8 @@ def fit_batch(data: CrossProducts, design: Design) -> Fit:
         moment = moments(problem, model)
         return Job(problem, starts(problem, moment, model)), ~moment.identified
 
-    jobs, confounded = jax.vmap(posed)(data)
+    part = MOST_LANES["cpu" if jax.default_backend() == "cpu" else "gpu"]
+    jobs, confounded = in_parts(jax.vmap(posed), data, part)
     points, evaluations = iterate(
         step=lambda job, state: newton.advance(evaluate(job.problem, state.trial, model), job.begins, state, model.spec),
         is_done=lambda state: state.done,
@@ -110,8 +111,8 @@ def fit_batch(data: CrossProducts, design: Design) -> Fit:
         states=jax.vmap(lambda job: newton.initial(job.begins, model.spec))(jobs),
         lanes=lanes(model),
     )
-    found = Found(points, evaluations, confounded)
-    return jax.vmap(lambda one, problem, end: report(one, problem, end, design))(data, jobs.problem, found)
+    ends = (data, jobs.problem, Found(points, evaluations, confounded))
+    return in_parts(jax.vmap(lambda end: report(end[0], end[1], end[2], design)), ends, part)
 
 
 def report(data: CrossProducts, problem: Problem, found: Found, design: Design) -> Fit:

@@ -28,7 +28,7 @@ from jaxsim.lmm.one_variance_problem import pose as pose_lightly
 from jaxsim.lmm.prediction import of_rows
 from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
-from jaxsim.numerics.lanes import iterate
+from jaxsim.numerics.lanes import in_parts, iterate
 from jaxsim.status import Status
 
 # Groups of all datasets that are worked on at a time: on CPU enough to amortise a loop's overhead, few enough to stay in cache; a
@@ -244,8 +244,7 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
 @partial(jax.jit, static_argnums=0)
 def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
     """Models with one random effect, in parts of always the same size: a dataset's bits do not depend on how many there are."""
-    count, groups = data.sizes.shape
-    size = lanes(groups)
+    size = lanes(data.sizes.shape[1])
     spec = estimator.spec(jax.tree.map(lambda leaf: leaf[0], data))
 
     def fitted(part: CrossProducts) -> Fit:
@@ -255,7 +254,4 @@ def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
         points, found = optima(problems, reduced, spec)
         return jax.vmap(estimator._report)(part, problems, points, Search(found.evaluations, finite, found.flat))
 
-    parts = -(-count // size)
-    filled = jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, parts * size - count),) + ((0, 0),) * (leaf.ndim - 1)), data)
-    fits = jax.lax.map(fitted, jax.tree.map(lambda leaf: leaf.reshape(parts, size, *leaf.shape[1:]), filled))
-    return jax.tree.map(lambda leaf: leaf.reshape(parts * size, *leaf.shape[2:])[:count], fits)
+    return in_parts(fitted, data, size)

@@ -114,3 +114,19 @@ def _refill(now: _Lanes, done: Array, queue: _Queue) -> _Lanes:
         results=results,
         queue=now.queue + done.sum(),
     )
+
+
+def in_parts(function: Callable[[Tree], Tree], items: Tree, size: int) -> Tree:
+    """``function`` of a batch, in parts of always the same size: what it computes of one item, to the last bit, does not depend on
+    how many there are.
+
+    Args:
+        function: of a tree whose leaves have a leading axis of ``size`` items, to such a tree.
+        items: each leaf ``[B, ...]``; the last part is filled with zeros.
+        size: of a part.
+    """
+    count = jax.tree.leaves(items)[0].shape[0]
+    parts = -(-count // size)
+    filled = jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, parts * size - count),) + ((0, 0),) * (leaf.ndim - 1)), items)
+    found = jax.lax.map(function, jax.tree.map(lambda leaf: leaf.reshape(parts, size, *leaf.shape[1:]), filled))
+    return jax.tree.map(lambda leaf: leaf.reshape(parts * size, *leaf.shape[2:])[:count], found)
