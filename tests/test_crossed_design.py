@@ -707,3 +707,29 @@ def test_effects_of_units_are_normal_and_independent():
     assert stats.kstest(every.ravel(), "norm").pvalue > 1e-4  # 16,000 numbers of the law itself fall below once in 10,000 times
     # Correlations of 2,000 pairs have an error of .0224; four of them for 28 pairs.
     assert abs(np.corrcoef(every.T) - np.eye(8)).max() < 4 * 0.0224
+
+
+def test_lists_and_kinds_leave_conditions_balanced():
+    """Of every subject as many pairs are in one condition as in the other, whatever kinds items are of and lists there are."""
+    for items, number in ((20, 2), (4, 2), (8, 4)):
+        kind = between("item", ("noun", "verb"))
+        made = reading(
+            formula="rt ~ cond + kind", units={"subject": 24, "item": items}, variables={"cond": COND, "kind": kind},
+            effects={}, sd={}, correlation={}, meets=lists(number),
+        )  # fmt: skip
+        rows = made.rows(key(1))
+        met = rows.groupby(["subject", "cond"], observed=False).size().unstack()
+        assert (met["a"] == met["b"]).all()
+
+
+def test_what_an_outer_unit_does_not_have_one_of():
+    """A subject meets one item, and a school the items of its subjects."""
+    made = Design(
+        "y ~ freq + (1 | school)",
+        units={"subject": nested("school", 5), "school": 10, "item": 20},
+        variables={"freq": covariate("item", Normal(0, 1))},
+        meets=sampled(1),
+    )
+    assert made.names.constant == ("freq",)
+    assert "freq" not in made.names.constant_in("school")
+    assert "freq" in made.names.varying_in("school")

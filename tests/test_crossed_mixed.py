@@ -157,6 +157,8 @@ class TestStatuses:
         table = crossed(0, (12, 9))
         same = replace(table, levels=np.column_stack([table.levels[:, 0], table.levels[:, 0]]), counts=(12, 12))
         assert self.status(same) is Status.UNIDENTIFIED
+        assert self.status(same, mixed("subject", "item", reml=False)) is Status.UNIDENTIFIED
+        assert self.status(table, mixed("subject", "item", reml=False)) in (Status.OK, Status.SINGULAR)
 
     def test_an_effect_of_every_pair_that_has_one_row(self):
         table = crossed(0, (8, 6))

@@ -94,3 +94,13 @@ def test_a_slope_of_what_is_drawn_is_not_planned():
     strategy = LinearMixed("y ~ cond + x + (x | subject) + (1 | item)")
     data = dataset(design())
     assert not strategy.design(strategy.view(data)).model.planned
+
+
+def test_of_a_design_that_says_itself_which_rows_there_are_nothing_is_planned():
+    class Lossy(Design):
+        def simulate(self, key):
+            truth, columns = super().simulate(key)
+            return truth, columns | {"keep": columns["x"] > -1}
+
+    lossy = Lossy(FORMULA, **{field: getattr(design(), field) for field in ("units", "variables", "sd", "residual_sd", "repeats")})
+    assert lossy.names.planned == ()

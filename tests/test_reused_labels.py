@@ -84,3 +84,18 @@ def test_known_data(name, formula):
 def test_known_data_with_labels_that_are_used_again():
     """Casks A, B and C of every batch of Pastes: 60 rows, two of each cask."""
     assert said("strength ~ 1 + (1 | batch) + (1 | cask)", data("pastes"))
+
+
+def test_few_schools_leave_open_which_lies_in_which():
+    """Where neither school nor class explains anything by itself, both ways are named, the right one among them."""
+    both = 0
+    for seed in range(30):
+        rows = classes(seed, schools=4, pupils=6)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            fit = jaxsim.lmer("y ~ 1 + (1 | school) + (1 | class)", rows)
+        message = " ".join(message for message in fit.messages if "resemble each other" in message)
+        if "(1 | class/school)" in message and "(1 | school/class)" in message:
+            both += 1
+            assert "neither explains anything by itself" in message
+    assert both > 0

@@ -47,7 +47,13 @@ def test_the_level_of_backward():
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [((OK, OK, OK), 0), ((SINGULAR, OK, OK), 1), ((SINGULAR, FAILED, SINGULAR), 2), ((FAILED, SINGULAR, OK), 2)],
+    [
+        ((OK, OK, OK), 0),
+        ((SINGULAR, OK, OK), 1),
+        ((SINGULAR, FAILED, SINGULAR), 2),
+        ((FAILED, SINGULAR, OK), 2),
+        ((SINGULAR, SINGULAR, FAILED), 1),
+    ],
 )
 def test_singular(status, expected):
     assert chosen("singular", status, (1.0, 2.0, 3.0)) == expected
@@ -96,6 +102,12 @@ def test_what_is_reported_is_the_selected_fit():
             np.testing.assert_array_equal(getattr(found, name)[k], getattr(fits[place], name)[k])
     assert len(set(picked)) > 1
     assert not found.covariance
+
+
+def test_candidates_that_do_not_become_simpler():
+    upside_down = jaxsim.SelectedMixed(("DV ~ IV1 + (1 | Group)", "DV ~ IV1 + (IV1 | Group)"))
+    with pytest.raises(InputError, match="have 1, 3 variances and covariances"):
+        jaxsim.Study(jaxsim.GaussianMultilevel(n_predictors=1), jaxsim.Grid(), (upside_down,), 2)
 
 
 @pytest.mark.parametrize("rule", ["backward", "singular"])

@@ -8,6 +8,8 @@ criterion does then.
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import NamedTuple
 
 import jax
@@ -45,7 +47,7 @@ class Moments(NamedTuple):
 
 
 def moments(problem: Problem, model: Model) -> Moments:
-    """MINQUE(0), and what its system says of REML's criterion."""
+    """MINQUE(0), and what traces of products say of the criterion: of the residual maker's for REML, of V's own for ML."""
     xp, spec = library(problem.rest), model.spec
     at = unrelated(problem, model)
     flat = by_columns(small.own(spec.structure.basis, problem.n_rows), model)
@@ -63,13 +65,31 @@ def moments(problem: Problem, model: Model) -> Moments:
     scale = xp.sqrt(xp.maximum(xp.diagonal(matrix), 1e-300))
     right = xp.append(c, at.pw) / scale
     found, pivots = small.solve_definite(matrix / xp.outer(scale, scale), right)
-    identified = (pivots > UNIDENTIFIED).all() & there
+    solvable = (pivots > UNIDENTIFIED).all() & there
     found = found / scale
     # The response has unit variance around its least-squares fit.
     relative = xp.einsum("t,tab->ab", found[:-1], spec.structure.basis) / xp.maximum(found[-1], 1e-4)
-    usable = xp.isfinite(relative).all() & identified
+    usable = xp.isfinite(relative).all() & solvable
     relative = xp.where(usable, relative, xp.eye(spec.structure.size))
+    identified = solvable if spec.reml else told_apart(squares, sums, flat, problem.n_rows)
     return Moments(relative, identified, alike(sums, problem.n_rows, model))
+
+
+def told_apart(squares: Array, sums: list[Array], flat: list[Array], n_rows: Array) -> Array:
+    """Whether the matrices that V is a combination of are independent, bool ``[]``.
+
+    Args:
+        squares: traces of their products, ``[T, T]``.
+        sums: cross-products of the columns of each factor over all rows, ``[q, q]``.
+        flat: of each factor the entries of T, ``[T, q^2]``.
+        n_rows: of the dataset.
+    """
+    xp = library(squares)
+    traces = functools.reduce(operator.add, (part @ total.ravel() for part, total in zip(flat, sums, strict=True)))
+    matrix = xp.block([[squares, traces[:, None]], [traces[None], xp.reshape(n_rows, (1, 1))]])
+    scale = xp.sqrt(xp.maximum(xp.diagonal(matrix), 1e-300))
+    _, pivots = small.cholesky(matrix / xp.outer(scale, scale))
+    return (pivots > UNIDENTIFIED).all()
 
 
 def starts(problem: Problem, moment: Moments, model: Model) -> Starts:
@@ -85,7 +105,7 @@ def starts(problem: Problem, moment: Moments, model: Model) -> Starts:
     values = xp.stack([first, second, complement, 10 * xp.eye(structure.size)])
     effects = (problem.levels * xp.array(model.widths)).sum()
     needed = xp.where((problem.n_rows < ROWS_PER_EFFECT * effects) | moment.alike, 4, 1)
-    unusable = (problem.levels < 2).any() | (~moment.identified & model.spec.reml)
+    unusable = (problem.levels < 2).any() | ~moment.identified
     return Starts(values, xp.where(unusable, 0, needed))
 
 

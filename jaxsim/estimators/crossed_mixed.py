@@ -120,14 +120,13 @@ def report(data: CrossProducts, problem: Problem, found: Found, design: Design) 
     xp, model = library(data.products), design.model
     best = solution.solve(problem, found.point, model, design.df)
     covariance, theta = by_factor(best.covariance, best.theta, design)
-    flat = found.confounded if model.spec.reml else xp.asarray(False)
     status = first_status(
         (~xp.isfinite(data.products).all(), Status.NON_FINITE),
         ((problem.levels < 2).any(), Status.TOO_FEW_GROUPS),
         (too_few_rows(problem, model), Status.TOO_FEW_ROWS),
         (~problem.full_rank, Status.RANK_DEFICIENT),
         (problem.exact, Status.ZERO_RESIDUAL),
-        (flat, Status.UNIDENTIFIED),
+        (found.confounded, Status.UNIDENTIFIED),
         (xp.isnan(best.criterion), Status.NOT_CONVERGED),
         (~xp.isfinite(best.criterion), Status.NON_FINITE),
         (~best.optimal, Status.NOT_CONVERGED),

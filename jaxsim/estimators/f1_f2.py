@@ -17,8 +17,8 @@ class F1F2(SubjectsAndItems):
     """Significant by subjects and by items: the p value is the larger of both.
 
     What journals asked for after Clark (1973), though it is no test over subjects and items at once (Raaijmakers, Schrijnemakers &
-    Gremmen 1999, *Journal of Memory and Language* 41, 416-426), and rejects true hypotheses too often where effects vary between
-    both (Barr, Levy, Scheepers & Tily 2013, *Journal of Memory and Language* 68, 255-278).
+    Gremmen 1999, *Journal of Memory and Language* 41, 416-426), and can reject true hypotheses too often where effects vary between
+    both (Barr, Levy, Scheepers & Tily 2013, *Journal of Memory and Language* 68, 255-278, with a predictor between items).
 
     Estimate, standard error and df are those of the analysis with the larger standard error, coefficient by coefficient; in a
     balanced design both have the same estimate. Their interval may disagree with the p value where the df differ.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -34,8 +35,9 @@ class SelectedMixed(Formulated):
       degrees of freedom as it has parameters more, of two fits with the same fixed effects, by the same criterion); the simpler is
       taken unless it is significantly worse at ``alpha`` (Matuschek, Kliegl, Vasishth, Baayen & Bates 2017, *Journal of Memory and
       Language* 94, 305-315, whose level is .2).
-    - ``singular``: the first candidate whose fit is not singular (Barr, Levy, Scheepers & Tily 2013, *ibid.* 68, 255-278, on models
-      that do not converge; Bates, Kliegl, Vasishth & Baayen 2015, arXiv:1506.04967).
+    - ``singular``: the first candidate whose fit is not singular, the simplest that has an answer if there is none (Barr, Levy,
+      Scheepers & Tily 2013, *ibid.* 68, 255-278, on models that do not converge; Bates, Kliegl, Vasishth & Baayen 2015,
+      arXiv:1506.04967).
     - ``aic``: the one with the smallest AIC.
 
     A candidate without an answer is passed over; if none has one, the last is reported.
@@ -111,6 +113,12 @@ class SelectedMixed(Formulated):
             )
         for model in models:
             replace(model, label=self.name).check(names)
+        sizes = [sum(len(part.structure.entries) for part in model.random_effects(names)) for model in models]
+        if self.rule == "backward" and not all(more > fewer for more, fewer in itertools.pairwise(sizes)):
+            raise InputError(
+                f"estimator {self.name!r}: its candidates have {', '.join(map(str, sizes))} variances and covariances; "
+                "rule='backward' compares each with a simpler one, so give the most complex first and fewer in each that follows."
+            )
 
     def view(self, data: Any) -> Any:
         """All of it: each candidate takes what it needs."""
@@ -157,7 +165,8 @@ class SelectedMixed(Formulated):
         none = ~answers.any(0)
         if self.rule == "singular":
             regular = status == Status.OK
-            return jnp.where(regular.any(0), jnp.argmax(regular, axis=0), last)
+            simplest = last - jnp.argmax(answers[::-1], axis=0)
+            return jnp.where(regular.any(0), jnp.argmax(regular, axis=0), jnp.where(none, last, simplest))
         if self.rule == "aic":
             penalty = 2.0 * jnp.asarray(parameters).reshape(-1, *(1,) * (criterion.ndim - 1))
             return jnp.where(none, last, jnp.argmin(jnp.where(answers, criterion + penalty, jnp.inf), axis=0))

@@ -25,17 +25,25 @@ WORK = 2e8
 
 def reused_labels(model: MixedModel) -> str:
     """What to tell a user whose model has two grouping factors with intercepts alone; nothing where there is nothing to be said."""
+    found = []
     single = [f for f, factor in enumerate(model.factors) if len(factor.names) == 1 and _intercept_alone(model, f)]
     combined = {frozenset(factor.names) for factor in model.factors}
     for outer, inner in itertools.permutations(sorted(single, key=lambda f: -len(model.factors[f].labels)), 2):
         names = model.factors[outer].name, model.factors[inner].name
         if frozenset(names) not in combined and _look_nested(model, outer, inner):
-            return (
-                f"rows of one {names[0]} and one {names[1]} resemble each other by more than the two explain, and {names[1]} by "
-                f"itself explains nothing: if {names[1]} {model.factors[inner].labels[0]} of one {names[0]} is not that of "
-                f"another, write (1 | {names[0]}/{names[1]}); if it is, add (1 | {names[0]}:{names[1]})"
-            )
-    return ""
+            found.append((*names, model.factors[inner].labels[0]))
+    if not found:
+        return ""
+    a, b, _ = found[0]
+    cases = [
+        f"if {inner} {label} of one {outer} is not that of another, write (1 | {outer}/{inner})" for outer, inner, label in found
+    ]
+    # Where both look so, rows do not tell which lies in which: its user does.
+    alone = f"{b} by itself explains nothing" if len(found) == 1 else "neither explains anything by itself"
+    return (
+        f"rows of one {a} and one {b} resemble each other by more than the two explain, and {alone}: {'; '.join(cases)}; if both "
+        f"are crossed, add (1 | {a}:{b})"
+    )
 
 
 def _intercept_alone(model: MixedModel, factor: int) -> bool:

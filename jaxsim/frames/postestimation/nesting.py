@@ -92,7 +92,7 @@ def check_nested(small: Fitted, large: Fitted) -> None:
     if not isinstance(large.model, MixedModel):
         raise InputError(f"{small.formula!r} and {large.formula!r} have different groups and {advice}")
     same = {
-        f: [g for g, other in enumerate(large.model.factors) if np.array_equal(factor.codes, other.codes)]
+        f: [g for g, other in enumerate(large.model.factors) if np.array_equal(in_order(factor.codes), in_order(other.codes))]
         for f, factor in enumerate(small.model.factors)
     }
     if not all(same.values()):
@@ -102,6 +102,12 @@ def check_nested(small: Fitted, large: Fitted) -> None:
         if not any(all(_within(column, other.values) for column in block.values.T) for other in others):
             random = ", ".join(block.names)
             raise InputError(f"the random effects of {small.formula!r} ({random}) and of {large.formula!r} {advice}")
+
+
+def in_order(codes: np.ndarray) -> np.ndarray:
+    """Groups of the rows ``[N]``, numbered as they first occur: the same where the same rows are together, whatever their names."""
+    _, first, codes = np.unique(codes, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[codes]
 
 
 def _within(column: np.ndarray, columns: np.ndarray) -> bool:

@@ -63,7 +63,8 @@ class Crossing:
         """Units of which a level of this one meets a single level: itself, those that it lies in, and those that have one."""
         found = set(self.tree.line(name))
         for other, size in self.sizes.items():
-            if size == 1 and self.tree.parent(other) in (None, *found):
+            alone = self.tree.count(other) == 1 or (size == 1 and self.tree.first in self.tree.line(name))
+            if alone and self.tree.parent(other) in (None, *found):
                 found.add(other)
         return frozenset(found)
 
@@ -103,7 +104,7 @@ def _by_lists(tree: Tree, meets: Lists, given: Mapping[str, np.ndarray], running
     filled = np.stack([np.resize(own, longest) for own in members])
     there = np.stack([np.arange(longest) < len(own) for own in members])
     index = {**_repeated(tree, longest), second: filled[of[first]].reshape(-1)}
-    again = {name: _running(np.column_stack([given[name], number])) for name, number in of.items()}
+    again = {name: _running(np.column_stack([number, given[name]])) for name, number in of.items()}
     sizes = {**{name: tree.own(name) for name in tree.order}, second: longest}
     return Crossing(tree, meets, sizes, index, there[of[first]].reshape(-1), {**running, **again})
 

@@ -148,7 +148,7 @@ class Design(Messy, RowProcess):
 
     @property
     def names(self) -> Names:
-        return by_unit.names(self.sketch.names, self.plan, complete=not self.is_messy)
+        return by_unit.names(self.sketch.names, self.plan, complete=not self.is_messy and type(self).simulate is Design.simulate)
 
     @property
     def max_groups(self) -> int:

@@ -12,6 +12,8 @@ from jaxsim.seeding import Stream, stream_key
 
 # Folded into a key, less a unit's place, for what belongs to a unit after the first.
 LAST = 2**32 - 1
+# The same for which levels of the second unit the first one meets.
+MET = 2**31
 
 
 class Keys(NamedTuple):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxsim.processes.designed.blueprint import Blueprint
-from jaxsim.processes.designed.keys import LAST, Keys
+from jaxsim.processes.designed.keys import MET, Keys
 from jaxsim.processes.designed.meets import Sampled
 from jaxsim.processes.designed.schedule import Schedule
 from jaxsim.processes.designed.units import Nested
@@ -43,7 +43,7 @@ def levels(keys: Keys, plan: Blueprint) -> Levels:
     index: dict[str, Any] = {name: rows.index(name).astype(np.int32) for name in plan.tree.names if name in rows.crossing.index}
     if isinstance(rows.crossing.meets, Sampled):
         (second,) = plan.tree.others()
-        key = jax.random.fold_in(keys.of(Stream.SIZES).of_units, LAST)
+        key = jax.random.fold_in(keys.of(Stream.SIZES).of_units, MET)
         met = sample(key, rows.units, plan.tree.count(second), rows.crossing.meets.number)
         index[second] = jnp.repeat(met.reshape(-1), rows.cell)
     return Levels(plan, {name: index[name] for name in plan.tree.names})
