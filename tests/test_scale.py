@@ -192,7 +192,7 @@ def drawn_from_tables(results, per_cell, seed):
 @pytest.mark.parametrize("per_cell", [1, 5, 200])
 def test_an_audit_draws_what_it_always_drew(mixed, per_cell):
     found = [
-        (f.cell, f.replicate, f.strategy.name, f.status, f.criterion, f.sigma, f.covariance[1, 1], *f.std_error, *f.df)
+        (f.cell, f.replicate, f.strategy.name, f.status, f.criterion, f.sigma, f.covariance[0][1, 1], *f.std_error, *f.df)
         for f in draw(mixed, per_cell, seed=2)
     ]
     assert found == sorted(drawn_from_tables(mixed, per_cell, 2), key=lambda fit: fit[:2])
