@@ -78,7 +78,7 @@ def dataset(process: Design) -> Any:
 def test_fits_are_those_of_all_levels(strategy):
     """Estimates to the square root of what the search leaves of the criterion, in units of their errors."""
     data = dataset(design())
-    assert strategy.design(strategy.view(data)).model.planned
+    assert strategy.setting(strategy.view(data)).model.planned
     one, every = (on_numpy(strategy.fit)(given) for given in (data, replace(data, planned=())))
     assert int(one.status) == int(every.status)
     np.testing.assert_allclose(one.criterion, every.criterion, atol=1e-8)
@@ -93,7 +93,7 @@ def test_fits_are_those_of_all_levels(strategy):
 def test_a_slope_of_what_is_drawn_is_not_planned():
     strategy = LinearMixed("y ~ cond + x + (x | subject) + (1 | item)")
     data = dataset(design())
-    assert not strategy.design(strategy.view(data)).model.planned
+    assert not strategy.setting(strategy.view(data)).model.planned
 
 
 def test_of_a_design_that_says_itself_which_rows_there_are_nothing_is_planned():

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import numpy as np
+from scipy import linalg
 
 from jaxsim.crossed.deviance import Profile, profile
 from jaxsim.crossed.level_sums import Pairs, diagonal_sums, own_sums, pair_sums, slopes
@@ -43,12 +45,8 @@ def in_pairs(sums: dict[tuple[int, int], Array], flat: list[Array]) -> Array:
 
 def block_diagonal(blocks: list[Array]) -> Array:
     """One matrix of the blocks ``[q, q]`` of all factors, ``[Q, Q]``."""
-    xp, size, begin, rows = library(*blocks), sum(len(block) for block in blocks), 0, []
-    for block in blocks:
-        after = size - begin - len(block)
-        rows.append(xp.pad(block, ((0, 0), (begin, after))))
-        begin += len(block)
-    return xp.concatenate(rows)
+    made: Any = linalg if library(*blocks) is np else jax.scipy.linalg
+    return made.block_diag(*blocks)
 
 
 def error_scale(at: Profile, reml: bool) -> Array:

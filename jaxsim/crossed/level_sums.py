@@ -163,13 +163,13 @@ def level_blocks(u: Inner, model: Model, f: int) -> Array:
     return u.own if u.through is None else u.own - xp.einsum("iag,ibg->abg", u.through, u.through)
 
 
-def product_sums(left: tuple[Array, ...], right: tuple[Array, ...]) -> list[Array]:
-    """``sum_g left_ga right_gb`` of each factor, ``[q, J, q, K]``."""
+def product_sums(columns: tuple[Array, ...]) -> list[Array]:
+    """``sum_g e_ga[j] e_gb[k]`` of each factor's columns ``[q, G, J]``, at ``[(a, b), (j, k)]``."""
     found = []
-    for x, y in zip(left, right, strict=True):
-        xp, (q, count, j), k = library(x), x.shape, y.shape[2]
-        one = xp.swapaxes(x, 1, 2).reshape(q * j, count) @ xp.swapaxes(y, 1, 2).reshape(q * k, count).T
-        found.append(one.reshape(q, j, q, k))
+    for one in columns:
+        xp, (q, count, j) = library(one), one.shape
+        flat = xp.swapaxes(one, 1, 2).reshape(q * j, count)
+        found.append(xp.transpose((flat @ flat.T).reshape(q, j, q, j), (0, 2, 1, 3)).reshape(q * q, j * j))
     return found
 
 
@@ -180,10 +180,8 @@ def slopes(at: Profile, flat: list[Array]) -> tuple[Array, Array, Array]:
         at: where.
         flat: of each factor the changes ``[T, q^2]``.
     """
-    xp, columns, parts = library(at.root), columns_of(at), []
-    j = columns[0].shape[2]
-    for k, (change, sums) in enumerate(zip(flat, product_sums(columns, columns), strict=True)):
-        own = xp.transpose(sums, (0, 2, 1, 3)).reshape(-1, j * j)
-        parts.append(change @ (own + slopes_of(at.free[k]) if at.free else own))
-    every = functools.reduce(operator.add, parts).reshape(-1, j, j)
+    sums, j = product_sums(columns_of(at)), len(at.beta) + 1
+    if at.free:
+        sums = [one + slopes_of(more) for one, more in zip(sums, at.free, strict=True)]
+    every = functools.reduce(operator.add, (change @ one for change, one in zip(flat, sums, strict=True))).reshape(-1, j, j)
     return every[:, :-1, :-1], every[:, :-1, -1], every[:, -1, -1]

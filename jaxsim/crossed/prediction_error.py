@@ -10,15 +10,16 @@ the last because the prediction is the linear one that errs least: its weights m
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxsim.crossed.deviance import Inner, Profile
 from jaxsim.crossed.model import Model
+from jaxsim.lmm import prediction_error
 from jaxsim.lmm.chart import directions
 from jaxsim.lmm.newton import Point
-from jaxsim.lmm.solution import HESSIAN_RIDGE, unprofiled
+from jaxsim.lmm.solution import unprofiled
 from jaxsim.numerics.arrays import on_numpy
 
 # Rows that are worked on at a time: each has as many numbers as the model has random effects.
@@ -57,13 +58,9 @@ def degrees(point: Point, nu: float, plain: np.ndarray, along: np.ndarray) -> np
     """Satterthwaite's degrees of freedom of variances that are ``plain`` ``[N]`` times that of the residual, ``along`` their slopes
     ``[N, T]``."""
     sigma = float(np.sqrt(np.asarray(point.pw) / nu))
-    slope = np.column_stack([sigma**2 * along, 2 * sigma * plain])
-    count: Any = nu
-    hessian = np.asarray(on_numpy(unprofiled)(point, count))
-    scale = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
-    inverse = np.linalg.inv(hessian / np.outer(scale, scale) + HESSIAN_RIDGE * np.eye(len(scale)))
-    slope = slope / scale
-    return (sigma**2 * plain) ** 2 / np.einsum("nk,kl,nl->n", slope, inverse, slope)
+    slopes, count = np.column_stack([sigma**2 * along, 2 * sigma * plain]).T, np.float64(nu)
+    hessian = on_numpy(unprofiled)(point, count)
+    return np.asarray(on_numpy(prediction_error.degrees)(sigma**2 * plain, slopes, hessian))
 
 
 def _some(rows: Rows, which: slice) -> Rows:

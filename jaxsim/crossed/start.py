@@ -8,15 +8,14 @@ criterion does then.
 
 from __future__ import annotations
 
-import functools
-import operator
 from typing import NamedTuple
 
 import jax
 
-from jaxsim.crossed.curvature import block_diagonal, by_columns, in_pairs
+from jaxsim.crossed.curvature import block_diagonal, by_columns
 from jaxsim.crossed.deviance import unrelated
-from jaxsim.crossed.level_sums import diagonal_sums, pair_sums, slopes
+from jaxsim.crossed.identification import UNIDENTIFIED, definite, traces, without_fixed
+from jaxsim.crossed.level_sums import diagonal_sums, slopes
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.problem import Problem
 from jaxsim.lmm.start import Starts, bounded, opposed
@@ -25,9 +24,6 @@ from jaxsim.numerics.arrays import library
 
 Array = jax.Array
 
-# What is left of a component of the covariance once the others are accounted for, relative to its square. Of components that can be
-# told apart hardly, such as a pair of slopes that differ in one row of a hundred, 1e-4 is left; rounding leaves 1e-14.
-UNIDENTIFIED = 1e-10
 # Datasets with fewer rows than this for each random effect get four starts. Of 1,664 datasets with two rows an effect none needed
 # more than the first; of 512 with 40 rows and 36 effects nine did, and three more than the second, none more than the third. Of
 # 1,000 random designs one with 2.4 rows an effect was missed by .24 of the deviance.
@@ -47,49 +43,22 @@ class Moments(NamedTuple):
 
 
 def moments(problem: Problem, model: Model) -> Moments:
-    """MINQUE(0), and what traces of products say of the criterion: of the residual maker's for REML, of V's own for ML."""
-    xp, spec = library(problem.rest), model.spec
+    """MINQUE(0), and what the traces of its system say of the criterion, REML's or ML's."""
+    xp, structure, n_rows = library(problem.rest), model.spec.structure, problem.n_rows
     at = unrelated(problem, model)
-    flat = by_columns(small.own(spec.structure.basis, problem.n_rows), model)
-    m, _, c = slopes(at, flat)
-    pairs = pair_sums(at, xp.append(xp.ones(len(spec.fixed)), 0.0), model)
-    own = m.reshape(m.shape[0], -1)
-    squares = in_pairs(pairs.squares, flat)
-    matrix = squares - 2 * in_pairs(pairs.forms, flat) + own @ own.T
+    matrix, plain = traces(at, n_rows - len(model.spec.fixed), model), traces(without_fixed(at), n_rows, model)
+    _, _, forms = slopes(at, by_columns(small.own(structure.basis, n_rows), model))
     # Of effects that the fixed effects account for, rounding is left, which the scale below would make a number of.
-    there = (xp.diagonal(matrix) > UNIDENTIFIED * xp.diagonal(squares)).all()
-    sums = diagonal_sums(at, model)
-    traces = sum(part @ total.ravel() for part, total in zip(flat, sums, strict=True)) - xp.trace(m, axis1=1, axis2=2)
-    nu = problem.n_rows - len(spec.fixed)
-    matrix = xp.block([[matrix, traces[:, None]], [traces[None], xp.reshape(nu, (1, 1))]])
+    there = (xp.diagonal(matrix) > UNIDENTIFIED * xp.diagonal(plain)).all()
     scale = xp.sqrt(xp.maximum(xp.diagonal(matrix), 1e-300))
-    right = xp.append(c, at.pw) / scale
-    found, pivots = small.solve_definite(matrix / xp.outer(scale, scale), right)
-    solvable = (pivots > UNIDENTIFIED).all() & there
+    found, _ = small.solve_definite(matrix / xp.outer(scale, scale), xp.append(forms, at.pw) / scale)
+    solvable = definite(matrix) & there
     found = found / scale
     # The response has unit variance around its least-squares fit.
-    relative = xp.einsum("t,tab->ab", found[:-1], spec.structure.basis) / xp.maximum(found[-1], 1e-4)
-    usable = xp.isfinite(relative).all() & solvable
-    relative = xp.where(usable, relative, xp.eye(spec.structure.size))
-    identified = solvable if spec.reml else told_apart(squares, sums, flat, problem.n_rows)
-    return Moments(relative, identified, alike(sums, problem.n_rows, model))
-
-
-def told_apart(squares: Array, sums: list[Array], flat: list[Array], n_rows: Array) -> Array:
-    """Whether the matrices that V is a combination of are independent, bool ``[]``.
-
-    Args:
-        squares: traces of their products, ``[T, T]``.
-        sums: cross-products of the columns of each factor over all rows, ``[q, q]``.
-        flat: of each factor the entries of T, ``[T, q^2]``.
-        n_rows: of the dataset.
-    """
-    xp = library(squares)
-    traces = functools.reduce(operator.add, (part @ total.ravel() for part, total in zip(flat, sums, strict=True)))
-    matrix = xp.block([[squares, traces[:, None]], [traces[None], xp.reshape(n_rows, (1, 1))]])
-    scale = xp.sqrt(xp.maximum(xp.diagonal(matrix), 1e-300))
-    _, pivots = small.cholesky(matrix / xp.outer(scale, scale))
-    return (pivots > UNIDENTIFIED).all()
+    relative = xp.einsum("t,tab->ab", found[:-1], structure.basis) / xp.maximum(found[-1], 1e-4)
+    relative = xp.where(xp.isfinite(relative).all() & solvable, relative, xp.eye(structure.size))
+    identified = solvable if model.spec.reml else definite(plain)
+    return Moments(relative, identified, alike(diagonal_sums(at, model), n_rows, model))
 
 
 def starts(problem: Problem, moment: Moments, model: Model) -> Starts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,8 +95,7 @@ class Names:
         """The factor whose groups are the combinations of these factors that occur: itself, or one that lies in the others; None if
         there is none."""
         nested = dict(self.nested)
-        own = [name for name in group if name in self.factors and set(group) <= {name, *nested.get(name, ())}]
-        return own[0] if own else None
+        return innermost(group, {name: (*nested.get(name, ()), name) for name in self.factors})
 
     def carried(self) -> dict[str, Any]:
         """What data know of them besides their columns, as arguments of :class:`jaxsim.data.rows.Rows`."""
@@ -118,3 +118,16 @@ class Names:
         near = meant(name, there)
         hint = f" Did you mean {near!r}?" if near is not None else ""
         raise InputError(f"{what} {name!r} is not a column of the process; it has {', '.join(there)}.{hint}")
+
+
+def innermost(group: tuple[str, ...], lines: Mapping[str, tuple[str, ...]]) -> str | None:
+    """Which factor the combinations of some are, of which each lies in the one before it: ``school:class`` is ``class``.
+
+    Args:
+        group: their names, in any order.
+        lines: of each factor those that it lies in, and itself.
+
+    Returns:
+        The name; None if they do not lie in each other.
+    """
+    return next((name for name in group if name in lines and set(group) <= set(lines[name])), None)

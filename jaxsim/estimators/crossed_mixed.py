@@ -42,7 +42,7 @@ def lanes(model: Model) -> int:
     return int(np.clip(LANE_BYTES[where] // (8 * ARRAYS * numbers), 2, MOST_LANES[where]))
 
 
-class Design(NamedTuple):
+class Setting(NamedTuple):
     """What a fit needs to know at trace time: the ``model``, its effects in the order of the data, and the inference ``df``."""
 
     model: Model
@@ -61,9 +61,9 @@ def model_for(data: CrossProducts, effects: Sequence[RandomEffects], reml: bool)
     return model_of([int(i) for i in data.fixed_index], random, reml, planned)
 
 
-def fit_one(data: CrossProducts, design: Design) -> Fit:
+def fit_one(data: CrossProducts, setting: Setting) -> Fit:
     """Fit one dataset (traceable; computed by NumPy if its arrays are NumPy's)."""
-    model = design.model
+    model = setting.model
     problem = pose(data, model)
     moment = moments(problem, model)
     begins = starts(problem, moment, model)
@@ -73,7 +73,7 @@ def fit_one(data: CrossProducts, design: Design) -> Fit:
         newton.initial(begins, model.spec),
     )
     found = Found(final.best, final.total_evaluations, ~moment.identified)
-    return report(data, problem, found, design)
+    return report(data, problem, found, setting)
 
 
 class Found(NamedTuple):
@@ -92,9 +92,9 @@ class Job(NamedTuple):
 
 
 @partial(jax.jit, static_argnums=1)
-def fit_batch(data: CrossProducts, design: Design) -> Fit:
+def fit_batch(data: CrossProducts, setting: Setting) -> Fit:
     """Fit every dataset of a batch, in lanes that do not wait for the slowest."""
-    model = design.model
+    model = setting.model
 
     def posed(one: CrossProducts) -> tuple[Job, jax.Array]:
         problem = pose(one, model)
@@ -112,14 +112,14 @@ def fit_batch(data: CrossProducts, design: Design) -> Fit:
         lanes=lanes(model),
     )
     ends = (data, jobs.problem, Found(points, evaluations, confounded))
-    return in_parts(jax.vmap(lambda end: report(end[0], end[1], end[2], design)), ends, part)
+    return in_parts(jax.vmap(lambda end: report(end[0], end[1], end[2], setting)), ends, part)
 
 
-def report(data: CrossProducts, problem: Problem, found: Found, design: Design) -> Fit:
+def report(data: CrossProducts, problem: Problem, found: Found, setting: Setting) -> Fit:
     """Turn the optimum (standardised units) into a :class:`Fit` with a status."""
-    xp, model = library(data.products), design.model
-    best = solution.solve(problem, found.point, model, design.df)
-    covariance, theta = by_factor(best.covariance, best.theta, design)
+    xp, model = library(data.products), setting.model
+    best = solution.solve(problem, found.point, model, setting.df)
+    covariance, theta = by_factor(best.covariance, best.theta, setting)
     status = first_status(
         (~xp.isfinite(data.products).all(), Status.NON_FINITE),
         ((problem.levels < 2).any(), Status.TOO_FEW_GROUPS),
@@ -144,38 +144,38 @@ def too_few_rows(problem: Problem, model: Model) -> jax.Array:
     return few
 
 
-def by_factor(covariance: jax.Array, theta: jax.Array, design: Design) -> tuple[dict[str, jax.Array], jax.Array]:
+def by_factor(covariance: jax.Array, theta: jax.Array, setting: Setting) -> tuple[dict[str, jax.Array], jax.Array]:
     """Covariance of each factor's effects, by its name, and theta in the order of the effects, from those of the model."""
-    model, parts, found = design.model, [], {}
+    model, parts, found = setting.model, [], {}
     sizes = [len(model.structure(k).entries) for k in range(len(model.widths))]
     begins = np.cumsum([0, *sizes])
-    for effects, k in zip(design.effects, model.order, strict=True):
+    for effects, k in zip(setting.effects, model.order, strict=True):
         place = slice(model.ends[k], model.ends[k + 1])
         found[effects.factor] = covariance[place, place]
         parts.append(theta[begins[k] : begins[k + 1]])
     return found, library(theta).concatenate(parts)
 
 
-def modes(data: CrossProducts, design: Design, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
+def modes(data: CrossProducts, setting: Setting, theta: jax.Array) -> dict[str, tuple[jax.Array, jax.Array]]:
     """Conditional modes ``[G, q]`` and their covariances ``[G, q, q]`` by factor, of one dataset, given theta of its fit."""
-    model = design.model.by_level()
-    ends = np.cumsum([0, *(len(effects.structure.entries) for effects in design.effects)])
+    model = setting.model.by_level()
+    ends = np.cumsum([0, *(len(effects.structure.entries) for effects in setting.effects)])
     given = [theta[begin:end] for begin, end in itertools.pairwise(ends)]
     own = library(theta).concatenate([given[model.order.index(k)] for k in range(len(given))])
     found = solution.modes(pose(data, model), own, model)
-    return {effects.factor: found[k] for effects, k in zip(design.effects, model.order, strict=True)}
+    return {effects.factor: found[k] for effects, k in zip(setting.effects, model.order, strict=True)}
 
 
-def predicted(data: CrossProducts, design: Design, fit: Fit, rows: Rows) -> jax.Array:
+def predicted(data: CrossProducts, setting: Setting, fit: Fit, rows: Rows) -> jax.Array:
     """Expected responses of rows ``[N]``; a negative level is a group that the dataset does not have.
 
     Args:
-        data, design, fit: one dataset, its model, its fit.
+        data, setting, fit: one dataset, its model, its fit.
         rows: with the response and the fixed effects of the dataset.
     """
     total = rows.x[:, data.fixed_index] @ fit.estimate
-    found = modes(data, design, fit.theta)
-    for effects in design.effects:
+    found = modes(data, setting, fit.theta)
+    for effects in setting.effects:
         codes = rows.levels[:, rows.factors.index(effects.factor)]
         own = jnp.where((codes >= 0)[:, None], found[effects.factor][0][jnp.maximum(codes, 0)], 0.0)
         total = total + (rows.x[:, data.index_of(effects.columns)] * own).sum(1)

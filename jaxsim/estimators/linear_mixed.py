@@ -105,10 +105,10 @@ class LinearMixed(MixedEffects):
                 f"{', '.join(random.factor for random in effects)}. Use vcov='model', or a formula with one factor."
             )
 
-    def design(self, data: CrossProducts) -> crossed_mixed.Design:
+    def setting(self, data: CrossProducts) -> crossed_mixed.Setting:
         """A model with several grouping factors for its kernels."""
         effects = self.random_effects(data.names)
-        return crossed_mixed.Design(crossed_mixed.model_for(data, effects, self.reml), effects, self.df)
+        return crossed_mixed.Setting(crossed_mixed.model_for(data, effects, self.reml), effects, self.df)
 
     def spec(self, data: CrossProducts) -> Spec:
         """Positions and structure for the kernels."""
@@ -121,7 +121,7 @@ class LinearMixed(MixedEffects):
         """Fit one dataset."""
         data = self.view(data)
         if self.several(data.names):
-            return crossed_mixed.fit_one(data, self.design(data))
+            return crossed_mixed.fit_one(data, self.setting(data))
         spec = self.spec(data)
         problem = pose(data)
         finite = jnp.isfinite(data.products).all()
@@ -135,7 +135,7 @@ class LinearMixed(MixedEffects):
         """In lanes that do not wait for the slowest; with one random effect a few datasets after the others."""
         one = jax.eval_shape(lambda batch: jax.tree.map(lambda leaf: leaf[0], batch), data)
         if self.several(data.names):
-            return crossed_mixed.fit_batch(data, self.design(one))
+            return crossed_mixed.fit_batch(data, self.setting(one))
         return _fit_parts(self, data) if one_variance(self.spec(one)) else _fit_batch(self, data)
 
     def modes(self, data: CrossProducts, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -156,7 +156,7 @@ class LinearMixed(MixedEffects):
         """:meth:`modes` by each grouping factor."""
         data = self.view(data)
         if self.several(data.names):
-            return crossed_mixed.modes(data, self.design(data), theta)
+            return crossed_mixed.modes(data, self.setting(data), theta)
         (effects,) = self.random_effects(data.names)
         return {effects.factor: solution.blups(pose(data), theta, self.spec(data))}
 
@@ -177,7 +177,7 @@ class LinearMixed(MixedEffects):
     def predict(self, data: CrossProducts, fit: Fit, new: Rows) -> jax.Array:
         if not self.several(data.names):
             return super().predict(data, fit, new)
-        return crossed_mixed.predicted(data, self.design(data), fit, as_viewed(data, new))
+        return crossed_mixed.predicted(data, self.setting(data), fit, as_viewed(data, new))
 
     def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients | None:
         """Fixed effects plus conditional modes, those of columns without a fixed effect among them; None with several grouping

@@ -153,7 +153,7 @@ def fit_of(
         for name in ("estimate", "std_error", "df"):
             arrays[name][k] = getattr(outcome, name)[fixed]
         arrays["vcov"][k] = outcome.vcov[np.ix_(fixed, fixed)]
-        by_factor = {_factor(random.group, names): random for random in outcome.random}
+        by_factor = {_factor(random, names): random for random in outcome.random}
         for part in effects:
             random = by_factor[part.factor]
             columns = [_position(random.terms, name) for name in part.columns]
@@ -170,10 +170,9 @@ def fit_of(
     return whole_fit(arrays, covariance=covariance)
 
 
-def _factor(group: str, names: Names | None) -> str:
-    """What the process calls R's grouping factor, such as ``class:school``, which R may write with parentheses."""
-    parts = tuple(group.replace("(", "").replace(")", "").split(":"))
-    return (None if names is None else names.factor_of(parts)) or group
+def _factor(random: Theirs, names: Names | None) -> str:
+    """What the process calls R's grouping factor, such as ``class:school``."""
+    return (None if names is None else names.factor_of(random.columns)) or random.group
 
 
 def _theta(outcome: Outcome, effects: Sequence[tuple[RandomEffects, Theirs]]) -> np.ndarray:

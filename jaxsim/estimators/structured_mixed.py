@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from jaxsim.data import verdicts
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.fit import Fit, first_status, has_numbers, withhold
+from jaxsim.data.fit import Fit, first_status, has_numbers
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, choose
+from jaxsim.estimators.fit_of_solution import fit_of
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed, lanes
 from jaxsim.estimators.prediction import Coefficients, of_groups, with_modes
@@ -197,29 +198,13 @@ class StructuredMixed(Formulated):
             (judged.flat, Status.UNIDENTIFIED),
             (singular, Status.SINGULAR),
         )
-        origin, none = self.origin(best.psi, structured), jnp.zeros((0,))
-        fit = Fit(
-            estimate=found.beta,
-            std_error=jnp.sqrt(jnp.diagonal(found.vcov)),
-            df=found.df,
-            vcov=found.vcov,
-            status=status,
-            converged=found.optimal,
-            singular=singular,
-            criterion=found.criterion,
-            sigma=found.sigma * origin,
-            theta=found.theta / origin,
-            covariance={self.random_effects(data.names)[0].factor: found.covariance},
-            iterations=evaluations,
-            p_value=none,
-            conf_low=none,
-            conf_high=none,
-            groups=_modes(job, best.psi, found.theta, spec) if groups else None,
-        )
-        fit = withhold(fit)
+        origin, factor = self.origin(best.psi, structured), self.random_effects(data.names)[0].factor
+        reported = found._replace(singular=singular, sigma=found.sigma * origin, theta=found.theta / origin)
+        fit = fit_of(reported, status, {factor: found.covariance}, evaluations)
         shown = has_numbers(fit.status)
         extra = {name: jnp.where(shown, value, jnp.nan) for name, value in self.reported(best.psi, structured).items()}
-        return replace(fit, extra=extra, converged=fit.converged & (fit.status != Status.NOT_CONVERGED))
+        modes = _modes(job, best.psi, found.theta, spec) if groups else None
+        return replace(fit, extra=extra, groups=modes, converged=fit.converged & (fit.status != Status.NOT_CONVERGED))
 
     @abc.abstractmethod
     def judged(self, best: search.Found, structured: Structured, n_rows: jax.Array) -> Judgement:

@@ -131,13 +131,8 @@ def _by_factor(model: MixedModel, parts: Sequence[Any]) -> Any:
 
 def theta_names(model: MixedModel) -> tuple[str, ...]:
     """As lme4 names them: ``g.x`` on the diagonal, ``g.x.(Intercept)`` below it."""
-    groups, names = groups_of_columns(model), model.random_names
+    groups, names = model.groups_of_columns, model.random_names
     return tuple(f"{groups[i]}.{names[i]}" if i == j else f"{groups[i]}.{names[i]}.{names[j]}" for i, j in model.structure.entries)
-
-
-def groups_of_columns(model: MixedModel) -> list[str]:
-    """Name of the grouping factor of each column with random effects, ``[Q]``."""
-    return [model.factors[block.factor].name for block in model.blocks for _ in block.names]
 
 
 def variance_table(model: MixedModel, covariance: np.ndarray, sigma: float) -> pd.DataFrame:
@@ -146,7 +141,7 @@ def variance_table(model: MixedModel, covariance: np.ndarray, sigma: float) -> p
     deviations = np.sqrt(variances)
     table = pd.DataFrame(
         {
-            "group": [*groups_of_columns(model), "Residual"],
+            "group": [*model.groups_of_columns, "Residual"],
             "term": [*names, ""],
             "variance": [*variances, sigma**2],
             "std_dev": [*deviations, sigma],

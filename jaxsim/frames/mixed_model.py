@@ -94,6 +94,11 @@ class MixedModel:
         """Level of each row in each of the factors, ``[N, F]``."""
         return np.column_stack([factor.codes for factor in self.factors])
 
+    @property
+    def groups_of_columns(self) -> list[str]:
+        """Name of the grouping factor of each column with random effects, ``[Q]``."""
+        return [self.factors[block.factor].name for block in self.blocks for _ in block.names]
+
     def columns_of(self, factor: int) -> np.ndarray:
         """Positions among all ``Q`` of a factor's columns with random effects."""
         return np.flatnonzero([block.factor == factor for block in self.blocks for _ in block.names])

@@ -116,8 +116,7 @@ def _estimates(model: MixedModel, outcome: Outcome) -> Estimates:
     """lme4's numbers in the order of ``model``."""
     if not outcome.status.has_numbers or outcome.terms != model.x.names:
         return no_estimates(model, outcome.status, outcome.message)
-    # lme4 writes a/b/c as c:(b:a).
-    by_name = {effects.group.replace("(", "").replace(")", ""): effects for effects in outcome.random}
+    by_name = {":".join(effects.columns): effects for effects in outcome.random}
     modes = []
     for f, factor in enumerate(model.factors):
         effects = by_name[factor.name]

@@ -12,8 +12,7 @@ from jaxsim.lmm.chart import directions
 from jaxsim.lmm.deviance import Spec, profile
 from jaxsim.lmm.newton import Point, evaluate
 from jaxsim.lmm.problem import Problem
-from jaxsim.lmm.solution import HESSIAN_RIDGE, unprofiled
-from jaxsim.numerics import small
+from jaxsim.lmm.solution import unprofiled
 
 Array = jax.Array
 
@@ -65,8 +64,4 @@ def _degrees(point: Point, nu: Array, variance: Array, along: Array) -> Array:
     """``2 v^2 / g'Wg`` ``[N]`` of variances over that of the residual, and their slopes ``along`` the chart ``[T, N]``."""
     sigma2 = point.pw / nu
     slope = jnp.concatenate([sigma2 * along, 2 * jnp.sqrt(sigma2) * variance[None]])
-    hessian = unprofiled(point, nu)
-    scale = jnp.sqrt(jnp.maximum(jnp.diagonal(hessian), 1e-300))
-    factor, _ = small.cholesky(hessian / jnp.outer(scale, scale) + HESSIAN_RIDGE * jnp.eye(len(scale)))
-    white = small.inverse_lower(factor) @ (slope / scale[:, None])
-    return (sigma2 * variance) ** 2 / (white**2).sum(0)
+    return prediction_error.degrees(sigma2 * variance, slope, unprofiled(point, nu))

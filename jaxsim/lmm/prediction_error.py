@@ -16,6 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxsim.lmm.solution import HESSIAN_RIDGE
+from jaxsim.numerics import small
+from jaxsim.numerics.arrays import library
+
 
 def through_fixed(x: Any, pull: Any, zx: Any) -> Any:
     """``a = x - B_g' K_g z`` of each row, ``[N, P]``; ``pull`` is ``K_g z`` ``[N, Q]``, ``zx`` its ``B_g`` ``[N, Q, P]``."""
@@ -36,3 +40,18 @@ def slope(own: Any, through: Any) -> Any:
     """
     crossed = through[:, :, None] * own[:, None, :]
     return own[:, :, None] * own[:, None, :] - crossed - crossed.swapaxes(1, 2)
+
+
+def degrees(variances: Any, slopes: Any, hessian: Any) -> Any:
+    """Satterthwaite's ``2 v^2 / g'W g`` of variances ``v``, ``[N]``.
+
+    Args:
+        variances: ``[N]``.
+        slopes: their derivatives ``g`` in the parameters, ``[K, N]``.
+        hessian: of the deviance in these, ``[K, K]``; ``W`` is twice its inverse.
+    """
+    xp = library(slopes, hessian)
+    scale = xp.sqrt(xp.maximum(xp.diagonal(hessian), 1e-300))
+    factor, _ = small.cholesky(hessian / xp.outer(scale, scale) + HESSIAN_RIDGE * xp.eye(len(scale)))
+    white = small.inverse_lower(factor) @ (slopes / scale[:, None])
+    return variances**2 / (white**2).sum(0)

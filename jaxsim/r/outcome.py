@@ -31,6 +31,11 @@ class RandomEffects:
     modes: np.ndarray
     conditional: np.ndarray
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns whose combinations the groups are: lme4 writes ``a/b/c`` as ``c:(b:a)``."""
+        return tuple(self.group.replace("(", "").replace(")", "").split(":"))
+
 
 def nothing(*shape: int) -> np.ndarray:
     """NaN."""

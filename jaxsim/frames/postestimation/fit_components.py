@@ -29,7 +29,7 @@ def random_components(model: MixedModel | Regression) -> tuple[Component, ...]:
     """
     if not isinstance(model, MixedModel):
         return ()
-    groups, names = [model.factors[block.factor].name for block in model.blocks for _ in block.names], model.random_names
+    groups, names = model.groups_of_columns, model.random_names
     pairs = sorted((int(j), int(i)) for i, j in model.structure.entries if i != j)
     return (
         *(Component(f"sd_{group}_{name}", i, i) for i, (group, name) in enumerate(zip(groups, names, strict=True))),

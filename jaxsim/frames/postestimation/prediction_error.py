@@ -14,7 +14,7 @@ from jaxsim.frames.postestimation.fit_components import is_reml
 from jaxsim.frames.postestimation.posed import posed
 from jaxsim.frames.postestimation.surface import Place, derivatives
 from jaxsim.lmm import prediction_error
-from jaxsim.lmm.solution import HESSIAN_RIDGE
+from jaxsim.numerics.arrays import on_numpy
 
 
 class Spread(NamedTuple):
@@ -59,7 +59,8 @@ def spread(fit: Fitted, rows: Design, *, effects: bool, noise: bool) -> Spread:
     along = np.einsum("nab,kab->nk", slope, at.directions)
     along = np.column_stack([along, plain - np.einsum("nab,ab->n", slope, place.relative)])
     _, _, hessian = derivatives(on, at.factor, 0.0)
-    return Spread(prediction_error.variance(a, vcov, at.unit**2 * relative), _degrees(plain, along, hessian))
+    degrees = on_numpy(prediction_error.degrees)
+    return Spread(prediction_error.variance(a, vcov, at.unit**2 * relative), degrees(plain, along.T, hessian))
 
 
 def conditional_deviations(fit: Fitted) -> list[np.ndarray]:
@@ -94,11 +95,3 @@ def _slopes(place: Place, rows: Design, a: np.ndarray, effects: bool) -> np.ndar
     if effects:
         found[~known] += rows.z[~known][:, :, None] * rows.z[~known][:, None, :]
     return found
-
-
-def _degrees(variance: np.ndarray, slopes: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """Satterthwaite's ``2 v^2 / g' W g`` with ``W`` twice the inverse Hessian of the deviance, ``[N]``."""
-    scale = np.sqrt(np.maximum(np.diagonal(hessian), 1e-300))
-    inverse = np.linalg.inv(hessian / np.outer(scale, scale) + HESSIAN_RIDGE * np.eye(len(scale)))
-    slopes = slopes / scale
-    return variance**2 / np.einsum("nk,kl,nl->n", slopes, inverse, slopes)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jaxsim.data.names import INTERCEPTS
+from jaxsim.data.names import INTERCEPTS, innermost
 from jaxsim.errors import LARGEST, InputError, brief, meant, whole_number
 from jaxsim.processes.designed.variables import ROW
 from jaxsim.processes.distributions import GroupSizes
@@ -115,8 +115,7 @@ class Tree:
 
     def named(self, group: tuple[str, ...]) -> str | None:
         """The unit that a group of a formula is: its name, or its name with those of units that it lies in; None for no unit."""
-        lines = [name for name in group if name in self.names and set(group) <= set(self.line(name))]
-        return lines[0] if lines else None
+        return innermost(group, {name: self.line(name) for name in self.names})
 
 
 def checked_units(given: object) -> dict[str, Number]:
