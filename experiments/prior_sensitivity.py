@@ -93,6 +93,7 @@ def draw(found: pd.DataFrame) -> plt.Figure:
 
 
 def main() -> None:
+    """Run the study, and write what the priors change."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("results/prior_sensitivity"))
     out = parser.parse_args().out

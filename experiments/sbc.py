@@ -71,6 +71,7 @@ def draw_contraction(found: Calibration) -> plt.Figure:
 
 
 def main() -> None:
+    """Run the calibration with the numbers of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("results/sbc"))
     parser.add_argument("--datasets", type=int, default=1000)

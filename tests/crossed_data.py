@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from crossed_rows import Crossed
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.rows import Rows
@@ -16,20 +17,7 @@ COLUMNS = ("Intercept", "x", "w")
 FACTORS = ("subject", "item", "lab")
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows: ``x`` ``[N, P]``, ``y`` ``[N]``, ``levels`` ``[N, F]`` and how many of each there are."""
-
-    x: np.ndarray
-    y: np.ndarray
-    levels: np.ndarray
-    counts: tuple[int, ...]
-
-    def taken(self, rows: Any) -> Table:
-        return replace(self, x=self.x[rows], y=self.y[rows], levels=self.levels[rows])
-
-
-def crossed(seed: int, counts: tuple[int, ...], sds: Any = (1.0, 0.5, 0.3), share: float = 1.0, repeats: int = 1) -> Table:
+def crossed(seed: int, counts: tuple[int, ...], sds: Any = (1.0, 0.5, 0.3), share: float = 1.0, repeats: int = 1) -> Crossed:
     """All levels of all factors meet ``repeats`` times, of which a share is kept; all coefficients vary by every factor."""
     rng = np.random.default_rng(seed)
     levels = np.repeat(np.indices(counts).reshape(len(counts), -1).T, repeats, axis=0)
@@ -38,10 +26,10 @@ def crossed(seed: int, counts: tuple[int, ...], sds: Any = (1.0, 0.5, 0.3), shar
     y = x @ [2.0, 0.5, -0.3] + rng.normal(size=len(levels))
     for f, count in enumerate(counts):
         y = y + (x * (rng.normal(size=(count, 3)) * np.broadcast_to(sds, 3))[levels[:, f]]).sum(1)
-    return Table(x, y, levels, counts)
+    return Crossed(x, y, levels, COLUMNS, FACTORS[: len(counts)], counts)
 
 
-def rows_of(table: Table, extra: int = 0) -> Rows:
+def rows_of(table: Crossed, extra: int = 0) -> Rows:
     """As a process would draw them, with so many rows that are missing at the end."""
     n, f = len(table.y) + extra, len(table.counts)
 
@@ -53,17 +41,11 @@ def rows_of(table: Table, extra: int = 0) -> Rows:
     return Rows(longer(table.x), longer(table.y), levels, weight, COLUMNS, COLUMNS, table.counts, FACTORS[:f])
 
 
-def cells_of(table: Table, cells: int = 0, counts: tuple[int, ...] | None = None) -> CrossProducts:
+def cells_of(table: Crossed, cells: int = 0, counts: tuple[int, ...] | None = None) -> CrossProducts:
     """Cross-products of the cells of the joint grouping, on NumPy's arrays, with so many cells and levels if there are fewer."""
-    rows = np.column_stack([table.x, table.y])
-    levels, code = np.unique(table.levels, axis=0, return_inverse=True)
-    products: Any = np.zeros((max(cells, len(levels)), 4, 4))
-    np.add.at(products, code.ravel(), rows[:, :, None] * rows[:, None, :])
-    sizes: Any = np.bincount(code.ravel(), minlength=len(products)).astype(np.int32)
-    every: Any = np.zeros((len(products), levels.shape[1]), np.int32)
-    every[: len(levels)] = levels
-    own: Any = {"factors": FACTORS[: len(table.counts)], "counts": counts or table.counts}
-    return CrossProducts(products, sizes, COLUMNS, COLUMNS, every, **own)
+    counts = counts or table.counts
+    there = len(np.unique(table.levels, axis=0))
+    return table.but(counts=counts, factors=FACTORS[: len(counts)]).cells(max(cells, there))
 
 
 @dataclass(frozen=True)

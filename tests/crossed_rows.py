@@ -36,6 +36,10 @@ class Crossed:
     def but(self, **changes: Any) -> Crossed:
         return replace(self, **changes)
 
+    def taken(self, rows: Any) -> Crossed:
+        """Some of the rows."""
+        return self.but(x=self.x[rows], y=self.y[rows], levels=self.levels[rows])
+
     def cells(self, cells: int = CELLS) -> CrossProducts:
         """As jaxsim reads it: the cross-products of each cell of the joint grouping, with padding."""
         found, codes = np.unique(self.levels, axis=0, return_inverse=True)

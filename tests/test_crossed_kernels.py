@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import oracle_kenward_roger as oracle
 import pytest
-from crossed_data import COLUMNS, FACTORS, Dense, Table, cells_of, crossed
+from crossed_data import COLUMNS, FACTORS, Dense, cells_of, crossed
+from crossed_rows import Crossed
 
 from jaxsim.crossed import curvature, kenward_roger
 from jaxsim.crossed.model import Model, model_of
@@ -42,7 +43,7 @@ def model_for(name: str, counts: tuple[int, ...], reml: bool) -> Model:
     return model_of(range(3), random, reml)
 
 
-def dense(table: Table, problem: Problem, model: Model) -> Dense:
+def dense(table: Crossed, problem: Problem, model: Model) -> Dense:
     """The model in the units of the problem."""
     x = table.x / np.asarray(problem.column_scale)
     y = (table.y - table.x @ np.asarray(problem.shift)) / float(problem.response_scale)
@@ -152,10 +153,10 @@ def test_confounded_components_are_told():
     """A pair of levels that has one row, with random slopes of the pairs' own, and an effect of every row."""
     table = crossed(1, (8, 6))
     pair = table.levels[:, :1] * 6 + table.levels[:, 1:]
-    every = Table(table.x, table.y, np.column_stack([table.levels, pair]), (8, 6, 48))
+    every = table.but(levels=np.column_stack([table.levels, pair]), counts=(8, 6, 48))
     model = model_for("three", every.counts, True)
     assert not moments(pose(cells_of(every), model), model).identified
-    apart = Table(table.x, table.y, np.column_stack([table.levels, pair % 5]), (8, 6, 5))
+    apart = table.but(levels=np.column_stack([table.levels, pair % 5]), counts=(8, 6, 5))
     model = model_for("three", apart.counts, True)
     assert moments(pose(cells_of(apart), model), model).identified
 
@@ -183,7 +184,7 @@ def test_the_search_ends_at_an_optimum(name):
             assert near.deviance > state.best.deviance - 1e-9
 
 
-def planned(seed: int, counts: tuple[int, ...]) -> Table:
+def planned(seed: int, counts: tuple[int, ...]) -> Crossed:
     """All levels meet, in four rows with the same two values of x; w is drawn."""
     table = crossed(seed, counts, repeats=4)
     x = table.x.copy()

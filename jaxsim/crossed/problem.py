@@ -93,6 +93,7 @@ def _mean_levels(found: Tables, model: Model, units: Units, change: Array) -> tu
         edges.append(mean * xp.sqrt(count))
 
     def pair(f: int, g: int) -> Array:
+        """Cross-products of two mean levels, ``[q_f, q_g]``."""
         if f == g:
             return free[f].own
         return total[places[f]][:, places[g]] / _squared(units, model, f, g) / xp.sqrt(xp.maximum(counts[f] * counts[g], 1.0))

@@ -97,6 +97,7 @@ def fit_batch(data: CrossProducts, setting: Setting) -> Fit:
     model = setting.model
 
     def posed(one: CrossProducts) -> tuple[Job, jax.Array]:
+        """One dataset with its starts, and whether it cannot tell the components apart."""
         problem = pose(one, model)
         moment = moments(problem, model)
         return Job(problem, starts(problem, moment, model)), ~moment.identified

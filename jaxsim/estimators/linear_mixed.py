@@ -248,6 +248,7 @@ def _fit_parts(estimator: LinearMixed, data: CrossProducts) -> Fit:
     spec = estimator.spec(jax.tree.map(lambda leaf: leaf[0], data))
 
     def fitted(part: CrossProducts) -> Fit:
+        """The fits of one part."""
         problems, reduced, finite = pose_lightly(part, spec)
         if estimator.robust or estimator.df.startswith("kenward-roger"):
             problems = problems._replace(products=jax.vmap(pose)(part).products)

@@ -145,6 +145,7 @@ class SelectedMixed(Formulated):
         kept = [replace(fit, theta=fit.theta[..., :0], covariance={}) for fit in fits]
 
         def pick(*leaves: jax.Array) -> jax.Array:
+            """The chosen candidate's array, of those of all candidates."""
             every = stacked(leaves)
             place = choice.reshape(1, *choice.shape, *(1,) * (every.ndim - 1 - choice.ndim))
             return jnp.take_along_axis(every, place, axis=0)[0]

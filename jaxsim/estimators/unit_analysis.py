@@ -57,6 +57,7 @@ def own_regressions(products: jax.Array, present: jax.Array) -> OwnRegressions:
     squares = jnp.stack([work[k, k] for k in range(p + 1)])
 
     def eliminate(j: int | jax.Array, carry: Elimination) -> Elimination:
+        """Column j swept out of all units' cross-products, if it varies."""
         work, varies, pivots, full_rank = carry
         pivot = work[j, j]
         residual = pivot > RANK_TOLERANCE * squares[j]

@@ -110,6 +110,7 @@ def nothing(model: MixedModel, status: Status, message: str) -> Estimates:
     p, q = len(model.x.names), len(model.random_names)
 
     def nan(*shape: int) -> np.ndarray:
+        """No numbers, of this shape."""
         return np.full(shape, np.nan)
 
     modes = tuple(nan(len(factor.labels), len(model.names_of(f))) for f, factor in enumerate(model.factors))

@@ -62,6 +62,7 @@ def estimate_plain(model: MixedModel, reml: bool, df: str) -> Estimates:
         problem, point = on_numpy(optimum)(spec, data)
 
     def random() -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """The relative factor and the modes in the units of the data."""
         theta = theta_at(model.structure, problem, point)
         modes = on_numpy(solution.blups)(problem, theta, spec)[0]
         return original_factor(model.structure, blocks, theta), (original_modes(model.structure, blocks, modes),)

@@ -68,6 +68,7 @@ def _each(model: MixedModel, responses: np.ndarray, reml: bool) -> Refits:
     n, p, q = len(responses), len(model.x.names), len(model.random_names)
 
     def nan(*shape: int) -> np.ndarray:
+        """No numbers, of this shape for each response."""
         return np.full((n, *shape), np.nan)
 
     blank = Refits(nan(p), nan(q, q), nan(), nan(), np.full(n, int(Status.NOT_CONVERGED)))
