@@ -89,15 +89,15 @@ def eliminate_first(problem: Problem, factor: Array) -> tuple[Array, Array, Arra
     """``sum log|A_g|`` and ``D``: ``[q, q, G]`` of the first factor, ``[q, G, R]`` of it with the rest, ``[R, R]`` of the rest."""
     xp, k = library(problem.own), problem.own
     q = k.shape[0]
-    a = xp.einsum("ai,abg->ibg", factor, k)
-    a = xp.einsum("ibg,bj->ijg", a, factor) + xp.eye(q)[:, :, None]
-    chol, pivots = small.cholesky(a)
+    turned = small.times(factor.T[:, :, None, None], k)
+    a = small.times(turned[:, :, None], factor[:, :, None])
+    chol, pivots = small.cholesky(a + xp.eye(q)[:, :, None])
     half = small.solve_lower(chol[:, :, None], xp.broadcast_to(factor.T[:, :, None], k.shape))
-    pulled = xp.einsum("iag,agr->igr", half, problem.beside)
+    pulled = small.times(half[..., None], problem.beside)
     flat = pulled.reshape(-1, pulled.shape[-1])
-    back = xp.einsum("abg,ibg->aig", k, half)
-    own = k - xp.einsum("aig,big->abg", back, back)
-    beside = problem.beside - xp.einsum("aig,igr->agr", back, pulled)
+    back = small.times(k[:, :, None], xp.swapaxes(half, 0, 1))
+    own = k - small.times(back[:, :, None], xp.swapaxes(back, 0, 1))
+    beside = problem.beside - small.times(back[..., None], pulled)
     return xp.log(pivots).sum(), own, beside, problem.rest - flat.T @ flat
 
 

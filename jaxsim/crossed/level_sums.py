@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 
 from jaxsim.crossed.deviance import Inner, Profile, by_factor
-from jaxsim.crossed.free import forms_of, own_squares_of, slopes_of, squares_of
+from jaxsim.crossed.free import forms_of, slopes_of, squares_of
 from jaxsim.crossed.model import Model
 from jaxsim.numerics.arrays import library
 
@@ -59,9 +59,12 @@ def columns_of(at: Profile) -> tuple[Array, ...]:
 
 def own_sums(at: Profile, scale: Array) -> list[Array]:
     """``sum_g e_g e_g'`` of each factor, ``[q, q]``, of columns ``[h, s]`` times ``scale`` ``[P + 1]``."""
-    xp = library(at.root)
-    found = [xp.einsum("agj,bgj->ab", both * scale, both * scale) for both in columns_of(at)]
-    return [one + own_squares_of(more, scale) for one, more in zip(found, at.free, strict=True)] if at.free else found
+    xp, j = library(at.root), len(scale)
+    found = []
+    for one, h in zip(product_sums(at), at.h, strict=True):
+        q = h.shape[0]
+        found.append((xp.diagonal(one.reshape(q, q, j, j), axis1=2, axis2=3) * scale**2).sum(-1))
+    return found
 
 
 def worth_forming(u: Inner) -> bool:
@@ -110,7 +113,7 @@ def own_squares(u: Inner) -> Array:
     found = own @ own.T  # [(a, b), (d, c)]
     if u.through is not None:
         n = u.through  # [i, a, g]
-        cross = own @ xp.einsum("iag,ibg->abg", n, n).reshape(q * q, -1).T
+        cross = own @ level_squares(n).reshape(q * q, -1).T
         found = found - cross - cross.T + _gram_squares(n)
     return xp.transpose(found.reshape(q, q, q, q), (0, 2, 1, 3)).reshape(q * q, q * q)
 
@@ -132,7 +135,7 @@ def _gram_squares(n: Array) -> Array:
 def own_forms(u: Inner, e: Array) -> Array:
     """``forms`` of the first factor with itself."""
     xp, (q, _, _) = library(e), e.shape
-    squares = xp.einsum("bgj,dgj->bdg", e, e).reshape(q * q, -1)
+    squares = (e[:, None] * e).sum(-1).reshape(q * q, -1)
     found = (u.own.reshape(q * q, -1) @ squares.T).reshape(q, q, q, q)  # [a, c, b, d]
     found = xp.transpose(found, (0, 2, 1, 3)).reshape(q * q, q * q)
     if u.through is None:
@@ -146,12 +149,7 @@ def own_forms(u: Inner, e: Array) -> Array:
 
 def diagonal_sums(at: Profile, model: Model) -> list[Array]:
     """``sum_g U_gg`` of each factor, ``[q, q]``."""
-    xp, u = library(at.root), at.u
-    own = u.own.sum(-1)
-    if u.through is not None:
-        flat = xp.swapaxes(u.through, 0, 1).reshape(own.shape[0], -1)
-        own = own - flat @ flat.T
-    found = [own, *(level_blocks(u, model, f).sum(-1) for f in range(1, len(model.widths)))]
+    found = [level_blocks(at.u, model, f).sum(-1) for f in range(len(model.widths))]
     return [one + more.many * more.u for one, more in zip(found, at.free, strict=True)] if at.free else found
 
 
@@ -160,17 +158,24 @@ def level_blocks(u: Inner, model: Model, f: int) -> Array:
     xp = library(u.own)
     if f:
         return xp.einsum("agbg->abg", between_factors(u, model, f, f))
-    return u.own if u.through is None else u.own - xp.einsum("iag,ibg->abg", u.through, u.through)
+    return u.own if u.through is None else u.own - level_squares(u.through)
 
 
-def product_sums(columns: tuple[Array, ...]) -> list[Array]:
-    """``sum_g e_ga[j] e_gb[k]`` of each factor's columns ``[q, G, J]``, at ``[(a, b), (j, k)]``."""
+def level_squares(n: Array) -> Array:
+    """``sum_i n[i, a, g] n[i, b, g]``, ``[q, q, G]``."""
+    xp, (_, q, _) = library(n), n.shape
+    half = {(a, b): (n[:, a] * n[:, b]).sum(0) for a in range(q) for b in range(a, q)}
+    return xp.stack([xp.stack([half[min(a, b), max(a, b)] for b in range(q)]) for a in range(q)])
+
+
+def product_sums(at: Profile) -> list[Array]:
+    """``sum_g e_ga[j] e_gb[k]`` of each factor's columns ``[h, s]``, at ``[(a, b), (j, k)]``."""
     found = []
-    for one in columns:
+    for one in columns_of(at):
         xp, (q, count, j) = library(one), one.shape
         flat = xp.swapaxes(one, 1, 2).reshape(q * j, count)
         found.append(xp.transpose((flat @ flat.T).reshape(q, j, q, j), (0, 2, 1, 3)).reshape(q * q, j * j))
-    return found
+    return [one + slopes_of(more) for one, more in zip(found, at.free, strict=True)] if at.free else found
 
 
 def slopes(at: Profile, flat: list[Array]) -> tuple[Array, Array, Array]:
@@ -180,8 +185,6 @@ def slopes(at: Profile, flat: list[Array]) -> tuple[Array, Array, Array]:
         at: where.
         flat: of each factor the changes ``[T, q^2]``.
     """
-    sums, j = product_sums(columns_of(at)), len(at.beta) + 1
-    if at.free:
-        sums = [one + slopes_of(more) for one, more in zip(sums, at.free, strict=True)]
+    sums, j = product_sums(at), len(at.beta) + 1
     every = functools.reduce(operator.add, (change @ one for change, one in zip(flat, sums, strict=True))).reshape(-1, j, j)
     return every[:, :-1, :-1], every[:, :-1, -1], every[:, -1, -1]

@@ -7,6 +7,8 @@ on CPU several of them at once can block the thread pool they run in.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -42,6 +44,11 @@ def _loop(size: int, body: Callable[[int | Array, Carry], Carry], carry: Carry) 
 def _column(axis: int, like: Array) -> Array:
     """0, 1, .. along the first axis, shaped to broadcast against ``like``."""
     return library(like).arange(axis).reshape((axis,) + (1,) * (like.ndim - 1))
+
+
+def times(left: Array, right: Array) -> Array:
+    """``sum_k left[:, k] right[k]``, ``[n, ...]``, of ``[n, k, ...]`` and ``[k, ...]`` whose other axes broadcast."""
+    return functools.reduce(operator.add, (left[:, k] * right[k] for k in range(left.shape[1])))
 
 
 def cholesky(matrix: Array) -> tuple[Array, Array]:
