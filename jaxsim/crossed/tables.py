@@ -11,9 +11,14 @@ import numpy as np
 
 from jaxsim.crossed.model import Model
 from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.rows import sums_by_cell
 from jaxsim.numerics.arrays import library
 
 Array = jax.Array
+
+
+# Pairs of levels for each cell from which on cells are added up by level, rather than put in their places among all pairs.
+FILLED = 4
 
 
 class Tables(NamedTuple):
@@ -53,11 +58,21 @@ def _of_every_pair(data: CrossProducts, codes: list[Array], model: Model) -> Tab
     cells, nowhere = len(data.sizes), first * second
     joint = jnp.where(data.sizes > 0, codes[0] * second + codes[1], nowhere)
     place = jnp.full(nowhere, cells, jnp.int32).at[joint].set(jnp.arange(cells, dtype=jnp.int32), mode="drop")
-    found = jnp.concatenate([data.products.reshape(cells, -1), jnp.zeros((1, data.products.shape[1] ** 2))])[place]
-    table = jnp.moveaxis(found.reshape(first, second, *data.products.shape[1:]), (0, 1), (2, 3))
+    own = np.ix_(model.columns(0), model.columns(1))
+
+    def placed(products: Array) -> Array:
+        """Of the cells ``[C, A, B]``, in a table of the pairs ``[A, B, G, H]``."""
+        wide = products.shape[1:]
+        flat = jnp.concatenate([products.reshape(cells, -1), jnp.zeros((1, wide[0] * wide[1]))])[place]
+        return jnp.moveaxis(flat.reshape(first, second, *wide), (0, 1), (2, 3))
+
     there = (place < cells).reshape(first, second)
-    pair = table[np.ix_(model.columns(0), model.columns(1))]
-    return Tables([table.sum(3), table.sum(2)], {(0, 1): pair}, [there.any(1), there.any(0)])
+    present = [there.any(1), there.any(0)]
+    if FILLED * cells < nowhere:
+        levels = [jnp.moveaxis(sums_by_cell(data.products, code, n), 0, 2) for code, n in zip(codes, model.levels, strict=True)]
+        return Tables(levels, {(0, 1): placed(data.products[:, own[0], own[1]])}, present)
+    table = placed(data.products)
+    return Tables([table.sum(3), table.sum(2)], {(0, 1): table[own]}, present)
 
 
 def _sums(values: Array, codes: Array, count: int) -> Array:

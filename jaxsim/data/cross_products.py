@@ -146,9 +146,10 @@ def of_one(
 
 
 def pad_groups(data: CrossProducts, n_groups: int) -> CrossProducts:
-    """The same dataset with empty groups appended up to ``n_groups`` (unbatched, of one factor)."""
+    """The same dataset with empty groups, or cells of several factors, appended up to so many (unbatched)."""
     extra = n_groups - data.sizes.shape[0]
     if extra < 0:
         raise InputError(f"cannot pad {data.sizes.shape[0]} groups to {n_groups}; give at least as many.")
     products = jnp.pad(data.products, ((0, extra), (0, 0), (0, 0)))
-    return replace(data, products=products, sizes=jnp.pad(data.sizes, (0, extra)))
+    levels = None if data.levels is None else jnp.pad(data.levels, ((0, extra), (0, 0)))
+    return replace(data, products=products, sizes=jnp.pad(data.sizes, (0, extra)), levels=levels)

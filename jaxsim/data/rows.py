@@ -21,7 +21,7 @@ MOST_PAIRED = 12
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["x", "y", "levels", "weight"],
-    meta_fields=["columns", "fixed", "counts", "block", *CARRIED],
+    meta_fields=["columns", "fixed", "counts", "block", "cell", *CARRIED],
 )
 @dataclass(frozen=True)
 class Rows:
@@ -38,6 +38,8 @@ class Rows:
         factors, response, constant: as of :class:`CrossProducts`.
         constant_by, coded, maximal, maximal_by, nested, planned: as of :class:`jaxsim.data.names.Names`.
         block: of one factor, if the rows come in consecutive blocks of so many, block ``g`` with those of group ``g``; else 0.
+        cell: if the rows come in consecutive blocks of so many with the same level of every factor; else 0. No two blocks with rows
+            have all levels in common.
     """
 
     x: jax.Array
@@ -57,6 +59,7 @@ class Rows:
     maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
     planned: tuple[str, ...] = ()
+    cell: int = 0
 
     @property
     def names(self) -> Names:
@@ -106,10 +109,9 @@ class Rows:
         """
         names: Any = self.names.carried()
         if self.block:
-            sizes = self.present.reshape(-1, self.block).sum(1).astype(jnp.int32)
-            columns = [jnp.where(self.present, column, 0.0) for column in (*self.x.T, self.y)]
-            products = _by_block(columns, self.block)
-            return pad_groups(CrossProducts(products, sizes, self.columns, self.fixed, **names), cells)
+            return pad_groups(CrossProducts(*self._of_blocks(self.block), self.columns, self.fixed, **names), cells)
+        if self.cell and len(self.counts) > 1:
+            return self._by_blocks_of_cells(cells)
         block = jnp.where(self.present[:, None], jnp.column_stack([self.x, self.y]), 0.0)
         code, levels, right = self._cells(cells)
         products = _by_cell(block, code, cells)
@@ -118,6 +120,19 @@ class Rows:
         if levels is None:
             return CrossProducts(products, sizes, self.columns, self.fixed, **names)
         return CrossProducts(products, sizes, self.columns, self.fixed, levels, **names, counts=self.counts)
+
+    def _of_blocks(self, size: int) -> tuple[jax.Array, jax.Array]:
+        """Cross-products and numbers of the rows of consecutive blocks of so many."""
+        columns = [jnp.where(self.present, column, 0.0) for column in (*self.x.T, self.y)]
+        return _by_block(columns, size), self.present.reshape(-1, size).sum(1).astype(jnp.int32)
+
+    def _by_blocks_of_cells(self, cells: int) -> CrossProducts:
+        """As :meth:`reduce`, of several factors, where the rows of a cell are a block."""
+        products, sizes = self._of_blocks(self.cell)
+        levels = jnp.where(sizes[:, None] > 0, self.levels[:: self.cell], 0)
+        names: Any = self.names.carried()
+        found = CrossProducts(products, sizes, self.columns, self.fixed, levels, **names, counts=self.counts)
+        return pad_groups(found, cells)
 
     def _cells(self, cells: int) -> tuple[jax.Array, jax.Array | None, jax.Array]:
         """Cell of each row ``[N]``, levels of the cells ``[C, F]`` (None of one factor), and whether every row has one."""

@@ -157,7 +157,7 @@ def _of_new_groups(rows: Rows) -> Rows:
 def _together(parts: list[Rows]) -> Rows:
     """All rows of some tables of the same columns."""
     arrays: Any = {name: jnp.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "levels", "weight")}
-    return replace(parts[0], **arrays, block=0)
+    return replace(parts[0], **arrays, block=0, cell=0)
 
 
 def _mean(values: jax.Array, weight: jax.Array) -> jax.Array:

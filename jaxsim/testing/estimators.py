@@ -141,7 +141,7 @@ def _reordered(data: CrossProducts) -> CrossProducts:
 
 def _shuffled(data: Rows) -> Rows:
     order = np.random.default_rng(0).permutation(data.y.shape[1])
-    return dataclasses.replace(jax.tree.map(lambda leaf: leaf[:, order], data), block=0)
+    return dataclasses.replace(jax.tree.map(lambda leaf: leaf[:, order], data), block=0, cell=0)
 
 
 def _scaled(data: Any, factor: float) -> Any:
