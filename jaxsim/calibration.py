@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from jaxsim.bayesian import engine, parameters
 from jaxsim.bayesian.attempts import explore_part
@@ -71,6 +70,8 @@ class Calibration:
 
 def smallest_p(ranks: np.ndarray, draws: int) -> float:
     """Smallest two-sided binomial p value over the distribution function of uniform ranks ``0 .. draws``."""
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
     count = len(ranks)
     below = np.searchsorted(np.sort(ranks), np.arange(draws), side="right")  # how many are <= k
     chance = np.arange(1, draws + 1) / (draws + 1)
@@ -87,6 +88,8 @@ def pointwise_level(count: int, draws: int, level: float, seed: int = 0, simulat
 
 def bands(count: int, draws: int, level: float = 0.95, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places in [0, 1] and simultaneous lower and upper limits of (distribution function of the ranks - that of uniform ones)."""
+    from scipy import stats  # noqa: PLC0415 - slow to import
+
     p = pointwise_level(count, draws, level, seed)
     at = np.arange(1, draws + 1) / (draws + 1)
     return at, stats.binom.ppf(p / 2, count, at) / count - at, stats.binom.ppf(1 - p / 2, count, at) / count - at

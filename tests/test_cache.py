@@ -139,3 +139,12 @@ def test_help_imports_no_jax():
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
     assert "jaxsim.cli.main" in imported
     assert not imported & {"jax", "numpy", "pandas", "pyarrow", "matplotlib", "scipy"}
+
+
+def test_a_study_and_its_report_wait_for_no_module_that_they_do_not_need():
+    """scipy.stats alone takes half a second."""
+    code = "import sys\nfrom jaxsim import *\nimport jaxsim.report, jaxsim.sweep.run\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    imported = set(done.stdout.split())
+    assert {"jax", "jaxsim.report", "jaxsim.sweep.run"} <= imported
+    assert not imported & {"scipy.stats", "scipy.optimize", "numpyro", "arviz", "rpy2"}

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special
 
 # The logarithm of a quantile is smooth in 1 / df from 0 (normal) to this; an interval with fewer degrees of freedom has those.
 WIDEST = 4.0
@@ -20,8 +20,7 @@ def _coefficients(level: float) -> tuple[float, ...]:
     """Of Chebyshev's polynomials, for the logarithm of the quantile."""
 
     def logarithm(x: Any) -> Any:
-        with np.errstate(divide="ignore"):
-            return np.log(stats.t.ppf((1 + level) / 2, 2 / (WIDEST * (x + 1))))
+        return np.log(special.stdtrit(2 / (WIDEST * (x + 1)), (1 + level) / 2))
 
     return tuple(np.polynomial.chebyshev.chebinterpolate(logarithm, DEGREE).tolist())
 

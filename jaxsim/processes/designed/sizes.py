@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from jaxsim.errors import InputError, brief, check_probability, finite
 
@@ -96,4 +96,6 @@ def power_of(noncentrality: Any, alpha: float) -> Any:
 
 def noncentrality(power: float, alpha: float) -> float:
     """Effect over standard error with which a two-sided normal test has this power."""
+    from scipy import optimize  # noqa: PLC0415 - slow to import
+
     return float(optimize.brentq(lambda x: power_of(x, alpha) - power, 0.0, 60.0, xtol=1e-14))
