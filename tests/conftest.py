@@ -32,7 +32,9 @@ def _programs_of_one_module():
     yield
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
-        gc.collect()
+    if "jaxsim.sweep.recipe" in sys.modules:
+        sys.modules["jaxsim.sweep.recipe"].forget()
+    gc.collect()
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""What the programs of a study are compiled from: functions of seed, cells and replicates of a batch of datasets."""
+"""What the programs of a study are compiled from: recipes of functions of seed, cells and replicates of a batch of datasets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,9 +22,10 @@ from jaxsim.processes.fresh import fresh
 from jaxsim.processes.process import Process
 from jaxsim.scores.score import Score
 from jaxsim.seeding import Stream, replicate_key, stream_key
+from jaxsim.sweep.recipe import Recipe, recipe
 
 
-def simulator(process: Process, bounds: Bounds, reads: type[CrossProducts] | type[Rows]) -> Callable[..., Draw]:
+def simulator(process: Process, bounds: Bounds, reads: type[CrossProducts] | type[Rows]) -> Recipe:
     """Draws the datasets of a batch, as strategies read them; those that are not wanted have no rows. Groups' own coefficients are
     left out.
 
@@ -41,10 +42,15 @@ def simulator(process: Process, bounds: Bounds, reads: type[CrossProducts] | typ
 
         return jax.vmap(one)(words, replicates, *conditions)
 
-    return simulate
+    return recipe(simulate, (process,), "simulate", *_drawn_by(process, bounds), reads.__name__)
 
 
-def truths(process: Process, bounds: Bounds) -> Callable[..., Truth]:
+def _drawn_by(process: Process, bounds: Bounds) -> tuple[Hashable, ...]:
+    """What decides the datasets of a batch, but for its arguments."""
+    return (process.program(bounds), process.names, bounds)
+
+
+def truths(process: Process, bounds: Bounds) -> Recipe:
     """Everything that the same datasets were made with, their groups' own coefficients too.
 
     A program of its own: what is not asked for is not computed, and no other number changes by a bit.
@@ -56,10 +62,10 @@ def truths(process: Process, bounds: Bounds) -> Callable[..., Truth]:
 
         return jax.vmap(one)(words, replicates, conditions[0])
 
-    return of_batch
+    return recipe(of_batch, (process,), "truths", *_drawn_by(process, bounds))
 
 
-def unseen(process: Process, bounds: Bounds) -> Callable[..., Fresh]:
+def unseen(process: Process, bounds: Bounds) -> Recipe:
     """Data that the strategies fitted to some datasets have not seen; a program of its own, as :func:`truths`."""
 
     def of_batch(
@@ -70,22 +76,23 @@ def unseen(process: Process, bounds: Bounds) -> Callable[..., Fresh]:
 
         return jax.vmap(one)(data, truth, words, replicates, conditions[0])
 
-    return of_batch
+    return recipe(of_batch, (process,), "unseen", *_drawn_by(process, bounds))
 
 
-def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Callable[..., Fit]:
+def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Recipe:
     """``fit_batch``; a strategy that resamples makes its keys from what decides the data: seed, cell and replicate."""
     if not estimator.resamples:
-        return partial(estimator.fit_batch, groups=True) if groups else estimator.fit_batch
+        plain = partial(estimator.fit_batch, groups=True) if groups else estimator.fit_batch
+        return recipe(plain, (estimator,), "fit", type(estimator), estimator, groups)
 
     def fit(data: Any, seed: jax.Array, words: jax.Array, replicates: jax.Array) -> Fit:
         context = Context(analysis_keys(seed, words, replicates), conf_level)
         return estimator.fit_batch(data, context, groups=True) if groups else estimator.fit_batch(data, context)
 
-    return fit
+    return recipe(fit, (estimator,), "fit", type(estimator), estimator, groups, conf_level)
 
 
-def scorer(score: Score, estimator: Estimator) -> Callable[..., dict[str, jax.Array]]:
+def scorer(score: Score, estimator: Estimator) -> Recipe:
     """A score of a strategy's fits of a batch of datasets; ``given`` is what else it needs, by argument."""
 
     def of_batch(
@@ -96,7 +103,7 @@ def scorer(score: Score, estimator: Estimator) -> Callable[..., dict[str, jax.Ar
 
         return jax.vmap(one)(data, fit, truth, given, analysis_keys(seed, words, replicates, Stream.SCORES))
 
-    return of_batch
+    return recipe(of_batch, (score, estimator), "score", type(score), score, type(estimator), estimator)
 
 
 def analysis_keys(seed: jax.Array, words: jax.Array, replicates: jax.Array, stream: Stream = Stream.ANALYSIS) -> jax.Array:

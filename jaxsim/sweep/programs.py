@@ -6,7 +6,7 @@ datasets, which cost next to nothing; tiles are dealt to the devices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,8 +25,9 @@ from jaxsim.estimators.strategy import Strategy
 from jaxsim.scores.score import Score
 from jaxsim.study.cell import Cell
 from jaxsim.study.study import Study
-from jaxsim.sweep.compile import Compiled, compile_program, on, precision
+from jaxsim.sweep.compile import Compiled, precision
 from jaxsim.sweep.functions import fitter, key_arguments, scorer, simulator, truths, unseen
+from jaxsim.sweep.recipe import Recipe, program, result
 from jaxsim.sweep.shape import Shape, Tile
 
 Copies = tuple[Compiled, ...]
@@ -103,9 +104,9 @@ class Programs:
             if self.study.every_score and drawn_here:
                 self._start(("truth", shape), truths(cell.process, shape.bounds), arguments)
             if self.predicted and shape not in self.fresh:
-                data = jax.eval_shape(simulator(cell.process, shape.bounds, self.kinds[0]), *arguments).data
-                given = (data, jax.eval_shape(truths(cell.process, shape.bounds), *arguments), *arguments)
-                self.fresh[shape] = jax.eval_shape(unseen(cell.process, shape.bounds), *given)
+                data = self._result(simulator(cell.process, shape.bounds, self.kinds[0]), arguments).data
+                given = (data, self._result(truths(cell.process, shape.bounds), arguments), *arguments)
+                self.fresh[shape] = self._result(unseen(cell.process, shape.bounds), given)
                 self._start(("fresh", shape), unseen(cell.process, shape.bounds), given)
             for reads in self.kinds:
                 simulate = simulator(cell.process, shape.bounds, reads)
@@ -113,7 +114,7 @@ class Programs:
                     self._start((reads, shape), simulate, arguments)
                 ours = [i for i in models if i in self.ours and self.ours[i].reads is reads]
                 if self.predicted or any(self._key(shape, i) not in self.made for i in ours):
-                    data = jax.eval_shape(simulate, *arguments).data
+                    data = self._result(simulate, arguments).data
                     for i in ours:
                         self._start_fit(shape, cell, i, data, arguments)
 
@@ -127,13 +128,17 @@ class Programs:
         self._start(self._key(shape, model), function, given)
         scores = [score for score in study.every_score if score.applies(estimator, study.names)]
         if scores:
-            fit = jax.eval_shape(function, *given)
-            truth = jax.eval_shape(truths(cell.process, shape.bounds), *arguments)
+            fit = self._result(function, given)
+            truth = self._result(truths(cell.process, shape.bounds), arguments)
             for score in scores:
                 more = {"fresh": self.fresh[shape]} if score.needs_fresh else {}
                 self._start(self._score_key(score, shape, model), scorer(score, estimator), (data, fit, truth, more, *keys))
 
-    def _start(self, key: Hashable, function: Callable[..., Any], arguments: tuple[Any, ...]) -> bool:
+    def _result(self, function: Recipe, arguments: tuple[Any, ...]) -> Any:
+        """Shapes of what a function gives."""
+        return result(function, arguments, self.study.dtype)
+
+    def _start(self, key: Hashable, function: Recipe, arguments: tuple[Any, ...]) -> bool:
         """Have a program compiled, unless it is already; whether it was not."""
         if key in self.made:
             return False
@@ -207,10 +212,9 @@ class Programs:
         """What a program gives; None where there is no such program."""
         return self._program(key, tile)(*arguments) if key in self.made else None
 
-    def _copies(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Copies:
+    def _copies(self, function: Recipe, arguments: tuple[Any, ...]) -> Copies:
         """The program, once for each device."""
-        with precision(self.study.dtype):
-            return tuple(compile_program(function, *on(device, arguments)) for device in self.devices or ())
+        return tuple(program(function, arguments, device, self.study.dtype) for device in self.devices or ())
 
     def keys(self, tile: Tile) -> tuple[Any, ...]:
         """Seed, cell words and replicates of a full tile."""
