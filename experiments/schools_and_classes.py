@@ -19,6 +19,7 @@ design = Design(
     effects={"methodnew": 0},
     sd={"school": 0.4, "class": 0},
     residual_sd=1,
+    sampler="cross_products",  # pupils need not be drawn one by one
 )
 grid = Grid(**{"units.school": [8, 24], "sd.class": [0, 0.5], "effects.methodnew": [0, 0.4]})
 estimators = (

@@ -621,7 +621,6 @@ REFUSED = [
     (dict(units={"subject": 4, "item": 1}, variables={"cond": COND}), "every subject has at most 1 rows, and 2 random effects"),
     (dict(variables={"cond": COND, "f": between("word", ("a", "b"))}), "'f' belongs to 'word', which is no unit"),
     (dict(variables={"cond": COND, "item": within(0, 1)}), "variables describes 'item', which is the unit"),
-    (dict(sampler="cross_products"), "units has several \\(subject, item\\); use sampler='rows'"),
     (dict(effects={"condb": Sized(power=0.8)}), "powers are those of tests with one unit; of several give d, f2 or r2"),
     (dict(sd={"item": {"Intercept": jaxsim.ICC(0.1)}}), "of several units \\(subject, item\\) give standard deviations"),
     (dict(variables={"cond": COND, "f": covariate("item", Normal())}, endogenous={"f": 0.3}, sd={}, correlation={},

@@ -22,8 +22,12 @@ from jaxsim import (
     Study,
     TwoStage,
     between,
+    counterbalanced,
     covariate,
+    lists,
     lmer,
+    nested,
+    sampled,
     within,
 )
 from jaxsim.testing import check_process
@@ -60,6 +64,34 @@ DESIGNS = {
         effects={"whenpost": 1},
         sd={"s": {"Intercept": 1, "whenpost": 0.5}},
     ),
+    "classes of schools, their number at random": dict(
+        formula="y ~ method * t + size + (1 + t | school) + (1 | class)",
+        units={"school": 4, "class": nested("school", PoissonSizes(2, 1))},
+        repeats=PoissonSizes(3, 1),
+        variables={"method": between("class", ("old", "new")), "t": within(0, 1, 3), "size": covariate("school", Gamma(2, 1))},
+        effects={"Intercept": 1, "methodnew": 0.4},
+        sd={"school": {"Intercept": 1, "t": 0.3}, "class": 0.5},
+        endogenous={"size": 0.3},
+    ),
+    "subjects who meet some items": dict(
+        formula="y ~ kind * c + age + (1 + c | subject) + (1 + c | item)",
+        units={"subject": 5, "item": 6},
+        meets=sampled(3),
+        repeats=2,
+        variables={"kind": between("item", ("a", "b")), "c": within(-0.5, 0.5), "age": covariate("subject", Normal(3, 1))},
+        effects={"Intercept": 1, "c": 0.4, "kindb:c": -0.2},
+        sd={"subject": {"Intercept": 1, "c": 0.3}, "item": {"Intercept": 0.6, "c": 0.2}},
+        correlation={"subject": 0.5},
+    ),
+    "lists of items, a Latin square": dict(
+        formula="y ~ prime + (1 + prime | subject) + (1 | item)",
+        units={"subject": 6, "item": 5},
+        meets=lists(2),
+        repeats=3,
+        variables={"prime": counterbalanced(("related", "unrelated"), over=("subject", "item"))},
+        effects={"Intercept": 1, "primeunrelated": 0.4},
+        sd={"subject": {"Intercept": 1, "primeunrelated": 0.3}, "item": 0.6},
+    ),
 }  # fmt: skip
 
 
@@ -68,7 +100,7 @@ def design(name, sampler="cross_products", **changes):
 
 
 def products_of(process, count=3000):
-    """Cross-products of many datasets, ``[count, U, M, M]``."""
+    """Cross-products of many datasets by cell, ``[count, C, M, M]``."""
     bounds = process.bounds.padded()
     values = process.parameters(bounds)
 
@@ -77,13 +109,13 @@ def products_of(process, count=3000):
         return (data.reduce(bounds.cells) if isinstance(data, Rows) else data).products
 
     keys = jax.random.split(jax.random.key(7, impl="threefry2x32"), count)
-    return np.asarray(jax.jit(jax.vmap(one))(keys))[:, : process.max_groups]
+    return np.asarray(jax.jit(jax.vmap(one))(keys))[:, : process.plan.schedule.crossing.cells]
 
 
 @pytest.mark.parametrize("name", DESIGNS)
 class TestDesigns:
     def test_both_ways_have_one_law(self, name):
-        """First and second moments of all entries of a unit's cross-products, and of neighbouring pairs of them."""
+        """First and second moments of all entries of a cell's cross-products, and of neighbouring pairs of them."""
         moments, scale = [], None
         for sampler in ("cross_products", "rows"):
             products = products_of(design(name, sampler))

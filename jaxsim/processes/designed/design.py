@@ -83,7 +83,7 @@ class Design(Messy, RowProcess):
             (``covariate("row", .., icc=.3)``).
         sampler: ``rows`` draws every row. ``cross_products`` draws what most strategies read of them directly, at a cost that does
             not depend on the number of repeats, in an ideal world (in others rows are drawn); rows are completed on demand. Both
-            have the same law. Of several units rows are drawn.
+            have the same law.
         meets: which levels of two crossed units meet: ``"all"``, ``sampled(k)`` (:func:`sampled`), ``lists(n)`` (:func:`lists`).
 
     Raises:
@@ -177,7 +177,7 @@ class Design(Messy, RowProcess):
     @property
     def bounds(self) -> Bounds:
         rows = self.plan.schedule
-        return Bounds(self.max_levels, rows.crossing.cells, rows.rows) if self.by_rows else Bounds.of_groups(self.max_groups)
+        return Bounds(self.max_levels, rows.crossing.cells, rows.rows if self.by_rows else 0)
 
     @property
     def leaves(self) -> dict[str, Any]:
@@ -225,16 +225,16 @@ class Design(Messy, RowProcess):
     def draw(self, key: jax.Array, parameters: Any, bounds: Bounds) -> Draw:
         """As of any process by rows; or cross-products."""
         if not self.by_rows:
-            return sufficient.drawn(key, self.holding(parameters), self.sketch, self.names, bounds.cells)
+            return sufficient.drawn(key, self.holding(parameters), self.sketch, self.names, bounds)
         return super().draw(key, parameters, bounds)
 
     def _packed(self, truth: Truths, columns: Columns, bounds: Bounds) -> Draw:
-        """As of any process by rows; of one unit they come in a block for each."""
-        drawn = super()._packed(truth, columns, bounds)
+        """As of any process by rows; they come in a block for each unit, or combination of several."""
+        drawn, rows = super()._packed(truth, columns, bounds), self.plan.schedule
         assert isinstance(drawn.data, Rows)
-        if len(self.units) > 1:
-            return drawn
-        return drawn._replace(data=dataclasses.replace(drawn.data, block=self.plan.schedule.block))
+        several = len(self.units) > 1
+        blocks = dataclasses.replace(drawn.data, block=0 if several else rows.block, cell=rows.cell if several else 0)
+        return drawn._replace(data=blocks)
 
     def rows(self, key: jax.Array) -> pd.DataFrame:
         """The dataset as people have it: the unit, the variables (factors as categories, the reference first), the response, and

@@ -38,15 +38,25 @@ class Levels:
 
 
 def levels(keys: Keys, plan: Blueprint) -> Levels:
-    """Of one dataset."""
+    """Of the rows of one dataset."""
+    cell = plan.schedule.cell
+
+    def of_rows(own: Any) -> Any:
+        """Of each cell in its rows; NumPy's of NumPy's."""
+        return np.repeat(own, cell) if isinstance(own, np.ndarray) else jnp.repeat(own, cell)
+
+    return Levels(plan, {name: of_rows(own) for name, own in levels_of_cells(keys, plan).items()})
+
+
+def levels_of_cells(keys: Keys, plan: Blueprint) -> dict[str, Any]:
+    """Level of each unit in each cell of one dataset, from 0, ``[C]`` int32; NumPy's where they are the same in every dataset."""
     rows = plan.schedule
-    index: dict[str, Any] = {name: rows.index(name).astype(np.int32) for name in plan.tree.names if name in rows.crossing.index}
+    index: dict[str, Any] = {name: own.astype(np.int32) for name, own in rows.crossing.index.items()}
     if isinstance(rows.crossing.meets, Sampled):
         (second,) = plan.tree.others()
         key = jax.random.fold_in(keys.of(Stream.SIZES).of_units, MET)
-        met = sample(key, rows.units, plan.tree.count(second), rows.crossing.meets.number)
-        index[second] = jnp.repeat(met.reshape(-1), rows.cell)
-    return Levels(plan, {name: index[name] for name in plan.tree.names})
+        index[second] = sample(key, rows.units, plan.tree.count(second), rows.crossing.meets.number).reshape(-1)
+    return {name: index[name] for name in plan.tree.names}
 
 
 def sample(key: jax.Array, units: int, of: int, number: int) -> jax.Array:
@@ -70,6 +80,24 @@ def present(keys: Keys, plan: Blueprint, index: Mapping[str, Any]) -> Any:
     for name in plan.tree.names:
         if plan.tree.is_random(name):
             found = found & _exist(sized.place(plan, name), plan, name)[index[name]]
+    return found
+
+
+def repeats_there(keys: Keys, plan: Blueprint, index: Mapping[str, Any]) -> Any:
+    """Repeats of each combination by cell ``[C]``, none in a cell that the dataset does not have; NumPy's where all datasets are
+    alike.
+
+    Args:
+        keys, plan: of the dataset.
+        index: level of each unit in each cell, ``[C]``.
+    """
+    rows, sized = plan.schedule, keys.of(Stream.SIZES)
+    found = repeats_of_cells(sized.of_units, rows)
+    if rows.sizes is not None and not rows.keep.all():
+        found = found * rows.keep.reshape(rows.crossing.cells, -1).any(1)
+    for name in plan.tree.names:
+        if plan.tree.is_random(name):
+            found = found * _exist(sized.place(plan, name), plan, name)[index[name]]
     return found
 
 

@@ -79,10 +79,6 @@ class Schedule:
         """Whether datasets differ in which rows they have."""
         return self.sizes is not None or self.crossing.is_random
 
-    def index(self, name: str) -> np.ndarray:
-        """Level of a unit in each row, ``[N]``; of one that is the same in every dataset."""
-        return np.repeat(self.crossing.index[name], self.cell)
-
 
 def schedule(tree: Tree, meets: Meets, repeats: Repeats, variables: Mapping[str, Variable]) -> Schedule:
     """The rows of a design.
