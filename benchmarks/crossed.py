@@ -3,8 +3,8 @@
     python benchmarks/crossed.py     # some minutes on two cores; needs R with lme4 and lmerTest
 
 CPU seconds of all threads are compared (R on one), so neither waiting nor a second core counts; starting up and compiling do not
-either. Every subject meets every item: once, with a predictor that is drawn for every row, or in both conditions of a planned
-experiment, whose levels all meet alike.
+either. Every subject meets every item once, with a predictor that is drawn for every row; or half of the items, drawn anew; or
+every item in both conditions of a planned experiment, whose levels all meet alike.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -24,11 +23,11 @@ from against_lme4 import lmertest
 from stopwatch import run_seconds
 from tiles import Bench
 
-from jaxsim import Design, Grid, LinearMixed, Normal, Study, covariate, within
+from jaxsim import Design, Grid, LinearMixed, Normal, Study, covariate, sampled, within
 
 FORMULAS = {"intercepts": "DV ~ x + (1 | subject) + (1 | item)", "slopes": "DV ~ x + (x | subject) + (x | item)"}
 # Times lmerTest::lmer and its summary that are aimed at; of planned experiments one for all.
-PREDICTORS = {"drawn": covariate("row", Normal(0.5, 1)), "planned": within(-0.5, 0.5)}
+PREDICTORS = {"drawn": covariate("row", Normal(0.5, 1)), "half met": covariate("row", Normal(0.5, 1)), "planned": within(-0.5, 0.5)}
 TARGETS = {("intercepts", 30): 500, ("slopes", 30): 150, ("intercepts", 60): 250, ("slopes", 60): 100}
 PLANNED_TARGET = 1000
 # Criteria that differ by less count as equal: the optimiser of lme4 stops at about that.
@@ -48,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows, versions = [], ""
     for size in options.sizes:
         subjects, items = map(int, size.split("x"))
-        for name, predictor in PREDICTORS.items():
-            study = study_of(subjects, items, predictor, options.batch)
+        for name in PREDICTORS:
+            study = study_of(name, subjects, items, options.batch)
             theirs, versions = lmertest(study, FORMULAS, options.datasets)
             rows += [{"design": name, **row} for row in measured(study, theirs, options)]
             rows[-2:] = [{**row, "target": PLANNED_TARGET} if name == "planned" else row for row in rows[-2:]]
@@ -61,12 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.write(options.out, "crossed", "Subjects crossed with items", {**head, "R": versions}, {"Fits": pd.DataFrame(rows)}, notes)
 
 
-def study_of(subjects: int, items: int, predictor: Any, batch: int) -> Study:
-    """One cell in which both models have something to find."""
+def study_of(name: str, subjects: int, items: int, batch: int) -> Study:
+    """One cell of a design, one of :data:`PREDICTORS`, in which both models have something to find."""
     design = Design(
         "DV ~ x + (x | subject) + (x | item)",
         units={"subject": subjects, "item": items},
-        variables={"x": predictor},
+        meets=sampled(items // 2) if name == "half met" else "all",
+        variables={"x": PREDICTORS[name]},
         effects={"Intercept": 2.0, "x": 0.5},
         sd={"subject": {"Intercept": 1.0, "x": 0.5}, "item": {"Intercept": 1.0, "x": 0.5}},
     )

@@ -124,6 +124,34 @@ def test_both_sides_fit_the_same_datasets(load, tmp_path, monkeypatch):
 
 @pytest.mark.lme4
 @pytest.mark.usefixtures("rscript")
+def test_crossed_models_of_both_sides_fit_the_same_datasets(load, tmp_path, monkeypatch):
+    crossed = load("crossed")
+    monkeypatch.setattr(crossed, "FORMULAS", {"intercepts": crossed.FORMULAS["intercepts"]})
+    monkeypatch.setattr(crossed, "PREDICTORS", {"half met": crossed.PREDICTORS["half met"]})
+    crossed.main(["--sizes", "8x6", "--datasets", "2", "--batch", "8", "--runs", "1", "--out", str(tmp_path)])
+    frame = written(tmp_path, "crossed")
+    assert list(frame["design"]) == ["half met"]
+    assert frame["R's criterion lower"].item() == frame["jaxsim's lower"].item() == 0
+    # As above; other datasets would differ by tens of per cent.
+    assert frame["estimate apart"].item() < 1e-3
+    assert frame["se apart"].item() < 1e-3
+
+
+def test_the_cost_of_crossed_models_is_measured_and_drawn(load, tmp_path, monkeypatch):
+    growth = load("crossed_growth")
+    monkeypatch.setattr(growth, "LINES", {"intercepts, half of the pairs": ("half met", "intercepts")})
+    sizes = ["--subjects", "8", "12", "--items", "6", "--fixed", "8", "6", "--batch", "8"]
+    growth.main([*sizes, "--runs", "1", "--out", str(tmp_path)])
+    frame = written(tmp_path, "crossed-growth")
+    assert list(frame["effects"]) == ["8 + 6", "12 + 6"]
+    assert (frame[["CPU ms a fit", "evaluations", "KB a dataset"]] > 0).all(axis=None)
+    # Twice the pairs of levels is more to keep, whatever the compiler does.
+    assert frame["KB a dataset"].is_monotonic_increasing
+    assert (tmp_path / f"crossed-growth-{jax.default_backend()}.png").stat().st_size > 10_000
+
+
+@pytest.mark.lme4
+@pytest.mark.usefixtures("rscript")
 def test_bootstraps_are_of_the_same_fit(load, tmp_path, monkeypatch):
     benchmark, seen = load("bootstrap"), {}
     write = benchmark.table.write
