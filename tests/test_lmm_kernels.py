@@ -15,6 +15,7 @@ from jaxsim.lmm import newton
 from jaxsim.lmm.chart import chart_of, directions, moved
 from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.lmm.problem import Problem
+from jaxsim.lmm.start import Starts
 from jaxsim.numerics import small
 from jaxsim.numerics.lanes import iterate
 from jaxsim.numerics.shifted import solve_shifted
@@ -229,6 +230,37 @@ def test_a_zero_column_that_wants_to_grow_is_a_saddle(compiled_propose):
     step = jax.device_get(compiled_propose(point.gradient, point.hessian, jnp.asarray(0.1)))
     assert step.saddle
     assert abs(step.move[0]) == pytest.approx(0.1)
+
+
+class TestLaterStarts:
+    """On NumPy's arrays, which compile nothing."""
+
+    problem = jax.device_get(problem_of(make_rows(5, [7, 9, 12, 8, 10, 6], n_fixed=4, group_sd=1.0)))
+    spec = spec_of("full", True)
+
+    def searched(self, *values):
+        size = self.spec.structure.size
+        every = np.stack([value * np.eye(size) for value in values])
+        return newton.search(self.problem, Starts(every, np.asarray(len(values))), self.spec)
+
+    def test_one_that_leads_to_the_known_optimum_is_given_up(self):
+        once, twice = self.searched(1.0), self.searched(1.0, 1.0)
+        assert once.total_evaluations < twice.total_evaluations <= 2 * once.total_evaluations - 2
+        assert twice.best.deviance == once.best.deviance
+        np.testing.assert_array_equal(twice.best.beta, once.best.beta)
+
+    def test_one_that_is_elsewhere_is_not(self):
+        best = self.searched(1.0).best
+        known = best.chart.factor @ best.chart.factor.T
+        at = best._replace(decrement=np.asarray(0.01), deviance=best.deviance + 0.01)
+        assert newton.rejoins(at, known, best)
+        assert newton.rejoins(at, 1.02 * known, best)
+        assert not newton.rejoins(at, 1.2 * known, best)  # another covariance
+        assert not newton.rejoins(at._replace(deviance=at.deviance - 1), known, best)  # a better optimum
+        assert not newton.rejoins(at._replace(decrement=np.asarray(2.0)), known, best)  # far from any
+        assert not newton.rejoins(at._replace(saddle=np.asarray(True)), known, best)
+        none = newton.nowhere(self.spec, np)
+        assert not newton.rejoins(at, known, none)  # the first start has nothing to go back to
 
 
 def definite(size, count, seed):
