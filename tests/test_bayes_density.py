@@ -37,9 +37,7 @@ LANES = 5
 
 def with_lanes(problem: Problem, axes: int = 1) -> Problem:
     """A problem of one dataset with ``axes`` trailing axes of length 1, to be shared by all lanes."""
-    return Problem(
-        *(leaf if name == "groups" else leaf.reshape(leaf.shape + (1,) * axes) for name, leaf in problem._asdict().items())
-    )
+    return problem.each(lambda leaf: leaf.reshape(leaf.shape + (1,) * axes))
 
 
 def model_of(priors, random=(0, 1), blocks=(2,)):

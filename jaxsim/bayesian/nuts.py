@@ -161,7 +161,7 @@ class _Queue(NamedTuple):
 
     def _load(self, item: Array) -> tuple[Problem, White]:
         place = self.chains.dataset[item]
-        problem = Problem(*(leaf if name == "groups" else leaf[..., place] for name, leaf in self.problem._asdict().items()))
+        problem = self.problem.each(lambda leaf: leaf[..., place])
         return problem, White(self.white.mean[..., place], self.white.root[..., place])
 
     def density(self, now: _Lanes, at: Array) -> tuple[Array, Array]:
