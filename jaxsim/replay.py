@@ -31,10 +31,11 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
     found, names = study.find(cell), study.names
     effects = strategy.random_effects(names)
     if len(effects) > 1:
+        several = ", ".join(one.factor for one in effects)
         raise NotSupportedError(
-            f"model {strategy.name!r} has several grouping factors ({', '.join(one.factor for one in effects)}), and whole "
-            "posteriors are of one; take the means, SDs, medians and limits that results.estimates and results.fits have of it, or "
-            f"a strategy with one factor, such as ({' | '.join(('1', effects[0].factor))})."
+            f"model {strategy.name!r} has several grouping factors ({several}), and whole posteriors are those of models with one. "
+            "results.estimates and results.fits have its means, SDs, medians and limits; a strategy with one factor has random "
+            f"effects such as (1 | {effects[0].factor}) alone."
         )
     text = formula_text(strategy.response(names), strategy.coefficients(names), effects)
     mixed = prepare(text, study.dataset(cell, replicate), REFUSING)

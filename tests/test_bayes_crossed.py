@@ -22,7 +22,7 @@ from jaxsim.bayesian.problem import pose, scales
 from jaxsim.crossed import problem as crossed_problem
 from jaxsim.crossed.model import model_of
 from jaxsim.crossed.verdicts import reproduced
-from jaxsim.crossed.weighted_sums import with_slopes
+from jaxsim.crossed.weighted_sums import of_lane, with_slopes
 from jaxsim.data.random_effects import RandomEffects
 
 LANES = 3
@@ -47,6 +47,8 @@ def test_the_sums_and_what_their_derivatives_are_made_of(name):
     relative = somewhere(model)
     factor = np.linalg.cholesky(relative + 1e-300 * np.eye(len(relative)))
     found, slopes = with_slopes(posed, factor, model)
+    # The same by two ways of elimination.
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-11), of_lane(posed, factor, model), found)
     x = table.x / np.asarray(posed.column_scale)
     outer = np.column_stack([x, (table.y - table.x @ np.asarray(posed.shift)) / float(posed.response_scale)])
     scaled = table.but(x=x)
@@ -78,7 +80,9 @@ def test_levels_that_meet_alike_need_not_be_told_apart(blocks):
     factor = np.linalg.cholesky(somewhere(planned) + 1e-9 * np.eye(planned.spec.structure.size)) * planned.spec.structure.mask
     data = table.cells(35)
     found = [with_slopes(crossed_problem.pose(data, model), factor, model) for model in (planned, planned.by_level())]
-    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max()), *found)
+    found += [(of_lane(crossed_problem.pose(data, planned), factor, planned), found[0][1])]
+    for own in (found[0], found[2]):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max()), own, found[1])
     # Responses without residuals, and those that have some.
     verdict = jax.jit(reproduced, static_argnums=(1, 2))
     rng = np.random.default_rng(0)

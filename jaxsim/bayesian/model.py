@@ -59,9 +59,7 @@ def robust_on_rows(x: Array, z: Array, group: Array, y: Array | None, n_groups: 
     numpyro.sample("y", dist.StudentT(nu, mean, sigma), obs=y)
 
 
-def expected(
-    x: Array, z: Array, group: Array, n_groups: int | tuple[int, ...], model: Model, known: Scales
-) -> tuple[Array, Array]:
+def expected(x: Array, z: Array, group: Array, n_groups: int | tuple[int, ...], model: Model, known: Scales) -> tuple[Array, Array]:
     """Expected responses given the group effects, ``[N]``, and ``sigma`` ``[]``."""
     import numpyro  # noqa: PLC0415 - an optional dependency
 
@@ -149,8 +147,9 @@ def group_sds(model: Model, known: Scales, sigma: Array) -> Array:
         dist, sds = distributions(), []
         for f, width in enumerate(model.widths):
             which = "" if len(model.widths) == 1 else f"_{f}"
-            tau, even = numpyro.sample(f"tau{which}", dist.Gamma(given.shape, 1 / given.scale)), jnp.full(width, given.concentration)
-            shares = numpyro.sample(f"shares{which}", dist.Dirichlet(even)) if width > 1 else jnp.ones(1)
+            tau = numpyro.sample(f"tau{which}", dist.Gamma(given.shape, 1 / given.scale))
+            even = dist.Dirichlet(jnp.full(width, given.concentration))
+            shares = numpyro.sample(f"shares{which}", even) if width > 1 else jnp.ones(1)
             sds.append(sigma * tau * jnp.sqrt(width * shares))
         return jnp.concatenate(sds)
     values = []

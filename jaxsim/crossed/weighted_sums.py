@@ -22,13 +22,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.bayesian.group_sums import GroupSums
-from jaxsim.crossed.deviance import Profile, Whole, by_factor, eliminated
-from jaxsim.crossed.free import profiled, slopes_of
+from jaxsim.crossed.deviance import Profile, by_factor, by_factors, eliminate_first, eliminated
+from jaxsim.crossed.free import eliminate, profiled, slopes_of
 from jaxsim.crossed.level_sums import columns_of, diagonal_sums, product_sums
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.problem import Problem
 from jaxsim.numerics.arrays import library
 from jaxsim.numerics.lanes import in_parts
+from jaxsim.numerics.schur import schur
 
 Array = jax.Array
 Tree = Any
@@ -54,9 +55,20 @@ class Slopes(NamedTuple):
     products: tuple[Array, ...]
 
 
-def sums_of(at: Whole, model: Model) -> GroupSums:
+def of_lane(problem: Problem, factor: Array, model: Model) -> GroupSums:
     """Of one lane: ``log|V|`` ``[]`` and ``S`` ``[J, J]``, J = P + 1."""
-    return GroupSums(at.logdet, at.rest[model.dense :] - sum(one.taken for one in at.free))
+    xp, r2 = library(problem.rest), model.dense
+    logdet, _, _, rest = eliminate_first(problem, factor[: model.widths[0], : model.widths[0]])
+    half = by_factors(rest[:r2], factor, model)
+    inner = xp.eye(r2) + by_factors(half[:, :r2].T, factor, model)
+    rows = [inner, half[:, r2:]], [half[:, r2:].T, rest[r2:, r2:]]
+    bordered = xp.concatenate([xp.concatenate(row, axis=1) for row in rows])
+    logdet_dense, products = schur(bordered, r2)
+    logdet = logdet + logdet_dense
+    for begin, end, one in zip(model.ends, model.ends[1:], problem.free, strict=False):
+        had = eliminate(one, factor[begin:end, begin:end])
+        logdet, products = logdet + had.logdet, products - had.taken
+    return GroupSums(logdet, products)
 
 
 def with_slopes(problem: Problem, factor: Array, model: Model) -> tuple[GroupSums, Slopes]:
@@ -70,7 +82,8 @@ def with_slopes(problem: Problem, factor: Array, model: Model) -> tuple[GroupSum
     products = product_sums(columns_of(whole))
     if free:
         products = [one + slopes_of(more) for one, more in zip(products, free, strict=True)]
-    return sums_of(at, model), Slopes(tuple(diagonal_sums(whole, model)), tuple(products))
+    found = GroupSums(at.logdet, at.rest[model.dense :] - sum(one.taken for one in at.free))
+    return found, Slopes(tuple(diagonal_sums(whole, model)), tuple(products))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -82,7 +95,7 @@ def weighted_sums(problem: Problem, factor: Array, model: Model) -> GroupSums:
         factor: ``L`` of all factors in the order of the model, ``[Q, Q, lanes]``.
         model: of the datasets.
     """
-    return by_lane(lambda one, own: sums_of(eliminated(one, own, model), model), problem, factor, lanes(model))
+    return by_lane(lambda one, own: of_lane(one, own, model), problem, factor, lanes(model))
 
 
 def _forward(problem: Problem, factor: Array, model: Model) -> tuple[GroupSums, tuple[Slopes, Array]]:
@@ -129,7 +142,8 @@ def by_lane(function: Callable[[Problem, Array], Tree], problem: Problem, factor
         found = jax.lax.map(jax.vmap(lambda at: function(one, at)), split)
         return jax.tree.map(lambda leaf: leaf.reshape(parts * some, *leaf.shape[2:])[:draws], found)
 
-    found = in_parts(lambda part: jax.vmap(of_dataset)(*part), (first, own), max(1, most // some))
+    few = min(datasets, max(1, most // some))
+    found = in_parts(lambda part: jax.vmap(of_dataset)(*part), (first, own), few)
 
     def last(leaf: Array) -> Array:
         return jnp.moveaxis(leaf, (0, 1), (-2, -1)).reshape(*leaf.shape[2:], *shape)

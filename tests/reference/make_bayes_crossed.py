@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpyro
 from make_bayes import summary
 from numpyro.infer import MCMC, NUTS
@@ -28,7 +29,7 @@ from jaxsim.bayesian.problem import scales  # noqa: E402
 def sample(seed):
     """Draws by parameter, ``[chains, draws]``, from the model on rows."""
     table = reference(seed)
-    data = STRATEGY.view(cells_of(table))
+    data = STRATEGY.view(jax.tree.map(jnp.asarray, cells_of(table)))
     model = STRATEGY.model(data)
     known = scales(data.products.sum(0), data.n_rows.astype(float), model.intercept)
     kernel = NUTS(on_rows, target_accept_prob=0.95)
