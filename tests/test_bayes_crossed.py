@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import crossed_rows
@@ -208,3 +209,35 @@ def test_without_differences_between_items_it_is_the_engine_of_one_factor():
     likelihoods = value - prior_of(vector, lanes, one), found - prior_of(whole, with_lanes(other), several)
     np.testing.assert_allclose(*likelihoods, rtol=0, atol=1e-9)
     np.testing.assert_allclose(slopes[1:], slope, rtol=0, atol=1e-9)
+
+
+def test_means_of_effects_are_those_of_mixed_model_equations():
+    """Given covariances and fixed effects ``T Z'V^-1 (y - X m)`` with N x N matrices, weighted over draws; of levels that are told
+    apart and of those that are not; solved systems of a condition of some 1e3."""
+    table = crossed_rows.crossed(3, 7, 5).but(counts=(7, 5))
+    data = replace(jax.tree.map(jnp.asarray, table.cells(35)), planned=("Intercept", "within"))
+    model = HierarchicalBayes(formula="DV ~ within + between + (within | item) + (1 | subject)").model(data)
+    assert model.design.planned
+    draws, weight, rng = 3, np.array([0.2, 0.5, 0.3]), np.random.default_rng(0)
+    factor = np.tril(rng.normal(size=(draws, 3, 3))) * model.structure.mask
+    mean = rng.normal(size=(3, draws))
+    found = []
+    for own in (model, replace(model, design=model.design.by_level())):
+        problem = jax.jit(pose, static_argnums=1)(data, own).each(lambda leaf: leaf[..., None])
+        lanes = (jnp.asarray(weight)[None], jnp.moveaxis(jnp.asarray(factor), 0, -1)[:, :, None], jnp.asarray(mean)[:, None])
+        found.append(jax.jit(lambda p, own=own, lanes=lanes: own.in_units(p, None, own.effects(p, *lanes)))(problem))
+    x = table.x / np.asarray(problem.column_unit[:, 0])
+    y = (table.y - table.x @ np.asarray(problem.shift[:, 0])) / float(problem.response_unit[0])
+    z = [x[:, :2, None] * np.eye(5)[table.levels[:, 1]][:, None], x[:, :1, None] * np.eye(7)[table.levels[:, 0]][:, None]]
+    z = np.hstack([np.swapaxes(one, 1, 2).reshape(len(y), -1) for one in z])  # by level, then by column
+    expected = np.zeros(z.shape[1])
+    for k in range(draws):
+        t = factor[k] @ factor[k].T
+        big = np.zeros((17, 17))
+        big[:10, :10], big[10:, 10:] = np.kron(np.eye(5), t[:2, :2]), t[2, 2] * np.eye(7)
+        v = np.eye(len(y)) + z @ big @ z.T
+        expected += weight[k] * big @ z.T @ np.linalg.solve(v, y - x @ mean[:, k])
+    unit = float(problem.response_unit[0]) / np.asarray(problem.column_unit[:, 0])
+    expected = expected * np.r_[np.tile(unit[:2], 5), np.full(7, unit[0])]
+    for one in found:
+        np.testing.assert_allclose(one[0], expected, atol=1e-9 * np.abs(expected).max())
