@@ -25,6 +25,7 @@ from jaxsim.crossed.model import model_of
 from jaxsim.crossed.verdicts import reproduced
 from jaxsim.crossed.weighted_sums import of_lane, with_slopes
 from jaxsim.data.random_effects import RandomEffects
+from jaxsim.status import Status
 
 LANES = 3
 # One model for what is compiled: slopes by one factor, another order than the kernels', priors of either kind.
@@ -241,3 +242,22 @@ def test_means_of_effects_are_those_of_mixed_model_equations():
     expected = expected * np.r_[np.tile(unit[:2], 5), np.full(7, unit[0])]
     for one in found:
         np.testing.assert_allclose(one[0], expected, atol=1e-9 * np.abs(expected).max())
+
+
+def test_flat_priors_of_sds_ask_more_of_the_data():
+    """A factor that is another one is not told from it, and two levels are too few; proper priors say what the data do not."""
+    twice = TABLE.but(levels=TABLE.levels[:, [0, 0]], counts=(9, 9))
+    two = TABLE.taken(TABLE.levels[:, 1] < 2)
+    found = {}
+    for priors in ("weak", "flat"):
+        for name, table in (("good", TABLE), ("twice", twice), ("two", two)):
+            data = jax.tree.map(jnp.asarray, cells_of(table, 54, (9, 9)))
+            model = HierarchicalBayes(formula="DV ~ x + w + (1 | item) + (1 | subject)", priors=priors).model(data)
+            found[priors, name] = Status(int(status_of(data, model)))
+    assert [found["weak", name] for name in ("good", "twice", "two")] == [Status.OK] * 3
+    assert [found["flat", name] for name in ("good", "twice", "two")] == [Status.OK, Status.UNIDENTIFIED, Status.TOO_FEW_GROUPS]
+
+
+@partial(jax.jit, static_argnums=1)
+def status_of(data, model):
+    return model.status(data, pose(data, model))
