@@ -19,7 +19,8 @@ from jaxsim import HierarchicalBayes
 from jaxsim.bayesian import parameters
 from jaxsim.bayesian.density import log_prior, value_and_gradient
 from jaxsim.bayesian.model import on_rows
-from jaxsim.bayesian.problem import pose, scales
+from jaxsim.bayesian.problem import pose
+from jaxsim.bayesian.scales import scales
 from jaxsim.crossed import problem as crossed_problem
 from jaxsim.crossed.model import model_of
 from jaxsim.crossed.verdicts import reproduced

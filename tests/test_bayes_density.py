@@ -17,7 +17,8 @@ from jaxsim.bayesian.group_sums import eliminate, group_sums
 from jaxsim.bayesian.model import collapsed, on_rows
 from jaxsim.bayesian.prior import Prior, prior
 from jaxsim.bayesian.priors import NAMED, Decov, Priors, named
-from jaxsim.bayesian.problem import Model, Problem, pose, scales
+from jaxsim.bayesian.problem import Model, Problem, pose
+from jaxsim.bayesian.scales import scales
 from jaxsim.data.random_effects import consecutive
 from jaxsim.errors import InputError
 

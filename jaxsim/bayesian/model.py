@@ -22,7 +22,8 @@ from jaxsim.bayesian import scale_mixture
 from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.prior import Prior, distributions
 from jaxsim.bayesian.priors import Decov, Priors
-from jaxsim.bayesian.problem import Model, Scales
+from jaxsim.bayesian.problem import Model
+from jaxsim.bayesian.scales import Scales
 
 Array = jax.Array
 

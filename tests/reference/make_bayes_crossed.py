@@ -23,7 +23,7 @@ from crossed_data import cells_of  # noqa: E402
 from crossed_posteriors import REFERENCES, STRATEGY, reference  # noqa: E402
 
 from jaxsim.bayesian.model import on_rows  # noqa: E402
-from jaxsim.bayesian.problem import scales  # noqa: E402
+from jaxsim.bayesian.scales import scales  # noqa: E402
 
 
 def sample(seed):
