@@ -37,14 +37,15 @@ class HierarchicalBayes(Formulated):
     """Bayesian hierarchical model with one grouping factor or several, crossed or nested; the posterior mean is the estimate, its
     SD the standard error.
 
-    Needs NumPyro (``pip install 'jaxsim-studies[bayes]'``).
+    The effects of all levels of all factors are integrated out exactly, and the fixed effects with them where their priors are
+    normal or flat. Needs NumPyro (``pip install 'jaxsim-studies[bayes]'``).
 
     Args:
         random, covariance: which columns have random effects, by which factors, and which are correlated; as for
             :class:`jaxsim.LinearMixed`.
         priors: a named set, ``weak`` (autoscaled, as rstanarm and brms do), ``flat``, ``informative`` or ``rstanarm``, or
-            :class:`Priors`. A prior for each group SD names those of all factors, one factor after the other; ``Decov`` is of each
-            factor by itself.
+            :class:`Priors`. A prior for each group SD names those of all factors, one factor after the other in the order of the
+            formula, where ``school/class`` is class, then school; ``Decov`` is of each factor by itself.
         method: ``fast``: importance sampling of the collapsed posterior; ``nuts``: Markov chains; ``auto``: the first, and the
             second for datasets for which it is not reliable.
         interval: ``equal-tailed`` or ``hpd`` (highest density). The p value always belongs to the equal-tailed one.
