@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.bayesian import problem
 from jaxsim.bayesian.group_effects import weighted
 from jaxsim.bayesian.group_sums import GroupSums
+from jaxsim.bayesian.problem import Model as OneFactor
+from jaxsim.bayesian.problem import Problem as Posed
 from jaxsim.bayesian.saturation import NO_RESIDUAL
 from jaxsim.crossed.deviance import by_factor, eliminated
 from jaxsim.crossed.model import Model
@@ -42,7 +43,7 @@ class Arranged(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SeveralFactors(problem.Model):
+class SeveralFactors(OneFactor):
     """A model with several grouping factors, crossed or nested.
 
     Args:
@@ -85,13 +86,13 @@ class SeveralFactors(problem.Model):
     def reproduced(self, products: Arranged) -> Array:
         return reproduced(products.whole, self.design, NO_RESIDUAL)
 
-    def residual_squares(self, problem: problem.Problem) -> Array:
+    def residual_squares(self, problem: Posed) -> Array:
         return problem.products.whole.rest[-1, -1]
 
-    def sums(self, problem: problem.Problem, factor: Array) -> GroupSums:
+    def sums(self, problem: Posed, factor: Array) -> GroupSums:
         return weighted_sums(problem.products.whole, factor[self.places][:, self.places], self.design)
 
-    def status(self, data: CrossProducts, problem: problem.Problem) -> Array:
+    def status(self, data: CrossProducts, problem: Posed) -> Array:
         whole = problem.products.whole
         finite = [jnp.isfinite(leaf).all() for leaf in (data.products, whole.own, whole.beside, whole.rest)]
         flat = jnp.asarray(False) if self.priors.proper_sds else ~moments(whole, self.design).identified
@@ -105,7 +106,7 @@ class SeveralFactors(problem.Model):
             (flat, Status.UNIDENTIFIED),
         )
 
-    def effects(self, problem: problem.Problem, weight: Array, factor: Array, mean: Array) -> tuple[Array, ...]:
+    def effects(self, problem: Posed, weight: Array, factor: Array, mean: Array) -> tuple[Array, ...]:
         """Of each factor, in the order here, ``[G, q, datasets]``."""
         first = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), problem.products)
         own = factor[self.places][:, self.places]
@@ -140,7 +141,7 @@ class SeveralFactors(problem.Model):
     def groups_shape(self, groups: int) -> tuple[int, ...]:
         return (sum(width * self.design.levels[k] for width, k in zip(self.widths, self.design.order, strict=True)),)
 
-    def in_units(self, problem: problem.Problem, centre: Array, effects: tuple[Array, ...]) -> Array:
+    def in_units(self, problem: Posed, centre: Array, effects: tuple[Array, ...]) -> Array:
         """Effects of all levels of all factors, ``[datasets, R]``: of each factor ``[G, q]``, one after the other."""
         unit = problem.response_unit / problem.column_unit[np.array(self.random)]  # [Q, datasets]
         begins = [0, *itertools.accumulate(self.widths)]
