@@ -30,7 +30,7 @@ from stopwatch import timed_compile
 from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, Resampling, Study, Uniform
 from jaxsim.bayesian.engine import ENOUGH
 from jaxsim.bayesian.model import on_rows
-from jaxsim.bayesian.problem import scales
+from jaxsim.bayesian.scales import scales
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.seeding import group_keys
 from jaxsim.sweep.programs import Programs

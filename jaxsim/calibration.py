@@ -8,7 +8,9 @@ coverage at one truth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,14 +22,15 @@ import pandas as pd
 from jaxsim.bayesian import engine, parameters
 from jaxsim.bayesian.attempts import explore_part
 from jaxsim.bayesian.density import conditional, log_likelihood
-from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.parameters import Hyper
 from jaxsim.bayesian.prior import distributions
-from jaxsim.bayesian.priors import Decov, Priors, named
+from jaxsim.bayesian.priors import Priors, named
 from jaxsim.bayesian.problem import Model, Problem
 from jaxsim.bayesian.queue import PART
+from jaxsim.bayesian.simulation import Sizes, check_generative, draw_data, draw_truth, reduced
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.names import Names
+from jaxsim.data.names import GROUP, Names
+from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, whole_number
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.numerics import small
@@ -98,7 +101,7 @@ def bands(count: int, draws: int, level: float = 0.95, seed: int = 0) -> tuple[n
 def sbc(
     strategy: HierarchicalBayes,
     n_datasets: int = 1000,
-    n_groups: int = 8,
+    n_groups: int | Mapping[str, int] = 8,
     n_obs: int = 6,
     n_predictors: int = 1,
     seed: int = 0,
@@ -110,31 +113,35 @@ def sbc(
     Args:
         strategy: what is calibrated. Its priors must be proper and stated in the units of the data (``autoscale=False``,
             ``centre=False``), because the truth is drawn before there are data.
-        n_datasets, n_groups, n_obs, n_predictors: sizes; predictors are standard normal.
+        n_datasets, n_groups, n_obs, n_predictors: sizes; predictors are standard normal. With several grouping factors the groups
+            of each, such as ``{"subject": 6, "item": 5}``, and ``n_obs`` rows of each combination.
         seed: of everything.
         simulator: priors that the truth is drawn from, when they are to differ from the strategy's (to see whether that is found).
 
     Raises:
-        InputError: for priors that nothing can be drawn from.
+        InputError: for priors that nothing can be drawn from, or sizes that are no whole numbers.
     """
     terms = ("Intercept", *(f"IV{j}" for j in range(1, whole_number("n_predictors", n_predictors, 0) + 1)))
-    names = Names(terms)
+    counts = groups_given(n_groups)
+    names = Names(terms, factors=tuple(counts))
     strategy.check(names)
     if strategy.method == "auto":
         raise InputError("sbc calibrates one path at a time: give a strategy with method='fast' or method='nuts'.")
-    truth_from, sizes = simulator or named(strategy.priors), (n_groups, n_obs, terms)
+    effects = strategy.random_effects(names)
+    by = tuple(one.factor for one in effects)
+    sizes = Sizes(tuple(counts), tuple(counts.values()), whole_number("n_obs", n_obs, 1), terms, by)
+    truth_from = simulator or named(strategy.priors)
     for priors in (truth_from, named(strategy.priors)):
         check_generative(priors)
     distributions()
-    empty = CrossProducts(jnp.zeros((n_groups, len(terms) + 1, len(terms) + 1)), jnp.ones(n_groups, jnp.int32), terms, terms)
-    model = strategy.model(empty)
+    model = strategy.model(strategy.view(reduced(jnp.zeros((math.prod(sizes.counts), sizes.rows, len(terms) + 1)), sizes)))
     parts = -(-whole_number("n_datasets", n_datasets, 1) // PART)
     keys = jax.random.split(jax.random.key(seed, impl="threefry2x32"), parts * PART)
     streams = jax.vmap(lambda key: jax.random.split(key, 4))(keys).reshape(parts, PART, 4)
-    made = [jax.device_get(_part(model, strategy.method, own, _drawn(model, truth_from, sizes, own))) for own in streams]
+    how = (model, strategy, truth_from, sizes)
+    made = [jax.device_get(_part(model, strategy.method, own, _drawn(how, own))) for own in streams]
     truth, rank, mean, sd, status = (np.concatenate([part[i] for part in made])[:n_datasets] for i in range(5))
-    random = strategy.random_effects(names)[0].columns
-    every = [*terms, *parameters.names(model.structure, random), LIKELIHOOD]
+    every = [*terms, *quantities_of(effects, model), LIKELIHOOD]
     some = every[:-1]
     return Calibration(
         ranks=pd.DataFrame(rank, columns=every),
@@ -144,50 +151,31 @@ def sbc(
     )
 
 
-def check_generative(priors: Priors) -> None:
-    """Raise :class:`InputError` unless parameters can be drawn from these priors without data."""
-    if isinstance(priors.sd, Decov):
-        raise InputError("sbc needs a prior for each SD, such as prior('HalfNormal', autoscale=False, scale=1.0), not Decov.")
-    each = (*priors.of_fixed_effects, *priors.of_scales)
-    if priors.centre or any(p.flat or p.autoscale for p in each):
-        raise InputError(
-            "sbc draws parameters before there are data: give proper Priors with centre=False and autoscale=False in each, such as "
-            "prior('Normal', autoscale=False, loc=0.0, scale=1.0)."
-        )
+def groups_given(given: object) -> dict[str, int]:
+    """The groups of each factor; :class:`InputError` for anything else than numbers of at least two."""
+    if not isinstance(given, Mapping):
+        return {GROUP: whole_number("n_groups", given, 1)}
+    if not given:
+        raise InputError("n_groups={}: give a number, or one for each grouping factor, such as {'subject': 6, 'item': 5}.")
+    return {str(name): whole_number(f"n_groups[{name!r}]", count, 1) for name, count in given.items()}
 
 
-def draw_truth(key: Array, model: Model, priors: Priors) -> tuple[Array, Hyper]:
-    """Fixed effects ``[P]`` and SDs, correlations, sigma from the priors."""
-    dist, q = distributions(), model.structure.size
-    key_beta, key_sd, key_root, key_sigma = jax.random.split(key, 4)
-    keys = jax.random.split(key_beta, len(model.fixed))
-    beta = jnp.stack([p.of_coefficient().sample(k) for p, k in zip(replace(model, priors=priors).of_fixed, keys, strict=True)])
-    sd = jnp.stack([p.positive().sample(k) for p, k in zip(priors.of_sds(q), jax.random.split(key_sd, q), strict=True)])
-    root = jnp.eye(q)
-    for number, block in enumerate(model.structure.blocks):
-        if len(block) > 1:
-            own = dist.LKJCholesky(len(block), priors.correlation).sample(jax.random.fold_in(key_root, number))
-            root = root.at[np.ix_(block, block)].set(own)
-    return beta, Hyper(sd, root, priors.sigma.positive().sample(key_sigma))
+def quantities_of(effects: tuple[RandomEffects, ...], model: Model) -> tuple[str, ...]:
+    """Names of SDs, correlations and the residual SD; with the factor in them where there are several."""
+    if len(effects) == 1:
+        return parameters.names(model.structure, effects[0].columns)
+    own = [(one.factor, name) for one in effects for name in one.columns]
+    correlations = (f"cor_{own[j][0]}_{own[j][1]}_{own[i][1]}" for i, j in parameters.pairs(model.structure))
+    return (*(f"sd_{factor}_{name}" for factor, name in own), *correlations, "sigma")
 
 
-def draw_data(key: Array, beta: Array, hyper: Hyper, model: Model, sizes: tuple) -> CrossProducts:
-    """A dataset's rows, reduced to cross-products."""
-    groups, rows, terms = sizes
-    key_x, key_b, key_e = jax.random.split(key, 3)
-    x = jax.random.normal(key_x, (groups, rows, len(terms))).at[..., 0].set(1.0)
-    effects = jax.random.normal(key_b, (groups, len(model.random))) @ (hyper.sd[:, None] * hyper.root).T
-    y = x @ beta + jnp.einsum("gnq,gq->gn", x[..., np.array(model.random)], effects)
-    y = y + hyper.sigma * jax.random.normal(key_e, y.shape)
-    block = jnp.concatenate([x, y[..., None]], axis=-1)
-    return CrossProducts(jnp.einsum("gni,gnj->gij", block, block), jnp.full(groups, rows, jnp.int32), terms, terms)
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _drawn(model: Model, truth_from: Priors, sizes: tuple, streams: Array) -> tuple[Array, Hyper, CrossProducts]:
-    """Truths and data of one part."""
+@partial(jax.jit, static_argnums=0)
+def _drawn(how: tuple[Model, HierarchicalBayes, Priors, Sizes], streams: Array) -> tuple[Array, Hyper, CrossProducts]:
+    """Truths and data of one part, as the strategy reads them."""
+    model, strategy, truth_from, sizes = how
     beta, hyper = jax.vmap(lambda key: draw_truth(key, model, truth_from))(streams[:, 0])
-    return beta, hyper, jax.vmap(lambda key, b, h: draw_data(key, b, h, model, sizes))(streams[:, 1], beta, hyper)
+    data = jax.vmap(lambda key, b, h: strategy.view(draw_data(key, b, h, model, sizes)))(streams[:, 1], beta, hyper)
+    return beta, hyper, data
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -212,8 +200,8 @@ def of_truth(problem: Problem, beta: Array, hyper: Hyper, model: Model) -> Array
     correlation = (hyper.root @ hyper.root.T) * jnp.outer(jnp.sign(unit), jnp.sign(unit))
     root, _ = small.cholesky(correlation)
     own = Hyper((hyper.sd / jnp.abs(unit))[:, None], root[..., None], (hyper.sigma / problem.response_unit)[None])
-    lanes = Problem(*(leaf if name == "groups" else leaf[..., None] for name, leaf in problem._asdict().items()))
-    sums = group_sums(lanes.products, lanes.groups, own.factor, model.random)
+    lanes = problem.each(lambda leaf: leaf[..., None])
+    sums = model.sums(lanes, own.factor)
     if model.other:
         at = (beta - problem.shift) * problem.column_unit[jnp.array(model.fixed)] / problem.response_unit
         likelihood = log_likelihood(lanes, sums, at[:, None], own.sigma, model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jaxsim.errors import InputError, brief, whole_number
+from jaxsim.errors import InputError, NotSupportedError, brief, whole_number
 from jaxsim.estimators.formulated import formula_text
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
 from jaxsim.formula.coding import REFUSING
@@ -21,6 +21,7 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
 
     Raises:
         InputError: if the study has no Bayesian strategy of that name, or several and no name was given.
+        NotSupportedError: for a strategy with several grouping factors.
     """
     known = {e.name: e for e in study.estimators if isinstance(e, HierarchicalBayes)}
     if label not in known and not (label is None and len(known) == 1):
@@ -28,8 +29,15 @@ def posterior(study: Study, cell: int | Mapping[str, Any], replicate: int, label
         raise InputError(f"model={brief(label)}: give the label of one of the study's Bayesian strategies; it has {have}.")
     strategy = known[label] if label is not None else next(iter(known.values()))
     found, names = study.find(cell), study.names
-    (effects,) = strategy.random_effects(names)
-    text = formula_text(strategy.response(names), strategy.coefficients(names), (effects,))
+    effects = strategy.random_effects(names)
+    if len(effects) > 1:
+        several = ", ".join(one.factor for one in effects)
+        raise NotSupportedError(
+            f"model {strategy.name!r} has several grouping factors ({several}), and whole posteriors are those of models with one. "
+            "results.estimates and results.fits have its means, SDs, medians and limits; a strategy with one factor has random "
+            f"effects such as (1 | {effects[0].factor}) alone."
+        )
+    text = formula_text(strategy.response(names), strategy.coefficients(names), effects)
     mixed = prepare(text, study.dataset(cell, replicate), REFUSING)
     number = whole_number("replicate", replicate, 0, 2**32 - 1)
     key = stream_key(replicate_key(study.seed, found.words, number), Stream.ANALYSIS)

@@ -13,7 +13,8 @@ from jaxsim.errors import InputError
 
 # Files that take longest, the longest first: workers that begin with them end at about the same time.
 LONGEST = (
-    "test_contracts", "test_structured", "test_bayes_posterior", "test_bayes_coefficients", "test_messy_worlds",
+    "test_contracts", "test_structured", "test_bayes_posterior", "test_bayes_crossed_posterior", "test_bayes_coefficients",
+    "test_bayes_crossed_study", "test_messy_worlds",
     "test_notebooks", "test_executors", "test_crossed_design", "test_crossed_mixed", "test_group_recovery",
     "test_prediction_score", "test_benchmarks", "test_bayes_calibration", "test_your_own", "test_faults", "test_lme4_strategy",
     "test_invariance", "test_design_process", "test_identification", "test_aliased", "test_words", "test_damage",

@@ -23,7 +23,8 @@ from jaxsim.bayesian.coefficients import Support, inside, into, out_of, place, s
 from jaxsim.bayesian.density import conditional, log_posterior, value_and_gradient
 from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.model import collapsed
-from jaxsim.bayesian.problem import Model, pose, scales
+from jaxsim.bayesian.problem import Model, pose
+from jaxsim.bayesian.scales import scales
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import consecutive
 from jaxsim.seeding import group_keys

@@ -17,7 +17,8 @@ from jaxsim.bayesian.group_sums import eliminate, group_sums
 from jaxsim.bayesian.model import collapsed, on_rows
 from jaxsim.bayesian.prior import Prior, prior
 from jaxsim.bayesian.priors import NAMED, Decov, Priors, named
-from jaxsim.bayesian.problem import Model, Problem, pose, scales
+from jaxsim.bayesian.problem import Model, Problem, pose
+from jaxsim.bayesian.scales import scales
 from jaxsim.data.random_effects import consecutive
 from jaxsim.errors import InputError
 
@@ -37,9 +38,7 @@ LANES = 5
 
 def with_lanes(problem: Problem, axes: int = 1) -> Problem:
     """A problem of one dataset with ``axes`` trailing axes of length 1, to be shared by all lanes."""
-    return Problem(
-        *(leaf if name == "groups" else leaf.reshape(leaf.shape + (1,) * axes) for name, leaf in problem._asdict().items())
-    )
+    return problem.each(lambda leaf: leaf.reshape(leaf.shape + (1,) * axes))
 
 
 def model_of(priors, random=(0, 1), blocks=(2,)):

@@ -19,6 +19,7 @@ from jaxsim.status import Status
 from jaxsim.testing import check_estimator
 
 SLOPES = "DV ~ x + (x | Subject) + (x | item)"
+TWO_SDS = jaxsim.Priors(sd=(jaxsim.prior("HalfNormal", scale=1.0),) * 2)
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,9 @@ def test_modes_and_predictions():
         (lambda: jaxsim.LinearMixed("DV ~ x + (x | Subject) + (x | word)"), "'word' is not a grouping factor of the process"),
         (lambda: jaxsim.LinearMixed("DV ~ x + (x | Subject) + (own | item)"), "'own' is one number a group of item"),
         (lambda: jaxsim.LinearMixed(SLOPES, vcov="CR2"), "vcov='CR2' is for one grouping factor"),
-        (lambda: jaxsim.HierarchicalBayes(formula=SLOPES), "takes one"),
+        (lambda: jaxsim.RobustBayes(formula=SLOPES), "takes one"),
+        (lambda: jaxsim.HierarchicalBayes(formula="DV ~ x + (x | Subject) + (own | item)"), "'own' is one number a group of item"),
+        (lambda: jaxsim.HierarchicalBayes(formula=SLOPES, priors=TWO_SDS), "sd names 2 priors for 4 random-effects columns"),
         (lambda: jaxsim.AutoregressiveMixed(formula=SLOPES), "takes one"),
     ],
 )

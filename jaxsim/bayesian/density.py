@@ -1,6 +1,6 @@
 """The log posterior density of SDs, correlations and residual SD: group effects and fixed effects integrated out exactly.
 
-With ``S`` and ``log|A|`` from :mod:`group_sums`, a normal prior of the fixed effects with mean m and precision P0::
+With ``S`` and ``log|A|`` from :meth:`Model.sums`, a normal prior of the fixed effects with mean m and precision P0::
 
     C = (S_xx + sigma^2 P0)^-1      r = S_xy + sigma^2 P0 m      beta | rest ~ N(C r, sigma^2 C)
     pw = S_yy + sigma^2 m'P0 m - r'C r
@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.bayesian import coefficients
-from jaxsim.bayesian.group_sums import GroupSums, group_sums
+from jaxsim.bayesian.group_sums import GroupSums
 from jaxsim.bayesian.parameters import Hyper, log_lkj, size, unpack
 from jaxsim.bayesian.priors import Decov
 from jaxsim.bayesian.problem import Model, Problem, sd_units, uses_units
@@ -39,7 +39,7 @@ class Conditional(NamedTuple):
 
 def conditional(problem: Problem, sums: GroupSums, sigma: Array, model: Model) -> Conditional:
     """The fixed effects given standard deviations and correlations (lanes last everywhere)."""
-    x, p = jnp.array(model.fixed), len(model.fixed)
+    x, p = jnp.array(model.regressors), len(model.fixed)
     s, variance = sums.products, sigma**2
     precision, centre = problem.prior_precision, problem.prior_mean
     pull = (precision * centre[None]).sum(1)  # P0 m
@@ -62,7 +62,7 @@ def conditional(problem: Problem, sums: GroupSums, sigma: Array, model: Model) -
 
 def log_likelihood(problem: Problem, sums: GroupSums, beta: Array, sigma: Array, model: Model) -> Array:
     """``log p(y | beta, covariance, sigma)``, ``[lanes]``, for ``beta`` ``[P, lanes]`` in the units of :class:`Problem`."""
-    x, s = jnp.array(model.fixed), sums.products
+    x, s = jnp.array(model.regressors), sums.products
     squares = s[-1, -1] + (beta * ((s[x][:, x] * beta[None]).sum(1) - 2 * s[x, -1])).sum(0)
     return -(problem.n_rows * jnp.log(2 * jnp.pi * sigma**2) + sums.logdet + squares / sigma**2) / 2
 
@@ -84,7 +84,11 @@ def log_prior(vector: Array, hyper: Hyper, problem: Problem, model: Model) -> Ar
 
     if isinstance(priors.sd, Decov):
         assert units is not None
-        value = value - vector[:q].sum(0) + priors.sd.log_density(hyper.sd * units[:q], hyper.sigma * units[q])
+        sds, sigma, end = hyper.sd * units[:q], hyper.sigma * units[q], 0
+        value = value - vector[:q].sum(0)
+        for width in model.widths:  # of each factor by itself
+            begin, end = end, end + width
+            value = value + priors.sd.log_density(sds[begin:end], sigma)
     else:
         for i, each in enumerate(priors.of_sds(q)):
             value = value + one(each, hyper.sd[i], None if units is None else units[i])
@@ -103,7 +107,7 @@ def log_posterior(vector: Array, problem: Problem, model: Model) -> Array:
 def log_posterior_and_effects(vector: Array, problem: Problem, model: Model) -> tuple[Array, Conditional]:
     """The same, and the fixed effects given the rest."""
     hyper = unpack(vector, model.structure)
-    sums = group_sums(problem.products, problem.groups, hyper.factor, model.random)
+    sums = model.sums(problem, hyper.factor)
     given = conditional(problem, sums, hyper.sigma, model)
     prior = log_prior(vector, hyper, problem, model)
     if not model.other:

@@ -13,9 +13,7 @@ from jaxsim.bayesian import diagnostics, importance, laplace, nuts, parameters, 
 from jaxsim.bayesian.density import Conditional
 from jaxsim.bayesian.marginals import Summary, Wanted, pool, summaries
 from jaxsim.bayesian.problem import Model, Problem, pose
-from jaxsim.data import verdicts
 from jaxsim.data.cross_products import CrossProducts
-from jaxsim.data.fit import first_status
 
 Array = jax.Array
 
@@ -81,25 +79,8 @@ class Found(NamedTuple):
 def lanes(data: CrossProducts, model: Model) -> tuple[Problem, Problem]:
     """The problems of a part, datasets first (for :func:`summarise`) and datasets last."""
     first = jax.vmap(lambda one: pose(one, model))(data)
-    last = Problem(*(leaf.max() if name == "groups" else jnp.moveaxis(leaf, 0, -1) for name, leaf in first._asdict().items()))
-    return first, last
-
-
-def data_status(data: CrossProducts, problem: Problem, model: Model) -> Array:
-    """Whether a posterior of this dataset is worth having; the same rules as for :class:`jaxsim.LinearMixed`."""
-    p, widest = len(model.fixed), max(len(block) for block in model.structure.blocks)
-    # A flat prior of a group SD has a proper posterior with three groups or more (Gelman 2006).
-    few = 2 if model.priors.proper_sds else 3
-    finite = jnp.isfinite(data.products).all() & jnp.isfinite(problem.products).all()
-    exact = problem.exact | problem.saturated
-    flat: Array | bool = False
-    if not model.priors.proper_sds:  # a variance that the data say nothing about has the posterior that its prior is
-        flat = verdicts.saturated(jnp.moveaxis(problem.products, 0, -1), model.fixed, model.random, model.structure)
-    return first_status(
-        *verdicts.mixed_model(
-            data, p, widest, finite=finite, full_rank=problem.full_rank, exact=exact, unidentified=flat, fewest=few
-        )
-    )
+    last = first.each(lambda leaf: jnp.moveaxis(leaf, 0, -1))
+    return first, last._replace(groups=first.groups.max())
 
 
 def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
@@ -111,12 +92,12 @@ def prepare(data: CrossProducts, level: Array | float, method: Method) -> Found:
     nan = jnp.full(count, jnp.nan)
     vector = jnp.full((count, p), jnp.nan)
     matrix = jnp.full((count, p, p), jnp.nan)
-    groups = jnp.full((*data.sizes.shape, p), jnp.nan) if method.groups else None
+    groups = jnp.full((count, *model.groups_shape(data.sizes.shape[1])), jnp.nan) if method.groups else None
     summary = Summary(vector, matrix, vector, vector, vector, vector, jnp.full((count, q, q), jnp.nan), nan, groups)
     none = jnp.zeros(count, jnp.int32)
     mean, root = fit.mean.T, jnp.moveaxis(fit.root, -1, 0)
     return Found(
-        status=jax.vmap(lambda one, problem: data_status(one, problem, model))(data, first),
+        status=jax.vmap(model.status)(data, first),
         mean=mean,
         root=root,
         begin_mean=mean,

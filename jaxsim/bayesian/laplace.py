@@ -5,6 +5,7 @@ Arrays end with the axes ``D`` (datasets) and ``S`` (1 here): lanes as in :mod:`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -40,7 +41,7 @@ class Normal(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """``at``, ``slope``, ``direction`` ``[D, datasets]``, ``inverse`` ``[D, D, datasets]``; ``value``, ``length`` ..
+    """``at``, ``slope`` ``[D, datasets]``, ``inverse`` ``[D, D, datasets]``; ``value``, ``length``, ``steps``, ``done``
     ``[datasets]``."""
 
     at: Array
@@ -56,7 +57,7 @@ def start(problem: Problem, model: Model) -> Array:
     """A point inside: SDs a third of the response's, no correlation, the residual SD that is left, fixed effects as those have it;
     ``[D, datasets]``."""
     count = problem.n_rows.shape
-    total = problem.products.sum(0)[-1, -1] / problem.n_rows  # of the least-squares residual, in units of the response
+    total = model.residual_squares(problem) / problem.n_rows  # of the least-squares residual, in units of the response
     scale = jnp.log(jnp.sqrt(jnp.maximum(total, 1e-12)))
     size, q = parameters.size(model.structure), model.structure.size
     vector = jnp.zeros((size + (len(model.fixed) if model.other else 0), *count))
@@ -65,7 +66,7 @@ def start(problem: Problem, model: Model) -> Array:
 
 def widen(problem: Problem) -> Problem:
     """The same datasets with a further lane axis of length 1."""
-    return Problem(*(leaf if name == "groups" else leaf[..., None] for name, leaf in problem._asdict().items()))
+    return problem.each(lambda leaf: leaf[..., None])
 
 
 def approximate(problem: Problem, model: Model) -> Normal:
@@ -74,13 +75,10 @@ def approximate(problem: Problem, model: Model) -> Normal:
 
     def evaluate(vector: Array) -> tuple[Array, Array]:
         value, slope = value_and_gradient(vector[..., None], wide, model)
-        # Out there (SDs that overflow) the density is zero, which the search understands as a step too long.
-        return jnp.where(jnp.isfinite(value), value, -jnp.inf)[..., 0], jnp.where(jnp.isfinite(slope), slope, 0.0)[..., 0]
+        return value[..., 0], slope[..., 0]
 
-    found = _search(evaluate, start(problem, model))
+    found, slopes = _explored(evaluate, start(problem, model))
     d = found.at.shape[0]
-    moves = DIFFERENCE * jnp.concatenate([jnp.eye(d), -jnp.eye(d)]).T[:, None, :]
-    slopes = value_and_gradient(found.at[..., None] + moves, wide, model)[1]
     hessian = jnp.moveaxis((slopes[..., d:] - slopes[..., :d]) / (2 * DIFFERENCE), -1, 1)
     hessian = (hessian + jnp.swapaxes(hessian, 0, 1)) / 2
     hessian = jnp.where(jnp.isfinite(hessian).all((0, 1)), hessian, jnp.eye(d)[:, :, None])
@@ -92,36 +90,68 @@ def approximate(problem: Problem, model: Model) -> Normal:
     return Normal(found.at, root, found.steps + 2 * d)
 
 
-def _search(evaluate: object, begin: Array) -> _Search:
-    """BFGS ascent with one evaluation a step: a step that does not increase the density enough is tried again shorter."""
-    value, slope = evaluate(begin)  # type: ignore[operator]
+def _explored(evaluate: Callable[[Array], tuple[Array, Array]], begin: Array) -> tuple[_Search, Array]:
+    """The modes, and the gradients in small steps forwards and backwards along every coordinate from them, ``[D, datasets, 2 D]``.
+
+    One loop does both, so that there is one compiled copy of the density's gradient, which takes longest to compile.
+    """
     d, count = begin.shape
-    eye = jnp.broadcast_to(jnp.eye(d)[:, :, None], (d, d, count))
+    moves = DIFFERENCE * jnp.concatenate([jnp.eye(d), -jnp.eye(d)])
+    none, zero = jnp.zeros(count, jnp.int32), jnp.zeros_like(begin)
+    first = _Search(begin, jnp.full(count, -jnp.inf), zero, jnp.zeros((d, *begin.shape)), jnp.ones(count), none, none > 0)
+
+    def step(state: tuple[_Search, Array, Array]) -> tuple[_Search, Array, Array]:
+        now, slopes, k = state
+        searching = ~now.done.all()
+        move = _move(now)
+        value, slope = evaluate(now.at + jnp.where(searching, move, moves[k][:, None]))
+        after = _moved(now, move, value, slope)
+        return after, jnp.where(searching, slopes, slopes.at[..., k].set(slope)), k + ~searching
+
+    def unfinished(state: tuple[_Search, Array, Array]) -> Array:
+        return ~state[0].done.all() | (state[2] < 2 * d)
+
+    found, slopes, _ = jax.lax.while_loop(unfinished, step, (first, jnp.zeros((*begin.shape, 2 * d)), jnp.int32(0)))
+    return found, slopes
+
+
+def _move(now: _Search) -> Array:
+    """The next step of a BFGS ascent with one evaluation a step, ``[D, datasets]``: none before the first evaluation."""
+    return now.length * _direction(now)
+
+
+def _direction(now: _Search) -> Array:
+    direction = (now.inverse * now.slope[None]).sum(1)
+    return direction * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(direction).max(0), 1e-300))
+
+
+def _moved(now: _Search, move: Array, value: Array, slope: Array) -> _Search:
+    """After an evaluation: a step that does not increase the density enough is tried again shorter."""
+    # Out there (SDs that overflow) the density is zero, which the search understands as a step too long.
+    value, slope = jnp.where(jnp.isfinite(value), value, -jnp.inf), jnp.where(jnp.isfinite(slope), slope, 0.0)
+    uphill = (now.slope * (now.inverse * now.slope[None]).sum(1)).sum(0)
+    promise = (now.slope * _direction(now)).sum(0)
+    taken = value > now.value + INCREASE * (move * now.slope).sum(0)
+    done = (uphill / 2 < PROMISE) | (now.steps >= MAX_STEPS) | (~taken & (now.length * promise < 1e-9))
+    new = _Search(
+        at=jnp.where(taken, now.at + move, now.at),
+        value=jnp.where(taken, value, now.value),
+        slope=jnp.where(taken, slope, now.slope),
+        inverse=jnp.where(taken, _update(now.inverse, move, now.slope - slope), now.inverse),
+        length=jnp.where(taken, 1.0, now.length / 3),
+        steps=now.steps + 1,
+        done=done,
+    )
     scale = 1 / jnp.maximum(jnp.sqrt((slope**2).sum(0)), 1.0)
-    state = _Search(begin, value, slope, eye * scale, jnp.ones(count), jnp.ones(count, jnp.int32), ~jnp.isfinite(value))
-
-    def step(now: _Search) -> _Search:
-        direction = (now.inverse * now.slope[None]).sum(1)
-        uphill = (direction * now.slope).sum(0)
-        direction = direction * jnp.minimum(1.0, LONGEST / jnp.maximum(jnp.abs(direction).max(0), 1e-300))
-        move = now.length * direction
-        value, slope = evaluate(now.at + move)  # type: ignore[operator]
-        taken = value > now.value + INCREASE * (move * now.slope).sum(0)
-        inverse = _update(now.inverse, move, now.slope - slope)
-        promise = (now.slope * direction).sum(0)
-        done = (uphill / 2 < PROMISE) | (now.steps >= MAX_STEPS) | (~taken & (now.length * promise < 1e-9))
-        new = _Search(
-            at=jnp.where(taken, now.at + move, now.at),
-            value=jnp.where(taken, value, now.value),
-            slope=jnp.where(taken, slope, now.slope),
-            inverse=jnp.where(taken, inverse, now.inverse),
-            length=jnp.where(taken, 1.0, now.length / 3),
-            steps=now.steps + 1,
-            done=done,
-        )
-        return jax.tree.map(lambda old, fresh: jnp.where(now.done, old, fresh), now, new)
-
-    return jax.lax.while_loop(lambda now: ~now.done.all(), step, state)
+    begun = now._replace(
+        value=value,
+        slope=slope,
+        inverse=jnp.eye(len(slope))[:, :, None] * scale,
+        steps=now.steps + 1,
+        done=~jnp.isfinite(value),
+    )
+    after = jax.tree.map(lambda one, other: jnp.where(now.steps == 0, one, other), begun, new)
+    return jax.tree.map(lambda old, fresh: jnp.where(now.done, old, fresh), now, after)
 
 
 def _update(inverse: Array, move: Array, change: Array) -> Array:

@@ -20,7 +20,8 @@ INTERVALS: tuple[str, ...] = ("equal-tailed", "hpd")
 class Summary(NamedTuple):
     """``estimate``, ``median``, ``conf_low``, ``conf_high``, ``p_value`` ``[P]`` and ``vcov`` ``[P, P]`` of the fixed effects;
     ``covariance`` ``[Q, Q]`` from the posterior means of SDs and correlations, ``sigma`` ``[]``: the posterior mean; ``groups``
-    ``[G, P]``: those of the groups' coefficients, if they are asked for (see :mod:`group_means`)."""
+    ``[G, P]``: those of the groups' coefficients, if they are asked for (see :mod:`group_means`); with several grouping factors
+    those of all levels' effects, ``[R]``."""
 
     estimate: Array
     vcov: Array

@@ -2,6 +2,7 @@
 
     y_i ~ Normal(x_i' beta + z_i' b_g, sigma)        b_g ~ Normal(0, diag(sd) R diag(sd))        R ~ LKJ
 
+with a sum of ``z_i' b_g`` over the grouping factors where there are several, each with ``sd`` and ``R`` of its own.
 :func:`on_rows` is the model itself, and the oracle of the tests. :func:`collapsed` is the same with the group effects integrated
 out, which is exact: the rows enter through their cross-products alone. The engine's density
 (:mod:`jaxsim.bayesian.density`) integrates the fixed effects out, too; tests hold it against this one.
@@ -21,20 +22,23 @@ from jaxsim.bayesian import scale_mixture
 from jaxsim.bayesian.group_sums import group_sums
 from jaxsim.bayesian.prior import Prior, distributions
 from jaxsim.bayesian.priors import Decov, Priors
-from jaxsim.bayesian.problem import Model, Scales
+from jaxsim.bayesian.problem import Model
+from jaxsim.bayesian.scales import Scales
 
 Array = jax.Array
 
 
-def on_rows(x: Array, z: Array, group: Array, y: Array | None, n_groups: int, model: Model, known: Scales) -> None:
+def on_rows(
+    x: Array, z: Array, group: Array, y: Array | None, n_groups: int | tuple[int, ...], model: Model, known: Scales
+) -> None:
     """The model, a row at a time.
 
     Args:
         x: predictors with a fixed effect, ``[N, P]``.
-        z: those with a random effect, ``[N, Q]``.
-        group: integer codes ``0 .. n_groups - 1``, ``[N]``.
+        z: those with a random effect, ``[N, Q]``, of one factor after the other.
+        group: integer codes ``0 .. n_groups - 1``, ``[N]``; with several factors those of each, ``[N, F]``.
         y: response, ``[N]``; None draws it.
-        n_groups: groups.
+        n_groups: groups, of each factor if there are several.
         model: priors and structure.
         known: what autoscaled priors refer to.
     """
@@ -56,16 +60,20 @@ def robust_on_rows(x: Array, z: Array, group: Array, y: Array | None, n_groups: 
     numpyro.sample("y", dist.StudentT(nu, mean, sigma), obs=y)
 
 
-def expected(x: Array, z: Array, group: Array, n_groups: int, model: Model, known: Scales) -> tuple[Array, Array]:
+def expected(x: Array, z: Array, group: Array, n_groups: int | tuple[int, ...], model: Model, known: Scales) -> tuple[Array, Array]:
     """Expected responses given the group effects, ``[N]``, and ``sigma`` ``[]``."""
     import numpyro  # noqa: PLC0415 - an optional dependency
 
     beta, sigma = fixed_effects(model, known), residual_sd(model.priors, known)
-    factor = group_factor(model, known, sigma)
-    with numpyro.plate("groups", n_groups):
-        standard = numpyro.sample("standard", distributions().Normal(jnp.zeros(z.shape[1]), 1.0).to_event(1))
-    effects = numpyro.deterministic("effects", standard @ factor.T)
-    return x @ beta + (z * effects[group]).sum(1), sigma
+    factor, mean, end = group_factor(model, known, sigma), x @ beta, 0
+    counts = (n_groups,) if isinstance(n_groups, int) else n_groups
+    for f, (codes, count, width) in enumerate(zip(group.reshape(len(x), -1).T, counts, model.widths, strict=True)):
+        begin, end, which = end, end + width, "" if len(counts) == 1 else f"_{f}"
+        with numpyro.plate(f"groups{which}", count):
+            standard = numpyro.sample(f"standard{which}", distributions().Normal(jnp.zeros(width), 1.0).to_event(1))
+        effects = numpyro.deterministic(f"effects{which}", standard @ factor[begin:end, begin:end].T)
+        mean = mean + (z[:, begin:end] * effects[codes]).sum(1)
+    return mean, sigma
 
 
 def collapsed(products: Array, n_rows: Array, model: Model, known: Scales) -> None:
@@ -137,10 +145,14 @@ def group_sds(model: Model, known: Scales, sigma: Array) -> Array:
 
     q, given = model.structure.size, model.priors.sd
     if isinstance(given, Decov):
-        dist = distributions()
-        tau = numpyro.sample("tau", dist.Gamma(given.shape, 1 / given.scale))
-        shares = numpyro.sample("shares", dist.Dirichlet(jnp.full(q, given.concentration))) if q > 1 else jnp.ones(1)
-        return sigma * tau * jnp.sqrt(q * shares)
+        dist, sds = distributions(), []
+        for f, width in enumerate(model.widths):
+            which = "" if len(model.widths) == 1 else f"_{f}"
+            tau = numpyro.sample(f"tau{which}", dist.Gamma(given.shape, 1 / given.scale))
+            even = dist.Dirichlet(jnp.full(width, given.concentration))
+            shares = numpyro.sample(f"shares{which}", even) if width > 1 else jnp.ones(1)
+            sds.append(sigma * tau * jnp.sqrt(width * shares))
+        return jnp.concatenate(sds)
     values = []
     for i, (column, each) in enumerate(zip(model.random, model.priors.of_sds(q), strict=True)):
         unit = known.response_sd / known.column_sd[column] if each.autoscale else 1.0

@@ -67,6 +67,7 @@ class _Adaptation(NamedTuple):
 class _Lanes(NamedTuple):
     item: Array
     active: Array
+    fresh: Array
     key: Array
     ticks: Array
     draws: Array
@@ -134,7 +135,7 @@ class _Queue(NamedTuple):
     schedule: Schedule
 
     def first(self, lanes: int) -> _Lanes:
-        """Lanes with nothing in them yet: every one is loaded as if it had just finished a chain."""
+        """Lanes with nothing in them yet: in every one a chain is to begin."""
         count, d = self.chains.dataset.shape[0], len(self.white.mean)
         item = jnp.minimum(jnp.arange(lanes), count - 1)
         zero = jnp.zeros(lanes)
@@ -142,9 +143,10 @@ class _Queue(NamedTuple):
         problem, white = self._load(item)
         out = (jnp.zeros((count * self.kept + 1, d)), jnp.zeros(count * self.kept + 1), jnp.zeros((count + 1, COUNTS)))
         adaptation = _Adaptation(zero + jnp.log(FIRST_STEP), zero, zero)
-        now = _Lanes(
+        return _Lanes(
             item=item,
             active=jnp.arange(lanes) < self.wanted,
+            fresh=jnp.ones(lanes, bool),
             key=self.chains.key[item],
             ticks=jnp.zeros(lanes, jnp.uint32),
             draws=jnp.zeros(lanes, jnp.int32),
@@ -157,11 +159,10 @@ class _Queue(NamedTuple):
             executed=jnp.asarray(0.0),
             out=out,
         )
-        return self._begin(now, jnp.ones(lanes, bool))
 
     def _load(self, item: Array) -> tuple[Problem, White]:
         place = self.chains.dataset[item]
-        problem = Problem(*(leaf if name == "groups" else leaf[..., place] for name, leaf in self.problem._asdict().items()))
+        problem = self.problem.each(lambda leaf: leaf[..., place])
         return problem, White(self.white.mean[..., place], self.white.root[..., place])
 
     def density(self, now: _Lanes, at: Array) -> tuple[Array, Array]:
@@ -170,26 +171,37 @@ class _Queue(NamedTuple):
         value, slope = value_and_gradient(now.white.vector(at, sds), now.problem, self.model)
         return value + now.white.log_volume(at, sds), now.white.slope(at, slope, sds)
 
-    def _begin(self, now: _Lanes, fresh: Array) -> _Lanes:
-        """First trees of the chains in ``fresh`` lanes."""
-        at = self.chains.begin[:, now.item]
+    def _begin(self, now: _Lanes) -> tuple[tree.Tree, _Adaptation, Array, Array, Array]:
+        """Trees, adaptation, counts, draws and ticks with the first trees of the chains in fresh lanes."""
+        at, fresh = self.chains.begin[:, now.item], now.fresh
         value, slope = self.density(now, at)
         point = tree.Point(at, slope, value)
         normal, uniform = _randoms(now.key, now.ticks, at.shape[0])
         planted = tree.plant(point, normal, uniform[2] < 0.5)
         zero = jnp.zeros_like(value)
         adaptation = _Adaptation(zero + jnp.log(FIRST_STEP), zero, zero)
-        return now._replace(
-            tree=tree.choose(fresh, planted, now.tree),
-            adaptation=tree.choose(fresh, adaptation, now.adaptation),
-            counts=jnp.where(fresh, 0.0, now.counts),
-            draws=jnp.where(fresh, 0, now.draws),
-            ticks=jnp.where(fresh, jnp.uint32(1), now.ticks),
+        return (
+            tree.choose(fresh, planted, now.tree),
+            tree.choose(fresh, adaptation, now.adaptation),
+            jnp.where(fresh, 0.0, now.counts),
+            jnp.where(fresh, 0, now.draws),
+            jnp.where(fresh, jnp.uint32(1), now.ticks),
         )
 
+    def _begun(self, now: _Lanes) -> _Lanes:
+        """With a tree in every lane: one copy of the density for all chains' first trees, as it takes long to compile."""
+
+        def as_they_are(now: _Lanes) -> tuple[tree.Tree, _Adaptation, Array, Array, Array]:
+            return now.tree, now.adaptation, now.counts, now.draws, now.ticks
+
+        planted, adaptation, counts, draws, ticks = jax.lax.cond(now.fresh.any(), self._begin, as_they_are, now)
+        own = {"tree": planted, "adaptation": adaptation, "counts": counts, "draws": draws, "ticks": ticks}
+        return now._replace(**own, fresh=jnp.zeros_like(now.fresh))
+
     def advance(self, now: _Lanes) -> _Lanes:
-        """One leapfrog step in every lane; finished trees give a draw, finished chains leave."""
-        schedule = self.schedule
+        """One leapfrog step in every lane, the first one of chains that are fresh; finished trees give a draw, finished chains
+        leave."""
+        schedule, now = self.schedule, self._begun(now)
         warm = now.draws < schedule.warm_up
         normal, uniform = _randoms(now.key, now.ticks, len(now.white.mean))
         grown, outcome = tree.step(now.tree, jnp.exp(now.adaptation.log_step), uniform, lambda at: self.density(now, at))
@@ -241,16 +253,16 @@ class _Queue(NamedTuple):
         fresh = done & (item < self.wanted)
         item = jnp.minimum(item, count - 1)
         problem, white = self._load(item)
-        loaded = now._replace(
+        return now._replace(
             item=item,
             active=now.active & (~done | fresh),
+            fresh=fresh,
             key=self.chains.key[item],
             problem=problem,
             white=white,
             queue=now.queue + done.sum(),
             out=(vector, energy, counts),
         )
-        return self._begin(loaded, fresh)
 
 
 def _randoms(key: Array, ticks: Array, d: int) -> tuple[Array, Array]:

@@ -128,6 +128,12 @@ class Priors:
         """Whether no group SD has a flat prior."""
         return isinstance(self.sd, Decov) or not any(p.flat for p in self.of_scales[:-1])
 
+    @property
+    def fewest_groups(self) -> int:
+        """Groups of a factor that there must be: a flat prior of a group SD has a proper posterior with three or more
+        (Gelman 2006)."""
+        return 2 if self.proper_sds else 3
+
     def check(self) -> None:
         """Raise :class:`InputError` for a prior that cannot be used, before anything is compiled."""
         for one in self.of_fixed_effects:

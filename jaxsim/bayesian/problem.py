@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxsim.bayesian.group_effects import sums_of_means
+from jaxsim.bayesian.group_sums import GroupSums, group_sums
 from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
+from jaxsim.bayesian.saturation import saturated
+from jaxsim.bayesian.scales import Scales, scales
+from jaxsim.data import verdicts
 from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.fit import first_status
 from jaxsim.data.random_effects import Structure
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
 
-# A response whose residual, given the fixed effects and every group's own effects, falls below this fraction of its squares
-# has none: cross-products carry 16 digits, and six are left here.
-NO_RESIDUAL = 1e-10
-
 
 @dataclass(frozen=True)
 class Model:
-    """What must be known at trace time.
+    """What must be known at trace time; and how the data enter, by their groups, for one grouping factor.
 
     Args:
         fixed, random: positions of the columns with fixed and with random effects.
-        structure: blocks of correlated random effects.
+        structure: blocks of correlated random effects, as lower triangular factors have them.
         priors: of every parameter.
         intercept: position of the intercept among all columns, None if there is none.
     """
@@ -51,12 +54,87 @@ class Model:
         """Which fixed effects have a prior that is neither normal nor flat: if any, none of them is integrated out."""
         return tuple(j for j, given in enumerate(self.of_fixed) if not given.normal)
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Random effects of each grouping factor, one factor after the other."""
+        return (len(self.random),)
+
+    @property
+    def regressors(self) -> tuple[int, ...]:
+        """Where the columns with fixed effects are in :meth:`sums`, whose last column is the response."""
+        return self.fixed
+
+    def arranged(self, data: CrossProducts) -> Any:
+        """:attr:`Problem.products` of one dataset whose columns are in the units of the problem."""
+        return data.products
+
+    def reproduced(self, products: Any) -> Array:
+        """Whether all effects together leave no residual, bool ``[]``."""
+        return saturated(products, self.fixed, self.random)
+
+    def residual_squares(self, problem: Problem) -> Array:
+        """Sum of squares that the fixed effects leave by least squares, ``[lanes]``."""
+        return problem.products.sum(0)[-1, -1]
+
+    def sums(self, problem: Problem, factor: Array) -> GroupSums:
+        """``log|V|`` and ``[X y]'V^-1 [X y]`` at relative factors ``[Q, Q, lanes]``."""
+        return group_sums(problem.products, problem.groups, factor, self.random)
+
+    def status(self, data: CrossProducts, problem: Problem) -> Array:
+        """Whether a posterior of one dataset is worth having; the same rules as for :class:`jaxsim.LinearMixed`."""
+        p, widest = len(self.fixed), max(len(block) for block in self.structure.blocks)
+        finite = jnp.isfinite(data.products).all() & jnp.isfinite(problem.products).all()
+        exact = problem.exact | problem.saturated
+        flat: Array | bool = False
+        if not self.priors.proper_sds:  # a variance that the data say nothing about has the posterior that its prior is
+            flat = verdicts.saturated(jnp.moveaxis(problem.products, 0, -1), self.fixed, self.random, self.structure)
+        return first_status(
+            *verdicts.mixed_model(
+                data,
+                p,
+                widest,
+                finite=finite,
+                full_rank=problem.full_rank,
+                exact=exact,
+                unidentified=flat,
+                fewest=self.priors.fewest_groups,
+            )
+        )
+
+    def effects(self, problem: Problem, weight: Array, factor: Array, mean: Array) -> Any:
+        """Weighted sums over some draws of the means of all groups' effects, datasets last, in the units of the problem.
+
+        Args:
+            problem: lanes ``[datasets]``.
+            weight: of the draws, ``[datasets, draws]``.
+            factor: relative factors, ``[Q, Q, datasets, draws]``.
+            mean: of the fixed effects given them, ``[P, datasets, draws]``.
+        """
+        wide = problem.each(lambda leaf: leaf[..., None])
+        return sums_of_means(wide.products, wide.groups, factor, mean, weight, self.fixed, self.random)
+
+    def groups_shape(self, groups: int) -> tuple[int, ...]:
+        """Shape of what :meth:`in_units` has of a dataset of so many groups or cells, padding included."""
+        return groups, len(self.fixed)
+
+    def in_units(self, problem: Problem, centre: Array, effects: Any) -> Array:
+        """Coefficients ``[datasets, G, P]`` from the means of fixed ``[P, datasets]`` and of groups' effects ``[G, Q, datasets]``;
+        for padding the fixed effects. A random effect of a column without a fixed one is not among them."""
+        own = [(self.fixed.index(column), k) for k, column in enumerate(self.random) if column in self.fixed]
+        coefficients = jnp.broadcast_to(centre, (len(effects), *centre.shape))
+        if own:
+            places, which = (jnp.array(values) for values in zip(*own, strict=True))
+            coefficients = coefficients.at[:, places].add(effects[:, which])
+        unit = problem.response_unit / problem.column_unit[jnp.array(self.fixed)]
+        return jnp.moveaxis(problem.shift + unit * coefficients, -1, 0)
+
 
 class Problem(NamedTuple):
     """A dataset with predictors in units of their SD and of the sign of their least-squares coefficient, the response in units of
     its SD and less its least-squares fit. So neither units nor signs change what is computed.
 
-    ``products`` ``[G, M, M]``; ``groups``: number of the last one with rows, plus one; ``n_rows`` ``[]``; ``prior_mean`` ``[P]``,
+    ``products`` ``[G, M, M]``, with several grouping factors what :meth:`Model.arranged` makes of them; ``groups``: number of the
+    last one with rows, plus one (which has no lanes); ``n_rows`` ``[]``; ``prior_mean`` ``[P]``,
     ``prior_precision`` ``[P, P]`` and ``prior_logdet`` (log determinant of the part that is not flat) for the coefficients in these
     units; ``standard`` ``[K, P + 1]``: takes the coefficients and 1 to the K that have other priors, in the units of those;
     ``column_unit`` ``[M - 1]`` and ``response_unit`` ``[]``: coefficients are in response_unit / column_unit; ``shift``
@@ -64,7 +142,7 @@ class Problem(NamedTuple):
     least squares; ``saturated``: the groups' own regressions leave no residual.
     """
 
-    products: Array
+    products: Any
     groups: Array
     n_rows: Array
     prior_mean: Array
@@ -78,32 +156,10 @@ class Problem(NamedTuple):
     exact: Array
     saturated: Array
 
-
-class Scales(NamedTuple):
-    """What autoscaled priors refer to: mean and SD of the predictors ``[M - 1]`` and of the response ``[]``.
-
-    Without an intercept among the columns: zero and root mean squares. The intercept itself has scale 1.
-    """
-
-    column_mean: Array
-    column_sd: Array
-    response_mean: Array
-    response_sd: Array
-
-
-def scales(total: Array, n_rows: Array, intercept: int | None) -> Scales:
-    """Means and SDs from the summed cross-products ``[M, M]``."""
-    squares = jnp.diagonal(total)
-    if intercept is None:
-        mean, spread = jnp.zeros(len(squares)), squares / n_rows
-    else:
-        mean = total[intercept] / n_rows
-        spread = (squares - n_rows * mean**2) / (n_rows - 1)
-        mean, spread = mean.at[intercept].set(0.0), spread.at[intercept].set(1.0)
-    # Below this fraction of the mean square, what is left of it by subtraction is rounding: such a column is constant.
-    varies = spread > 1e-13 * squares / n_rows
-    sd = jnp.sqrt(jnp.where(varies, spread, 1.0))
-    return Scales(mean[:-1], sd[:-1], mean[-1], sd[-1])
+    def each(self, change: Callable[[Array], Array]) -> Problem:
+        """With a change of every array that has lanes."""
+        without: Any = {"groups": None}
+        return jax.tree.map(change, self._replace(**without))._replace(groups=self.groups)
 
 
 def pose(data: CrossProducts, model: Model) -> Problem:
@@ -120,7 +176,7 @@ def pose(data: CrossProducts, model: Model) -> Problem:
     m = total.shape[0]
     change = jnp.zeros((m, m)).at[np.arange(m - 1), np.arange(m - 1)].set(1 / column_unit)
     change = change.at[fixed, -1].set(-beta / known.response_sd).at[-1, -1].set(1 / known.response_sd)
-    products = jnp.einsum("ai,gab,bj->gij", change, data.products, change)
+    products = model.arranged(replace(data, products=jnp.einsum("ai,gab,bj->gij", change, data.products, change)))
     present = data.sizes > 0
     contrast, mean, precision, logdet = coefficient_prior(model, known, column_unit)
     return Problem(
@@ -136,27 +192,8 @@ def pose(data: CrossProducts, model: Model) -> Problem:
         shift=beta,
         full_rank=ls.full_rank,
         exact=ls.exact,
-        saturated=saturated(products, model),
+        saturated=model.reproduced(products),
     )
-
-
-def saturated(products: Array, model: Model) -> Array:
-    """Whether the fixed effects with every group's own random effects reproduce the response, so that sigma has no posterior."""
-    z = list(model.random)
-    rest = jnp.moveaxis(products, 0, -1)
-    alive = jnp.ones(rest.shape[-1], bool)
-    for k in z:  # eliminate Z from every group; a column that is a combination of those before is left alone
-        alive = rest[k, k] > NO_RESIDUAL * products[:, k, k]
-        row = jnp.where(alive, rest[k], 0.0)
-        rest = rest - row[:, None] * row[None] / jnp.where(alive, rest[k, k], 1.0)
-    others = [k for k in model.fixed if k not in z]
-    left = rest.sum(-1)
-    total = products[:, -1, -1].sum()
-    for k in others:
-        positive = left[k, k] > NO_RESIDUAL * products[:, k, k].sum()
-        row = jnp.where(positive, left[k], 0.0)
-        left = left - row[:, None] * row[None] / jnp.where(positive, left[k, k], 1.0)
-    return left[-1, -1] <= NO_RESIDUAL * total
 
 
 def coefficient_prior(model: Model, known: Scales, column_unit: Array) -> tuple[Array, Array, Array, Array]:

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.bayesian import diagnostics, engine, parameters, scale_mixture, weighted_rows
-from jaxsim.bayesian.group_means import in_units
 from jaxsim.bayesian.laplace import widen
 from jaxsim.bayesian.marginals import Summary, summarise
 from jaxsim.bayesian.problem import Model, Problem, pose
@@ -52,7 +51,7 @@ def explore(data: tuple[Rows, CrossProducts], key: Array, level: Array | float, 
     problem = pose(reduced, model)
     at = scale_mixture.target(problem, weighted_rows.in_units(rows, problem, model), model)
     keys = jax.vmap(lambda c: jax.random.fold_in(key, c))(jnp.arange(CHAINS))
-    first = nothing(reduced, engine.data_status(reduced, problem, model), model)
+    first = nothing(reduced, model.status(reduced, problem), model)
 
     def pending(now: _Search) -> Array:
         return (now.found.status == Status.OK) & ~now.found.reliable & (now.found.attempts < len(THIN))
@@ -85,7 +84,7 @@ def described(problem: Problem, sample: Sample, method: engine.Method, level: Ar
     weight = jnp.full(nu.shape, 1 / nu.size)
     summary = summarise(problem, model, weight, vector, given.mean, given.root, level, method.interval)
     effects = jnp.moveaxis(sample.effects_mean.mean(-1), 0, 1)[..., None]
-    groups = in_units(widen(problem), model, given.mean.mean(-1)[:, None], effects)[0]
+    groups = model.in_units(widen(problem), given.mean.mean(-1)[:, None], effects)[0]
     mixing = diagnostics.mixing(watched(sample, model))
     rhat, ess, ess_tail = mixing.rhat.max(), mixing.ess_bulk.min(), mixing.ess_tail.min()
     finite = jnp.isfinite(summary.estimate).all() & jnp.isfinite(summary.vcov).all()

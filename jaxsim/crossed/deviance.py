@@ -58,8 +58,25 @@ class Profile(NamedTuple):
     free: tuple[FreeProfile, ...]
 
 
+class Whole(NamedTuple):
+    """``u``; ``log|V|`` ``[]``; ``V^-1``-products with ``[X y]`` of the first factor's effects ``[q, G, P + 1]`` and of the rest
+    ``[R, P + 1]``; and of each factor the free levels, eliminated by themselves: they are no part of the rest."""
+
+    u: Inner
+    logdet: Array
+    own: Array
+    rest: Array
+    free: list[Eliminated]
+
+
 def profile(problem: Problem, factor: Array, model: Model) -> Profile:
     """Deviance and gradient pieces of one dataset at ``L = factor`` ``[Q, Q]``."""
+    at = eliminated(problem, factor, model)
+    return regressed(problem, model, at.u, at.logdet, at.own, at.rest, at.free)
+
+
+def eliminated(problem: Problem, factor: Array, model: Model) -> Whole:
+    """All effects of one dataset eliminated, at ``L = factor`` ``[Q, Q]``."""
     xp, r2 = library(problem.rest), model.dense
     logdet, own, beside, rest = eliminate_first(problem, factor[: model.widths[0], : model.widths[0]])
     half = by_factors(rest[:r2], factor, model)
@@ -73,7 +90,7 @@ def profile(problem: Problem, factor: Array, model: Model) -> Profile:
     blocks = zip(model.ends, model.ends[1:], problem.free, strict=False)
     free = [eliminate(one, factor[begin:end, begin:end]) for begin, end, one in blocks]
     logdet = logdet + logdet_dense + sum(one.logdet for one in free)
-    return regressed(problem, model, inner, logdet, across[..., r2:], outer[:, r2:], free)
+    return Whole(inner, logdet, across[..., r2:], outer[:, r2:], free)
 
 
 def unrelated(problem: Problem, model: Model) -> Profile:

@@ -47,12 +47,12 @@ class Problem(NamedTuple):
     exact: Array
 
 
-def pose(data: CrossProducts, model: Model) -> Problem:
-    """Standardise one dataset and sort its cells' cross-products by the levels of the factors."""
+def pose(data: CrossProducts, model: Model, units: Units | None = None) -> Problem:
+    """Standardise one dataset, unless its ``units`` are given, and sort its cells' cross-products by the levels of the factors."""
     xp, found = library(data.products), tables(data, model)
     total, n_rows = found.levels[0].sum(-1), data.n_rows.astype(float)
     xy, rest = np.array([*model.spec.fixed, -1]), range(1, len(model.widths))
-    units = units_of(total[xy][:, xy], xp.diagonal(total), n_rows)
+    units = units_of(total[xy][:, xy], xp.diagonal(total), n_rows) if units is None else units
     change = _change(units, model)
     present = [one.sum() for one in found.present]
     known = {"n_rows": n_rows, "levels": xp.stack(present), **units._asdict()}

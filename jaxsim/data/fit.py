@@ -50,7 +50,8 @@ class Fit:
         extra: what only this method has, by the name of the column it is to have in the tables: ``[P]``, a number for each term,
             or ``[]``, one for the fit.
         groups: what a method's ``group_coefficients`` needs and can only be computed with the fit, ``[G, ..]``: the coefficients of
-            every group, or their random effects. None where it was not asked for. It is not stored.
+            every group, or their random effects; with several grouping factors those of all levels, ``[R]``. None where it was not
+            asked for. It is not stored.
     """
 
     estimate: jax.Array

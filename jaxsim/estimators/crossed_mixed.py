@@ -16,6 +16,7 @@ from jaxsim.crossed.curvature import evaluate
 from jaxsim.crossed.model import Model, model_of
 from jaxsim.crossed.problem import Problem, pose
 from jaxsim.crossed.start import moments, starts
+from jaxsim.crossed.verdicts import too_few_rows
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, first_status
 from jaxsim.data.random_effects import RandomEffects
@@ -136,15 +137,6 @@ def report(data: CrossProducts, problem: Problem, found: Found, setting: Setting
     return fit_of(best._replace(theta=theta), status, covariance, found.evaluations)
 
 
-def too_few_rows(problem: Problem, model: Model) -> jax.Array:
-    """Whether there are no more rows than fixed effects, or than a term has random effects (lme4's rule), bool ``[]``."""
-    few = problem.n_rows <= len(model.spec.fixed)
-    for k in range(len(model.widths)):
-        widest = max(map(len, model.structure(k).blocks))
-        few = few | (problem.n_rows <= problem.levels[k] * widest)
-    return few
-
-
 def by_factor(covariance: jax.Array, theta: jax.Array, setting: Setting) -> tuple[dict[str, jax.Array], jax.Array]:
     """Covariance of each factor's effects, by its name, and theta in the order of the effects, from those of the model."""
     model, parts, found = setting.model, [], {}
@@ -174,10 +166,18 @@ def predicted(data: CrossProducts, setting: Setting, fit: Fit, rows: Rows) -> ja
         data, setting, fit: one dataset, its model, its fit.
         rows: with the response and the fixed effects of the dataset.
     """
+    return with_effects(
+        data, fit, {factor: found[0] for factor, found in modes(data, setting, fit.theta).items()}, setting.effects, rows
+    )
+
+
+def with_effects(
+    data: CrossProducts, fit: Fit, found: dict[str, jax.Array], effects: Sequence[RandomEffects], rows: Rows
+) -> jax.Array:
+    """Expected responses of rows ``[N]`` from fixed effects and those of all levels, by factor ``[G, q]``."""
     total = rows.x[:, data.fixed_index] @ fit.estimate
-    found = modes(data, setting, fit.theta)
-    for effects in setting.effects:
-        codes = rows.levels[:, rows.factors.index(effects.factor)]
-        own = jnp.where((codes >= 0)[:, None], found[effects.factor][0][jnp.maximum(codes, 0)], 0.0)
-        total = total + (rows.x[:, data.index_of(effects.columns)] * own).sum(1)
+    for one in effects:
+        codes = rows.levels[:, rows.factors.index(one.factor)]
+        own = jnp.where((codes >= 0)[:, None], found[one.factor][jnp.maximum(codes, 0)], 0.0)
+        total = total + (rows.x[:, data.index_of(one.columns)] * own).sum(1)
     return total

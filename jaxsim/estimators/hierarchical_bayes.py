@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxsim.bayesian import engine, pareto
 from jaxsim.bayesian.attempts import METHODS, explore
@@ -15,27 +17,35 @@ from jaxsim.bayesian.marginals import INTERVALS
 from jaxsim.bayesian.prior import distributions
 from jaxsim.bayesian.priors import Decov, Priors, named
 from jaxsim.bayesian.problem import Model
+from jaxsim.crossed.bayesian_model import SeveralFactors
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, withhold
 from jaxsim.data.names import INTERCEPTS, Names
-from jaxsim.data.random_effects import RandomEffects
+from jaxsim.data.random_effects import RandomEffects, consecutive
+from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, choose
+from jaxsim.estimators import crossed_mixed
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed
+from jaxsim.estimators.prediction import Coefficients, as_viewed, of_groups
 from jaxsim.status import Status
 
 
 @dataclass(frozen=True)
 class HierarchicalBayes(Formulated):
-    """Bayesian hierarchical model with one grouping factor; the posterior mean is the estimate, its SD the standard error.
+    """Bayesian hierarchical model with one grouping factor or several, crossed or nested; the posterior mean is the estimate, its
+    SD the standard error.
 
-    Needs NumPyro (``pip install 'jaxsim-studies[bayes]'``).
+    The effects of all levels of all factors are integrated out exactly, and the fixed effects with them where their priors are
+    normal or flat. Needs NumPyro (``pip install 'jaxsim-studies[bayes]'``).
 
     Args:
-        random, covariance: which columns have random effects, and which are correlated; as for :class:`jaxsim.LinearMixed`.
+        random, covariance: which columns have random effects, by which factors, and which are correlated; as for
+            :class:`jaxsim.LinearMixed`.
         priors: a named set, ``weak`` (autoscaled, as rstanarm and brms do), ``flat``, ``informative`` or ``rstanarm``, or
-            :class:`Priors`.
+            :class:`Priors`. A prior for each group SD names those of all factors, one factor after the other in the order of the
+            formula, where ``school/class`` is class, then school; ``Decov`` is of each factor by itself.
         method: ``fast``: importance sampling of the collapsed posterior; ``nuts``: Markov chains; ``auto``: the first, and the
             second for datasets for which it is not reliable.
         interval: ``equal-tailed`` or ``hpd`` (highest density). The p value always belongs to the equal-tailed one.
@@ -57,14 +67,14 @@ class HierarchicalBayes(Formulated):
         choose("method", self.method, METHODS)
         choose("interval", self.interval, INTERVALS)
         named(self.priors)
-        object.__setattr__(self, "random", self._mixed.random)
+        object.__setattr__(self, "random", self.mixed.random)
 
     @property
     def takes_random(self) -> bool:
         return True
 
     @cached_property
-    def _mixed(self) -> LinearMixed:
+    def mixed(self) -> LinearMixed:
         """The mixed model with the same random effects: it knows the names."""
         return LinearMixed(self.formula, self.random, self.covariance, label=self.label)
 
@@ -72,15 +82,22 @@ class HierarchicalBayes(Formulated):
     def resamples(self) -> bool:
         return True
 
-    def random_effects(self, names: Names) -> tuple[RandomEffects]:
-        return self._mixed.by_one(names)
+    def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
+        return self.mixed.random_effects(names)
+
+    def view(self, data: Any) -> Any:
+        return self.mixed.view(data)
 
     def check(self, names: Names) -> None:
         super().check(names)
-        self._mixed.check_by_one(names)
+        self.mixed.check(names)
+        self.check_priors(names, self.random_effects(names))
+
+    def check_priors(self, names: Names, effects: tuple[RandomEffects, ...]) -> None:
+        """Raise :class:`InputError` if so many parameters have no priors."""
         priors = named(self.priors)
         if not isinstance(priors.sd, Decov):
-            priors.of_sds(len(self.random_effects(names)[0].columns))
+            priors.of_sds(sum(len(one.columns) for one in effects))
         priors.of_coefficients(sum(name not in INTERCEPTS for name in self.coefficients(names)))
 
     def model(self, data: CrossProducts) -> Model:
@@ -90,10 +107,16 @@ class HierarchicalBayes(Formulated):
             InputError: for a prior that cannot be used, or without NumPyro.
         """
         distributions()
-        spec, priors = self._mixed.spec(data), named(self.priors)
+        priors, effects = named(self.priors), self.random_effects(data.names)
         priors.check()
-        found = [i for i, name in enumerate(data.columns) if name in INTERCEPTS]
-        return Model(spec.fixed, spec.random, spec.structure, priors, found[0] if found else None)
+        intercept = next((i for i, name in enumerate(data.columns) if name in INTERCEPTS), None)
+        if len(effects) == 1:
+            spec = self.mixed.spec(data)
+            return Model(spec.fixed, spec.random, spec.structure, priors, intercept)
+        random = tuple(int(i) for one in effects for i in data.index_of(one.columns))
+        structure = consecutive(len(block) for one in effects for block in one.blocks)
+        design = crossed_mixed.model_for(data, effects, reml=True)
+        return SeveralFactors(design.spec.fixed, random, structure, priors, intercept, design)
 
     def fit(self, data: CrossProducts, context: Context | None = None) -> Fit:
         """Fit one dataset: a batch of one."""
@@ -103,33 +126,79 @@ class HierarchicalBayes(Formulated):
         return jax.tree.map(lambda leaf: leaf[0], self.fit_batch(one[0], Context(one[1], context.conf_level)))
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
-        """Posterior means, ``[G, P]``: averages over the draws of what each of them gives in closed form.
+        """Posterior means, ``[G, P]``: averages over the draws of what each of them gives in closed form. With several grouping
+        factors those of the first.
 
         Raises:
             InputError: for a fit that was made without them.
         """
+        data = self.view(data)
+        if not self.mixed.several(data.names):
+            return self._kept(fit)
+        found, first = self.effects_by_factor(data, fit), data.factors[0]
+        if first not in found:
+            return jnp.broadcast_to(fit.estimate, (data.counts[0], len(data.fixed)))
+        own = next(one for one in self.random_effects(data.names) if one.factor == first)
+        return of_groups(data, own, fit.estimate, found[first])
+
+    def _kept(self, fit: Fit) -> jax.Array:
         if fit.groups is None:
             raise InputError(f"{self.name}: this fit has no coefficients of groups; make it with fit_batch(..., groups=True).")
         return fit.groups
 
+    def effects_by_factor(self, data: CrossProducts, fit: Fit) -> dict[str, jax.Array]:
+        """Posterior means of the random effects of all levels of several grouping factors, ``[G, q]`` of each.
+
+        Raises:
+            InputError: for a fit that was made without them.
+        """
+        effects, kept = self.random_effects(data.names), self._kept(fit)
+        shapes = [(data.counts[data.factors.index(one.factor)], len(one.columns)) for one in effects]
+        parts = jnp.split(kept, np.cumsum([count * width for count, width in shapes])[:-1])
+        return {one.factor: part.reshape(shape) for one, part, shape in zip(effects, parts, shapes, strict=True)}
+
+    @property
+    def predicts_itself(self) -> bool:
+        return False
+
+    def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients | None:
+        """None with several grouping factors, whose effects are not of a row's group alone."""
+        return None if self.mixed.several(data.names) else super().prediction_coefficients(data, fit)
+
+    def predict(self, data: CrossProducts, fit: Fit, new: Rows) -> jax.Array:
+        if not self.mixed.several(data.names):
+            return super().predict(data, fit, new)
+        data = self.view(data)
+        effects = self.random_effects(data.names)
+        return crossed_mixed.with_effects(data, fit, self.effects_by_factor(data, fit), effects, as_viewed(data, new))
+
     def _batch(self, data: CrossProducts, context: Context | None, groups: bool) -> Fit:
         """A dataset's numbers do not depend on the others, nor on their number."""
         assert context is not None
-        factor = self.random_effects(data.names)[0].factor
         method = engine.Method(self.model(data), self.interval, groups)
-        return _fit_batch(self, (method, factor), data, context.key, context.conf_level)
+        return _fit_batch(self, (method, self.random_effects(data.names)), data, context.key, context.conf_level)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _fit_batch(
-    estimator: HierarchicalBayes, how: tuple[engine.Method, str], data: CrossProducts, keys: jax.Array, level: jax.Array | float
+    estimator: HierarchicalBayes,
+    how: tuple[engine.Method, tuple[RandomEffects, ...]],
+    data: CrossProducts,
+    keys: jax.Array,
+    level: jax.Array | float,
 ) -> Fit:
-    method, factor = how
+    method, effects = how
     found = explore(estimator.method, method, data, keys, level)
-    return jax.vmap(lambda one: report(one, method.model.priors, factor))(found)
+    return jax.vmap(lambda one: report(one, method.model.priors, effects))(found)
 
 
-def report(found: engine.Found, priors: Priors, factor: str) -> Fit:
+def covariance_of(matrix: jax.Array, effects: tuple[RandomEffects, ...]) -> dict[str, jax.Array]:
+    """Of each factor, from that of all effects ``[Q, Q]``."""
+    ends = [0, *itertools.accumulate(len(one.columns) for one in effects)]
+    return {one.factor: matrix[a:b, a:b] for one, (a, b) in zip(effects, itertools.pairwise(ends), strict=True)}
+
+
+def report(found: engine.Found, priors: Priors, effects: tuple[RandomEffects, ...]) -> Fit:
     """A :class:`Fit` of one dataset. Extra columns: ``median`` and ``prob_direction`` of each term, the diagnostics of the fit."""
     summary = found.summary
     status = jnp.where((found.status == Status.OK) & ~found.reliable, Status.NOT_CONVERGED, found.status).astype(jnp.int32)
@@ -156,7 +225,7 @@ def report(found: engine.Found, priors: Priors, factor: str) -> Fit:
         criterion=jnp.where(priors.improper | ~(found.pareto_k < pareto.UNRELIABLE), jnp.nan, criterion),
         sigma=summary.sigma,
         theta=jnp.zeros((0,)),
-        covariance={factor: summary.covariance},
+        covariance=covariance_of(summary.covariance, effects),
         iterations=found.evaluations.astype(jnp.int32),
         p_value=summary.p_value,
         conf_low=summary.conf_low,

@@ -58,7 +58,7 @@ class MixedEffects(Formulated):
         if len(random) > 1:
             raise NotSupportedError(
                 f"{self.formula!r} has several grouping factors ({', '.join(one.factor for one in random)}), and this strategy "
-                "takes one; LinearMixed takes several."
+                "takes one; LinearMixed and HierarchicalBayes take several."
             )
         return (random[0],)
 

@@ -77,11 +77,12 @@ class RobustBayes(Formulated):
         return True
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
-        return self.gaussian.random_effects(names)
+        return self.gaussian.mixed.by_one(names)
 
     def check(self, names: Names) -> None:
         super().check(names)
-        self.gaussian.check(names)
+        self.gaussian.mixed.check_by_one(names)
+        self.gaussian.check_priors(names, self.random_effects(names))
 
     def fit(self, data: Rows, context: Context | None = None) -> Fit:
         """Fit one dataset.

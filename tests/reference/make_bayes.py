@@ -25,7 +25,7 @@ from unusual_priors import UNUSUAL, UNUSUAL_DATA  # noqa: E402
 
 from jaxsim.bayesian.model import on_rows  # noqa: E402
 from jaxsim.bayesian.priors import named  # noqa: E402
-from jaxsim.bayesian.problem import scales  # noqa: E402
+from jaxsim.bayesian.scales import scales  # noqa: E402
 from jaxsim.frames.hierarchical import pose_rows  # noqa: E402
 from jaxsim.frames.mixed_model import prepare  # noqa: E402
 

@@ -23,7 +23,7 @@ from robust_datasets import STORED, stored_rows  # noqa: E402
 
 from jaxsim import RobustBayes  # noqa: E402
 from jaxsim.bayesian.model import robust_on_rows  # noqa: E402
-from jaxsim.bayesian.problem import scales  # noqa: E402
+from jaxsim.bayesian.scales import scales  # noqa: E402
 
 
 def sample(name, seed):
