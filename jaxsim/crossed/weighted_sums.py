@@ -23,8 +23,8 @@ import jax.numpy as jnp
 
 from jaxsim.bayesian.group_sums import GroupSums
 from jaxsim.crossed.deviance import Profile, by_factor, by_factors, eliminate_first, eliminated
-from jaxsim.crossed.free import eliminate, profiled, slopes_of
-from jaxsim.crossed.level_sums import columns_of, diagonal_sums, product_sums
+from jaxsim.crossed.free import eliminate, profiled
+from jaxsim.crossed.level_sums import diagonal_sums, product_sums
 from jaxsim.crossed.model import Model
 from jaxsim.crossed.problem import Problem
 from jaxsim.numerics.arrays import library
@@ -79,11 +79,8 @@ def with_slopes(problem: Problem, factor: Array, model: Model) -> tuple[GroupSum
     free = tuple(profiled(one, had.left, beta, root) for one, had in zip(problem.free, at.free, strict=True))
     h, s = tuple(one[..., :p] for one in w), tuple(one[..., p] for one in w)
     whole = Profile(nothing, beta, root, nothing, nothing, at.u, h, s, free)
-    products = product_sums(columns_of(whole))
-    if free:
-        products = [one + slopes_of(more) for one, more in zip(products, free, strict=True)]
     found = GroupSums(at.logdet, at.rest[model.dense :] - sum(one.taken for one in at.free))
-    return found, Slopes(tuple(diagonal_sums(whole, model)), tuple(products))
+    return found, Slopes(tuple(diagonal_sums(whole, model)), tuple(product_sums(whole)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
