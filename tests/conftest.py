@@ -25,11 +25,11 @@ MOST_MAPS = 8_000
 
 # Files that take longest, the longest first: workers that begin with them end at about the same time.
 LONGEST = (
-    "test_contracts", "test_structured", "test_bayes_posterior", "test_bayes_coefficients", "test_messy_worlds",
-    "test_notebooks", "test_executors", "test_crossed_design", "test_crossed_mixed", "test_group_recovery",
-    "test_prediction_score", "test_benchmarks", "test_bayes_calibration", "test_your_own", "test_faults", "test_lme4_strategy",
-    "test_invariance", "test_design_process", "test_identification", "test_aliased", "test_words", "test_damage",
-    "test_bayes_importance", "test_two_stage", "test_docs",
+    "test_contracts", "test_prediction_score", "test_bayes_posterior", "test_structured", "test_messy_worlds",
+    "test_design_process", "test_crossed_mixed", "test_crossed_design", "test_group_recovery", "test_bayes_coefficients",
+    "test_notebooks", "test_executors", "test_benchmarks", "test_bayes_calibration", "test_your_own", "test_faults",
+    "test_lme4_strategy", "test_invariance", "test_bayes_importance", "test_identification", "test_aliased", "test_words",
+    "test_damage", "test_gee", "test_two_stage", "test_docs",
 )  # fmt: skip
 
 
