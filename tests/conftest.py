@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 import numpy as np
@@ -10,15 +11,26 @@ import pytest
 from outside import absent
 
 from jaxsim.errors import InputError
+from jaxsim.numerics.compiling import FAST_TO_COMPILE
+
+# Every program of the tests is compiled as those of studies are, in less than half the time, also where a test calls a strategy by
+# itself, and in the processes that tests start. XLA reads this when it first compiles.
+_options = [f"--{name}={str(value).lower()}" for name, value in FAST_TO_COMPILE.items()]
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_options]).strip()
+# Thousands of programs take milliseconds each, in every file anew: they are kept too.
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+# Compiled programs are mapped into memory; Linux lets a process have 65,530 maps, and XLA crashes without more.
+MOST_MAPS = 8_000
 
 # Files that take longest, the longest first: workers that begin with them end at about the same time.
 LONGEST = (
-    "test_contracts", "test_structured", "test_bayes_posterior", "test_bayes_crossed_posterior", "test_bayes_coefficients",
-    "test_bayes_crossed_study", "test_messy_worlds",
-    "test_notebooks", "test_executors", "test_crossed_design", "test_crossed_mixed", "test_group_recovery",
-    "test_prediction_score", "test_benchmarks", "test_bayes_calibration", "test_your_own", "test_faults", "test_lme4_strategy",
-    "test_invariance", "test_design_process", "test_identification", "test_aliased", "test_words", "test_damage",
-    "test_bayes_importance", "test_two_stage", "test_docs",
+    "test_contracts", "test_prediction_score", "test_bayes_posterior", "test_bayes_crossed_posterior", "test_structured",
+    "test_messy_worlds", "test_without_rows", "test_bayes_crossed_study",
+    "test_design_process", "test_crossed_mixed", "test_crossed_design", "test_group_recovery", "test_bayes_coefficients",
+    "test_notebooks", "test_executors", "test_benchmarks", "test_bayes_calibration", "test_your_own", "test_faults",
+    "test_lme4_strategy", "test_invariance", "test_bayes_importance", "test_identification", "test_aliased", "test_words",
+    "test_damage", "test_gee", "test_two_stage", "test_docs",
 )  # fmt: skip
 
 
@@ -29,13 +41,30 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module", autouse=True)
 def _programs_of_one_module():
-    """Forget compiled programs after each file: thousands of them exhaust a process's memory maps, and XLA then crashes."""
+    """Forget compiled programs after a file with which they have become too many; the next files share those of before."""
     yield
-    if "jax" in sys.modules:
+    if _maps() > MOST_MAPS:
         sys.modules["jax"].clear_caches()
-    if "jaxsim.sweep.recipe" in sys.modules:
-        sys.modules["jaxsim.sweep.recipe"].forget()
-    gc.collect()
+        if "jaxsim.sweep.recipe" in sys.modules:
+            sys.modules["jaxsim.sweep.recipe"].forget()
+        gc.collect()
+
+
+@pytest.fixture
+def own_programs():
+    """For a test that changes a constant which programs hold: it is compiled anew for it, and for the tests after it."""
+    sys.modules["jax"].clear_caches()
+    yield
+    sys.modules["jax"].clear_caches()
+
+
+def _maps() -> int:
+    """Parts of this process's memory; where they cannot be counted, too many."""
+    try:
+        with open("/proc/self/maps", "rb") as parts:
+            return sum(1 for _ in parts)
+    except OSError:
+        return MOST_MAPS + 1
 
 
 @pytest.fixture

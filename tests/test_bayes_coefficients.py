@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
 from oracle import cross_products, make_rows
-from second_stage import QUICKLY
+from programs import NOT_OPTIMISED, fit_batch
+from programs import fit as fit_of
 from test_bayes_density import with_lanes
 from unusual_priors import UNUSUAL
 
@@ -78,6 +79,10 @@ def sites_of(z, hyper, problem, sums, model, known):
     return own, natural
 
 
+def numpyro_density(given, sites):
+    return log_density(collapsed, given, {}, sites)[0]
+
+
 @pytest.mark.parametrize("name", UNUSUAL)
 def test_the_density_is_that_of_the_numpyro_model(name):
     """With the change of variables from NumPyro's sites to our coordinates, by automatic differentiation."""
@@ -99,7 +104,8 @@ def test_the_density_is_that_of_the_numpyro_model(name):
             sites[f"sd_in_units_{i}"] = sd[i] / scale
         sites["sigma_in_units"] = hyper.sigma[0] * problem.response_unit[0] / known.response_sd
         sites["root_0"] = jnp.linalg.cholesky(hyper.correlation[:, :, 0] * np.outer(sign, sign))
-        theirs = jax.jit(lambda sites: log_density(collapsed, (data.products, data.n_rows, model, known), {}, sites)[0])(sites)
+        given = (data.products, data.n_rows, model, known)
+        theirs = jax.jit(partial(numpyro_density, given), compiler_options=NOT_OPTIMISED)(sites)
         hyper_volume = vector[:2, 0].sum() + vector[3, 0] + jnp.log(1 - jnp.tanh(vector[2, 0]) ** 2)
         volume = jnp.linalg.slogdet(jax.jacfwd(at, has_aux=True)(vector[size:, 0])[0])[1]
         ours = jax.jit(log_posterior, static_argnums=2)(vector, problem, model)[0]
@@ -180,7 +186,7 @@ def test_a_study_fits_with_unusual_priors():
     strategy = HierarchicalBayes(random=("Intercept",), priors=UNUSUAL["bounded"], method="fast", interval="hpd")
     made = [cross_products(rows, 8) for rows in datasets]
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *made)
-    fits = strategy.fit_batch(batch, Resampling(keys, 0.9), groups=True)
+    fits = fit_batch(strategy, batch, Resampling(keys, 0.9), groups=True)
     assert [Status(int(code)).label for code in fits.status] == ["ok"] * 3
     assert (fits.conf_low[:, 1] >= 0).all()
     assert (np.abs(fits.estimate[:, 0]) < 0.5).all()
@@ -198,7 +204,7 @@ def test_many_data_near_the_end_of_a_support():
     priors = Priors(coefficients=prior("HalfNormal", autoscale=False, scale=1.0))
     strategy = HierarchicalBayes(random=("Intercept",), priors=priors, method="fast")
     key = group_keys(jax.random.key(9, impl="threefry2x32"), 1)[0]
-    fit = strategy.fit(replace(data, products=shifted), Resampling(key, 0.9))
+    fit = fit_of(strategy, replace(data, products=shifted), Resampling(key, 0.9))
     assert Status(int(fit.status)) is Status.OK
     assert int(fit.extra["attempts"]) == 1
     # The prior is all but flat there: what is left of a normal distribution above zero.
@@ -215,7 +221,7 @@ def test_a_normal_prior_by_another_name_gives_the_same_posterior_and_evidence():
     for name, cut in (("Normal", {}), ("TruncatedNormal", {"low": -50.0})):
         priors = Priors(coefficients=prior(name, loc=0.0, scale=1.0, **cut))
         strategy = HierarchicalBayes(random=("Intercept",), priors=priors, method="fast")
-        fits.append(jax.jit(strategy.fit, compiler_options=QUICKLY)(data, Resampling(key, 0.9)))
+        fits.append(fit_of(strategy, data, Resampling(key, 0.9)))
     integrated, drawn = fits
     # Draws with an effective size of 400 or more; 4 errors of an average, and of a logarithm of one; ends of intervals have two.
     allowed = 4 / np.sqrt(400)

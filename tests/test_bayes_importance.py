@@ -94,6 +94,7 @@ def test_earlier_draws_never_have_a_negative_weight():
     np.testing.assert_allclose(engine.rest(0.25 * weights), 0.75, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("own_programs")
 def test_attempts_are_pooled(monkeypatch):
     """More draws are asked for than one attempt has: the second one adds its own, and the draws that are returned are those of both
     with the weights that made the summary."""

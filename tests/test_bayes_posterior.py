@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
 from oracle import batch, cross_products, deficient_datasets, make_rows
+from programs import fit as fit_of
+from programs import fit_batch
 from unusual_priors import UNUSUAL, UNUSUAL_DATA
 
 import jaxsim
@@ -104,7 +106,8 @@ def test_chains_tell_of_themselves(chains):
 
 def test_both_paths_agree(chains):
     _, slow = chains
-    fast = HierarchicalBayes(random=("Intercept",), method="fast").fit_batch(batch(ROWS, GROUPS, 3), Resampling(KEYS[:3], 0.9))
+    strategy = HierarchicalBayes(random=("Intercept",), method="fast")
+    fast = fit_batch(strategy, batch(ROWS, GROUPS, 3), Resampling(KEYS[:3], 0.9))
     at = np.array([1, 3, 4])
     # Given the SDs everything is exact, so errors are below SD / sqrt(ESS) with an ESS of 400 on both sides; 4 of them.
     allowed = 4 * np.sqrt(2 / engine.ENOUGH)
@@ -123,11 +126,12 @@ def test_chains_do_not_depend_on_the_company(chains):
         np.testing.assert_allclose(getattr(alone, name)[0], getattr(fit, name)[3], rtol=1e-9)
 
 
+@pytest.mark.usefixtures("own_programs")
 def test_a_posterior_that_is_not_sampled_is_flagged(monkeypatch):
     """With three draws a round nothing is reliable: numbers, but no usable status."""
     monkeypatch.setattr(engine, "ENOUGH", 10**6)
     strategy = HierarchicalBayes(random=("Intercept",), method="fast", label="never enough")
-    fit = strategy.fit(cross_products(ROWS[0], GROUPS), Resampling(KEYS[0], 0.9))
+    fit = fit_of(strategy, cross_products(ROWS[0], GROUPS), Resampling(KEYS[0], 0.9))
     assert Status(int(fit.status)) is Status.NOT_CONVERGED
     assert not fit.converged
     assert fit.extra["attempts"] == engine.FAST_ATTEMPTS
@@ -141,7 +145,8 @@ def test_the_evidence_is_the_integral_of_likelihood_times_prior():
     rows = make_rows(5, [4, 5, 3], n_fixed=1)
     half = prior("HalfNormal", autoscale=False, scale=1.0)
     priors = Priors(prior("Normal", autoscale=False, loc=0.0, scale=2.0), sd=half, sigma=half, centre=False)
-    fit = HierarchicalBayes(priors=priors, method="fast").fit(cross_products(rows, GROUPS), Resampling(KEYS[0], 0.9))
+    strategy = HierarchicalBayes(priors=priors, method="fast")
+    fit = fit_of(strategy, cross_products(rows, GROUPS), Resampling(KEYS[0], 0.9))
     same = (rows.group[:, None] == rows.group).astype(float)
     nodes, weights = np.polynomial.legendre.leggauss(60)
     sds, scale = (nodes + 1) * 2.5, weights * 2.5

@@ -25,6 +25,7 @@ from oracle import (
     within_regression,
 )
 from oracle_kenward_roger import Model, kenward_roger
+from programs import fit as fit_of
 
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
@@ -439,9 +440,11 @@ def test_a_dense_computation_agrees(fits, strategy, base, name):
         pytest.skip("its oracle is a sample: tests/test_bayes_posterior.py, tests/test_robust_bayes.py")
     rows, fit = TRANSFORMS[name](BASES[base]), fits(strategy, base, name)
     expected = oracle_of(strategy, rows, fit)
-    # Cross-products square the condition of X (5 at "many"); the dense side works on rows. Eleven digits are left.
-    np.testing.assert_allclose(fit.estimate, expected.beta, rtol=1e-9)
-    np.testing.assert_allclose(fit.std_error, np.sqrt(np.diagonal(expected.vcov)), rtol=1e-9)
+    # Cross-products square the condition of X (5 at "many"); the dense side works on rows. Eleven digits are left: of the standard
+    # error, where an estimate is next to nothing beside it (with groups' means at "many" the intercept is 0.09, give or take 49).
+    errors = np.sqrt(np.diagonal(expected.vcov))
+    assert (np.abs(fit.estimate - expected.beta) < 1e-9 * np.abs(expected.beta) + 1e-11 * errors).all()
+    np.testing.assert_allclose(fit.std_error, errors, rtol=1e-9)
     size = np.sqrt(np.outer(np.diagonal(expected.vcov), np.diagonal(expected.vcov)))
     np.testing.assert_allclose(fit.vcov / size, expected.vcov / size, atol=1e-9)
     np.testing.assert_allclose(fit.sigma, expected.sigma, rtol=1e-9)
@@ -543,9 +546,8 @@ def test_a_batch_of_one_is_the_same(fits, strategy):
 @one_of_each_class
 def test_fitting_one_by_one_is_the_same(fits, strategy):
     """``fit``, what the author of a strategy writes, against what the base class makes of it."""
-    fit = jax.jit(strategy.fit)
     for base, rows in BASES.items():
-        alone = jax.device_get(fit(given(strategy, rows), Context(KEYS[PLACES[base, "same"]], CONF_LEVEL)))
+        alone = jax.device_get(fit_of(strategy, given(strategy, rows), Context(KEYS[PLACES[base, "same"]], CONF_LEVEL)))
         assert_same(alone, fits(strategy, base, "same"), tolerance(strategy))
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracle import Mixed, batch, eliminated_deviance, make_rows
+from programs import NOT_OPTIMISED
 from scipy import stats
 
 from jaxsim.data.random_effects import Structure, consecutive
@@ -76,7 +77,11 @@ def autodiff():
                 return eliminated_deviance(flat.reshape(len(random), -1), ROWS, random, reml)
 
             first = jax.jacfwd(value)
-            made[random] = jax.jit(lambda flat, reml: (value(flat, reml), first(flat, reml), jax.jacfwd(first)(flat, reml)))
+
+            def both(flat, reml):
+                return value(flat, reml), first(flat, reml), jax.jacfwd(first)(flat, reml)
+
+            made[random] = jax.jit(both, compiler_options=NOT_OPTIMISED)
         return jax.device_get(made[random](jnp.asarray(factor).ravel(), reml))
 
     return derivatives

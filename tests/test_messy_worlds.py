@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import NOT_OPTIMISED
 from scipy import stats
 
 import jaxsim
@@ -53,6 +55,7 @@ from jaxsim import (
     lmer,
     within,
 )
+from jaxsim.processes.program import Program
 from jaxsim.processes.quantile_table import through
 from jaxsim.processes.shapes import table_of
 from jaxsim.testing import check_process
@@ -81,10 +84,16 @@ def growth(**changes):
     return Design(**{**default, **changes})
 
 
+@partial(jax.jit, static_argnums=0, compiler_options=NOT_OPTIMISED)
+def simulated(program, keys, values):
+    """Compiled once for all designs that share a program, as a study's cells do."""
+    return jax.vmap(lambda k: jax.tree.map(jnp.asarray, program.example.holding(values).simulate(k)))(keys)
+
+
 def columns_of(design, count=4000, seed=1):
     """Columns of many datasets, ``[count, units, block]`` by name, and their truths."""
-    keys = jax.random.split(key(seed), count)
-    truth, columns = jax.jit(jax.vmap(lambda k: jax.tree.map(jnp.asarray, design.simulate(k))))(keys)
+    program = Program(design.program(design.bounds), design)
+    truth, columns = simulated(program, jax.random.split(key(seed), count), design.parameters(design.bounds))
     units = design.max_groups
     return {name: np.asarray(v).reshape(count, units, -1) for name, v in columns.items()}, truth
 

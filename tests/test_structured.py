@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from oracle import RowArrays, Rows, batch, covariance_of, make_rows, row_arrays
+from programs import NOT_OPTIMISED, fit_batch
+from programs import fit as fit_of
 
 from jaxsim import AutoregressiveMixed, GaussianMultilevel, Grid, HeteroscedasticMixed, InputError, LinearMixed, Names, Study
 from jaxsim.lmm.chart import chart_of
@@ -29,7 +31,7 @@ def stacked(datasets, groups=GROUPS, n_rows=N_ROWS):
 
 
 def numbers(strategy, datasets, groups=GROUPS, n_rows=N_ROWS):
-    return jax.device_get(strategy.fit_batch(stacked(datasets, groups, n_rows)))
+    return jax.device_get(fit_batch(strategy, stacked(datasets, groups, n_rows)))
 
 
 @pytest.mark.parametrize("reml", [True, False])
@@ -45,7 +47,7 @@ def test_derivatives(kind, options, psi, reml):
     """Gradient and Hessian in all parameters against automatic differentiation, away from an optimum."""
     strategy = kind(random=("Intercept", "IV1"), reml=reml, **options)
     data = jax.tree.map(jnp.asarray, row_arrays(ROWS, GROUPS, N_ROWS))
-    spec, job = strategy.spec(data), strategy.job(data)
+    spec, job = strategy.spec(data), jax.jit(strategy.job, compiler_options=NOT_OPTIMISED)(data)
     residuals, n_rows = job.structured.residuals, job.problem.n_rows
     chart = chart_of(jnp.array([[0.8, 0.2], [0.2, 0.5]]), spec.structure)
     rows, columns = spec.structure.entries.T
@@ -55,9 +57,11 @@ def test_derivatives(kind, options, psi, reml):
         factor = chart.factor + (move[len(psi) :, None, None] * entries).sum(0)
         return deviance(residuals, jnp.array(psi) + move[: len(psi)], factor, n_rows, spec)
 
-    found = jax.jit(lambda: surface(residuals, jnp.array(psi), chart, n_rows, spec))()
-    zero = jnp.zeros(len(psi) + 3)
-    gradient, hessian = jax.jit(jax.jacfwd(plain))(zero), jax.jit(jax.jacfwd(jax.jacfwd(plain)))(zero)
+    def both(move):
+        slope = jax.jacfwd(plain)
+        return surface(residuals, jnp.array(psi), chart, n_rows, spec), slope(move), jax.jacfwd(slope)(move)
+
+    found, gradient, hessian = jax.jit(both, compiler_options=NOT_OPTIMISED)(jnp.zeros(len(psi) + 3))
     # Rounding of sums over some sixty rows.
     np.testing.assert_allclose(found.gradient, gradient, rtol=0, atol=1e-12 * np.abs(gradient).max())
     np.testing.assert_allclose(found.hessian, hessian, rtol=0, atol=1e-12 * np.abs(hessian).max())
@@ -94,11 +98,15 @@ def test_without_a_structure_it_is_the_mixed_model():
     ):
         data = jax.tree.map(jnp.asarray, row_arrays(ROWS, GROUPS, N_ROWS))
         assert numbers(strategy, [ROWS]).criterion[0] <= plain.criterion[0]
-        spec, job = strategy.spec(data), strategy.job(data)
-        factor = jnp.array([[plain.theta[0, 0]]])
-        at = deviance(job.structured.residuals, jnp.array([null]), factor, job.problem.n_rows, spec)
-        back = 2 * (job.problem.n_rows - 3) * jnp.log(job.problem.response_scale) + 2 * jnp.log(job.problem.column_scale).sum()
-        np.testing.assert_allclose(at + back, plain.criterion[0], rtol=1e-10)  # as criteria of the mixed model
+
+        def criterion(data, factor, strategy=strategy, null=null):
+            job = strategy.job(data)
+            at = deviance(job.structured.residuals, jnp.array([null]), factor, job.problem.n_rows, strategy.spec(data))
+            scales = 2 * (job.problem.n_rows - 3) * jnp.log(job.problem.response_scale)
+            return at + scales + 2 * jnp.log(job.problem.column_scale).sum()
+
+        found = jax.jit(criterion, compiler_options=NOT_OPTIMISED)(data, jnp.array([[plain.theta[0, 0]]]))
+        np.testing.assert_allclose(found, plain.criterion[0], rtol=1e-10)  # as criteria of the mixed model
 
 
 def test_heteroscedasticity_is_found_beside_a_column_that_is_far_from_zero():
@@ -159,9 +167,8 @@ def test_times_in_steps_are_the_order_of_rows():
 def test_missing_rows_are_left_out():
     data = row_arrays(ROWS, GROUPS, N_ROWS)
     gone = np.arange(N_ROWS) % 7 == 3
-    fit = AutoregressiveMixed(random=("Intercept",)).fit_batch(
-        jax.tree.map(lambda leaf: leaf[None], dataclasses.replace(data, weight=np.where(gone, 0.0, data.weight)))
-    )
+    lost = dataclasses.replace(data, weight=np.where(gone, 0.0, data.weight))
+    fit = fit_batch(AutoregressiveMixed(random=("Intercept",)), jax.tree.map(lambda leaf: leaf[None], lost))
     kept = ~gone[: len(ROWS.y)]
     alone = numbers(AutoregressiveMixed(random=("Intercept",)), [ROWS.but(x=ROWS.x[kept], y=ROWS.y[kept], group=ROWS.group[kept])])
     np.testing.assert_allclose(fit.estimate, alone.estimate, rtol=1e-8)  # another order of sums, and of a search's end
@@ -194,7 +201,7 @@ def test_modes_and_predictions_are_those_of_nlme(model):
 
     strategy, stored = SLEEP[model], STORED["fits"][model]
     data = strategy.view(table(rows["Days"].to_numpy(float), rows["Reaction"].to_numpy(), code))
-    fit = jax.jit(strategy.fit)(data)
+    fit = fit_of(strategy, data)
     # nlme stops when its criterion changes by 1e-12 or so, where effects are good to 1e-6 of the largest.
     assert fit.criterion == pytest.approx(stored["criterion"], abs=1e-6)
     modes = np.array(stored["modes"])
@@ -232,7 +239,7 @@ def test_effects_of_groups_are_those_of_dense_matrices(strategy):
     serial = np.exp(-2 * abs(np.subtract.outer(rows.x[:, 2], rows.x[:, 2])))
     rows = rows.but(y=rows.y + np.linalg.cholesky(serial) @ rng.normal(size=40))
     data = stacked([rows], 8, 44)
-    fits = jax.device_get(strategy.fit_batch(data, groups=True))
+    fits = jax.device_get(fit_batch(strategy, data, groups=True))
     fit, one = (jax.tree.map(lambda leaf: leaf[0], leaves) for leaves in (fits, data))
     assert Status(int(fit.status)) in (Status.OK, Status.SINGULAR)
     view = jax.tree.map(jnp.asarray, strategy.view(one))
