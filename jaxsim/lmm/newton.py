@@ -34,7 +34,7 @@ PIVOT = 1e-12
 # Rounding error of a deviance of size 1e4 is about 1e-11; an increase below this is not a worse point.
 NOISE = 1e-10
 # A later start is given up once its next step leads to the optimum that is known: so near to it, relative to standard deviations,
-# with less than this left to gain, and to its deviance within a fifth of that. Of some 250,000 datasets with 5 to 14 groups of few
+# with less than this left to gain, and to its deviance within a fifth of that. Of some 100,000 datasets with 5 to 14 groups of few
 # rows and two to four random effects none lost a better optimum by it; a quarter of all evaluations are saved.
 NEAR, LITTLE = 0.05, 0.5
 FIRST_RADIUS, LARGEST_RADIUS, SMALLEST_RADIUS = 1.0, 100.0, 1e-9
