@@ -25,6 +25,7 @@ def sums_of_means(
     """
 
     def add(g: Array, total: Array) -> Array:
+        """With the sums of one group."""
         white = jnp.stack(_white(products[g], factor, mean, fixed, random))
         white = jax.lax.optimization_barrier(white)  # or each effect computes all of it anew
         return total.at[g].set(weighted(weight, (factor * white[None]).sum(1)))

@@ -101,6 +101,7 @@ def _explored(evaluate: Callable[[Array], tuple[Array, Array]], begin: Array) ->
     first = _Search(begin, jnp.full(count, -jnp.inf), zero, jnp.zeros((d, *begin.shape)), jnp.ones(count), none, none > 0)
 
     def step(state: tuple[_Search, Array, Array]) -> tuple[_Search, Array, Array]:
+        """One evaluation: of the searches while any goes on, then of the next small step."""
         now, slopes, k = state
         searching = ~now.done.all()
         move = _move(now)
@@ -109,6 +110,7 @@ def _explored(evaluate: Callable[[Array], tuple[Array, Array]], begin: Array) ->
         return after, jnp.where(searching, slopes, slopes.at[..., k].set(slope)), k + ~searching
 
     def unfinished(state: tuple[_Search, Array, Array]) -> Array:
+        """Whether a search goes on or a small step is left."""
         return ~state[0].done.all() | (state[2] < 2 * d)
 
     found, slopes, _ = jax.lax.while_loop(unfinished, step, (first, jnp.zeros((*begin.shape, 2 * d)), jnp.int32(0)))

@@ -192,6 +192,7 @@ class _Queue(NamedTuple):
         """With a tree in every lane: one copy of the density for all chains' first trees, as it takes long to compile."""
 
         def as_they_are(now: _Lanes) -> tuple[tree.Tree, _Adaptation, Array, Array, Array]:
+            """Where no chain begins."""
             return now.tree, now.adaptation, now.counts, now.draws, now.ticks
 
         planted, adaptation, counts, draws, ticks = jax.lax.cond(now.fresh.any(), self._begin, as_they_are, now)

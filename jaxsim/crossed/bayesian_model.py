@@ -55,10 +55,12 @@ class SeveralFactors(OneFactor):
 
     @property
     def widths(self) -> tuple[int, ...]:
+        """Random effects of each factor, in the order here."""
         return tuple(self.design.widths[k] for k in self.design.order)
 
     @property
     def regressors(self) -> tuple[int, ...]:
+        """The sums have the fixed effects' columns and the response alone."""
         return tuple(range(len(self.fixed)))
 
     @property
@@ -68,6 +70,7 @@ class SeveralFactors(OneFactor):
         return np.concatenate([np.arange(ends[i], ends[i + 1]) for i in np.argsort(self.design.order)])
 
     def arranged(self, data: CrossProducts) -> Arranged:
+        """The cells of one dataset, sorted by levels, in the units that they have."""
         columns = len(data.columns)
         none = jnp.zeros(len(self.fixed))
         units = Units(jnp.ones(columns), jnp.ones(()), none, jnp.asarray(True), jnp.asarray(False))
@@ -84,15 +87,19 @@ class SeveralFactors(OneFactor):
         return tuple(apart)
 
     def reproduced(self, products: Arranged) -> Array:
+        """Whether the effects of all levels of all factors leave no residual, bool ``[]``."""
         return reproduced(products.whole, self.design, NO_RESIDUAL)
 
     def residual_squares(self, problem: Posed) -> Array:
+        """As there, ``[lanes]``."""
         return problem.products.whole.rest[-1, -1]
 
     def sums(self, problem: Posed, factor: Array) -> GroupSums:
+        """As there; ``factor`` is block diagonal over the factors."""
         return weighted_sums(problem.products.whole, factor[self.places][:, self.places], self.design)
 
     def status(self, data: CrossProducts, problem: Posed) -> Array:
+        """By the rules of mixed models with several factors."""
         whole = problem.products.whole
         finite = [jnp.isfinite(leaf).all() for leaf in (data.products, whole.own, whole.beside, whole.rest)]
         flat = jnp.asarray(False) if self.priors.proper_sds else ~moments(whole, self.design).identified
@@ -139,6 +146,7 @@ class SeveralFactors(OneFactor):
         )
 
     def groups_shape(self, groups: int) -> tuple[int, ...]:
+        """All effects of all levels, whatever the number of cells."""
         return (sum(width * self.design.levels[k] for width, k in zip(self.widths, self.design.order, strict=True)),)
 
     def in_units(self, problem: Posed, centre: Array, effects: tuple[Array, ...]) -> Array:

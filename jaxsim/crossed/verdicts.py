@@ -57,6 +57,7 @@ def reproduced(problem: Problem, model: Model, least: float) -> Array:
             rank = rank + alive * free.many
 
     def eliminate(k: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Without one more effect, unless it is a combination of those before."""
         rest, rank = state
         alive = rest[k, k] > least * problem.rest[k, k]
         row = jnp.where(alive, rest[k], 0.0)

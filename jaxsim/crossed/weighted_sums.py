@@ -135,6 +135,7 @@ def by_lane(function: Callable[[Problem, Array], Tree], problem: Problem, factor
     own = jnp.pad(own, ((0, 0), (0, parts * some - draws), (0, 0), (0, 0)))
 
     def of_dataset(one: Problem, factors: Array) -> Tree:
+        """Of all draws ``[draws, Q, Q]`` of one dataset."""
         split = factors.reshape(parts, some, *factors.shape[1:])
         found = jax.lax.map(jax.vmap(lambda at: function(one, at)), split)
         return jax.tree.map(lambda leaf: leaf.reshape(parts * some, *leaf.shape[2:])[:draws], found)
@@ -143,6 +144,7 @@ def by_lane(function: Callable[[Problem, Array], Tree], problem: Problem, factor
     found = in_parts(lambda part: jax.vmap(of_dataset)(*part), (first, own), few)
 
     def last(leaf: Array) -> Array:
+        """With the lanes behind."""
         return jnp.moveaxis(leaf, (0, 1), (-2, -1)).reshape(*leaf.shape[2:], *shape)
 
     return jax.tree.map(last, found)

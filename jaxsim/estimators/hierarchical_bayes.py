@@ -86,6 +86,7 @@ class HierarchicalBayes(Formulated):
         return self.mixed.random_effects(names)
 
     def view(self, data: Any) -> Any:
+        """As the mixed model has it."""
         return self.mixed.view(data)
 
     def check(self, names: Names) -> None:
@@ -159,6 +160,7 @@ class HierarchicalBayes(Formulated):
 
     @property
     def predicts_itself(self) -> bool:
+        """No: what it predicts is made of its coefficients and effects."""
         return False
 
     def prediction_coefficients(self, data: CrossProducts, fit: Fit) -> Coefficients | None:
@@ -166,6 +168,7 @@ class HierarchicalBayes(Formulated):
         return None if self.mixed.several(data.names) else super().prediction_coefficients(data, fit)
 
     def predict(self, data: CrossProducts, fit: Fit, new: Rows) -> jax.Array:
+        """As of any strategy; with several grouping factors by the posterior means of all levels' effects."""
         if not self.mixed.several(data.names):
             return super().predict(data, fit, new)
         data = self.view(data)

@@ -77,6 +77,7 @@ class _Kept:
         return value
 
     def clear(self) -> None:
+        """Forget everything."""
         with self.lock:
             self.found.clear()
 
@@ -94,6 +95,7 @@ def program(recipe: Recipe, arguments: tuple[Any, ...], device: jax.Device, dtyp
     """The compiled program of a recipe for arguments of these shapes on a device."""
 
     def make() -> Compiled:
+        """Compiled now."""
         with precision(dtype):
             return compile_program(recipe.function, *on(device, arguments))
 
@@ -104,6 +106,7 @@ def result(recipe: Recipe, arguments: tuple[Any, ...], dtype: str) -> Any:
     """Shapes of what it gives for arguments of these shapes."""
 
     def make() -> Any:
+        """Traced now."""
         with precision(dtype):
             return jax.eval_shape(recipe.function, *arguments)
 
