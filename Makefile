@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 CONSTRAINTS := constraints.txt
 
-.PHONY: study test lint types unit fuzz live r format clean
+.PHONY: study test lint types unit docs fuzz live r format clean
 
 study: $(VENV)/.installed
 	$(BIN)/jaxsim run experiments/seed_grid.py --out results/seed_grid
@@ -21,6 +21,10 @@ types: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# The site, in docs/_build/html; a warning is an error.
+docs: $(VENV)/.installed-dev
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 # Random attacks on everything that people give, for an hour; what breaks a rule is printed with the numbers that make it again.
 fuzz: $(VENV)/.installed-dev
@@ -51,4 +55,4 @@ $(VENV)/.installed-dev: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
 	touch $@ $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/_build docs/made docs/reference/made *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -51,7 +51,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--cluster-option",
         action="append",
         metavar="NAME=VALUE",
-        help="for the jobs, such as queue=long or cores=8; may be given several times (see docs/cluster.md)",
+        help="for the jobs, such as queue=long or cores=8; may be given several times (see docs/how-to/cluster.md)",
     )
 
 

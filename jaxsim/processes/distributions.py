@@ -89,7 +89,7 @@ class GroupSizes(abc.ABC):
 
 @dataclass(frozen=True)
 class UniformSizes(GroupSizes):
-    """Rows per group uniform on the integers ``low .. high``.
+    """Rows per group uniform on the integers from ``low`` to ``high``.
 
     Raises:
         InputError: unless ``1 <= low <= high``, both whole numbers.
