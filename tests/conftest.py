@@ -50,6 +50,14 @@ def _programs_of_one_module():
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def _no_shelf(monkeypatch):
+    """Programs of this process are compiled from what they are made of here: a test may have changed a constant of the code."""
+    shelf = sys.modules.get("jaxsim.sweep.shelf")
+    if shelf is not None:
+        monkeypatch.setattr(shelf, "place", lambda: None)
+
+
 @pytest.fixture
 def own_programs():
     """For a test that changes a constant which programs hold: it is compiled anew for it, and for the tests after it."""

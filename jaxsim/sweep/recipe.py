@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
@@ -16,7 +17,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxsim import cache
 from jaxsim.study.digests import is_ours
+from jaxsim.sweep import shelf
 from jaxsim.sweep.compile import Compiled, compile_program, on, precision
 
 # Programs kept, those that were used last: each takes some megabytes, and a process may map only so many pieces of memory.
@@ -99,7 +102,22 @@ def program(recipe: Recipe, arguments: tuple[Any, ...], device: jax.Device, dtyp
         with precision(dtype):
             return compile_program(recipe.function, *on(device, arguments))
 
-    return make() if recipe.key is None else _PROGRAMS.get((device, *_key(recipe, arguments, dtype)), make)
+    def find() -> Compiled:
+        """Found on disk, or made and kept there."""
+        name = shelf.name_of("program", key, device)
+        found = shelf.load_program(name, device)
+        if found is None:
+            began = time.perf_counter()
+            with shelf.compiling() as compiled:
+                found = make()
+            if all(compiled) and time.perf_counter() - began > float(cache.WORTH_KEEPING):
+                shelf.save_program(name, found)
+        return found
+
+    if recipe.key is None:
+        return make()
+    key = _key(recipe, arguments, dtype)
+    return _PROGRAMS.get((device, *key), find)
 
 
 def result(recipe: Recipe, arguments: tuple[Any, ...], dtype: str) -> Any:
@@ -110,7 +128,19 @@ def result(recipe: Recipe, arguments: tuple[Any, ...], dtype: str) -> Any:
         with precision(dtype):
             return jax.eval_shape(recipe.function, *arguments)
 
-    return make() if recipe.key is None else _RESULTS.get(_key(recipe, arguments, dtype), make)
+    def find() -> Any:
+        """Found on disk, or made and kept there."""
+        name = shelf.name_of("shapes", key)
+        found = shelf.load(name)
+        if found is None:
+            found = make()
+            shelf.save(name, found)
+        return found
+
+    if recipe.key is None:
+        return make()
+    key = _key(recipe, arguments, dtype)
+    return _RESULTS.get(key, find)
 
 
 def _key(recipe: Recipe, arguments: tuple[Any, ...], dtype: str) -> tuple[Hashable, ...]:

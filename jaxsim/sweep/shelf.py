@@ -1,0 +1,160 @@
+"""Compiled programs on disk, found by what they are made of, so that nothing has to be traced for them.
+
+JAX's own cache finds a program by its text, which a process must first make: seconds for a study of a few strategies. Here the name
+of a file follows from what the text follows from: the recipe and the shapes of its arguments, jaxsim's source files, versions,
+settings of JAX, and the device. The folder is that of :mod:`jaxsim.cache`, which only this user can write to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import os
+import pickle
+import platform
+import secrets
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.experimental import serialize_executable
+
+import jaxsim
+from jaxsim import cache
+from jaxsim.sweep.content import UnknownError, content
+
+# Settings of JAX that say where and when programs are kept, not what they are.
+OF_CACHES = ("jax_compilation_cache", "jax_persistent_cache", "jax_enable_compilation_cache")
+DIGEST = hashlib.sha256().digest_size
+
+
+# XLA loses parts of a program that it did not compile in this process, when it is taken out of it once more.
+FROM_CACHE = "/jax/compilation_cache/cache_hits"
+
+
+class _Heard(threading.local):
+    """How many programs JAX has found in its own cache for this thread."""
+
+    found = 0
+
+    def __call__(self, event: str, **_: Any) -> None:
+        if event == FROM_CACHE:
+            self.found += 1
+
+
+_HEARD = _Heard()
+jax.monitoring.register_event_listener(_HEARD)
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[list[bool]]:
+    """Holds True, once it is over, if what was compiled meanwhile was compiled, and not found by JAX in its own cache."""
+    said: list[bool] = []
+    before = _HEARD.found
+    yield said
+    said.append(_HEARD.found == before)
+
+
+def place() -> Path | None:
+    """The folder; None where nothing is to be kept, or the user keeps JAX's programs elsewhere."""
+    settings: Any = jax.config
+    if not settings.jax_enable_compilation_cache:
+        return None
+    folder = cache.folder()
+    return folder if folder is not None and settings.jax_compilation_cache_dir == str(folder) else None
+
+
+def name_of(kind: str, key: Any, device: jax.Device | None = None) -> str | None:
+    """What a file with this key is called; None for a key with something in it that cannot be described.
+
+    Args:
+        kind: of the file, the beginning of its name.
+        key: what its content follows from.
+        device: which it is for.
+    """
+    where = () if device is None else (device.platform, device.device_kind, device.id, device.client.platform_version)
+    try:
+        told = content((key, where, _surroundings(), _settings()))
+    except UnknownError:
+        return None
+    return f"{kind}-{hashlib.sha256(repr(told).encode()).hexdigest()}"
+
+
+def load(name: str | None) -> Any:
+    """What was kept under a name; None if there is nothing, or it is damaged."""
+    folder = place()
+    if name is None or folder is None:
+        return None
+    try:
+        stored = (folder / name).read_bytes()
+        if hashlib.sha256(stored[DIGEST:]).digest() != stored[:DIGEST]:
+            return None
+        return pickle.loads(zlib.decompress(stored[DIGEST:]))
+    except (OSError, zlib.error, pickle.UnpicklingError, AttributeError, ImportError, EOFError, ValueError, TypeError):
+        return None
+
+
+def save(name: str | None, value: Any) -> None:
+    """Keep a value, in one step; not being able to is no error, for it can be made again."""
+    folder = place()
+    if name is None or folder is None:
+        return
+    beside = folder / f"{name}-{secrets.token_hex(4)}"
+    try:
+        packed = zlib.compress(pickle.dumps(value), 1)
+        beside.write_bytes(hashlib.sha256(packed).digest() + packed)
+        os.replace(beside, folder / name)
+    except (OSError, pickle.PicklingError, AttributeError, TypeError, ValueError):
+        beside.unlink(missing_ok=True)
+
+
+def load_program(name: str | None, device: jax.Device) -> Any:
+    """A compiled program, ready on a device; None if there is none, or this version of JAX does not take it."""
+    stored = load(name)
+    if stored is None:
+        return None
+    try:
+        code, taken, given = stored
+        return serialize_executable.deserialize_and_load(code, taken, given, device.client, [device])
+    except Exception:  # whatever JAX and XLA say of a program that is not theirs: it is compiled anew
+        return None
+
+
+def save_program(name: str | None, program: Any) -> None:
+    """Keep a compiled program."""
+    if name is None or place() is None:
+        return
+    try:
+        stored = serialize_executable.serialize(program)
+    except Exception:  # a device whose programs cannot be taken out of it
+        return
+    save(name, stored)
+
+
+@functools.cache
+def _surroundings() -> tuple[str, ...]:
+    """What programs follow from that does not change while a process runs: jaxsim's source files, versions, XLA's flags."""
+    source = hashlib.sha256()
+    root = Path(jaxsim.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        source.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    versions = (f"{name} {_version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy", "numpyro"))
+    return (source.hexdigest(), platform.python_version(), *versions, os.environ.get("XLA_FLAGS", ""))
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _settings() -> tuple[tuple[str, str], ...]:
+    """JAX's own settings."""
+    settings: Any = jax.config
+    return tuple(sorted((name, repr(value)) for name, value in settings.values.items() if not name.startswith(OF_CACHES)))
