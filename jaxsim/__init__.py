@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from jaxsim import cache
+from jaxsim.version import VERSION
 
 if "jax" in sys.modules:
     sys.modules["jax"].config.update("jax_enable_x64", True)
@@ -179,7 +180,7 @@ __all__ = sorted(_HOME)  # noqa: PLE0605
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return importlib.import_module("importlib.metadata").version("jaxsim-studies")
+        return VERSION
     if name not in _HOME:
         raise AttributeError(f"module 'jaxsim' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

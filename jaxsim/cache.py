@@ -12,11 +12,11 @@ import stat
 import sys
 from pathlib import Path
 
+from jaxsim.version import VERSION
+
 # Programs that compile faster than this are not worth a file, seconds.
 WORTH_KEEPING = "0.3"
 OFF = ("0", "off", "no", "false")
-# jaxsim's, which asking the installation for takes longer than all else that `import jaxsim` does; a test holds the two together.
-VERSION = "0.4.0"
 # Holds what was said of a folder that was refused, so that the processes which this one starts do not say it again.
 TOLD = "JAXSIM_CACHE_REFUSED"
 

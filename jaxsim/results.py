@@ -11,7 +11,9 @@ import pandas as pd
 
 from jaxsim import measures
 from jaxsim.errors import InputError, brief, names_given, several, whole_number
+from jaxsim.measures.card import run_card
 from jaxsim.measures.components import components as components_of
+from jaxsim.measures.overview import overviewed
 from jaxsim.measures.stream import Performance
 from jaxsim.measures.stream.cells import chosen_cells
 from jaxsim.store.coverage import replicate_range
@@ -19,6 +21,8 @@ from jaxsim.store.folder import Folder
 from jaxsim.store.place import Place
 from jaxsim.store.reading import Reader
 from jaxsim.store.schema import TRUE, component_names
+from jaxsim.study.card import size
+from jaxsim.study.hook import plots
 from jaxsim.study.study import Study
 
 if TYPE_CHECKING:
@@ -260,6 +264,12 @@ class Results:
         """
         return self.performance.to_xarray(by, **options)
 
+    @property
+    def plot(self) -> Any:
+        """The report's figures, a function each: ``results.plot.coverage(by=["n_groups"])``; see
+        :class:`jaxsim.report.plots.Plots`."""
+        return plots(self)
+
     def posterior(self, cell: int | Mapping[str, Any], replicate: int, model: str | None = None) -> BayesResult:
         """The whole posterior of one dataset, sampled again with the study's random numbers.
 
@@ -283,6 +293,12 @@ class Results:
             f"Results({self.folder.place.url!r}: {len(study.cells)} cells x {study.replicates} datasets x "
             f"{', '.join(e.name for e in study.estimators)}{unfinished})"
         )
+
+    def _repr_html_(self) -> str:
+        """Where, how far, and the overview, for which all that is finished is read once."""
+        done, planned = self.progress
+        where = f"{done:,} of {planned:,} datasets in {self.folder.place.url}"
+        return run_card(where, size(self.study), lambda: overviewed(self.performance, planned, self.study.caveats()))
 
 
 def load(out: str | Path | Place) -> Results:

@@ -144,6 +144,7 @@ def attack_studies(rng: random.Random) -> None:
     chunks = plan(made, limit=rng.choice([1, 100, 4096]))
     assert len(chunks) > 0
     next(iter(chunks)).identity(made)
+    assert made._repr_html_().endswith("</div>")
     made.find(anything(rng))
 
 
@@ -249,6 +250,16 @@ def attack_tables(rng: random.Random) -> None:
     getattr(results(), name)(**options)
 
 
+def attack_figures(rng: random.Random) -> None:
+    """Something that a figure may have been told; most of it is of the results."""
+    good = {
+        "by": rng.choice(["n_groups", ["group_sd"], ["n_groups", "group_sd"]]), "strategies": rng.choice(["lm2", ["lmer", "lm2"]]),
+        "terms": rng.choice(["IV1", ["IV1", "Intercept"]]), "title": "A title", "policy": rng.choice(["available", "listwise"]),
+    }  # fmt: skip
+    name = rng.choice(dir(results().plot))
+    assert getattr(results().plot, name)(**some(rng, good))._repr_png_()
+
+
 COMMANDS: dict[str, list[str]] = {
     "summary": ["--by", "--terms", "--alpha", "--measures", "--csv", "--script"],
     "plan": ["--no-trial", "--replicates", "--seed", "--until", "--minimum", "--dtype", "--memory", "--batch", "--mcse", "--out"],
@@ -287,7 +298,7 @@ def attack_commands(rng: random.Random) -> None:
 
 ATTACKS = {
     "parts": attack_parts, "studies": attack_studies, "grids": attack_grids, "saved": attack_saved, "formulas": attack_formulas,
-    "fits": attack_fits, "tables": attack_tables, "commands": attack_commands,
+    "fits": attack_fits, "tables": attack_tables, "figures": attack_figures, "commands": attack_commands,
 }  # fmt: skip
 
 

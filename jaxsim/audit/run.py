@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from jaxsim.audit.compare import Difference, Verdict, final_look, first_look, lme4_df
 from jaxsim.audit.sample import Finished, draw
@@ -19,6 +18,7 @@ from jaxsim.r.outcome import Outcome
 from jaxsim.r.pool import Pool
 from jaxsim.r.request import Request
 from jaxsim.results import Results
+from jaxsim.sweep.progress import counted
 
 Looked = tuple[Verdict | None, Difference | None]
 
@@ -33,7 +33,7 @@ def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool 
         results: of a run, finished or not.
         per_cell: fits drawn from each cell for each mixed-model strategy.
         seed: of the sample.
-        progress: show a bar on the terminal.
+        progress: show a bar.
 
     Returns:
         One row a fit: ``cell, replicate, model, verdict, ours`` (a disagreement that is our fault), ``criterion`` (ours less
@@ -47,19 +47,21 @@ def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool 
     per_cell, seed = whole_number("per_cell", per_cell, 1), whole_number("seed", seed, 0)
     fits = draw(results, per_cell, seed)
     rows: list[dict[str, object]] = []
-    with Pool() as pool, tqdm(total=len(fits), unit="fit", desc="lme4", disable=not progress) as bar:
+    with Pool() as pool, counted(len(fits), "lme4", progress) as more:
         for fit, outcome in zip(fits, _refit(pool, results, fits, "default"), strict=True):
             rows.append(_row(fit, outcome, first_look(fit, outcome), "default"))
-            bar.update(rows[-1]["verdict"] is not None)
+            more(rows[-1]["verdict"] is not None)
         for effort in ("tight", "best"):
-            _look_again(pool, results, fits, rows, effort, bar)
+            _look_again(pool, results, fits, rows, effort, more)
     table = pd.DataFrame(rows)
     table["verdict"] = [verdict.value for verdict in table["verdict"]]
     results.folder.write_audit(table, {"per_cell": per_cell, "seed": seed, "date": _today(), "versions": pool.versions})
     return table
 
 
-def _look_again(pool: Pool, results: Results, fits: list[Finished], rows: list[dict[str, object]], effort: str, bar: tqdm) -> None:
+def _look_again(
+    pool: Pool, results: Results, fits: list[Finished], rows: list[dict[str, object]], effort: str, more: Callable[[int], None]
+) -> None:
     """Refit what has no verdict yet; ``best`` also what lme4 did not reach at tight tolerances, and is the last word."""
     open_places = [k for k, row in enumerate(rows) if row["verdict"] in (None, Verdict.LME4_HIGHER, Verdict.NO_LME4)]
     if not open_places:
@@ -72,7 +74,7 @@ def _look_again(pool: Pool, results: Results, fits: list[Finished], rows: list[d
         row["gap"] = rows[k]["lme4_criterion"] - outcome.criterion  # type: ignore[operator]
         row["lme4_criterion"], row["message"] = rows[k]["lme4_criterion"], rows[k]["message"]
         rows[k] = row
-        bar.update(was_open)
+        more(was_open)
 
 
 def _refit(pool: Pool, results: Results, fits: Sequence[Finished], effort: str) -> Iterator[Outcome]:

@@ -19,7 +19,9 @@ from jaxsim.r import requirements
 CORE, LME4, TESTS, OPTIONAL = "core", "lme4", "tests against R", "optional"
 OK, MISSING, BROKEN, UNTRIED = "ok", "missing", "BROKEN", "not tried"
 
-CORE_PACKAGES = ("numpy", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "tqdm", "cloudpickle")
+CORE_PACKAGES = (
+    "numpy", "pandas", "pyarrow", "scipy", "matplotlib", "jinja2", "tqdm", "fsspec", "psutil", "platformdirs", "cloudpickle",
+)  # fmt: skip
 OPTIONAL_PACKAGES = ("nbformat", "ipykernel")
 R_PACKAGES = {
     "lme4": LME4, "lmerTest": LME4, "numDeriv": LME4, "pbkrtest": LME4, "emmeans": LME4, "clubSandwich": TESTS, "sandwich": TESTS,

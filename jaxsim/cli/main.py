@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jaxsim
 from jaxsim.cli.options import add_run_options, add_study_options, batch_of, changed, run_options
 from jaxsim.cli.script import study_of
 from jaxsim.cli.told import told
@@ -130,9 +131,15 @@ def _loaded(options: argparse.Namespace) -> Results:
 
 
 def _version() -> str:
-    import importlib.metadata  # noqa: PLC0415 - only needed here
+    """Our version, and those that numbers depend on besides it."""
+    import platform  # noqa: PLC0415 - only needed here
+    from importlib import metadata  # noqa: PLC0415 - as above
 
-    return f"jaxsim {importlib.metadata.version('jaxsim-studies')}"
+    try:
+        jax = f"JAX {metadata.version('jax')}"
+    except metadata.PackageNotFoundError:  # `jaxsim doctor` is to say so
+        jax = "no JAX"
+    return f"jaxsim {jaxsim.__version__} ({jax}, Python {platform.python_version()})"
 
 
 def _run_options(parser: argparse.ArgumentParser, out: str | None) -> None:

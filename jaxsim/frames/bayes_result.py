@@ -13,6 +13,7 @@ from jaxsim.bayesian import diagnostics
 from jaxsim.bayesian.posterior import Posterior
 from jaxsim.bayesian.priors import Priors
 from jaxsim.errors import InputError, choose
+from jaxsim.frames.fit_card import posterior_card
 from jaxsim.frames.mixed_model import MixedModel
 from jaxsim.frames.postestimation.fit_components import random_components
 from jaxsim.frames.postestimation.new_rows import NewRows, new_rows
@@ -22,7 +23,7 @@ from jaxsim.frames.postestimation.predictive_accuracy import Waic, normal_log_de
 from jaxsim.frames.postestimation.row_terms import offset_of, weights_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BayesResult:
     """One sampled posterior. ``status`` says whether it is to be used; without draws the tables hold NaN.
 
@@ -200,7 +201,10 @@ class BayesResult:
             raise InputError(f"there are no draws: the status is {self.status!r}.")
         return self.draws
 
-    def __str__(self) -> str:
+    def _repr_html_(self) -> str:
+        return posterior_card(self.model.formula.text, self.parameters, self.table, self.status, self.messages)
+
+    def __repr__(self) -> str:
         parts = [
             f"Bayesian hierarchical model\nFormula: {self.model.formula.text}",
             self.parameters.to_string(index=False, float_format=lambda v: f"{v:.4g}"),

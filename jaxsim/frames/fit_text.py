@@ -12,17 +12,28 @@ def summarise(fit: Fitted) -> str:
     """Header, criterion, random effects, sizes, fixed effects, messages."""
     parts = [f"{fit.method}\nFormula: {fit.formula}"]
     if fit.varcorr is not None and fit.criterion is not None:
-        name = "REML criterion at convergence" if "REML" in fit.method else "-2 log-likelihood at convergence"
-        parts += [f"{name}: {fit.criterion:.4f}", f"Random effects:\n{random_effects(fit.varcorr)}\n{sizes(fit)}"]
-        parts.append(f"Fixed effects:\n{fixed_effects(fit)}")
+        parts += [criterion(fit), f"Random effects:\n{align(random_effects(fit.varcorr), left=2)}\n{sizes(fit)}"]
+        parts.append(f"Fixed effects:\n{align(fixed_effects(fit), left=1)}")
     else:
-        residual = "" if fit.sigma is None else f"\nResidual standard error: {fit.sigma:.5g}"
-        parts.append(f"Coefficients:\n{fixed_effects(fit)}\n{residual}".rstrip() + f"\n{sizes(fit)}")
+        parts.append(f"Coefficients:\n{align(fixed_effects(fit), left=1)}\n\n{residual(fit)}".rstrip() + f"\n{sizes(fit)}")
     if fit.status != "ok":
         parts.append(f"Status: {fit.status}")
     if fit.messages:
         parts.append("\n".join(fit.messages))
     return "\n\n".join(parts)
+
+
+def criterion(fit: Fitted) -> str:
+    """What was minimised, and how small it became; empty where nothing was."""
+    if fit.criterion is None:
+        return ""
+    name = "REML criterion at convergence" if "REML" in fit.method else "-2 log-likelihood at convergence"
+    return f"{name}: {fit.criterion:.4f}"
+
+
+def residual(fit: Fitted) -> str:
+    """The residual standard error; empty for a fit that has none."""
+    return "" if fit.sigma is None else f"Residual standard error: {fit.sigma:.5g}"
 
 
 def sizes(fit: Fitted) -> str:
@@ -35,25 +46,26 @@ def sizes(fit: Fitted) -> str:
     return f"Number of obs: {fit.n_rows}, groups:{name} {fit.n_groups}"
 
 
-def random_effects(varcorr: pd.DataFrame) -> str:
-    """Variances and standard deviations; the correlations with earlier terms stand to the right."""
+def random_effects(varcorr: pd.DataFrame) -> list[list[str]]:
+    """Rows of text, the first one names: variances and standard deviations; the correlations with earlier terms to the right."""
     correlations = list(varcorr.columns[4:])
     header = ["Groups", "Name", "Variance", "Std.Dev.", *["Corr", *[""] * len(correlations)][: len(correlations)]]
     groups = varcorr["group"].where(varcorr["group"] != varcorr["group"].shift(), "")
     columns = [groups.tolist(), varcorr["term"].tolist(), digits(varcorr["variance"]), digits(varcorr["std_dev"])]
     columns += [["" if np.isnan(value) else f"{value:.2f}" for value in varcorr[name]] for name in correlations]
-    return align([header, *map(list, zip(*columns, strict=True))], left=2)
+    return [header, *map(list, zip(*columns, strict=True))]
 
 
-def fixed_effects(fit: Fitted) -> str:
-    """Estimates with their tests and confidence limits; without df and t where resamples stand in their place."""
+def fixed_effects(fit: Fitted) -> list[list[str]]:
+    """Rows of text, the first one names: estimates with their tests and confidence limits; without df and t where resamples stand
+    in their place."""
     table, tail = fit.table, 50 * (1 - fit.conf_level)
     shown = {"": table["term"].tolist(), "Estimate": digits(table["estimate"]), "Std. Error": digits(table["std_error"])}
     if not fit.resampled:
         shown |= {"df": digits(table["df"]), "t value": [f"{value:.3f}" for value in table["statistic"]]}
     shown["p (resampled)" if fit.resampled else "Pr(>|t|)"] = [f"{value:.3g}" for value in table["p_value"]]
     shown |= {f"{tail:.6g} %": digits(table["conf_low"]), f"{100 - tail:.6g} %": digits(table["conf_high"])}
-    return align([list(shown), *map(list, zip(*shown.values(), strict=True))], left=1)
+    return [list(shown), *map(list, zip(*shown.values(), strict=True))]
 
 
 def digits(values: pd.Series) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from jaxsim.frames.fit_card import fit_card
 from jaxsim.frames.fit_text import summarise
 from jaxsim.frames.fitted import Fitted
 from jaxsim.frames.postestimation import (
@@ -26,16 +27,22 @@ from jaxsim.frames.postestimation.pictures import Pictures
 from jaxsim.frames.postestimation.prediction import predict
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FitResult(Fitted):
-    """One fitted model. Its numbers are attributes, see :class:`~jaxsim.frames.fitted.Fitted`; questions about it are methods."""
+    """One fitted model. Its numbers are attributes, see :class:`~jaxsim.frames.fitted.Fitted`; questions about it are methods.
+
+    As in R it prints as its summary; notebooks show that as tables.
+    """
 
     def summary(self) -> str:
         """The fit as text, in the layout of lme4."""
         return summarise(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.summary()
+
+    def _repr_html_(self) -> str:
+        return fit_card(self)
 
     def predict(
         self,

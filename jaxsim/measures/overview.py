@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -104,7 +105,25 @@ def headline(performance: Performance, policy: str = "available", by: Sequence[s
     return pd.DataFrame(cells, index, [(SHOWN | RATES).get(name, name) for name in names], dtype=object)
 
 
-def overview(
+@dataclass(frozen=True)
+class Overview:
+    """What a person reads first of a run: ``unfinished`` (empty if all is there), tables with a line above each, and notes."""
+
+    unfinished: str
+    tables: tuple[tuple[str, pd.DataFrame], ...]
+    notes: tuple[str, ...]
+
+
+def overview(performance: Performance, planned: int | None = None, notes: Sequence[str] = (), **options: Any) -> str:
+    """:func:`overviewed` as text for a terminal; the arguments are its."""
+    found = overviewed(performance, planned, notes, **options)
+    parts = [found.unfinished] if found.unfinished else []
+    for above, table in found.tables:
+        parts += [f"{above}:", _text(table)]
+    return "\n\n".join([*parts, *found.notes])
+
+
+def overviewed(
     performance: Performance,
     planned: int | None = None,
     notes: Sequence[str] = (),
@@ -113,8 +132,8 @@ def overview(
     terms: Sequence[str] | None = None,
     alpha: float | None = None,
     measures: Sequence[str] | None = None,
-) -> str:
-    """The headline as text for a terminal; under both policies if some fits failed.
+) -> Overview:
+    """The headline, under both policies if some fits failed.
 
     Args:
         performance: of a run (see :attr:`jaxsim.results.Results.performance`).
@@ -128,22 +147,18 @@ def overview(
     """
     by = tuple(name for name in by or () if name != "model")
     options: dict[str, Any] = {"by": by, "terms": terms, "alpha": alpha, "measures": measures}
-    table = _text(headline(performance, **options))
-    datasets, lines = performance.counts[2], []
+    tables = [(f"{_what(performance, by, terms)} ({_how(performance, alpha)})", headline(performance, **options))]
+    datasets, unfinished = performance.counts[2], ""
     if planned is not None and datasets < planned:
-        lines += [
+        unfinished = (
             f"UNFINISHED: {datasets:,} of {_count(planned, 'dataset')}. What follows averages over those alone; "
-            "the command that began the run completes it.",
-            "",
-        ]
-    lines += [f"{_what(performance, by, terms)} ({_how(performance, alpha)}):", "", table]
+            "the command that began the run completes it."
+        )
     rated = performance.rates(["model"]).query("measure == 'failure'")
     if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
-        lines += ["", "The same, only for datasets that every strategy could fit (listwise):", ""]
-        lines += [_text(headline(performance, "listwise", **options))]
-    for note in notes:
-        lines += ["", note]
-    return "\n".join(lines)
+        above = "The same, only for datasets that every strategy could fit (listwise)"
+        tables.append((above, headline(performance, "listwise", **options)))
+    return Overview(unfinished, tuple(tables), tuple(notes))
 
 
 def _what(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> str:

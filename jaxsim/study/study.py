@@ -22,6 +22,7 @@ from jaxsim.scores.score import Score
 from jaxsim.seeding import replicate_key
 from jaxsim.study import checks, saved, stored
 from jaxsim.study.absent import AbsentMeasure, AbsentProcess, AbsentStrategy
+from jaxsim.study.card import study_card
 from jaxsim.study.caveats import caveats
 from jaxsim.study.cell import Cell
 from jaxsim.study.hook import start
@@ -119,6 +120,9 @@ class Study(Outline):
         can be reported, not run. :class:`InputError` for a text that is no study."""
         with saved.readable():
             return cls(**stored.parts(text))
+
+    def _repr_html_(self) -> str:
+        return study_card(self)
 
     @functools.cached_property
     def absent(self) -> tuple[str, ...]:

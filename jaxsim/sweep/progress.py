@@ -1,11 +1,13 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, and a log in the results folder."""
+"""What a person sees of a run: a bar on a terminal or in a notebook, plain lines elsewhere, and a log in the results folder."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -14,6 +16,7 @@ from tqdm import tqdm
 
 from jaxsim.store.ours import LOG
 from jaxsim.store.place import LocalPlace, Place
+from jaxsim.sweep import notebook
 from jaxsim.sweep.memory import in_words
 from jaxsim.sweep.worker import Step
 
@@ -55,7 +58,7 @@ class Progress:
         done: those finished before.
         log: where a line a chunk goes.
         shown: false for no output at all.
-        stream: where to; standard error when None.
+        stream: where to; when None the notebook's cell that is being run, or standard error.
     """
 
     def __init__(self, total: int, done: int, log: Log, shown: bool = True, stream: TextIO | None = None) -> None:
@@ -64,7 +67,8 @@ class Progress:
         self.log, self.shown = log, shown
         self.clock = self.last = time.perf_counter()
         self.lock = threading.RLock()
-        terminal = shown and self.stream.isatty()
+        self.output = notebook.output() if shown and stream is None else None
+        terminal = shown and self.output is None and self.stream.isatty()
         self.bar: Any = tqdm(
             total=total, initial=done, unit="fit", unit_scale=True, file=self.stream, disable=not terminal, dynamic_ncols=True
         )
@@ -80,6 +84,9 @@ class Progress:
                 self.bar.set_description(step.doing, refresh=False)
                 self.bar.set_postfix_str(self._aside(), refresh=False)
                 self.bar.update(step.fits)
+            elif self.output is not None:
+                if self.output.due():
+                    self._draw(f"{self.in_words()}; {step.doing}" if step.doing else self.in_words())
             elif self.shown and step.fits and time.perf_counter() - self.last > EVERY:
                 self._line()
 
@@ -100,7 +107,9 @@ class Progress:
         """The last line."""
         with self.lock:
             self.bar.close()
-            if self.bar.disable and self.shown:
+            if self.output is not None:
+                self._draw(self.in_words())
+            elif self.bar.disable and self.shown:
                 self._line()
 
     def in_words(self) -> str:
@@ -114,9 +123,45 @@ class Progress:
     def _aside(self) -> str:
         return f"{self.failures:,} failed, {in_words(psutil.Process().memory_info().rss)}"
 
+    def _draw(self, text: str) -> None:
+        assert self.output is not None
+        self.output.show(self.done, self.total, text)
+
     def _line(self) -> None:
         self.last = time.perf_counter()
         print(self.in_words(), file=self.stream, flush=True)
+
+
+@contextlib.contextmanager
+def counted(total: int, what: str, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar for something else than a run, on a terminal or in a notebook.
+
+    Args:
+        total: how many fits there are to do.
+        what: it is, in a word.
+        shown: false for no output at all.
+
+    Yields:
+        A function to call with how many more of them are done.
+    """
+    output, done = notebook.output() if shown else None, 0
+
+    def draw() -> None:
+        if output is not None:
+            output.show(done, total, f"{what}: {done:,} of {total:,} fits")
+
+    def more(count: int) -> None:
+        nonlocal done
+        done += count
+        bar.update(count)
+        if output is not None and output.due():
+            draw()
+
+    with tqdm(total=total, unit="fit", desc=what, disable=not shown or output is not None) as bar:
+        try:
+            yield more
+        finally:
+            draw()
 
 
 def duration(seconds: float) -> str:

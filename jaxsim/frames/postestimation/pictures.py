@@ -174,10 +174,11 @@ def _held(name: Any, value: Any) -> str:
 
 def _figure(draw: Callable[[Any], None], columns: int = 1, height: float = HEIGHT) -> Any:
     import matplotlib as mpl  # noqa: PLC0415 - a second that only pictures cost
-    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    from jaxsim.picture import Picture  # noqa: PLC0415 - as above
 
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(max(WIDTH, 1.4 + 2.6 * columns), height), dpi=DPI, layout="constrained")
+        figure = Picture(figsize=(max(WIDTH, 1.4 + 2.6 * columns), height), dpi=DPI, layout="constrained")
         axes = figure.subplots(1, columns, sharey=True)
         for one in np.atleast_1d(axes):
             one.grid(color=GRID, lw=0.6)

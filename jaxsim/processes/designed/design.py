@@ -20,6 +20,7 @@ from jaxsim.data.rows import Rows
 from jaxsim.errors import choose, whole_number
 from jaxsim.processes.designed import by_unit, dotted, frame, magnitudes, sufficient, trouble
 from jaxsim.processes.designed.blueprint import Blueprint, blueprint
+from jaxsim.processes.designed.card import design_card
 from jaxsim.processes.designed.meets import ALL, Meets, checked_meets
 from jaxsim.processes.designed.preview import Preview, preview
 from jaxsim.processes.designed.scale import amounts, sizes, told
@@ -276,6 +277,9 @@ class Design(Messy, RowProcess):
         known = magnitudes.known_term("null", term, dict.fromkeys((*made.terms, *made.names)), self.plan)
         gone = made.terms.get(known, (known,))
         return self.having(effects={name: value for name, value in self.effects.items() if name not in gone})
+
+    def _repr_html_(self) -> str:
+        return design_card(self)
 
 
 def _completed(design: Design, key: jax.Array) -> pd.DataFrame:

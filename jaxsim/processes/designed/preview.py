@@ -43,13 +43,13 @@ class Preview:
     def figure(self) -> Figure:
         """Every unit's rows over the schedule, or over the second of several units, coloured by what they are given; a panel for
         each combination of conditions."""
-        from matplotlib.figure import Figure  # noqa: PLC0415 - only where something is drawn
+        from jaxsim.picture import Picture  # noqa: PLC0415 - only where something is drawn
 
         variables = self.plan.variables
         conditions = [name for name, v in variables.items() if isinstance(v, Within) and v.names is not None]
         panels = list(self.rows.groupby(conditions, observed=True)) if conditions else [((), self.rows)]
         panels = panels if len(panels) <= MOST_PANELS else [((), self.rows)]
-        drawn = Figure(figsize=(1.5 + 3.2 * len(panels), 4.5), layout="constrained")
+        drawn = Picture(figsize=(1.5 + 3.2 * len(panels), 4.5), layout="constrained")
         axes = drawn.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
         for ax, (levels, rows) in zip(axes, panels, strict=True):
             self._panel(ax, rows)
@@ -118,6 +118,17 @@ def _varying(plan: Blueprint, unit: str) -> str:
 
 
 def _described(name: str, variable: Variable, rows: pd.DataFrame, plan: Blueprint) -> str:
+    """A variable in words, with what one dataset has of it."""
+    seen = ""
+    if isinstance(variable, Counterbalanced):
+        seen = _equal(name, variable, rows)
+    elif isinstance(variable, Covariate) and variable.names is None:
+        seen = f"; here from {np.min(rows[name]):.4g} to {np.max(rows[name]):.4g}"
+    return described(variable, plan) + seen
+
+
+def described(variable: Variable, plan: Blueprint) -> str:
+    """A variable in words: who has, or meets, what of it."""
     if isinstance(variable, Within):
         shift = f", each shifted by up to {variable.jitter:g}" if variable.jitter else ""
         who = f"every {plan.unit}" if len(plan.tree.names) == 1 else f"every combination of {' and '.join(plan.tree.names)}"
@@ -125,11 +136,8 @@ def _described(name: str, variable: Variable, rows: pd.DataFrame, plan: Blueprin
     if isinstance(variable, Between):
         return f"each {variable.unit} has one of {', '.join(map(_level, variable.levels))}{', at random' * variable.randomised}"
     if isinstance(variable, Counterbalanced):
-        pair = " and ".join(variable.over)
-        return f"each {pair} have one of {', '.join(map(_level, variable.levels))}, in turn{_equal(name, variable, rows)}"
-    assert isinstance(variable, Covariate)
-    seen = "" if variable.names is not None else f"; here from {np.min(rows[name]):.4g} to {np.max(rows[name]):.4g}"
-    return f"each {variable.level} has one from {variable.distribution}{seen}"
+        return f"each {' and '.join(variable.over)} have one of {', '.join(map(_level, variable.levels))}, in turn"
+    return f"each {variable.level} has one from {variable.distribution}"
 
 
 def _equal(name: str, variable: Counterbalanced, rows: pd.DataFrame) -> str:

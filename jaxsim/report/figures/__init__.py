@@ -28,18 +28,31 @@ from jaxsim.report.figures import (
     rejection,
     type_one_error_map,
 )
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.results import Results
 from jaxsim.style import RC
 
+# What can be chosen of a figure: factors that are told apart, strategies, coefficients.
+CHOICES = ("by", "strategies", "terms")
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure of the catalogue; ``draw`` gives None where a study has not what it shows. The caption says how to read it."""
+    """A figure of the catalogue. The caption says how to read it; ``drawn`` draws it. Where a study has not what it shows, that
+    raises :class:`Absent` with the reason, or gives None."""
 
     title: str
     caption: str
-    draw: Callable[[Numbers], Figure | None]
+    drawn: Callable[[Numbers], Figure | None]
+    takes: tuple[str, ...] = CHOICES  # what can be chosen of it
+
+    def draw(self, numbers: Numbers) -> Figure | None:
+        """The figure; None where a study has not what it shows."""
+        try:
+            return self.drawn(numbers)
+        except Absent:
+            return None
 
 
 BARS = "Points are estimates, vertical bars their 95% Monte Carlo intervals"
@@ -60,27 +73,32 @@ FIGURES: dict[str, Entry] = {
         "Each point is the true coefficient of one group; strategies are asked for the fixed effect they vary around. "
         "The bar is where 95% of groups are expected.",
         group_coefficients.draw,
+        takes=("terms",),
     ),
     "coefficient_error": Entry(
         "Coefficient error",
         f"How far the coefficients of one fit are from the truth in total; lower is better. {BOXES}",
         post.draw_coefficient_error,
+        takes=("strategies",),
     ),
     "se_sum": Entry(
         "Standard errors",
         f"The standard errors that each fit reported, in total; lower is better only if they are honest (see below). {BOXES}",
         post.draw_se_sum,
+        takes=("strategies",),
     ),
     "t_sum": Entry(
         "Test statistics",
         f"Absolute t statistics of each fit in total; large ones are a virtue only where standard errors are honest. {BOXES}",
         post.draw_t_sum,
+        takes=("strategies",),
     ),
     "failures": Entry(
         "Singular and failed fits",
         "Filled points: fits on the boundary (singular random-effects covariance), which count as answers. Open points: fits "
         "without a usable answer, which measures leave out. Bars are 95% Wilson intervals.",
         failures.draw,
+        takes=("by", "strategies"),
     ),
     "bias": Entry(
         "Bias",

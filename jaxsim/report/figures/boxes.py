@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, mark_empty
 from jaxsim.report.figures.first import shown_replicates
 from jaxsim.report.figures.layout import Layout, enumeration
@@ -23,19 +26,26 @@ MARGIN = 1.2
 BOX = 0.82  # width of a box as a part of its place
 
 
-def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Figure | None:
-    """Boxes of one column of the post's table over the 2019 grid; None if the study has not its three factors.
+def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Figure:
+    """Boxes of one column of the post's table over the 2019 grid.
 
-    None, too, where boxes would mislead: with effects of several sizes, which would be pooled, or too many boxes to be told apart.
     Boxes are quartiles, whiskers reach the last fit within 1.5 interquartile ranges; fits beyond are not drawn (they are
     thousands in a large study), but the scale is logarithmic so that the whiskers of all conditions can be seen.
+
+    Raises:
+        Absent: if the study has not its three factors; and where boxes would mislead: with effects of several sizes, which would be
+            pooled, or too many boxes to be told apart.
     """
-    if not set(POST) <= set(numbers.results.factors) or effect_factors(numbers):
-        return None
+    check_factors(numbers, tuple(POST))
+    if effect_factors(numbers):
+        raise Absent(f"it would pool effects of several sizes, of {', '.join(effect_factors(numbers))}")
     levels = {name: tuple(pd.unique(numbers.results.cells[name].astype(object))) for name in POST}
     layout = Layout("group_sd", "n_groups", "n_obs", (), levels)
-    if len(levels["group_sd"]) * len(levels["n_groups"]) * len(numbers.looks) > CROWDED:
-        return None
+    boxes = len(levels["group_sd"]) * len(levels["n_groups"]) * len(numbers.looks)
+    if boxes > CROWDED:
+        raise Absent(
+            f"of {boxes} boxes beside each other none could be told from the next; at most {CROWDED} can, name some strategies"
+        )
     handles = [Patch(facecolor=look.color, edgecolor="none", alpha=0.75, label=name) for name, look in numbers.looks.items()]
     pooled = [name for name in numbers.results.factors if name not in POST]
     figure, axes = canvas(
@@ -58,6 +68,13 @@ def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Fi
             mark_empty(axes[i, j], "no usable fit")
     _log_scale(axes, five)
     return figure
+
+
+def check_factors(numbers: Numbers, factors: Sequence[str]) -> None:
+    """Raise :class:`Absent` without the factors that a figure is of."""
+    lacking = [name for name in factors if name not in numbers.results.factors]
+    if lacking:
+        raise Absent(f"it is of the 2019 study's factors {', '.join(factors)}, of which the grid lacks {', '.join(lacking)}")
 
 
 def _datasets(numbers: Numbers) -> str:

@@ -14,7 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxsim.report.figures.layout import Layout
+from jaxsim.errors import InputError
+from jaxsim.picture import Picture
+from jaxsim.report.figures.layout import MOST_PANELS, Layout
 from jaxsim.report.figures.style import LONGEST_TICK, Look, factor_label, level_label
 from jaxsim.style import GRID
 
@@ -27,6 +29,7 @@ SMALL_PANEL = 1.75
 NOTE_WIDTH = 172  # characters
 LEGEND_HANDLE, CHARACTER = 0.62, 0.067  # widths of a legend entry's mark with its margins, and of a character
 MOST_TICKS = 9
+TITLE_LABEL = "title"  # of the text that is a figure's title
 BESIDE: Any = dict(xycoords="axes fraction", textcoords="offset points", rotation=270, va="center", linespacing=1.1)
 
 
@@ -86,7 +89,7 @@ def frame(parts: Frame) -> tuple[Figure, np.ndarray]:
     bottom = AXIS + NOTE_LINE * len(notes)
     panel = parts.panel or PANEL_HEIGHTS.get(n_rows, SMALL_PANEL)
     height = top + n_rows * panel + (n_rows - 1) * parts.gap + bottom
-    figure = Figure(figsize=(WIDTH, height))
+    figure = Picture(figsize=(WIDTH, height))
     axes = _add_axes(figure, (n_rows, n_columns), (top, panel, height), parts)
     for ax, text in zip(axes[0], parts.columns, strict=True):
         ax.set_title(text, pad=5, y=1.0)  # y given: matplotlib need not look for room
@@ -94,7 +97,7 @@ def frame(parts: Frame) -> tuple[Figure, np.ndarray]:
         ax.annotate(text, (1, 0.5), (4, 0), **BESIDE)
     middle = (bottom + (height - top - bottom) / 2) / height
     figure.text(0.012, middle, parts.y_label, rotation=90, ha="left", va="center", fontsize=9)
-    figure.text(0.012, 1 - 0.1 / height, parts.title, ha="left", va="top", fontsize=11, weight="bold")
+    figure.text(0.012, 1 - 0.1 / height, parts.title, ha="left", va="top", fontsize=11, weight="bold", label=TITLE_LABEL)
     figure.text(0.012, 0.06 / height, "\n".join(notes), ha="left", va="bottom", fontsize=7.5, color="#444444", linespacing=1.35)
     _add_legends(figure, parts, columns, height)
     return figure, axes
@@ -146,9 +149,18 @@ def _add_axes(figure: Figure, shape: tuple[int, int], sizes: tuple[float, float,
 
 
 def headings(layout: Layout, factor: str | None, room: float) -> list[str]:
-    """Headings of the panels along one factor, on two lines if they do not fit into ``room`` on one; empty without a factor."""
+    """Headings of the panels along one factor, on two lines if they do not fit into ``room`` on one; empty without a factor.
+
+    Raises:
+        InputError: for more panels than can be read.
+    """
     if factor is None:
         return [""]
+    if len(layout.levels_of(factor)) > MOST_PANELS:
+        raise InputError(
+            f"by: {factor!r} has {len(layout.levels_of(factor))} levels, and more than {MOST_PANELS} panels side by side cannot "
+            "be read; put it first, along the axis."
+        )
     found = [(factor_label(factor), level_label(level)) for level in layout.levels_of(factor)]
     separator = ": " if max(len(f"{name}: {level}") for name, level in found) * CHARACTER < room else ":\n"
     return [separator.join(pair) for pair in found]

@@ -11,10 +11,10 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import COVERAGE
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Coverage with the nominal level; None without a numeric factor of three levels."""
+def draw(numbers: Numbers) -> Figure:
+    """Coverage with the nominal level; see :func:`draw_curves` for what it needs."""
     level = numbers.results.study.conf_level
-    drawn = draw_curves(
+    figure, axes, table = draw_curves(
         numbers,
         COVERAGE,
         title=f"Coverage of {100 * level:g}% confidence intervals",
@@ -22,8 +22,5 @@ def draw(numbers: Numbers) -> Figure | None:
         along=("n_groups",),
         note=f"Black line: {level:g}. The scale is stretched towards 1.",
     )
-    if drawn is None:
-        return None
-    figure, axes, table = drawn
     stretch(axes, float(np.nan_to_num(table["low"], nan=1.0).min()))
     return figure

@@ -11,18 +11,15 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import COVERAGE
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Coverage with the nominal level and where exact methods would be; None with fewer than two factors."""
+def draw(numbers: Numbers) -> Figure:
+    """Coverage with the nominal level and where exact methods would be; see :func:`draw_loops` for what it needs."""
     level = numbers.results.study.conf_level
-    drawn = draw_loops(
+    figure, ax, table = draw_loops(
         numbers,
         COVERAGE,
         title=f"Coverage of {100 * level:g}% confidence intervals in every combination",
         line=level,
     )
-    if drawn is None:
-        return None
-    figure, ax, table = drawn
     lowest = draw_band(np.array([[ax]]), table, level)
     stretch(np.array([[ax]]), min(lowest, float(np.nan_to_num(table["value"], nan=1.0).min())))
     return figure

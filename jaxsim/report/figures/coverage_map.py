@@ -10,8 +10,8 @@ from jaxsim.report.figures.rates import COVERAGE
 from jaxsim.report.figures.tiles import draw_map
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Coverage of every strategy: pale around the nominal level; None with fewer than two factors."""
+def draw(numbers: Numbers) -> Figure:
+    """Coverage of every strategy: pale around the nominal level; see :func:`draw_map` for what it needs."""
     level = numbers.results.study.conf_level
     return draw_map(
         numbers,

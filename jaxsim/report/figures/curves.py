@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from jaxsim.errors import InputError
 from jaxsim.report.figures import rates
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import Frame, frame, headings, mark_empty, model_handles, panel_width
 from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
 from jaxsim.report.figures.numbers import Numbers
@@ -25,9 +27,8 @@ HEIGHT = 3.3
 
 def draw_curves(
     numbers: Numbers, rate: Rate, *, title: str, line: float, along: Sequence[str] = (), note: str = ""
-) -> tuple[Figure, np.ndarray, pd.DataFrame] | None:
-    """A whole figure, its axes ``[1, columns]`` and its numbers; None without the rate, without a numeric factor of three
-    levels, or with more strategies than can be told apart.
+) -> tuple[Figure, np.ndarray, pd.DataFrame]:
+    """A whole figure, its axes ``[1, columns]`` and its numbers.
 
     Args:
         numbers: of the results.
@@ -36,13 +37,18 @@ def draw_curves(
         line: height of a reference line.
         along: factors that are preferred as the horizontal axis.
         note: what else must be said.
+
+    Raises:
+        Absent: without the rate, without a numeric factor of three levels, or with more strategies than can be told apart.
     """
-    layout = places(numbers, rate, along) if len(numbers.models) <= rates.MOST_TOGETHER else None
-    if layout is None or rates.misleads(numbers, rate, layout.pooled):
-        return None
-    table = rates.measure(numbers, rate, layout.by)
-    if table is None:
-        return None
+    rates.check_crowd(numbers)
+    layout = places(numbers, rate, along)
+    if layout is None:
+        raise Absent(
+            f"it needs a factor of numbers with at least {FEWEST} levels along its axis{', first in by' * bool(numbers.by)}"
+        )
+    rates.check_pooled(numbers, rate, layout.pooled)
+    table = rates.needed(numbers, rate, layout.by)
     columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
     text = rates.note(numbers, rate, table, layout.pooled, "a point")
     parts = Frame(title, rate.name, model_handles(numbers.looks), f"{text} {note}".strip(), columns=columns, panel=HEIGHT)
@@ -62,6 +68,8 @@ def places(numbers: Numbers, rate: Rate, along: Sequence[str]) -> Layout | None:
     """A layout with a horizontal axis and at most columns; None without a numeric factor of three levels or more."""
     found = rates.layout_of(numbers, rate)
     varied = [name for name in (found.columns, found.rows, found.x, *found.pooled) if name is not None]
+    if numbers.by is not None:
+        return _given(found)
     long = [name for name in rates.effect_factors(numbers) if rate is rates.POWER and len(found.levels[name]) > MOST_PANELS]
     curved = [name for name in varied if len(found.levels[name]) >= FEWEST and is_numeric(found.levels[name])]
     x = next((name for name in (*long, *along) if name in curved), found.x if found.x in curved else None)
@@ -70,6 +78,13 @@ def places(numbers: Numbers, rate: Rate, along: Sequence[str]) -> Layout | None:
     others = [name for name in varied if name != x]
     columns = next((name for name in others if len(found.levels[name]) <= MOST_PANELS), None)
     return Layout(x, columns, None, tuple(name for name in others if name != columns), found.levels)
+
+
+def _given(found: Layout) -> Layout | None:
+    """The layout that was asked for, if a curve can have it."""
+    if found.rows is not None:
+        raise InputError(f"by: curves have one row of panels; leave out {found.rows!r}, which they then average over.")
+    return found if len(found.x_levels) >= FEWEST and found.x_is_numeric else None
 
 
 def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model: str) -> None:

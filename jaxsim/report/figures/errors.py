@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import draw_intervals
@@ -14,13 +15,19 @@ from jaxsim.report.figures.style import Look
 WIDE = 10  # the largest error over the smallest from which on the axis is logarithmic
 
 
-def measured(numbers: Numbers, name: str) -> pd.DataFrame | None:
-    """A score's measure of the shown terms, by strategy and the layout's factors; None without the score, or without a number."""
+def measured(numbers: Numbers, name: str, score: str) -> pd.DataFrame:
+    """A score's measure of the shown terms, by strategy and the layout's factors.
+
+    Raises:
+        Absent: without the ``score``, or without a number.
+    """
     if name not in numbers.results.study.kit.measures:
-        return None
+        raise Absent(f"{name} is measured by studies with scores=({score}(),)")
     by = ["model", *numbers.layout.by]
-    table = numbers.results.measures(by, policy=numbers.policy, measures=[name], terms=numbers.shown)
-    return table if np.isfinite(table["value"].to_numpy(float)).any() else None
+    table = numbers.only(numbers.results.measures(by, policy=numbers.policy, measures=[name], terms=numbers.shown))
+    if not np.isfinite(table["value"].to_numpy(float)).any():
+        raise Absent(f"no strategy has a finite {name} of {', '.join(numbers.shown)}")
+    return table
 
 
 def looks_of(numbers: Numbers, table: pd.DataFrame) -> dict[str, Look]:

@@ -39,7 +39,7 @@ def draw(numbers: Numbers) -> Figure:
 def _series(numbers: Numbers) -> list[tuple[str, str]]:
     """Strategy and event of each series: what can be singular, and what failed at least once; never empty."""
     study = numbers.results.study
-    mixed = study.mixed
+    mixed = [model for model in study.mixed if model in numbers.models]
     failed = _ever(numbers.rates, "failure")
     series = [(model, "singular") for model in mixed] + [(model, "failure") for model in numbers.models if model in failed]
     return series or [(model, "failure") for model in numbers.models]

@@ -14,6 +14,8 @@ from matplotlib.lines import Line2D
 
 from jaxsim.data.padding import Bounds
 from jaxsim.processes import GaussianMultilevel, Process
+from jaxsim.report.figures.absent import Absent
+from jaxsim.report.figures.boxes import check_factors
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
@@ -26,11 +28,12 @@ HALF_WIDTH = 0.3
 FACTORS = ("n_groups", "n_obs", "group_sd")
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Group coefficients of one slope against the between-group SD; None if the study has not the 2019 study's factors."""
+def draw(numbers: Numbers) -> Figure:
+    """Group coefficients of one slope against the between-group SD; :class:`Absent` without the 2019 study's factors."""
     study = numbers.results.study
-    if not set(FACTORS) <= set(study.grid.names) or not isinstance(study.process, GaussianMultilevel):
-        return None
+    check_factors(numbers, FACTORS)
+    if not isinstance(study.process, GaussianMultilevel):
+        raise Absent(f"it shows coefficients that GaussianMultilevel draws, and the process is {study.process.kind}")
     cells = illustrative_cells(study)
     levels = [dict(cell.conditions)["group_sd"] for cell in cells]
     layout = Layout("group_sd", None, None, (), {"group_sd": tuple(levels)})

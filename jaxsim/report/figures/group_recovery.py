@@ -13,20 +13,16 @@ from jaxsim.report.figures.points import interval_figure
 FAR = -2  # shrinkage below which the axis is logarithmic below -1
 
 
-def draw_recovery(numbers: Numbers) -> Figure | None:
-    """Root mean squared error of the groups' coefficients; None if the study did not ask for it."""
-    table = measured(numbers, "group_rmse")
-    if table is None:
-        return None
+def draw_recovery(numbers: Numbers) -> Figure:
+    """Root mean squared error of the groups' coefficients; :class:`Absent` if the study did not ask for it."""
+    table = measured(numbers, "group_rmse", "GroupRecovery")
     y_label = "root mean squared error"
     return draw_errors(numbers, table, title="Error of the groups' coefficients", y_label=y_label, note=numbers.note())
 
 
-def draw_shrinkage(numbers: Numbers) -> Figure | None:
-    """Shrinkage of the groups' coefficients; None if the study did not ask for it, or groups never differ."""
-    table = measured(numbers, "group_shrinkage")
-    if table is None:
-        return None
+def draw_shrinkage(numbers: Numbers) -> Figure:
+    """Shrinkage of the groups' coefficients; :class:`Absent` if the study did not ask for it, or groups never differ."""
+    table = measured(numbers, "group_shrinkage", "GroupRecovery")
     lowest = float(np.nanmin(table[["value", "low"]].to_numpy(float)))
     far = lowest < FAR
     figure, axes = interval_figure(

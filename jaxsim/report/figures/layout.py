@@ -82,7 +82,13 @@ def where(table: pd.DataFrame, conditions: Mapping[str | None, Any]) -> pd.DataF
     return table
 
 
-def choose_layout(cells: pd.DataFrame, factors: Sequence[str], apart: Sequence[str] = (), last: Sequence[str] = ()) -> Layout:
+def choose_layout(
+    cells: pd.DataFrame,
+    factors: Sequence[str],
+    apart: Sequence[str] = (),
+    last: Sequence[str] = (),
+    by: Sequence[str] | None = None,
+) -> Layout:
     """Put the numeric factor with most levels along the axis, the next two as columns and rows, and pool the others.
 
     A factor with one level tells nothing apart and is left out; one with more than ``MOST_PANELS`` levels is never a row or
@@ -94,9 +100,14 @@ def choose_layout(cells: pd.DataFrame, factors: Sequence[str], apart: Sequence[s
         apart: factors that are not pooled while there is any place for them: columns and rows before others, and the axis if they
             have too many levels for that.
         last: factors that are pooled before others.
+        by: the factors along the axis, as columns and as rows, up to three of them; all others are pooled. Chosen as above when
+            None.
     """
     levels = {name: tuple(pd.unique(cells[name].astype(object))) for name in factors}
     varied = [name for name in factors if len(levels[name]) > 1]
+    if by is not None:
+        x, first, second = [*by, None, None, None][:3]
+        return Layout(x, first, second, tuple(name for name in varied if name not in by), levels)
     long = [name for name in varied if name in apart and len(levels[name]) > MOST_PANELS]
     numeric = [name for name in varied if is_numeric(levels[name])]
     x = max(long or numeric or varied, key=lambda name: len(levels[name]), default=None)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxsim.report.figures import rates
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import Frame, frame, mark_empty
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
@@ -25,11 +26,8 @@ BACKGROUND: Any = dict(facecolor="white", edgecolor="none", pad=0.6)  # keeps li
 LONGEST_LANE = 120  # characters
 
 
-def draw_loops(
-    numbers: Numbers, rate: Rate, *, title: str, line: float, note: str = ""
-) -> tuple[Figure, Axes, pd.DataFrame] | None:
-    """A whole figure, the panel of the rate and its numbers; None without the rate, with fewer than two factors, or with
-    more strategies than can be told apart.
+def draw_loops(numbers: Numbers, rate: Rate, *, title: str, line: float, note: str = "") -> tuple[Figure, Axes, pd.DataFrame]:
+    """A whole figure, the panel of the rate and its numbers.
 
     Only combinations that the grid has are drawn: an incomplete grid leaves no holes, its stairs show what is there.
 
@@ -39,13 +37,16 @@ def draw_loops(
         title: of the figure.
         line: height of a reference line.
         note: what else must be said.
+
+    Raises:
+        Absent: without the rate, with fewer than two factors, or with more strategies than can be told apart.
     """
     factors, pooled, steps = loops(numbers, rate)
-    if len(factors) < FEWEST_FACTORS or len(numbers.models) > rates.MOST_TOGETHER or rates.misleads(numbers, rate, pooled):
-        return None
-    table = rates.measure(numbers, rate, factors)
-    if table is None:
-        return None
+    if len(factors) < FEWEST_FACTORS:
+        raise Absent(f"it needs at least {FEWEST_FACTORS} factors{' in by' * bool(numbers.by)}")
+    rates.check_crowd(numbers)
+    rates.check_pooled(numbers, rate, pooled)
+    table = rates.needed(numbers, rate, factors)
     handles = [Line2D([], [], color=look.color, lw=1.6, label=name) for name, look in numbers.looks.items()]
     text = f"{rates.note(numbers, rate, table, pooled, 'a step')} Where lines coincide the last one is seen."
     lanes = ABOVE + LANE * len(factors)
@@ -66,11 +67,13 @@ def draw_loops(
 def loops(numbers: Numbers, rate: Rate) -> tuple[list[str], list[str], pd.DataFrame]:
     """Factors from the outermost loop to the innermost, those averaged over so that the steps can be read, and the steps.
 
-    The factor along the axis of other figures is the innermost: each run of its levels is a small curve.
+    The factor along the axis of other figures is the innermost: each run of its levels is a small curve. What was asked for is in
+    the same order: the first of them is the innermost.
     """
     found = rates.layout_of(numbers, rate)
     cells = rates.cells_with(numbers, rate)
-    order = [name for name in (found.columns, found.rows, *found.pooled, found.x) if name is not None]
+    pooled = found.pooled if numbers.by is None else ()
+    order = [name for name in (found.columns, found.rows, *pooled, found.x) if name is not None]
     kept = list(order)
     while len(cells[kept].drop_duplicates()) > MOST_STEPS and len(kept) > FEWEST_FACTORS:
         kept.pop(-2)
@@ -78,7 +81,7 @@ def loops(numbers: Numbers, rate: Rate) -> tuple[list[str], list[str], pd.DataFr
     steps = cells[kept].drop_duplicates()
     ranks = pd.DataFrame({name: [places[name][level] for level in steps[name].astype(object)] for name in kept}, index=steps.index)
     steps = steps.loc[ranks.sort_values(kept).index].reset_index(drop=True) if kept else steps
-    return kept, [name for name in order if name not in kept], steps
+    return kept, [name for name in dict.fromkeys((*order, *found.pooled)) if name not in kept], steps
 
 
 def step_values(steps: pd.DataFrame, lines: pd.DataFrame, factors: Sequence[str], column: str = "value") -> np.ndarray:

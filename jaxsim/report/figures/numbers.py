@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from jaxsim import measures
 from jaxsim.data.names import INTERCEPT
-from jaxsim.errors import choose
+from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import LinearMixed
 from jaxsim.report.figures.first import post_table
 from jaxsim.report.figures.layout import Layout, choose_layout
@@ -18,6 +19,8 @@ from jaxsim.report.figures.style import Look, looks
 from jaxsim.results import Results
 
 SHOWN = ("bias", "coverage", "model_se_error")
+# Along the axis, columns and rows of panels.
+MOST_FACTORS = 3
 
 
 @dataclass(frozen=True)
@@ -25,22 +28,32 @@ class Numbers:
     """What a report shows of some results, under one policy for failed fits.
 
     Figures average over some terms: ``terms`` or, when None, the slopes (every coefficient but the intercept, or the intercept if
-    there is nothing else). The Monte Carlo errors of the measures take care of the dependence between terms of one dataset.
+    there is nothing else). The Monte Carlo errors of the measures take care of the dependence between terms of one dataset. They
+    show all strategies, or ``strategies``, which keep the colours that they have among all; and tell apart the factors that
+    :func:`choose_layout` chooses, or those in ``by``.
     """
 
     results: Results
     policy: str = "available"
     terms: tuple[str, ...] | None = None
+    strategies: tuple[str, ...] | None = None
+    by: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        study = self.results.study
         choose("policy", self.policy, measures.POLICIES)
-        for term in self.terms or ():
-            choose("term", term, self.results.study.terms)
+        labels = tuple(estimator.name for estimator in study.estimators)
+        _check("terms", self.terms, "term", study.terms)
+        _check("strategies", self.strategies, "strategy", labels)
+        _check("by", self.by, "factor", self.results.factors)
+        if self.by is not None and len(self.by) > MOST_FACTORS:
+            raise InputError(f"by={brief(self.by)}: a figure tells apart at most {MOST_FACTORS} factors; name the others in none.")
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Labels of the strategies, in the study's order."""
-        return tuple(estimator.name for estimator in self.results.study.estimators)
+        """Labels of the strategies that are shown, in the study's order."""
+        every = (estimator.name for estimator in self.results.study.estimators)
+        return tuple(name for name in every if self.strategies is None or name in self.strategies)
 
     @property
     def alpha(self) -> float:
@@ -50,12 +63,17 @@ class Numbers:
     @property
     def looks(self) -> dict[str, Look]:
         """How each strategy is drawn."""
-        return looks(self.models)
+        every = looks([estimator.name for estimator in self.results.study.estimators])
+        return {name: every[name] for name in self.models}
+
+    def only(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Lines of the strategies that are shown."""
+        return table if self.strategies is None else table[table["model"].astype(str).isin(self.models)]
 
     @functools.cached_property
     def layout(self) -> Layout:
         """Where the factors go."""
-        return choose_layout(self.results.cells, self.results.factors)
+        return choose_layout(self.results.cells, self.results.factors, by=self.by)
 
     @functools.cached_property
     def shown(self) -> tuple[str, ...]:
@@ -82,7 +100,7 @@ class Numbers:
     def performance(self) -> pd.DataFrame:
         """Measures in ``SHOWN`` of the shown terms, by strategy and the layout's factors."""
         by = ["model", *self.layout.by]
-        return self.results.measures(by, policy=self.policy, measures=SHOWN, terms=self.shown)
+        return self.only(self.results.measures(by, policy=self.policy, measures=SHOWN, terms=self.shown))
 
     def measure(self, name: str) -> pd.DataFrame:
         """One measure's lines of :attr:`performance`."""
@@ -92,28 +110,29 @@ class Numbers:
         """Rejection rates where the truth is zero, or is not, as in ``table``; at level :attr:`alpha`, by strategy and factors."""
         truth = "zero" if (table["truth"] == 0).all() else "nonzero"
         options: dict[str, Any] = {"policy": self.policy, "alpha": self.alpha, "terms": self.shown, "truth": truth}
-        return self.results.measures(["model", *self.layout.by], measures=["rejection"], **options)
+        return self.only(self.results.measures(["model", *self.layout.by], measures=["rejection"], **options))
 
     @functools.cached_property
     def rates(self) -> pd.DataFrame:
         """Rates of singular and failed fits by strategy and the layout's factors."""
-        return self.results.rates(["model", *self.layout.by])
+        return self.only(self.results.rates(["model", *self.layout.by]))
 
     @functools.cached_property
     def post(self) -> pd.DataFrame:
         """One row a fit of the first datasets of each cell, with the columns of the 2019 study."""
-        return post_table(self.results)
+        table = post_table(self.results)
+        return table if self.strategies is None else table[table["Model"].astype(str).isin(self.models)]
 
     @property
     def reference(self) -> str:
-        """The strategy others are compared with: the first mixed model, or the first of all."""
-        estimators = self.results.study.estimators
-        return next((e.name for e in estimators if isinstance(e, LinearMixed)), estimators[0].name)
+        """The strategy others are compared with: the first mixed model that is shown, or the first of all that are."""
+        mixed = {e.name for e in self.results.study.estimators if isinstance(e, LinearMixed)}
+        return next((name for name in self.models if name in mixed), self.models[0])
 
     def paired(self, measure: str) -> pd.DataFrame:
         """Paired differences of the shown terms to :attr:`reference`; needs two strategies."""
         table = self.results.paired(self.reference, self.layout.by, policy=self.policy, terms=self.shown)
-        return table[table["measure"] == measure]
+        return self.only(table[table["measure"] == measure])
 
     def note(self, table: pd.DataFrame | None = None) -> str:
         """Which coefficients a figure shows (those in ``table`` if it shows only some rows of the estimates) and what it pools."""
@@ -126,6 +145,16 @@ class Numbers:
         """Which datasets a figure counts and what it pools."""
         counted = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
         return f"{self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()
+
+
+def _check(argument: str, asked: Sequence[str] | None, what: str, known: Sequence[str]) -> None:
+    """Raise :class:`InputError` unless all names are known, each is given once, and some are."""
+    if asked is None:
+        return
+    for name in asked:
+        choose(what, name, known)
+    if not asked or len(set(asked)) < len(asked):
+        raise InputError(f"{argument}={brief(asked)}: name each once, at least one of {', '.join(map(repr, known)) or 'none'}.")
 
 
 def _examples(truths: pd.DataFrame) -> pd.DataFrame:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import interval_figure
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Paired difference of the root mean squared error; None for a single strategy."""
+def draw(numbers: Numbers) -> Figure:
+    """Paired difference of the root mean squared error; :class:`Absent` for a single strategy."""
     if len(numbers.models) < 2:
-        return None
+        raise Absent(f"it compares strategies, and there is one, {numbers.models[0]!r}")
     reference = numbers.reference
     looks = {name: look for name, look in numbers.looks.items() if name != reference}
     figure, _ = interval_figure(

@@ -10,9 +10,9 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import POWER, TARGET_POWER
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Rejection of true effects, with the target; None without them or without a numeric factor of three levels."""
-    drawn = draw_curves(
+def draw(numbers: Numbers) -> Figure:
+    """Rejection of true effects, with the target; see :func:`draw_curves` for what it needs."""
+    figure, axes, _ = draw_curves(
         numbers,
         POWER,
         title=f"Power of tests at level {numbers.alpha:g}",
@@ -20,8 +20,5 @@ def draw(numbers: Numbers) -> Figure | None:
         along=("n_groups", *rates.effect_factors(numbers)),
         note=f"Black line: {TARGET_POWER:g}.",
     )
-    if drawn is None:
-        return None
-    figure, axes, _ = drawn
     axes[0, 0].set_ylim(-0.02, 1.02)
     return figure

@@ -9,17 +9,14 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import POWER, TARGET_POWER
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Rejection of true effects with the target; None without them or with fewer than two factors."""
-    drawn = draw_loops(
+def draw(numbers: Numbers) -> Figure:
+    """Rejection of true effects with the target; see :func:`draw_loops` for what it needs."""
+    figure, ax, _ = draw_loops(
         numbers,
         POWER,
         title=f"Power of tests at level {numbers.alpha:g} in every combination",
         line=TARGET_POWER,
         note=f"Black line: {TARGET_POWER:g}.",
     )
-    if drawn is None:
-        return None
-    figure, ax, _ = drawn
     ax.set_ylim(-0.02, 1.02)
     return figure

@@ -13,8 +13,8 @@ COLORS = ("#440154", "#482878", "#3e4a89", "#31688e", "#26838f", "#1f9e89", "#35
 SCALE = Scale(tuple(k / 10 for k in range(11)), COLORS)
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Power of every strategy, from dark (none) to light; None without true effects or two factors."""
+def draw(numbers: Numbers) -> Figure:
+    """Power of every strategy, from dark (none) to light; see :func:`draw_map` for what it needs."""
     return draw_map(
         numbers,
         POWER,

@@ -8,19 +8,17 @@ from jaxsim.report.figures.errors import draw_errors, measured
 from jaxsim.report.figures.numbers import Numbers
 
 
-def draw_known(numbers: Numbers) -> Figure | None:
-    """Of further rows of the groups that a dataset has; None if the study did not ask for it."""
+def draw_known(numbers: Numbers) -> Figure:
+    """Of further rows of the groups that a dataset has; :class:`Absent` if the study did not ask for it."""
     return _draw(numbers, "prediction_rmse_known", "Prediction error: further rows of the same groups")
 
 
-def draw_new(numbers: Numbers) -> Figure | None:
-    """Of rows of groups that it does not have; None if the study did not ask for it."""
+def draw_new(numbers: Numbers) -> Figure:
+    """Of rows of groups that it does not have; :class:`Absent` if the study did not ask for it."""
     return _draw(numbers, "prediction_rmse_new", "Prediction error: rows of new groups")
 
 
-def _draw(numbers: Numbers, name: str, title: str) -> Figure | None:
-    table = measured(numbers, name)
-    if table is None:
-        return None
+def _draw(numbers: Numbers, name: str, title: str) -> Figure:
+    table = measured(numbers, name, "Prediction")
     note = numbers.note_of_fits()
     return draw_errors(numbers, table, title=title, y_label="root mean squared error (response)", note=note, from_zero=False)

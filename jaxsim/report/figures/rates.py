@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.study.study import Cell
@@ -45,7 +46,18 @@ def measure(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame | N
         return None
     options: dict[str, Any] = {"policy": numbers.policy, "alpha": numbers.alpha, "terms": numbers.shown}
     truth = {None: None, True: "zero", False: "nonzero"}[zero]
-    return numbers.results.measures(["model", *by], measures=[rate.measure], truth=truth, **options)
+    return numbers.only(numbers.results.measures(["model", *by], measures=[rate.measure], truth=truth, **options))
+
+
+def needed(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame:
+    """The same; raises :class:`Absent` if there is nothing to measure."""
+    table = measure(numbers, rate, by)
+    if table is None:
+        what = "zero" if rate.truth_is_zero else "not zero"
+        raise Absent(
+            f"{rate.name} is of coefficients whose true value is {what}, and none of {', '.join(numbers.shown)} is that here"
+        )
+    return table
 
 
 def cells_with(numbers: Numbers, rate: Rate) -> pd.DataFrame:
@@ -76,12 +88,26 @@ def effect_factors(numbers: Numbers) -> tuple[str, ...]:
 def layout_of(numbers: Numbers, rate: Rate) -> Layout:
     """Where the factors go in a figure of the rate: effects are told apart for power, and pooled first for anything else."""
     cells, names, effects = cells_with(numbers, rate), numbers.results.factors, effect_factors(numbers)
-    return choose_layout(cells, names, apart=effects) if rate is POWER else choose_layout(cells, names, last=effects)
+    kinds = dict(apart=effects) if rate is POWER else dict(last=effects)
+    return choose_layout(cells, names, **kinds, by=numbers.by)
 
 
 def misleads(numbers: Numbers, rate: Rate, pooled: Sequence[str]) -> bool:
     """Whether averaging over these factors makes a number of the rate that is true nowhere: power for effects of several sizes."""
     return rate is POWER and not set(pooled).isdisjoint(effect_factors(numbers))
+
+
+def check_pooled(numbers: Numbers, rate: Rate, pooled: Sequence[str]) -> None:
+    """Raise :class:`Absent` where averaging over these factors :func:`misleads`."""
+    if misleads(numbers, rate, pooled):
+        mixed = ", ".join(name for name in effect_factors(numbers) if name in pooled)
+        raise Absent(f"it would average the power of effects of several sizes, over {mixed}; name that in by")
+
+
+def check_crowd(numbers: Numbers) -> None:
+    """Raise :class:`Absent` for more strategies than can be told apart."""
+    if len(numbers.models) > MOST_TOGETHER:
+        raise Absent(f"it shows at most {MOST_TOGETHER} strategies over each other, and here are {len(numbers.models)}; name some")
 
 
 def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str], unit: str) -> str:

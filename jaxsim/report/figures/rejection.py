@@ -13,12 +13,12 @@ from jaxsim.report.figures.points import interval_figure
 from jaxsim.report.figures.rates import POWER, TYPE_ONE_ERROR
 
 
-def draw_power(numbers: Numbers) -> Figure | None:
-    """Rejection rate where the true value is not zero; None if it always is."""
+def draw_power(numbers: Numbers) -> Figure:
+    """Rejection rate where the true value is not zero; :class:`Absent` if it always is."""
     layout = rates.layout_of(numbers, POWER)
-    table = rates.measure(numbers, POWER, layout.by)
-    if table is None:
-        return None
+    if numbers.by is not None:  # by itself the figure keeps effects apart while there is any place for them
+        rates.check_pooled(numbers, POWER, layout.pooled)
+    table = rates.needed(numbers, POWER, layout.by)
     figure, axes = interval_figure(
         numbers,
         table,
@@ -32,12 +32,10 @@ def draw_power(numbers: Numbers) -> Figure | None:
     return figure
 
 
-def draw_type_one_error(numbers: Numbers) -> Figure | None:
-    """Rejection rate where the true value is zero; None if it never is."""
+def draw_type_one_error(numbers: Numbers) -> Figure:
+    """Rejection rate where the true value is zero; :class:`Absent` if it never is."""
     layout = rates.layout_of(numbers, TYPE_ONE_ERROR)
-    table = rates.measure(numbers, TYPE_ONE_ERROR, layout.by)
-    if table is None:
-        return None
+    table = rates.needed(numbers, TYPE_ONE_ERROR, layout.by)
     figure, axes = interval_figure(
         numbers,
         table,

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from jaxsim.report.figures import rates
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import CHARACTER, LEFT, Frame, frame, headings, label_levels, panel_width
 from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
 from jaxsim.report.figures.numbers import Numbers
@@ -48,10 +49,8 @@ class Scale:
         return float(np.dot(to_rgb(self.colors[place]), (0.299, 0.587, 0.114))) < 0.5
 
 
-def draw_map(
-    numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: str, crossed: bool = False, note: str = ""
-) -> Figure | None:
-    """A whole heat map; None without the rate, or with fewer than two factors to spread it over.
+def draw_map(numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: str, crossed: bool = False, note: str = "") -> Figure:
+    """A whole heat map.
 
     Args:
         numbers: of the results.
@@ -62,13 +61,15 @@ def draw_map(
         crossed: whether tiles are crossed where what they show counts for nothing: the strategy makes far more errors there than
             it says (see :data:`LIBERAL`).
         note: what else must be said.
+
+    Raises:
+        Absent: without the rate, or with fewer than two factors to spread it over.
     """
     layout = places(numbers, rate)
-    if layout is None or rates.misleads(numbers, rate, layout.pooled):
-        return None
-    table = rates.measure(numbers, rate, layout.by)
-    if table is None:
-        return None
+    if layout is None:
+        raise Absent(f"it needs two factors to spread over{' in by' * bool(numbers.by)}")
+    rates.check_pooled(numbers, rate, layout.pooled)
+    table = rates.needed(numbers, rate, layout.by)
     panels = list(_panels(numbers.models, layout, table))
     values = [tile_values(layout, lines, "value") for lines in panels]
     dots = [marked(rate, numbers, layout, lines) for lines in panels]
@@ -93,8 +94,10 @@ def places(numbers: Numbers, rate: Rate) -> Layout | None:
     """A layout whose ``rows`` is the vertical axis of every panel; None with fewer than two factors."""
     found = rates.layout_of(numbers, rate)
     others = [name for name in (found.columns, found.rows, *found.pooled) if name is not None]
-    if found.x is None or not others:
+    if found.x is None or not others or (numbers.by is not None and found.columns is None):
         return None
+    if numbers.by is not None:  # its second is the vertical axis, its third the columns
+        return dataclasses.replace(found, columns=found.rows, rows=found.columns)
     columns = next((name for name in others[: len(others) * (len(others) > 1)] if len(found.levels[name]) <= MOST_PANELS), None)
     left = [name for name in others if name != columns]
     vertical = max(left[:2], key=lambda name: (name == left[0]) + 2 * is_numeric(found.levels[name]))

@@ -10,8 +10,8 @@ from jaxsim.report.figures.rates import TYPE_ONE_ERROR
 from jaxsim.report.figures.tiles import draw_map
 
 
-def draw(numbers: Numbers) -> Figure | None:
-    """Rejection of true zeros by every strategy: pale around the level of the tests; None without them or two factors."""
+def draw(numbers: Numbers) -> Figure:
+    """Rejection of true zeros by every strategy: pale around the level of the tests; see :func:`draw_map` for what it needs."""
     return draw_map(
         numbers,
         TYPE_ONE_ERROR,

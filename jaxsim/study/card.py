@@ -1,0 +1,91 @@
+"""A study as a notebook shows it: its size, its process, its grid, and its strategies."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from jaxsim import markup
+from jaxsim.levels import shown
+from jaxsim.study import registry
+from jaxsim.study.outline import Outline
+
+# Characters of a list of levels, and of options: those of large grids can be very long.
+LONGEST = 200
+
+
+def study_card(study: Outline) -> str:
+    """See the module; nothing is simulated for it, and no code of the user's is needed."""
+    return markup.card(
+        markup.title("Study", size(study)),
+        markup.facts([*process(study), *settings(study)]),
+        markup.table(["factor", "levels"], factors(study), 2, "Grid")
+        if study.grid.factors
+        else markup.line("One condition: no grid."),
+        markup.table(["strategy", "kind", "what it is", "options"], strategies(study), 4, "Strategies"),
+    )
+
+
+def size(study: Outline) -> str:
+    """``6 cells x 1,000 datasets, each fitted by 3 strategies: 18,000 fits``; the most, where a rule may stop it before."""
+    cells, count, most = len(study.cells), study.datasets(), "up to " * (study.until is not None)
+    fits = sum(strategy.wanted(study.replicates) for strategy in study.estimators) * cells
+    each = "1 strategy" if len(study.estimators) == 1 else f"{len(study.estimators)} strategies"
+    return (
+        f"{cells:,} {'cell' if cells == 1 else 'cells'} x {most}{count // cells:,} datasets, fitted by {each}: {most}{fits:,} fits"
+    )
+
+
+def process(study: Outline) -> list[tuple[str, str]]:
+    """The data-generating process, and those of its fields that are neither defaults nor factors of the grid."""
+    made = study.process
+    defaults = {field.name: repr(field.default) for field in dataclasses.fields(made)} if dataclasses.is_dataclass(made) else {}
+    fields = {name: value for name, value in made.values.items() if "." not in name and name not in study.grid.names}
+    given = ", ".join(f"{name}={value!r}" for name, value in fields.items() if repr(value) != defaults.get(name))
+    facts = [("process", f"{made.kind}: {made.about}" if made.about else made.kind)]
+    return [*facts, ("fields", _short(given))] if given else facts
+
+
+def settings(study: Outline) -> list[tuple[str, str]]:
+    """What else was asked for."""
+    pairs = [("seed", str(study.seed)), ("confidence level", f"{study.conf_level:g}")]
+    if study.dtype != "float64":
+        pairs.append(("dtype", study.dtype))
+    if study.until is not None:
+        pairs.append(("stops", study.until.in_words()))
+    scores = [type(score).__name__ for score in study.every_score]
+    if scores:
+        pairs.append(("scores", ", ".join(scores)))
+    if study.measures:
+        pairs.append(("own measures", ", ".join(measure.name for measure in study.measures)))
+    return pairs
+
+
+def factors(study: Outline) -> list[tuple[str, str]]:
+    """Each factor with its levels."""
+    found = []
+    for name, levels in study.grid.factors:
+        words = [str(shown(level)) for level in levels]
+        found.append((name, _short((" | " if any("," in word for word in words) else ", ").join(words))))
+    return found
+
+
+def strategies(study: Outline) -> list[tuple[str, str, str, str]]:
+    """Label, kind, what it is, and the options that are not defaults."""
+    rows = []
+    for strategy in study.estimators:
+        given = registry.without_code(registry.encode(strategy))
+        options = ", ".join(f"{name}={_option(value)}" for name, value in given.items() if name not in (registry.TYPE, "label"))
+        rows.append((strategy.name, strategy.kind, strategy.about, _short(options) or "defaults"))
+    return rows
+
+
+def _option(value: Any) -> str:
+    """An option as a study's description has it: a function, or a part with fields, by its name."""
+    if isinstance(value, dict) and registry.TYPE in value:
+        return str(value["name"] if value[registry.TYPE] == registry.FUNCTION else value[registry.TYPE])
+    return str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
