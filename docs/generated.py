@@ -18,6 +18,7 @@ from typing import Any
 
 from jaxsim import Status
 from jaxsim.cli.main import main
+from jaxsim.report import FIGURES
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -59,7 +60,7 @@ def generate() -> None:
     contents = "\n".join(sorted(path.stem for path in (MADE / "speed").glob("*.md")))
     speed = (ROOT / "benchmarks" / "README.md").read_text().replace("# Benchmarks", "# Speed", 1)
     (MADE / "speed" / "index.md").write_text(f"{speed}\n```{{toctree}}\n:hidden:\n\n{contents}\n```\n")
-    for name, lines in {"statuses": statuses(), "commands": commands(), "experiments": experiments()}.items():
+    for name, lines in {"statuses": statuses(), "commands": commands(), "experiments": experiments(), "figures": figures()}.items():
         (MADE / f"{name}.txt").write_text("\n".join(lines) + "\n")
 
 
@@ -117,6 +118,15 @@ def experiments() -> list[str]:
         text = re.sub(r"(?m)(^    .*\n?|^\n(?=    ))+", fenced, text.replace("``", "`"))
         lines += [f"(experiment-{path.stem})=", f"### {title.strip()}", "", f"`experiments/{path.name}`", "", text, ""]
         lines += [":::{dropdown} The script", "```python", path.read_text().rstrip(), "```", ":::", ""]
+    return lines
+
+
+def figures() -> list[str]:
+    """Every figure of the catalogue: its code, its picture, and how to read it."""
+    lines = []
+    for name, entry in FIGURES.items():
+        lines += [f"### {entry.title}", "", "```python", f"results.plot.{name}()", "```", ""]
+        lines += [f"![{entry.title}](pictures/{name}.png)", "", entry.caption, ""]
     return lines
 
 

@@ -85,7 +85,7 @@ class Steps:
 def main() -> int:
     """Exit status 1 if anything failed."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    known = [name for name in extras if name != "dev"]
+    known = [name for name in extras if name not in ("dev", "docs")]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
     parser.add_argument("--extras", nargs="*", metavar="EXTRA", choices=known, help=f"try these too; of {', '.join(known)}")
     asked = parser.parse_args().extras
