@@ -4,12 +4,12 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 CONSTRAINTS := constraints.txt
 
-.PHONY: study test lint types unit docs fuzz live r format clean
+.PHONY: study test lint types unit docs fuzz live r chromium format clean
 
 study: $(VENV)/.installed
 	$(BIN)/jaxsim run experiments/seed_grid.py --out results/seed_grid
 
-test: $(VENV)/.installed-dev r lint types unit
+test: $(VENV)/.installed-dev r chromium lint types unit
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -36,6 +36,9 @@ live: $(VENV)/.installed-dev r
 
 r:
 	scripts/install_r.sh
+
+chromium:
+	scripts/install_chromium.sh
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

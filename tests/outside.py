@@ -7,8 +7,8 @@ import os
 import pytest
 
 
-def absent(message: str) -> None:
-    """Skip the test, or fail it where the software is required (``JAXSIM_REQUIRE_R=1``)."""
-    if os.environ.get("JAXSIM_REQUIRE_R") == "1":
+def absent(message: str, required: str = "JAXSIM_REQUIRE_R") -> None:
+    """Skip the test, or fail it where the software is required (``JAXSIM_REQUIRE_R=1``, or another such variable)."""
+    if os.environ.get(required) == "1":
         pytest.fail(message)
     pytest.skip(message)

@@ -20,6 +20,8 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCRIPT = re.compile(r"Save this as `(\w+)\.py`")
 PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))) if "made" not in path.parts]
 WITH_CODE = [path.relative_to(ROOT).as_posix() for path in PAGES if BLOCK.search(path.read_text())]
+# What asks for levels of a factor, or draws them.
+LEVELS = re.compile(r"where=|^results\.plot", re.MULTILINE)
 # Enough for every measure to be a number.
 REPLICATES = 3
 
@@ -32,11 +34,12 @@ def place(tmp_path):
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch, place):
+@pytest.fixture
+def few(page, monkeypatch, place):
     """Studies of pages have few datasets of few conditions, and their scripts can be imported."""
     whole = Study.run
-    monkeypatch.setattr(Study, "run", lambda study, out, **options: whole(thinned(study), out, progress=False))
+    levels = 2 if LEVELS.search((ROOT / page).read_text()) else 1
+    monkeypatch.setattr(Study, "run", lambda study, out, **options: whole(thinned(study, levels), out, progress=False))
     monkeypatch.chdir(place)
     monkeypatch.syspath_prepend(str(place))
     matplotlib.use("agg")
@@ -47,6 +50,7 @@ def few(monkeypatch, place):
             del sys.modules[name]
 
 
+@pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_what_a_page_says_runs(page, place):
     text = (ROOT / page).read_text()
@@ -69,9 +73,9 @@ def test_what_a_page_says_runs(page, place):
                 assert answers(known["study"], place / f"{Path(page).stem}_{found.start()}")
 
 
-def thinned(study):
-    """A study with few datasets and two levels of each factor."""
-    grid = Grid(**{name: levels[:2] for name, levels in study.grid.factors})
+def thinned(study, levels):
+    """A study with few datasets and some levels of each factor."""
+    grid = Grid(**{name: known[:levels] for name, known in study.grid.factors})
     return dataclasses.replace(study, grid=grid, replicates=REPLICATES)
 
 

@@ -117,7 +117,7 @@ def test_every_extra_is_tried_and_told_of():
     tried = {path.stem for path in (ROOT / "scripts" / "release").glob("*.py")} - {"core"}
     assert tried == {name for name in EXTRAS if name not in OF_A_CLONE and not name.startswith("cuda")}
     told = re.search(r"^## Extras$(.*)", (ROOT / "docs" / "package.md").read_text(), re.MULTILINE | re.DOTALL)[1]
-    assert EXTRAS - OF_A_CLONE <= set(re.findall(r"`(\w+)`", told))
+    assert set(re.findall(r"`(\w+)`", told)) >= EXTRAS - OF_A_CLONE
     assert set(re.findall(r"`(\w+)`", (ROOT / "docs" / "how-to" / "install.md").read_text())) >= EXTRAS
 
 

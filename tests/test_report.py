@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import re
 from html.parser import HTMLParser
@@ -43,25 +42,25 @@ def same_segments(drawn, limits):
 
 
 class Page(HTMLParser):
-    """What a reader and a browser take from a page: its words, the resources and links it names, its tags."""
+    """What a reader and a browser take from a page: its words, the resources and links it names, its tags and pictures."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.words, self.resources, self.links, self.ids, self.tags = [], [], [], set(), []
+        self.words, self.resources, self.links, self.ids, self.tags, self.pictures = [], [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         named = dict(attrs)
         self.tags.append(tag)
-        self.ids.add(named.get("id"))
-        if "src" in named:
-            self.resources.append(named["src"])
-        if "href" in named:
-            self.links.append(named["href"])
+        self.ids += [named["id"]] if "id" in named else []
+        self.resources += [named[name] for name in ("src", "srcset", "data") if name in named]
+        self.links += [named["href"]] if "href" in named else []
+        if tag == "svg":
+            self.pictures.append((named["role"], *named["aria-labelledby"].split()))
 
     def handle_data(self, data):
-        if self.tags[-1:] != ["style"]:
-            self.words.append(data)
+        if self.tags[-1:] not in (["style"], ["script"]):
+            self.words.append(data.replace("\u00a0", " "))
 
 
 def read(index) -> tuple[str, Page]:
@@ -73,15 +72,16 @@ def check_page(index, names) -> Page:
     """Everything that must hold for any study's page that shows the figures ``names``."""
     text, page = read(index)
     words = " ".join(page.words)
-    images = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in page.resources]
-    assert len(images) == len(names)
-    for name, image in zip(names, images, strict=True):
-        assert image == (index.parent / "figures" / f"{name}.png").read_bytes()
-        assert image.startswith(b"\x89PNG")
+    assert page.resources == []
+    assert page.pictures == [("img", f"{name}-title", f"{name}-words") for name in names]
+    for name in names:
+        assert (index.parent / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (index.parent / "figures" / f"{name}.svg").read_text().rstrip().endswith("</svg>")
-    assert not re.search(r"https?://", text)
-    assert "script" not in page.tags
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+    assert page.tags.count("script") == 1
     assert not re.search(r"\b(nan|inf|none of)\b", words, re.IGNORECASE)
+    assert len(page.ids) == len(set(page.ids))
+    assert {f"{name}-{part}" for name in names for part in ("title", "words")} <= set(page.ids)
     assert all(
         link.removeprefix("#") in page.ids if link.startswith("#") else (index.parent / link).is_file() for link in page.links
     )

@@ -1,46 +1,35 @@
-"""The report: pictures drawn and saved, and one HTML page that holds them all."""
+"""The report: one HTML page that needs no other file, with its style, its script and its pictures in it."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import gc
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import matplotlib
 from markupsafe import Markup
 
 from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import POLICIES
 from jaxsim.report import tables
-from jaxsim.report.figures import FIGURES
+from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.filters import filters
+from jaxsim.report.found import found
+from jaxsim.report.gathered import summary_of
+from jaxsim.report.pictures import Picture, save_figures
 from jaxsim.results import Results
-from jaxsim.store.errors import unwritable
 from jaxsim.store.place import place_of
-from jaxsim.style import DPI, RC
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it: ``image`` is a data URI, ``svg`` a file name beside the page."""
-
-    name: str
-    title: str
-    caption: str
-    image: Markup
-    svg: str
 
 
 def write(results: Results, folder: str | Path | None = None, *, policy: str = "available") -> Path:
     """Write the report: ``index.html``, which needs no other file, and the figures as PNG and SVG under ``figures/``.
+
+    The page says first what was found (:func:`jaxsim.report.found.found`), as far as Monte Carlo error allows. Its tables are
+    sorted and narrowed by a script of its own; without it everything is there.
 
     Args:
         results: of a run, finished or not.
@@ -73,78 +62,54 @@ def _is_report(page: Path) -> bool:
     return any(mark in begin for mark in (b'<meta name="generator" content="jaxsim">', b"<title>Simulation study:"))
 
 
-@contextlib.contextmanager
-def _writing(figures: Path) -> Iterator[None]:
-    """What the system refuses of the figures, as a sentence about the report."""
-    try:
-        yield
-    except OSError as error:
-        raise unwritable(f"the report in {figures.parent}", error) from error
-
-
-def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
-    """Draw every figure that the study has something for, and save it as PNG and SVG; files of the others are removed."""
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    with matplotlib.rc_context(RC), _without_collection():
-        for name, entry in FIGURES.items():
-            figure = entry.draw(numbers)
-            files = {kind: folder / f"{name}.{kind}" for kind in ("png", "svg")}
-            if figure is None:
-                with _writing(folder):
-                    for file in files.values():
-                        file.unlink(missing_ok=True)
-                continue
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=DPI)
-            with _writing(folder):
-                files["png"].write_bytes(buffer.getvalue())
-                figure.savefig(files["svg"], metadata={"Date": None})
-            image = Markup(f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}")
-            pictures.append(Picture(name, entry.title, entry.caption, image, f"figures/{name}.svg"))
-    return pictures
-
-
-@contextlib.contextmanager
-def _without_collection() -> Iterator[None]:
-    """Pause the garbage collector: searching the many objects of figures for cycles takes a tenth of the drawing time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def render(numbers: Numbers, pictures: list[Picture]) -> str:
-    """The page as text. All words that come from the study are escaped."""
-    template = resources.files("jaxsim.report").joinpath("template.html").read_text(encoding="utf-8")
+    """The page as text. All words that come from the study are escaped; no script but ours runs, and nothing is loaded."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(template).render(**content(numbers), pictures=pictures)
+    script = _part("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    parts = {"style": Markup(_part("page.css")), "script": Markup(script), "digest": digest}
+    return environment.from_string(_part("template.html")).render(**content(numbers), **parts, pictures=pictures)
+
+
+def _part(name: str) -> str:
+    return resources.files("jaxsim.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def content(numbers: Numbers) -> dict[str, Any]:
     """What the template shows besides pictures."""
     results = numbers.results
+    shown = _tables(numbers)
+    lists = [table if isinstance(table, list) else [table] for table in shown.values() if table is not None]
+    keys = {key for group in lists for table in group for key in table.keys}
     return {
+        **shown,
         "name": results.folder.place.name,
         "study": results.study,
         "policy": numbers.policy,
         "progress": results.progress,
+        "findings": found(summary_of(numbers)),
+        "filters": [one for one in filters(results) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),
         "process": tables.process(results.study),
+        "most_rows": MOST_ROWS,
+        "audit_note": tables.audit_note(results),
+        "audit_legend": audit_summary.LEGEND,
+        "provenance": tables.provenance(results),
+    }
+
+
+def _tables(numbers: Numbers) -> dict[str, tables.Table | list[tables.Table] | None]:
+    """By their names in the template; None for those that the study has nothing for."""
+    results = numbers.results
+    return {
         "strategies": tables.strategies(results.study),
         "headlines": tables.headlines(numbers),
+        "by_cell": by_cell(numbers),
         "by_term": tables.by_term(numbers),
         "components": tables.variance_components(numbers),
         "rates": tables.rates(results),
         "reasons": tables.reasons(results),
         "stopping": tables.stopping(results),
         "audit": tables.audit(results),
-        "audit_note": tables.audit_note(results),
-        "audit_legend": audit_summary.LEGEND,
-        "provenance": tables.provenance(results),
     }

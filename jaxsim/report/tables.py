@@ -15,6 +15,7 @@ from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, in_a_row, level_label
+from jaxsim.report.filters import LONGEST, MODEL, TERM, key_of, level_texts
 from jaxsim.results import Results
 from jaxsim.study import registry
 from jaxsim.study.study import Study
@@ -22,7 +23,6 @@ from jaxsim.study.study import Study
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
 COMPONENTS = {"bias": "bias", "rmse": "RMSE", "empirical_se": "empirical SE", "median_absolute_error": "median |error|"}
 FEW = 4  # values of a field that follows from the factors
-LONGEST = 200  # characters of a level; lists of group sizes can be very long
 POLICY_TEXT = {
     "available": "every usable fit counts (“available”)",
     "listwise": "only datasets that every strategy could fit count (“listwise”)",
@@ -31,12 +31,16 @@ POLICY_TEXT = {
 
 @dataclass(frozen=True)
 class Table:
-    """A heading, column names and rows of text; the first ``labels`` columns are names, the others numbers."""
+    """A heading, column names and rows of text; the first ``labels`` columns are names, the others numbers.
+
+    ``keys`` say what the first columns can be narrowed to (see :mod:`jaxsim.report.filters`); an empty key for nothing.
+    """
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     labels: int = 1
+    keys: Sequence[str] = ()
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
@@ -85,7 +89,7 @@ def strategies(study: Study) -> Table:
         given = registry.without_code(registry.encode(estimator))
         options = ", ".join(f"{k}={_option(v)}" for k, v in given.items() if k not in ("type", "label")) or "defaults"
         rows.append((estimator.name, estimator.kind, estimator.about, options))
-    return Table("", ("strategy", "kind", "what it is", "options"), rows, labels=4)
+    return Table("", ("strategy", "kind", "what it is", "options"), rows, 4, [MODEL])
 
 
 def headlines(numbers: Numbers) -> list[Table]:
@@ -95,9 +99,9 @@ def headlines(numbers: Numbers) -> list[Table]:
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
     found = []
     for policy in chosen:
-        wide = headline(results.performance, policy)
-        rows = [[str(model), *map(str, line)] for model, line in zip(wide.index, wide.to_numpy(), strict=True)]
-        found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, wide.columns)], rows))
+        table = headline(results.performance, policy)
+        rows = [[str(model), *map(str, line)] for model, line in zip(table.index, table.to_numpy(), strict=True)]
+        found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, table.columns)], rows, 1, [MODEL]))
     return found
 
 
@@ -108,10 +112,11 @@ def by_term(numbers: Numbers) -> Table:
     measured = set(long["measure"])
     of_terms = [name for name in SHOWN if name not in PREDICTION]  # a prediction is of a fit, not of a coefficient
     shown = [name for name in (*of_terms, *results.study.kit.own_names) if name in measured]
-    rows = _wide(long, ["term", "model"], shown)
+    rows = wide(long, ["term", "model"], shown)
     order = {term: i for i, term in enumerate(results.study.terms)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))
-    return Table("", ["coefficient", "strategy", *(SHOWN.get(name, name) for name in shown), "estimates used"], rows, labels=2)
+    columns = ["coefficient", "strategy", *(SHOWN.get(name, name) for name in shown), "estimates used"]
+    return Table("", columns, rows, 2, [TERM, MODEL])
 
 
 def variance_components(numbers: Numbers) -> Table | None:
@@ -120,16 +125,16 @@ def variance_components(numbers: Numbers) -> Table | None:
     if not results.components_told:
         return None
     long = results.components(["term", "model"], policy=numbers.policy, measures=list(COMPONENTS))
-    rows = _wide(long, ["term", "model"], list(COMPONENTS))
-    return Table("", ["component", "strategy", *COMPONENTS.values(), "estimates used"], rows, labels=2)
+    rows = wide(long, ["term", "model"], list(COMPONENTS))
+    return Table("", ["component", "strategy", *COMPONENTS.values(), "estimates used"], rows, 2, ["", MODEL])
 
 
 def rates(results: Results) -> Table:
     """How often fits of each strategy converged, were singular (mixed models only) or failed."""
     mixed = results.study.mixed
     long = results.rates(["model"])
-    rows = _wide(long[(long["measure"] != "singular") | long["model"].isin(mixed)], ["model"], list(RATES))
-    return Table("", ["strategy", *RATES.values(), "fits"], rows)
+    rows = wide(long[(long["measure"] != "singular") | long["model"].isin(mixed)], ["model"], list(RATES))
+    return Table("", ["strategy", *RATES.values(), "fits"], rows, 1, [MODEL])
 
 
 def reasons(results: Results) -> Table | None:
@@ -139,7 +144,7 @@ def reasons(results: Results) -> Table | None:
     if table.empty:
         return None
     rows = [(str(r.model), str(r.status), f"{r.n:,}", str(r.message)) for r in table.itertuples()]
-    return Table("", ("strategy", "status", "fits", "meaning"), rows, labels=4)
+    return Table("", ("strategy", "status", "fits", "meaning"), rows, 4, [MODEL])
 
 
 def audit(results: Results) -> Table | None:
@@ -147,9 +152,13 @@ def audit(results: Results) -> Table | None:
     found = results.audit
     if found is None:
         return None
-    by_cell = audit_summary.as_text(audit_summary.by_cell(found, results.cells))
-    rows = [list(map(str, row)) for row in by_cell.to_numpy()]
-    return Table(audit_summary.in_words(found), [str(name) for name in by_cell.columns], rows, labels=1 + len(results.factors))
+    by_cell = audit_summary.by_cell(found, results.cells)
+    texts = audit_summary.as_text(by_cell)
+    for factor in results.factors:
+        texts[factor] = by_cell[factor].map(level_texts(results, factor))
+    rows = [list(map(str, row)) for row in texts.to_numpy()]
+    keys = ["", *map(key_of, results.factors)]
+    return Table(audit_summary.in_words(found), [str(name) for name in texts.columns], rows, len(keys), keys)
 
 
 def audit_note(results: Results) -> str:
@@ -175,9 +184,10 @@ def stopping(results: Results) -> Table | None:
     if found is None or results.study.until is None:
         return None
     names = [name for name, _ in results.study.until.targets]
+    texts = {factor: level_texts(results, factor) for factor in results.factors}
     rows = [
         (
-            *(level_label(row[factor]) for factor in results.factors),
+            *(texts[factor][row[factor]] for factor in results.factors),
             f"{row['replicates']:,}",
             *(f"{row[name]:.2g}" if name in row else "–" for name in names),
         )
@@ -185,16 +195,17 @@ def stopping(results: Results) -> Table | None:
     ]
     columns = [*results.factors, "replicates", *(f"error of {name}" for name in names)]
     most = f"at most {results.study.replicates:,}"
-    return Table(f"{results.study.until.in_words()}; {most} replicates.", columns, rows, labels=len(results.factors))
+    caption = f"{results.study.until.in_words()}; {most} replicates."
+    return Table(caption, columns, rows, len(results.factors), [*map(key_of, results.factors)])
 
 
-def _wide(long: pd.DataFrame, by: list[str], shown: list[str]) -> list[list[str]]:
+def wide(long: pd.DataFrame, by: Sequence[str], shown: Sequence[str]) -> list[list[str]]:
     """One row per group in order of appearance: its names, a text per measure, and how many rows were counted."""
-    rows = []
-    for key, lines in long.groupby(by, observed=True, sort=False):
-        texts = {line["measure"]: in_words(line) for line in lines.to_dict("records")}
-        rows.append([*map(str, key), *(texts.get(name, "–") for name in shown), f"{int(lines['n_used'].iloc[0]):,}"])
-    return rows
+    found: dict[tuple[str, ...], tuple[int, dict[str, str]]] = {}
+    for line in long.to_dict("records"):
+        _, texts = found.setdefault(tuple(str(line[name]) for name in by), (int(line["n_used"]), {}))
+        texts[line["measure"]] = in_words(line)
+    return [[*key, *(texts.get(name, "–") for name in shown), f"{count:,}"] for key, (count, texts) in found.items()]
 
 
 def _option(value: Any) -> str:

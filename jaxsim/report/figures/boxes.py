@@ -63,7 +63,7 @@ def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Fi
             lines = panel[panel["Model"].astype(str) == model]
             place = SPREAD * 1.2 / len(numbers.looks)
             at = np.asarray(layout.positions(lines), float) + (k - (len(numbers.looks) - 1) / 2) * place
-            _draw_boxes(axes[i, j], at, lines[list(FIVE)].to_numpy(float), look, BOX * place)
+            _draw_boxes(axes[i, j], at, lines[list(FIVE)].to_numpy(float), look, BOX * place, model)
         if panel.empty:
             mark_empty(axes[i, j], "no usable fit")
     _log_scale(axes, five)
@@ -113,7 +113,7 @@ def _log_scale(axes: np.ndarray, five: pd.DataFrame) -> None:
     axes[0, 0].set_ylim(low, high)
 
 
-def _draw_boxes(ax: Axes, at: np.ndarray, five: np.ndarray, look: Look, width: float) -> None:
+def _draw_boxes(ax: Axes, at: np.ndarray, five: np.ndarray, look: Look, width: float, model: str) -> None:
     """All boxes of one strategy in one panel; three collections instead of six lines a box keep the files small."""
     if not len(at):
         return
@@ -123,10 +123,10 @@ def _draw_boxes(ax: Axes, at: np.ndarray, five: np.ndarray, look: Look, width: f
     boxes = PolyCollection(
         list(corners.transpose(2, 0, 1)), facecolors=look.color, edgecolors=look.color, linewidths=1.0, alpha=0.75
     )
-    ax.add_collection(boxes, autolim=False)
     ends = [np.stack([at, bottom, at, lower], 1), np.stack([at, upper, at, top], 1)]
-    ax.add_collection(
-        LineCollection(list(np.concatenate(ends).reshape(-1, 2, 2)), colors=look.color, linewidths=1.0), autolim=False
-    )
-    medians = np.stack([left, middle, right, middle], 1).reshape(-1, 2, 2)
-    ax.add_collection(LineCollection(list(medians), colors="black", linewidths=0.7), autolim=False)
+    whiskers = LineCollection(list(np.concatenate(ends).reshape(-1, 2, 2)), colors=look.color, linewidths=1.0)
+    segments = np.stack([left, middle, right, middle], 1).reshape(-1, 2, 2)
+    medians = LineCollection(list(segments), colors="black", linewidths=0.7)
+    for name, collection in (("boxes", boxes), ("whiskers", whiskers), ("medians", medians)):
+        collection.set_label(f"{name} of {model}")
+        ax.add_collection(collection, autolim=False)

@@ -1,0 +1,44 @@
+"""What tables of a page can be narrowed to: levels of the grid's factors, strategies, coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxsim.report.figures.style import factor_label, level_label
+from jaxsim.results import Results
+
+MODEL, TERM = "model", "term"  # keys of columns with strategies and with coefficients
+LONGEST = 200  # characters of a level; lists of group sizes can be very long
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A control: the key of the columns that it narrows, its label, and the texts that it chooses from."""
+
+    key: str
+    label: str
+    options: Sequence[str]
+
+
+def filters(results: Results) -> list[Filter]:
+    """One for each factor with two levels or more, the strategies and the coefficients."""
+    study = results.study
+    by_factor = [Filter(key_of(name), factor_label(name), list(level_texts(results, name).values())) for name in results.factors]
+    models = Filter(MODEL, "strategy", [estimator.name for estimator in study.estimators])
+    terms = Filter(TERM, "coefficient", [str(term) for term in study.terms])
+    return [one for one in (*by_factor, models, terms) if len(one.options) > 1]
+
+
+def key_of(factor: str) -> str:
+    """The key of a factor's columns: none of those of other columns, however the factor is called."""
+    return f"factor {factor}"
+
+
+def level_texts(results: Results, factor: str) -> dict[Any, str]:
+    """How tables show each level of a factor; no two alike."""
+    levels = list(results.cells[factor].drop_duplicates())
+    short = [level_label(level, LONGEST) for level in levels]
+    texts = short if len(set(short)) == len(short) else [f"{level}" for level in levels]
+    return dict(zip(levels, texts, strict=True))

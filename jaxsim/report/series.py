@@ -1,0 +1,51 @@
+"""What of a figure belongs to which strategy, read off the labels of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PARTS = ("interval of ", "ribbon of ", "boxes of ", "whiskers of ", "medians of ")
+EVENTS = (": singular", ": failed")
+TILES = "tiles"
+
+
+def parts(figure: Figure, models: Sequence[str]) -> Iterator[tuple[Artist, int]]:
+    """Every part of one strategy alone, with the strategy's number: points, intervals, panels of maps, entries of the legend."""
+    for ax in figure.axes:
+        yield from ((artist, k) for artist in (*ax.lines, *ax.collections) if (k := owner(artist, models)) is not None)
+    yield from ((ax, k) for ax, k in panels(figure, models))
+    for legend in figure.legends:
+        for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            k = _number(text.get_text(), models)
+            if handle is not None and k is not None:
+                yield from ((handle, k), (text, k))
+
+
+def owner(artist: Artist, models: Sequence[str]) -> int | None:
+    """Number of the strategy that a part shows; None if it is of several or of none."""
+    label = str(artist.get_label())
+    return _number(next((label.removeprefix(part) for part in PARTS if label.startswith(part)), label), models)
+
+
+def _number(label: str, models: Sequence[str]) -> int | None:
+    names = (label, *(label.removesuffix(event) for event in EVENTS))
+    return next((models.index(name) for name in names if name in models), None)
+
+
+def panels(figure: Figure, models: Sequence[str]) -> list[tuple[Axes, int]]:
+    """Panels of a heat map: strategy after strategy, as many of each."""
+    maps = [ax for ax in figure.axes if tiles(ax) is not None]
+    each = max(1, len(maps) // max(len(models), 1))
+    return [(ax, k // each) for k, ax in enumerate(maps)] if len(maps) == each * len(models) else []
+
+
+def tiles(ax: Axes) -> np.ndarray | None:
+    """Numbers of the tiles of a panel, NaN where there are none; None if it has no tiles."""
+    mesh: Any = next((collection for collection in ax.collections if collection.get_label() == TILES), None)
+    return None if mesh is None else np.ma.filled(np.ma.asarray(mesh.get_array(), float), np.nan)

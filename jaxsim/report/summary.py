@@ -1,0 +1,66 @@
+"""The numbers of a study that sentences are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from jaxsim.report.evidence import Number
+
+FEWEST = 20  # datasets, of all cells or of one, below which Monte Carlo errors are too uncertain themselves
+NEVER = Number(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A strategy's averages over all cells and coefficients, None where there is no number.
+
+    ``levels`` and ``coverages`` are type I error and coverage of every cell that has ``FEWEST`` usable fits, ``lost`` counts cells
+    without a usable fit.
+    """
+
+    name: str
+    level: Number | None = None
+    coverage: Number | None = None
+    power: Number | None = None
+    rmse: Number | None = None
+    failed: Number = NEVER
+    singular: Number = NEVER
+    levels: tuple[Number, ...] = ()
+    coverages: tuple[Number, ...] = ()
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What sentences are made of.
+
+    Attributes:
+        strategies: in the study's order.
+        datasets: that are finished.
+        cells: of the study.
+        alpha, conf_level: of tests and intervals.
+        differences: paired, of a strategy less another, by measure (``power`` or ``rmse``) and the two names.
+        policy: which fits count.
+        infers: whether the strategies give tests and intervals.
+    """
+
+    strategies: tuple[Strategy, ...]
+    datasets: int
+    cells: int = 1
+    alpha: float = 0.05
+    conf_level: float = 0.95
+    differences: Mapping[tuple[str, str, str], Number] = field(default_factory=dict)
+    policy: str = "available"
+    infers: bool = True
+
+    def has(self, measure: str) -> bool:
+        """Whether some strategy has a number."""
+        return any(getattr(s, measure) is not None for s in self.strategies)
+
+
+def best(strategies: Iterable[Strategy], measure: str) -> Strategy | None:
+    """The strategy with most power, or the smallest RMSE; None if none has a number."""
+    known = [s for s in strategies if getattr(s, measure) is not None]
+    sign = -1 if measure == "power" else 1
+    return min(known, key=lambda s: sign * getattr(s, measure).value, default=None)

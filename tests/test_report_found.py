@@ -1,0 +1,262 @@
+"""What a report says it found: every sentence on hand-made numbers, and those numbers from results."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from made_up import results_of
+from scipy import stats
+
+from jaxsim import GaussianMultilevel
+from jaxsim.measures.interval import wilson
+from jaxsim.report.evidence import Number, differs, is_above, is_below, trials
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.found import found
+from jaxsim.report.gathered import summary_of
+from jaxsim.report.summary import Strategy, Summary
+
+
+def rate(events, count) -> Number:
+    """A proportion of independent events."""
+    value = events / count
+    low, high = wilson(np.float64(value), np.float64(count))
+    return Number(value, math.sqrt(value * (1 - value) / count), float(low), float(high))
+
+
+def strategy(name, level=50, power=400, coverage=950, rmse=0.30, **more) -> Strategy:
+    """With rates of 1,000 datasets; a good one if nothing else is said."""
+    rates = {"level": level, "power": power, "coverage": coverage}
+    numbers = {key: None if count is None else rate(count, 1000) for key, count in rates.items()}
+    return Strategy(name, rmse=None if rmse is None else Number(rmse, 0.003, rmse - 0.006, rmse + 0.006), **{**numbers, **more})
+
+
+def differences(summary: Summary, mcse=0.01) -> Summary:
+    """With all paired differences, of one Monte Carlo error."""
+    known = {
+        (measure, a.name, b.name): Number(getattr(a, measure).value - getattr(b, measure).value, mcse)
+        for measure in ("power", "rmse")
+        for a in summary.strategies
+        for b in summary.strategies
+        if a is not b and getattr(a, measure) and getattr(b, measure)
+    }
+    return dataclasses.replace(summary, differences=known)
+
+
+def said(*strategies, mcse=0.01, **more) -> dict[str, str]:
+    """Sentences by what they are about; those about the same thing are joined."""
+    texts: dict[str, str] = {}
+    for finding in found(differences(Summary(strategies, **{"datasets": 1000, **more}), mcse)):
+        texts[finding.about] = f"{texts.get(finding.about, '')} {finding.text}".strip()
+    return texts
+
+
+@pytest.mark.parametrize(("events", "count"), [(30, 400), (63, 1000), (1, 40), (0, 50), (50, 50), (39, 40)])
+def test_a_rate_is_off_where_the_exact_binomial_test_says_so(events, count):
+    number = rate(events, count)
+    assert trials(number) == pytest.approx(count, rel=1e-9)  # rounding of a square root alone
+    for nominal in (0.01, 0.05, 0.5, 0.95):
+        for looks in (1, 20):
+            above = stats.binomtest(events, count, nominal, "greater").pvalue < 0.025 / looks
+            below = stats.binomtest(events, count, nominal, "less").pvalue < 0.025 / looks
+            assert (is_above(number, nominal, looks), is_below(number, nominal, looks)) == (above, below)
+
+
+def test_nothing_is_off_without_a_monte_carlo_error():
+    unknown = Number(0.5, math.nan, math.nan, math.nan)
+    assert not is_above(unknown, 0.05)
+    assert not is_below(unknown, 0.95)
+    assert not is_above(Number(0.5, 0.0, 0.3, 0.7), 0.05)  # the mean of two terms of one dataset
+    assert not differs(Number(1.0, math.nan), 100)
+    assert not differs(Number(1.0, 0.1), 1)
+
+
+def test_a_difference_is_one_where_the_t_test_says_so():
+    limit = stats.t.isf(0.025, 29)
+    assert differs(Number(1.01 * limit, 1.0), 30)
+    assert differs(Number(-1.01 * limit, 1.0), 30)
+    assert not differs(Number(0.99 * limit, 1.0), 30)
+    assert not differs(Number(1.01 * limit, 1.0), 30, looks=2)
+    assert not differs(Number(0.0, 0.0), 30)
+    assert differs(Number(0.1, 0.0), 30)  # the same in each of 30 datasets
+    assert not differs(Number(0.1, 0.0), 3)
+
+
+def test_a_level_is_broken_only_beyond_monte_carlo_error():
+    texts = said(strategy("ols", 370), strategy("lm2", 55), strategy("lmer", 50))
+    assert texts["Type I error"] == (
+        "Above 0.05 by more than Monte Carlo error explains: ols (0.370 ± 0.015). "
+        "Not so: lm2 (0.055 ± 0.007) and lmer (0.050 ± 0.007)."
+    )
+    assert said(strategy("a", 63), strategy("b"))["Type I error"].startswith(
+        "Not above 0.05 by more than Monte Carlo error explains: a (0.063"
+    )
+    # 66 of 1,000 are too many for one strategy (p = 0.015 < 0.025) and not for one of four, 63 (p = 0.038) for none
+    assert said(strategy("a", 63))["Type I error"].startswith("Not above")
+    assert said(strategy("a", 66))["Type I error"].startswith("Above")
+    assert said(*(strategy(name, 66 if name == "a" else 50) for name in "abcd"))["Type I error"].startswith("Not above")
+
+
+def test_few_replicates_do_not_prove_a_level():
+    text = said(dataclasses.replace(strategy("a"), level=rate(2, 40)))["Type I error"]
+    assert text == (
+        "Not above 0.05 by more than Monte Carlo error explains: a (0.05 ± 0.03). "
+        "Monte Carlo error is large, though: up to 0.17 is not ruled out."
+    )
+
+
+def test_conservative_tests_are_told_from_exact_ones():
+    text = said(strategy("a", 20), strategy("b"))["Type I error"]
+    assert text == (
+        "Not above 0.05 by more than Monte Carlo error explains: b (0.050 ± 0.007). "
+        "Below 0.05 (tests are conservative): a (0.020 ± 0.004)."
+    )
+
+
+def test_single_cells_are_looked_at_together():
+    cells = [rate(50, 1000)] * 44
+    bad = strategy("a", levels=(*cells, rate(120, 1000)))
+    some = said(strategy("b", levels=cells[:7]), cells=45)["Type I error"]
+    assert ", on average or in any of the 7 cells that can be judged: b (" in some
+    texts = said(bad, strategy("b", levels=tuple(rate(66, 1000) for _ in range(45))), cells=45)
+    assert texts["Type I error"] == (
+        "Not above 0.05 by more than Monte Carlo error explains, on average or in any cell: b (0.050 ± 0.007). "
+        "Not on average, but in some cells: a (in 1 of 45, up to 0.12)."
+    )
+    assert texts["Power"].startswith("Only one strategy kept the level of its tests; its power: b (")
+    alone = said(bad, cells=45)
+    assert alone["Type I error"] == (
+        "Not above 0.05 by more than Monte Carlo error explains, on average, but in some cells: a (in 1 of 45, up to 0.12)."
+    )
+    assert alone["Power"] == "a (0.400 ± 0.015)."  # on average it kept its level
+    assert ", on average: " in said(strategy("a"), cells=45)["Type I error"]  # cells of which nothing is known are not vouched for
+
+
+def test_coverage_is_judged_downwards():
+    texts = said(strategy("a", coverage=800), strategy("b", coverage=985), strategy("c"))
+    assert texts["Coverage"] == (
+        "Below 0.95 by more than Monte Carlo error explains: a (0.800 ± 0.013). Not so: c (0.950 ± 0.007). "
+        "Above 0.95 (intervals are wider than they need be): b (0.985 ± 0.004)."
+    )
+    cells = (rate(950, 1000), rate(700, 1000))
+    assert "in some cells: a (in 1 of 2, down to 0.7)" in said(strategy("a", coverages=cells), cells=2)["Coverage"]
+
+
+def test_power_is_compared_among_those_that_kept_their_level():
+    texts = said(strategy("ols", 370, 800), strategy("a", 50, 500), strategy("b", 50, 400), strategy("c", 50, 495))
+    assert texts["Power"] == (
+        "a (0.500 ± 0.016) found most among those that kept the level of their tests: more on the same datasets than "
+        "b (0.400 ± 0.015); from c (0.495 ± 0.016) it cannot be told apart."
+    )
+    assert said(strategy("a", 370), strategy("b", 370, 500))["Power"] == "Not judged: no strategy kept the level of its tests."
+    assert said(strategy("a", 370))["Power"] == "Not judged: no strategy kept the level of its tests."
+    texts = said(strategy("a", power=410), strategy("b", power=400))
+    assert texts["Power"] == "No difference is larger than Monte Carlo error explains: a (0.410 ± 0.016) and b (0.400 ± 0.015)."
+    texts = said(strategy("a", power=410), strategy("b", power=400), mcse=0.001)  # the pairs are sharp
+    assert texts["Power"] == "a (0.410 ± 0.016) found most: more on the same datasets than b (0.400 ± 0.015)."
+
+
+def test_without_a_zero_the_level_is_not_judged_and_coverage_says_who_is_compared():
+    texts = said(strategy("a", None, coverage=700, power=800), strategy("b", None), strategy("c", None))
+    assert texts["Type I error"].startswith("Not judged: no coefficient of this study is zero")
+    assert texts["Power"].startswith("No difference among those that kept the coverage of their intervals is larger")
+    assert "Together" not in texts
+
+
+def test_without_an_effect_there_is_no_power():
+    assert said(strategy("a", power=None))["Power"] == "Every coefficient is zero: there is no effect to find."
+
+
+def test_without_tests_only_errors_are_compared():
+    texts = said(*(strategy(n, None, None, None, r) for n, r in (("a", 0.3), ("b", 0.4))), infers=False)
+    assert texts["Type I error"].startswith("These strategies give no tests")
+    assert {"Coverage", "Power"}.isdisjoint(texts)
+    assert texts["RMSE"] == "a (0.300 ± 0.003) has the smallest: less on the same datasets than b (0.400 ± 0.003)."
+
+
+def test_strategies_without_tests_are_named_and_not_compared():
+    texts = said(strategy("ols"), strategy("lmer", 52), strategy("mean", None, None, None))
+    assert texts["Type I error"].endswith("ols (0.050 ± 0.007) and lmer (0.052 ± 0.007). No number: mean.")
+    assert texts["Coverage"].endswith(" No number: mean.")
+    assert texts["Power"].startswith("No difference among those that kept the level of their tests is larger")
+    assert "mean (0.300 ± 0.003)" in texts["RMSE"]
+    assert "Together" not in texts
+
+
+def test_strategies_agree_only_where_nothing_differs():
+    together = "Nothing tells the strategies apart: the differences below are within Monte Carlo error."
+    assert said(strategy("a"), strategy("b"))["Together"] == together
+    assert said(strategy("a", None), strategy("b", None))["Together"] == together
+    for other in (strategy("b", 370), strategy("b", coverage=800), strategy("b", power=500), strategy("b", rmse=0.4)):
+        assert "Together" not in said(strategy("a"), other)
+    assert "Together" not in said(strategy("a"))
+
+
+def test_failures_and_what_they_do_to_a_comparison():
+    failing = strategy("lmer", failed=rate(80, 1000), singular=rate(100, 1000), lost=1)
+    texts = said(strategy("ols"), failing, cells=4)
+    assert texts["Fits"] == (
+        "Fits without a usable answer: lmer (0.080 ± 0.009). Singular fits, which count as answers: lmer (0.100 ± 0.009)."
+    )
+    assert texts["Caution"].startswith("So many fits of lmer failed that averages are about different datasets.")
+    assert texts["Caution"].endswith("Cells without a usable fit: lmer (1 of 4). Averages are about the other cells.")
+    listwise = said(strategy("ols"), failing, policy="listwise")["Caution"]
+    assert listwise == "Only datasets that every strategy could fit are counted; what lmer could not fit is missing for all."
+    assert "Caution" not in said(strategy("ols"), strategy("lmer", failed=rate(8, 1000)))
+    assert "Caution" not in said(failing)
+    assert said(strategy("ols"))["Fits"] == "Every fit gave a usable answer."
+
+
+def test_nothing_and_little_say_nothing():
+    texts = said(strategy("a", None, None, None, None, failed=rate(50, 50)))
+    assert list(texts) == ["Nothing", "Fits"]
+    assert texts["Fits"] == "Fits without a usable answer: a (1, at least 0.9287)."
+    assert list(said(strategy("a", 370), strategy("b"), datasets=19)) == ["Too few datasets", "Fits"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A strategy that is far too sure, one that fails in all of one cell and one that does neither."""
+
+    def status(model, cell, replicate):
+        return "too_few_rows" if model == "lm2" and cell == 0 else "singular" if model == "lmer" and replicate % 4 == 0 else "ok"
+
+    grid = {"n_groups": [5, 10], "n_obs": [5, 20]}
+    process = GaussianMultilevel(n_predictors=2, fixed_effects=(0, 0.5, 0))
+    folder = tmp_path_factory.mktemp("found") / "run"
+    return results_of(folder, grid, replicates=30, process=process, status=status, spread={"ols": 0.9})
+
+
+@pytest.mark.parametrize("policy", ["available", "listwise"])
+def test_the_numbers_are_those_of_the_measures(results, policy):
+    summary = summary_of(Numbers(results, policy))
+    assert (summary.datasets, summary.cells, summary.alpha, summary.conf_level, summary.policy) == (120, 4, 0.05, 0.95, policy)
+    names = {"type_one_error": "level", "power": "power", "coverage": "coverage", "rmse": "rmse"}
+    expected = results.measures(["model"], policy=policy, measures=list(names))
+    for s in summary.strategies:
+        for measure, attribute in names.items():
+            (row,) = expected[(expected["model"] == s.name) & (expected["measure"] == measure)].to_dict("records")
+            assert getattr(s, attribute) == Number(row["value"], row["mcse"], row["low"], row["high"])
+    counts = {s.name: (len(s.levels), len(s.coverages), s.lost) for s in summary.strategies}
+    whole = 4 if policy == "available" else 3
+    assert counts == {"ols": (whole, whole, 0), "lm2": (3, 3, 1), "lmer": (whole, whole, 0)}
+    assert {s.name: s.singular.value for s in summary.strategies} == {"ols": 0, "lm2": 0, "lmer": 8 / 30}
+    assert summary.strategies[1].failed.value == 0.25
+
+
+def test_differences_are_those_of_the_best_strategies(results):
+    summary = summary_of(Numbers(results))
+    smallest = min(summary.strategies, key=lambda s: s.rmse.value).name
+    most = max((s for s in summary.strategies if s.name != "ols"), key=lambda s: s.power.value).name  # ols did not keep its level
+    for measure, name, first, truth in (("rmse", "rmse", smallest, None), ("power", "rejection", most, "nonzero")):
+        for other in {"ols", "lm2", "lmer"} - {first}:
+            (row,) = results.compare(first, other, [], truth=truth).query(f"measure == '{name}'").to_dict("records")
+            # the same sums, subtracted the other way round
+            assert dataclasses.astuple(summary.differences[measure, first, other]) == pytest.approx(
+                (row["value"], row["mcse"], row["low"], row["high"]), rel=1e-9, abs=1e-12
+            )
+    about = {finding.about: finding.text for finding in found(summary)}
+    assert about["Type I error"].startswith("Above 0.05 by more than Monte Carlo error explains, on average: ols (")
+    assert "Cells without a usable fit: lm2 (1 of 4)." in [f.text for f in found(summary) if f.about == "Caution"][1]

@@ -1,0 +1,174 @@
+"""Parts of the page: pictures as text, figures in words, the table of every cell, and what tables are narrowed to."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from made_up import MODELS, POST_GRID, results_of
+
+from jaxsim import GaussianMultilevel, UniformSizes, report
+from jaxsim.measures.overview import in_words
+from jaxsim.report import by_cell as cells
+from jaxsim.report.described import describe
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.filters import filters, level_texts
+from jaxsim.report.inline import inline, standalone
+from jaxsim.report.page import render
+from jaxsim.report.pictures import save_figures
+from jaxsim.report.series import parts
+
+NAMES = [model.name for model in MODELS]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Four cells, an effect and none; ``lmer`` is singular at times, and ``lm2`` fails in one cell."""
+
+    def status(model, cell, replicate):
+        return "too_few_rows" if (model, cell) == ("lm2", 0) else "singular" if model == "lmer" and replicate % 2 else "ok"
+
+    process = GaussianMultilevel(n_predictors=2, fixed_effects=(0, 0.5, 0))
+    folder = tmp_path_factory.mktemp("page") / "run"
+    return results_of(folder, {"n_groups": [5, 10], "n_obs": [5, 20]}, replicates=8, process=process, status=status)
+
+
+@pytest.fixture(scope="module")
+def pictures(results, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures") / "figures"
+    return folder, {picture.name: picture for picture in save_figures(Numbers(results), folder)}
+
+
+def test_figures_in_the_page_are_those_of_the_files(pictures):
+    folder, shown = pictures
+    assert {f"{name}.svg" for name in shown} == {file.name for file in folder.glob("*.svg")}
+    for name, picture in shown.items():
+        page = ElementTree.fromstring(picture.svg)
+        file = ElementTree.parse(folder / f"{name}.svg").getroot()
+        words = [["".join(text.itertext()) for text in root.iter() if text.tag.endswith("text")] for root in (page, file)]
+        assert words[0] == words[1]
+        assert len(words[0]) > 8
+        ids = [node.get("id") for node in page.iter() if node.get("id")]
+        referred = re.findall(r'(?:href="#|url\(#)([^")]+)', picture.svg)
+        assert len(ids) == len(set(ids))
+        assert set(referred) == set(ids) - {f"{name}-words"}
+        assert all(one.startswith(f"{name}-") for one in ids)
+        assert "Verdana" in (folder / f"{name}.svg").read_text()
+
+
+def test_small_pictures_keep_their_words_and_places():
+    svg = (
+        '<svg viewBox="0 0 9 9"><metadata>x</metadata><defs>\n<style type="text/css">*{a}</style>\n</defs>\n'
+        '<g id="figure_1">\n <g id="strategy-2.7"><path id="m1" d="M 1.23456 7 \nL 2 3"/></g>\n<use xlink:href="#m1" x="1.119"/>'
+        '<text style="font-size: 8px; font-family: \'DejaVu Sans\'" transform="rotate(-0 1 2)">coverage  0.123456 &lt;b&gt;</text>'
+        '</g><path style="fill: #ffffff" clip-path="url(#p1)"/><clipPath id="p1"/></svg>'
+    )
+    assert inline(svg, "bias", "a < b") == (
+        '<svg viewBox="0 0 9 9" role="img" aria-labelledby="bias-title bias-words"><desc id="bias-words">a &lt; b</desc>'
+        '<g><g class="strategy-2"><path id="bias-0" d="M 1.23 7 L 2 3"/></g><use href="#bias-0" x="1.11"/>'
+        '<text style="font-size: 8px">coverage  0.123456 &lt;b&gt;</text>'
+        '</g><path style="fill: var(--card)" clip-path="url(#bias-1)"/><clipPath id="bias-1"/></svg>'
+    )
+    assert "'DejaVu Sans', Verdana, sans-serif" in standalone(svg)
+
+
+def test_a_figure_in_words_has_the_ends_of_every_strategys_numbers(results):
+    words = describe(report.draw("coverage", results), NAMES)
+    table = results.measures(["model", "n_groups", "n_obs"], measures=["coverage"], terms=["IV1", "IV2"])
+    for model in NAMES:
+        values = table.loc[(table["model"] == model) & table["value"].notna(), "value"]
+        assert len(values) == (3 if model == "lm2" else 4)
+        assert f"{model} {values.min():.3g} to {values.max():.3g}" in words
+    assert words.startswith("Proportion of intervals that contain the truth: ols ")
+    tiles = describe(report.draw("coverage_map", results), NAMES)
+    assert tiles.removeprefix("Tiles by strategy: ") == words.partition(": ")[2]
+    assert "lmer: singular 0.5" in describe(report.draw("failures", results), NAMES)
+    assert "lm2: failed 0 to 1" in describe(report.draw("failures", results), NAMES)
+
+
+def test_figures_of_single_fits_in_words(tmp_path):
+    results = results_of(tmp_path / "run", POST_GRID)
+    numbers = Numbers(results).post
+    by = ["Model", "Num_grp", "Num_obs_grp", "Btwn_grp_sigma"]
+    medians = numbers.groupby(by, observed=True)["SE_sum"].median()
+    words = describe(report.draw("se_sum", results), NAMES)
+    for model in NAMES:
+        assert f"median of {model} {medians[model].min():.3g} to {medians[model].max():.3g}" in words
+    words = describe(report.draw("group_coefficients", results), NAMES)
+    assert [part.split()[1] for part in words.partition(": ")[2].split("; ")] == ["0.1", "1", "4"]
+
+
+def test_without_a_usable_fit_words_say_so(tmp_path):
+    results = results_of(tmp_path / "run", {"n_groups": [5, 10], "n_obs": [3, 5]}, status=lambda *_: "not_converged", replicates=2)
+    assert describe(report.draw("bias", results), NAMES) == "No usable fit."
+    assert describe(report.draw("coverage_map", results), NAMES) == (
+        "Tiles by strategy: ols no number; lm2 no number; lmer no number."
+    )
+
+
+def test_every_part_of_a_strategy_is_known(results):
+    figure = report.draw("coverage", results)
+    found = [k for _, k in parts(figure, NAMES)]
+    panels = len(figure.axes)
+    # points and intervals in each panel (lm2 has none in one cell only), and two parts of the legend
+    assert [found.count(k) for k in range(3)] == [2 * panels + 2] * 3
+    assert [k for _, k in parts(report.draw("coverage_map", results), NAMES)] == [0, 1, 2]
+    assert [k for _, k in parts(report.draw("paired_rmse", results), NAMES)].count(2) == 0  # the reference has no line
+
+
+def test_the_table_of_cells_has_every_measure(results):
+    table = cells.by_cell(Numbers(results))
+    columns = ["n_groups", "n_obs", "coefficient", "strategy"]
+    assert table.columns[:4] == columns
+    assert table.labels == 4
+    assert table.keys == ["factor n_groups", "factor n_obs", "term", "model"]
+    assert len(table.rows) == 4 * 3 * 3
+    long = results.measures(["n_groups", "n_obs", "term", "model"], measures=["coverage", "rmse", "power", "type_one_error"])
+    texts = {(*map(str, line[:4]), line.measure): in_words(line._asdict()) for line in long.itertuples(index=False)}
+    assert len(texts) > 60
+    titles = {"coverage": "coverage", "rmse": "RMSE", "power": "power", "type_one_error": "type I error"}
+    for row in table.rows:
+        for measure, title in titles.items():
+            assert row[table.columns.index(title)] == texts.get((*row[:4], measure), "–")
+
+
+def test_too_many_rows_average_coefficients_and_then_are_left_out(results, monkeypatch):
+    monkeypatch.setattr(cells, "MOST_ROWS", 35)
+    table = cells.by_cell(Numbers(results))
+    assert table.keys == ["factor n_groups", "factor n_obs", "model"]
+    assert len(table.rows) == 12
+    coverage = results.measures(["n_groups", "n_obs", "model"], measures=["coverage"])
+    found = {tuple(row[:3]): row[table.columns.index("coverage")] for row in table.rows}
+    assert found == {(*map(str, line[:3]),): in_words(line._asdict()) for line in coverage.itertuples(index=False)}
+    monkeypatch.setattr(cells, "MOST_ROWS", 11)
+    assert cells.by_cell(Numbers(results)) is None
+    page = render(Numbers(results), [])
+    assert "Not in this page: 4 cells and 3 strategies make more than" in page
+    assert re.findall('<select name="([^"]*)', page) == ["model", "term"]  # no control that no table follows
+
+
+def test_one_cell_has_no_table_of_cells(tmp_path):
+    results = results_of(tmp_path / "run", {}, MODELS[0], replicates=3)
+    assert cells.by_cell(Numbers(results)) is None
+    assert [one.key for one in filters(results)] == ["term"]
+    page = report.write(results).read_text(encoding="utf-8")
+    assert 'href="#cells"' not in page
+
+
+def test_tables_are_narrowed_by_what_they_show(tmp_path):
+    results = results_of(tmp_path / "run", {"n_obs": [5, UniformSizes(3, 9)], "n_groups": [10, 30, 100]}, replicates=1)
+    found = {one.key: list(one.options) for one in filters(results)}
+    assert found["factor n_obs"] == ["5", "UniformSizes(3, 9)"]
+    assert found["factor n_groups"] == ["10", "30", "100"]
+    assert (found["model"], found["term"]) == (NAMES, ["Intercept", "IV1", "IV2"])
+    table = cells.by_cell(Numbers(results))
+    for place, key in enumerate(table.keys):
+        assert {row[place] for row in table.rows} == set(found[key])
+
+
+def test_levels_that_would_look_alike_are_written_out(results, monkeypatch):
+    table = results.cells.assign(n_obs=np.where(results.cells["n_obs"] == 5, 0.1234567, 0.1234568))
+    monkeypatch.setitem(vars(results), "cells", table)
+    assert list(level_texts(results, "n_obs").values()) == ["0.1234567", "0.1234568"]
