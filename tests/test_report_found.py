@@ -82,6 +82,15 @@ def test_a_difference_is_one_where_the_t_test_says_so():
     assert not differs(Number(0.0, 0.0), 30)
     assert differs(Number(0.1, 0.0), 30)  # the same in each of 30 datasets
     assert not differs(Number(0.1, 0.0), 3)
+    assert not differs(Number(1e-16, 1e-18), 30, size=0.1)  # of two formulas for the same estimate
+    assert differs(Number(1e-5, 1e-7), 30, size=0.1)
+
+
+def test_strategies_with_the_same_estimates_do_not_differ_in_error():
+    """As in balanced designs, where all regressions give the same estimates but for their last bits."""
+    one, other = strategy("one", rmse=0.3), strategy("other", rmse=0.3 + 1e-13)
+    assert "No difference" in said(one, other, mcse=1e-15)["RMSE"]
+    assert "has the smallest" in said(one, strategy("other", rmse=0.301), mcse=1e-5)["RMSE"]
 
 
 def test_a_level_is_broken_only_beyond_monte_carlo_error():

@@ -9,6 +9,8 @@ from scipy import special
 
 from jaxsim.measures.interval import Z
 
+# A difference this small beside the numbers themselves is one of rounding, or of where two optimisers stopped.
+ALIKE = 1e-6
 SIGNIFICANCE = 0.05  # of all that is said of one kind together, both directions
 
 
@@ -48,11 +50,15 @@ def is_below(rate: Number, nominal: float, looks: int = 1) -> bool:
     return is_above(Number(1 - rate.value, rate.mcse, 1 - rate.high, 1 - rate.low), 1 - nominal, looks)
 
 
-def differs(difference: Number, datasets: int, looks: int = 1) -> bool:
+def differs(difference: Number, datasets: int, looks: int = 1, size: float = 0.0) -> bool:
     """Whether a mean difference of two strategies on the same datasets is one: a t test with ``datasets - 1`` degrees of freedom at
     ``SIGNIFICANCE`` over the number of differences. One that is the same in every dataset has no error; its sign counts as often as
-    there are datasets (sign test). Never where the error is not known."""
-    if not (math.isfinite(difference.value) and math.isfinite(difference.mcse)) or datasets < 2 or difference.value == 0:
+    there are datasets (sign test). Never where the error is not known, or where two numbers of this ``size`` are ``ALIKE``."""
+    if (
+        not (math.isfinite(difference.value) and math.isfinite(difference.mcse))
+        or datasets < 2
+        or abs(difference.value) <= ALIKE * size
+    ):
         return False
     if difference.mcse == 0:
         return bool(2.0 ** (1 - datasets) < SIGNIFICANCE / looks)

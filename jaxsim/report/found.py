@@ -95,7 +95,8 @@ def _compared(
     first = best(strategies, measure) or strategies[0]
     others = [s for s in strategies if s is not first]
     pairs = {s.name: summary.differences.get((measure, first.name, s.name)) for s in others}
-    beaten = [s for s in others if (pair := pairs[s.name]) and differs(pair, summary.datasets, len(others))]
+    size = abs(_known(getattr(first, measure)).value)
+    beaten = [s for s in others if (pair := pairs[s.name]) and differs(pair, summary.datasets, len(others), size)]
     if not beaten:
         return first, ""
     tied = [s for s in others if s not in beaten]
