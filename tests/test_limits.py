@@ -14,6 +14,7 @@ import pytest
 
 import jaxsim
 from jaxsim import (
+    AutoregressiveMixed,
     FunctionEstimator,
     GaussianMultilevel,
     Grid,
@@ -114,10 +115,13 @@ def test_what_is_just_within():
     ]
 
 
-@pytest.mark.parametrize("label", [5, None, "", "  ", ["ols"], "\ud800", "a\x1b[2J", "a\nb", "a\u202eb", "x" * 201])
-def test_labels_are_printable_text(label):
+@pytest.mark.parametrize("strategy", [PooledOLS, AutoregressiveMixed])
+@pytest.mark.parametrize(
+    "label", [5, None, "", "  ", ["ols"], "\ud800", "a\x1b[2J", "a\nb", "a\u202eb", "x" * 201, pytest.param(10**5000, id="huge")]
+)
+def test_labels_are_printable_text(label, strategy):
     with pytest.raises(InputError, match=r"the label of an estimator, .*printable text"):
-        study(estimators=(PooledOLS(label=label), TwoStage()))
+        study(estimators=(strategy(label=label), TwoStage()))
 
 
 def test_labels_that_stay():

@@ -120,7 +120,8 @@ class StructuredMixed(Formulated):
     @cached_property
     def mixed(self) -> LinearMixed:
         """The same model with independent residuals."""
-        return LinearMixed(self.formula, self.random, covariance=self.covariance, reml=self.reml, df=self.df, label=self.name)
+        label: Any = vars(self).get("label")  # as it was given: it is looked at where the study is
+        return LinearMixed(self.formula, self.random, covariance=self.covariance, reml=self.reml, df=self.df, label=label)
 
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
         return self.mixed.by_one(names)
