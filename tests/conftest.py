@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from optimising import as_users_have_them, optimise
 from outside import absent
 
 from jaxsim.errors import InputError
 from jaxsim.numerics.compiling import FAST_TO_COMPILE
 
-# Every program of the tests is compiled as those of studies are, in less than half the time, also where a test calls a strategy by
-# itself, and in the processes that tests start. XLA reads this when it first compiles.
+# Every program of the tests is compiled with the options of those of studies, in less than half the time, also where a test calls a
+# strategy by itself, and in the processes that tests start. XLA reads this when it first compiles.
 _options = [f"--{name}={str(value).lower()}" for name, value in FAST_TO_COMPILE.items()]
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_options]).strip()
 # Thousands of programs take milliseconds each, in every file anew: they are kept too.
@@ -25,18 +26,32 @@ MOST_MAPS = 8_000
 
 # Files that take longest, the longest first: workers that begin with them end at about the same time.
 LONGEST = (
-    "test_contracts", "test_prediction_score", "test_bayes_posterior", "test_bayes_crossed_posterior", "test_structured",
-    "test_messy_worlds", "test_without_rows", "test_bayes_crossed_study",
-    "test_design_process", "test_crossed_mixed", "test_crossed_design", "test_group_recovery", "test_bayes_coefficients",
-    "test_notebooks", "test_executors", "test_benchmarks", "test_bayes_calibration", "test_your_own", "test_faults",
-    "test_lme4_strategy", "test_invariance", "test_bayes_importance", "test_identification", "test_aliased", "test_words",
-    "test_damage", "test_gee", "test_two_stage", "test_docs",
+    "test_contracts", "test_prediction_score", "test_structured", "test_audit", "test_bayes_posterior", "test_crossed_mixed",
+    "test_notebooks", "test_executors", "test_messy_worlds", "test_without_rows", "test_design_process", "test_robust_bayes",
+    "test_bayes_coefficients", "test_bayes_calibration", "test_bayes_crossed_study", "test_crossed_design", "test_group_recovery",
+    "test_benchmarks", "test_your_own", "test_faults", "test_lme4_strategy", "test_invariance", "test_bayes_crossed_posterior",
+    "test_bayes_importance", "test_one_variance", "test_arrays", "test_doctor", "test_crossed_power", "test_identification",
+    "test_aliased", "test_words", "test_damage", "test_gee", "test_two_stage", "test_docs",
 )  # fmt: skip
+
+
+def pytest_addoption(parser):
+    parser.addoption("--optimised", action="store_true", help="optimise every program, as users have them: twice the time")
+
+
+def pytest_configure(config):
+    optimise(config.getoption("--optimised"))
 
 
 def pytest_collection_modifyitems(items):
     place = {name: i for i, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
+def pytest_collection_finish():
+    """Tracing makes millions of objects, hardly any of them garbage: looking for it every 700 takes a quarter of the time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,12 +65,28 @@ def _programs_of_one_module():
         gc.collect()
 
 
-@pytest.fixture(autouse=True)
-def _no_shelf(monkeypatch):
-    """Programs of this process are compiled from what they are made of here: a test may have changed a constant of the code."""
-    shelf = sys.modules.get("jaxsim.sweep.shelf")
-    if shelf is not None:
-        monkeypatch.setattr(shelf, "place", lambda: None)
+@pytest.fixture(scope="session", autouse=True)
+def _no_shelf():
+    """Programs of this process are compiled from what they are made of: a test may have changed a constant of the code."""
+    from jaxsim.sweep import shelf  # noqa: PLC0415 - after the settings above
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "place", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """For files about single bits, and those that compute for longer than they compile."""
+    with as_users_have_them():
+        yield
+
+
+@pytest.fixture
+def optimised_here():
+    """The same for one test."""
+    with as_users_have_them():
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -226,9 +227,15 @@ def test_a_disagreement_of_ours_ends_with_1(results, monkeypatch, capsys):
     assert "ours higher" in shown
 
 
+@pytest.fixture
+def running(pool, monkeypatch):
+    """Called, it gives the next audits workers that are running already: R takes seconds to start."""
+    return lambda: monkeypatch.setattr(run, "Pool", lambda: contextlib.nullcontext(pool))
+
+
 @pytest.mark.lme4
 @pytest.mark.usefixtures("pymer4_ready")
-def test_live(tmp_path, capsys):
+def test_live(tmp_path, capsys, running):
     """Our fits pass; the same fits with one estimate falsified in the store do not."""
     study = dataclasses.replace(STUDY, estimators=(LinearMixed(),), replicates=2)
     results = study.run(tmp_path / "out", progress=False)
@@ -243,14 +250,16 @@ def test_live(tmp_path, capsys):
     results.folder.place.remove(f"chunks/{entry.name}")
     false = stored.set_column(stored.schema.get_field_index("estimate"), "estimate", pa.array(estimates))
     results.folder.write_chunk(false, entry.about)  # under a name that fits it
+    running()
     assert main(["audit", str(results.out), "--no-report"]) == 1
     assert "numbers differ" in capsys.readouterr().out
 
 
 @pytest.mark.lme4
 @pytest.mark.usefixtures("pymer4_ready")
-def test_several_grouping_factors_live(tmp_path):
+def test_several_grouping_factors_live(tmp_path, running):
     """Subjects crossed with items, and classes in schools, which lme4 is asked for as the process calls them."""
+    running()
     crossed = Design(
         "rt ~ x + (1 + x | subject) + (1 | item)",
         units={"subject": 12, "item": 8},

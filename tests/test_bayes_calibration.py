@@ -14,6 +14,8 @@ def priors(group_sd):
     return Priors(normal, normal, half, 1.0, prior("HalfNormal", autoscale=False, scale=1.0), centre=False)
 
 
+# Hundreds of posteriors run for longer than their program compiles.
+pytestmark = pytest.mark.usefixtures("optimised")
 STRATEGY = HierarchicalBayes(priors=priors(1.0), method="fast")
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from numpyro.infer.util import log_density
 from oracle import cross_products, make_rows
-from programs import NOT_OPTIMISED, fit_batch
 from programs import fit as fit_of
+from programs import fit_batch
 from test_bayes_density import with_lanes
 from unusual_priors import UNUSUAL
 
@@ -105,7 +105,7 @@ def test_the_density_is_that_of_the_numpyro_model(name):
         sites["sigma_in_units"] = hyper.sigma[0] * problem.response_unit[0] / known.response_sd
         sites["root_0"] = jnp.linalg.cholesky(hyper.correlation[:, :, 0] * np.outer(sign, sign))
         given = (data.products, data.n_rows, model, known)
-        theirs = jax.jit(partial(numpyro_density, given), compiler_options=NOT_OPTIMISED)(sites)
+        theirs = jax.jit(partial(numpyro_density, given))(sites)
         hyper_volume = vector[:2, 0].sum() + vector[3, 0] + jnp.log(1 - jnp.tanh(vector[2, 0]) ** 2)
         volume = jnp.linalg.slogdet(jax.jacfwd(at, has_aux=True)(vector[size:, 0])[0])[1]
         ours = jax.jit(log_posterior, static_argnums=2)(vector, problem, model)[0]
@@ -166,6 +166,7 @@ def test_a_prior_in_the_units_of_the_data_is_about_the_response_as_it_is():
     assert fit.table["estimate"] @ np.array([1.0, 4.5]) == pytest.approx(320.0, abs=0.05)  # half a prior SD
 
 
+@pytest.mark.usefixtures("optimised_here")  # it runs for longer than it compiles
 def test_truths_under_unusual_priors_are_ranked_uniformly():
     """Fixed seed, bands as in the calibration of normal priors."""
     natural = dict(autoscale=False)

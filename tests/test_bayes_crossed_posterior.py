@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from crossed_data import cells_of, rows_of
 from crossed_posteriors import COUNTS, REFERENCES, STRATEGY, reference
+from programs import optimised_fit_batch
 
 from jaxsim import Resampling
 from jaxsim.bayesian import engine
@@ -37,7 +38,7 @@ def fitted(strategy, tables, keys=KEYS):
     made = [cells_of(table, COUNTS[0] * COUNTS[1]) for table in tables]
     made += made[:1] * (len(keys) - len(made))
     data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *made)
-    return jax.device_get(strategy.fit_batch(data, Resampling(keys, LEVEL), groups=True))
+    return jax.device_get(optimised_fit_batch(strategy, data, Resampling(keys, LEVEL), groups=True))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ from test_bayes_calibration import priors
 from jaxsim import Design, Grid, HierarchicalBayes, InputError, LinearMixed, NotSupportedError, Study, nested, report, sbc, within
 from jaxsim.calibration import Calibration
 
+# Its calibration runs for longer than it compiles.
+pytestmark = pytest.mark.usefixtures("optimised")
+
 SCHOOLS = Design(
     "score ~ year + (1 | school/class)",
     units={"school": 6, "class": nested("school", 3)},

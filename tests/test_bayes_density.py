@@ -9,7 +9,6 @@ import numpyro.distributions as dist
 import pytest
 from numpyro.infer.util import log_density
 from oracle import cross_products, make_rows
-from programs import NOT_OPTIMISED
 from scipy.stats import multivariate_normal
 
 from jaxsim.bayesian import parameters
@@ -218,7 +217,7 @@ def sd_site_units(model, known):
 
 
 def numpyro_density(kind, arguments, model, known, sites):
-    return jax.jit(lambda sites: log_density(kind, (*arguments, model, known), {}, sites)[0], compiler_options=NOT_OPTIMISED)(sites)
+    return jax.jit(lambda sites: log_density(kind, (*arguments, model, known), {}, sites)[0])(sites)
 
 
 def test_the_two_numpyro_models_have_the_same_posterior():

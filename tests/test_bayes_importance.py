@@ -36,6 +36,7 @@ def log_sigma(begin, rounds, count, seed):
     return [np.stack(values) for values in zip(*(jax.device_get(once(own)) for own in keys), strict=True)]
 
 
+@pytest.mark.usefixtures("optimised_here")  # it runs for longer than it compiles
 def test_fitting_proposals_to_draws_does_not_shift_the_posterior():
     """Against proposals that stay as they are, and eight times as many draws: of a single stream whose proposals are fitted to its
     own draws the mean of log sigma is .03 posterior SDs too low."""

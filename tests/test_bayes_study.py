@@ -12,6 +12,8 @@ from jaxsim import GaussianMultilevel, Grid, HierarchicalBayes, Study
 from jaxsim.sweep.programs import Programs
 from jaxsim.sweep.worker import Worker
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 # More than a part of 16, so that some datasets share a part with others; group SDs that are hard and easy, 6 groups padded to 8.
 STRATEGY = HierarchicalBayes(random=("Intercept",), method="fast")
 PROCESS = GaussianMultilevel(n_groups=6, n_obs=5, n_predictors=1)

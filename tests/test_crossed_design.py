@@ -8,7 +8,6 @@ import re
 import jax
 import numpy as np
 import pytest
-from programs import NOT_OPTIMISED
 from scipy import stats
 
 import jaxsim
@@ -83,7 +82,7 @@ def schools(**changes):
 
 def datasets(design, count, seed=1):
     """Columns of many datasets, ``[count, N]`` by name."""
-    columns = jax.jit(jax.vmap(lambda k: design.simulate(k)[1]), compiler_options=NOT_OPTIMISED)(jax.random.split(key(seed), count))
+    columns = jax.jit(jax.vmap(lambda k: design.simulate(k)[1]))(jax.random.split(key(seed), count))
     return {name: np.asarray(value) for name, value in columns.items()}
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 import pytest
-from programs import NOT_OPTIMISED
 from scipy import stats
 
 import jaxsim
@@ -174,7 +173,7 @@ class TestAsLmerHasIt:
 def datasets(design, count=10_000, seed=1):
     """Columns of many datasets, ``[count, N]`` by name, and the row's unit ``[N]``."""
     keys = jax.random.split(key(seed), count)
-    columns = jax.jit(jax.vmap(lambda k: design.simulate(k)[1]), compiler_options=NOT_OPTIMISED)(keys)
+    columns = jax.jit(jax.vmap(lambda k: design.simulate(k)[1]))(keys)
     found = {name: np.asarray(value) for name, value in columns.items()}
     return found, found[design.factors[0]][0]
 

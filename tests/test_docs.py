@@ -12,11 +12,8 @@ from typing import Any
 
 import matplotlib
 import pytest
-from programs import NOT_OPTIMISED
 
 from jaxsim import GaussianMultilevel, Grid, Study, TwoStage
-from jaxsim.sweep import compile as compiling
-from jaxsim.sweep import recipe
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -35,16 +32,6 @@ def place(tmp_path):
     for name in ("tests", "experiments", "notebooks"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly():
-    """Programs of pages compile in two fifths of the time: not a bit of their numbers is looked at."""
-    recipe.forget()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiling, "CPU_OPTIONS", {**compiling.CPU_OPTIONS, **(NOT_OPTIMISED or {})})
-        yield
-    recipe.forget()
 
 
 @pytest.fixture

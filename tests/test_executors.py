@@ -31,6 +31,8 @@ from jaxsim.sweep.plan import plan
 distributed = pytest.importorskip("distributed")
 dask_config, yaml = pytest.importorskip("dask.config"), pytest.importorskip("yaml")
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 # Two cells of one shape, so that three small programs are compiled.
 PROCESS = "GaussianMultilevel(n_obs=4, n_predictors=1)"
 STUDY = Study(GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 7]), (PooledOLS(), TwoStage()), replicates=60, seed=3)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from exactly import same
 from group_effects import covariance_of, dense_blups, groups_of, own
+from optimising import as_users_have_them
 from oracle import cross_products, make_rows
 
 from jaxsim import (
@@ -134,7 +135,17 @@ def test_the_posterior_of_a_study_is_the_one_of_its_draws(results):
         assert abs(row["group_mse"].item() - mse) < allowed
 
 
-def test_other_columns_keep_their_bits(results, plain):
+def test_other_columns_keep_their_bits(results, plain, tmp_path):
+    """Of every strategy; and as users' programs are optimised, of closed forms and of one that searches."""
+    assert_other_columns_are_the_same(results, plain)
+    study = dataclasses.replace(STUDY, estimators=STRATEGIES[:4])
+    with as_users_have_them():
+        results = study.run(tmp_path / "groups", progress=False)
+        plain = dataclasses.replace(study, group_coefficients=False).run(tmp_path / "plain", progress=False)
+    assert_other_columns_are_the_same(results, plain)
+
+
+def assert_other_columns_are_the_same(results, plain):
     for name in ("estimates", "fits"):
         with_groups, without = getattr(results, name), getattr(plain, name)
         kept = [c for c in with_groups.columns if c not in COLUMNS]
@@ -155,12 +166,14 @@ def test_failed_fits_and_equal_groups_are_blank(results):
     assert (table.loc[~failed & table["model"].isin(["ols", "lm"]), "group_variance"].dropna() == 0).all()
 
 
-def test_batches_and_growth_have_the_same_bits(results, tmp_path):
+@pytest.mark.usefixtures("optimised_here")
+def test_batches_and_growth_have_the_same_bits(tmp_path):
     whole = CHEAP.run(tmp_path / "whole", progress=False)
     same(CHEAP.run(tmp_path / "small", progress=False, batch=5), whole)
     first = dataclasses.replace(CHEAP, replicates=4, estimators=(STRATEGIES[2],), grid=Grid(n_groups=[7], group_sd=[1]))
     first.run(tmp_path / "grown", progress=False)
     same(CHEAP.run(tmp_path / "grown", progress=False), whole)
+    results = dataclasses.replace(CHEAP, estimators=STRATEGIES[:4]).run(tmp_path / "more", progress=False)
     few = results.estimates[results.estimates["model"].isin(["ols", "lm", "lm2"])]
     few = few.assign(model=few["model"].cat.remove_unused_categories()).reset_index(drop=True)
     pd.testing.assert_frame_equal(few[list(whole.estimates.columns)], whole.estimates, check_exact=True)

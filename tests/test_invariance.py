@@ -18,6 +18,8 @@ from jaxsim.data.padding import PADDED_GROUPS, padded_groups
 from jaxsim.sweep.programs import Programs
 from jaxsim.sweep.shape import FEWEST, MOST, Shape, Tile, tile_datasets
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 # A strategy of every kind of arithmetic; few columns, so that programs compile fast.
 STRATEGIES = (
     PooledOLS(),

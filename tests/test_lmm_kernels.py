@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from oracle import Mixed, batch, eliminated_deviance, make_rows
-from programs import NOT_OPTIMISED
 from scipy import stats
 
 from jaxsim.data.random_effects import Structure, consecutive
@@ -81,7 +80,7 @@ def autodiff():
             def both(flat, reml):
                 return value(flat, reml), first(flat, reml), jax.jacfwd(first)(flat, reml)
 
-            made[random] = jax.jit(both, compiler_options=NOT_OPTIMISED)
+            made[random] = jax.jit(both)
         return jax.device_get(made[random](jnp.asarray(factor).ravel(), reml))
 
     return derivatives

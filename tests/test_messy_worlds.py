@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from programs import NOT_OPTIMISED
 from scipy import stats
 
 import jaxsim
@@ -84,7 +83,7 @@ def growth(**changes):
     return Design(**{**default, **changes})
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=NOT_OPTIMISED)
+@partial(jax.jit, static_argnums=0)
 def simulated(program, keys, values):
     """Compiled once for all designs that share a program, as a study's cells do."""
     return jax.vmap(lambda k: jax.tree.map(jnp.asarray, program.example.holding(values).simulate(k)))(keys)

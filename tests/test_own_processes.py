@@ -277,7 +277,9 @@ class TestRows:
         with pytest.raises(InputError, match="'treat' is one number a group of Group, so its effect cannot differ between groups"):
             study(own_parts.Trial(), (LinearMixed(random=("Intercept", "treat")),))
 
-    def test_tiles_threads_and_growth_change_no_bit(self, made, results, tmp_path):
+    @pytest.mark.usefixtures("optimised_here")
+    def test_tiles_threads_and_growth_change_no_bit(self, made, tmp_path):
+        results = made.run(tmp_path / "whole", progress=False)
         same(made.run(tmp_path / "small", progress=False, batch=2), results)
         few = dataclasses.replace(made, replicates=4, grid=Grid(n_groups=[8], missing=[0.3]), estimators=made.estimators[:1])
         few.run(tmp_path / "grown", progress=False)

@@ -116,6 +116,7 @@ def test_completed_rows_are_independent_standard_normal():
     assert abs(between) < 4 / np.sqrt(1200)  # four standard errors of a correlation of 1200 pairs
 
 
+@pytest.mark.usefixtures("optimised_here")
 def test_padding_does_not_change_a_dataset():
     process = GaussianMultilevel(n_groups=5, n_obs=PoissonSizes(9.0))
     a, b = draws(process, 3, padded=8).data, draws(process, 3, padded=32).data

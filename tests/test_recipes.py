@@ -18,6 +18,7 @@ from jaxsim import (
     Grid,
     Normal,
     PooledOLS,
+    Prediction,
     Priors,
     RowProcess,
     StudentT,
@@ -114,6 +115,26 @@ def test_what_a_users_code_names_may_have_changed(tmp_path, monkeypatch, drawn, 
     after = estimates(study, tmp_path / "2")
     moved = (after["estimate"] - before["estimate"]).groupby(after["term"]).mean()
     assert moved["Intercept"] == pytest.approx(7, abs=1e-12)  # rounding
+
+
+TRACED = []
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted(Shifted):
+    def simulate(self, key):
+        TRACED.append(key)
+        return super().simulate(key)
+
+
+@pytest.mark.parametrize("strategies", [(PooledOLS(),), (PooledOLS(), ClusterRobust(), ClusterRobust("CR0", label="cr0"))], ids=len)
+def test_a_users_process_is_traced_once_for_each_program(tmp_path, strategies):
+    """Datasets, their truths, and further rows with new groups, however many strategies are fitted and scored; and twice when the
+    further rows are checked."""
+    study = Study(Counted(), Grid(), strategies, 2, scores=(Prediction(),))
+    TRACED.clear()
+    study.run(tmp_path, progress=False)
+    assert len(TRACED) == 3 + 2
 
 
 @pytest.mark.parametrize(

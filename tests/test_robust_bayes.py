@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 from oracle import batch, make_rows, row_arrays
+from programs import OPTIMISED, optimised_fit_batch
 from robust_datasets import STORED, stored_rows
 from scipy import special
 
@@ -46,7 +47,7 @@ def stacked(datasets):
     return jax.tree.map(lambda *leaves: np.stack(leaves), *datasets)
 
 
-@partial(jax.jit, static_argnums=(0, 3))
+@partial(jax.jit, static_argnums=(0, 3), compiler_options=OPTIMISED)  # chains of two hundred datasets run longer than it compiles
 def sampled(strategy, data, key, schedule):
     """Problem and sample of one dataset; ``schedule``: warm-up, thinning, draws kept."""
     warm_up, thin, kept = schedule
@@ -58,10 +59,19 @@ def sampled(strategy, data, key, schedule):
     return problem, scale_mixture.run(at, keys, scale_mixture.begin(at, keys), jnp.asarray(warm_up), jnp.asarray(thin), kept)[1]
 
 
+unpacked = jax.jit(unpack, static_argnums=1)
+described = jax.jit(robust.described, static_argnames=("method", "level"))
+
+
+def model_of(strategy, rows):
+    """What the kernels are told of one dataset, which follows from its names."""
+    return strategy.gaussian.model(jax.eval_shape(lambda data: data.reduce(GROUPS), rows))
+
+
 def in_units(problem, sample, model):
     """Draws of the parameters in the units of the data, ``[N, .., chains]``: beta, sd, correlation, sigma, nu."""
     unit = problem.response_unit / problem.column_unit
-    hyper = unpack(jnp.moveaxis(jnp.asarray(sample.vector), 0, -1), model.structure)
+    hyper = unpacked(np.moveaxis(np.asarray(sample.vector), 0, -1), model.structure)
     sd, correlation, sigma = (np.moveaxis(np.asarray(leaf), -1, 0) for leaf in (hyper.sd, hyper.correlation, hyper.sigma))
     x, z = list(model.fixed), list(model.random)
     sign = np.sign(unit[z])
@@ -76,7 +86,7 @@ def test_posteriors_are_those_of_the_model_on_rows(name):
     *_, random, priors = STORED[name]
     rows, strategy = stored_rows(name), RobustBayes(random=random, priors=priors)
     problem, sample = jax.device_get(sampled(strategy, row_arrays(rows, GROUPS, ROWS), KEYS[0], (500, 3, 1500)))
-    model = strategy.gaussian.model(row_arrays(rows, GROUPS, ROWS).reduce(GROUPS))
+    model = model_of(strategy, row_arrays(rows, GROUPS, ROWS))
     beta, sd, correlation, sigma, nu = map(np.asarray, in_units(problem, sample, model))
     draws = {column: beta[:, j] for j, column in enumerate(rows.columns)}
     draws |= {f"sd_{column}": sd[:, i] for i, column in enumerate(random)} | {"sigma": sigma, "nu": nu}
@@ -94,7 +104,7 @@ def test_posteriors_are_those_of_the_model_on_rows(name):
             allowed = 4 * np.hypot(error, expected["mcse"][what])
             assert abs(ours[what] - expected[what]) < allowed, (parameter, what, ours[what], expected[what], allowed)
     # The groups' coefficients that are reported; conditional means have smaller Monte Carlo errors than draws, worth 400 or more.
-    groups = np.asarray(robust.described(problem, sample, engine.Method(model, "equal-tailed"), 0.9).summary.groups)
+    groups = np.asarray(described(problem, sample, method=engine.Method(model, "equal-tailed"), level=0.9).summary.groups)
     for i, column in enumerate(random):
         for g in (0, 3):
             expected = REFERENCE[name][f"{column}_of_group_{g}"]
@@ -148,7 +158,7 @@ def test_ranks_of_truths_are_uniform():
     for data, key in zip(datasets, KEYS, strict=True):
         problem, sample = jax.device_get(sampled(strategy, data, key, (250, 16, 26)))
         found.append((problem, sample))
-    model = strategy.gaussian.model(datasets[0].reduce(GROUPS))
+    model = model_of(strategy, datasets[0])
     ranks = []
     for (problem, sample), truth in zip(found, truths, strict=True):
         beta, sd, _, sigma, nu = map(np.asarray, in_units(problem, sample, model))
@@ -176,7 +186,7 @@ DATASETS += [make_rows(900 + k, SIZES, n_fixed=2, group_sd=(0.7, 0.0)) for k in 
 @pytest.fixture(scope="module")
 def fits():
     context = Context(KEYS[: len(DATASETS)], 0.95)
-    robust_fit = STRATEGY.fit_batch(stacked([row_arrays(rows, GROUPS, ROWS) for rows in DATASETS]), context, groups=True)
+    robust_fit = optimised_fit_batch(STRATEGY, stacked([row_arrays(rows, GROUPS, ROWS) for rows in DATASETS]), context, groups=True)
     gaussian = HierarchicalBayes(random=("Intercept",), method="fast").fit_batch(batch(DATASETS, GROUPS), context)
     return jax.device_get((robust_fit, gaussian))
 
@@ -225,7 +235,7 @@ def test_a_dataset_has_the_same_bits_in_any_company_and_the_same_numbers_with_ot
     data = stacked([row_arrays(rows, GROUPS, ROWS) for rows in DATASETS])
     order = np.random.default_rng(2).permutation(len(DATASETS))
     other = jax.tree.map(lambda leaf: leaf[order], data)
-    again = jax.device_get(STRATEGY.fit_batch(other, Context(KEYS[order], 0.95), groups=True))
+    again = jax.device_get(optimised_fit_batch(STRATEGY, other, Context(KEYS[order], 0.95), groups=True))
     for name in ("estimate", "std_error", "conf_low", "sigma", "groups"):
         np.testing.assert_array_equal(getattr(again, name), getattr(fits[0], name)[order])
     rows = stacked([row_arrays(DATASETS[k], GROUPS + 3, ROWS + 9) for k in (4, 70)])
@@ -241,10 +251,9 @@ def test_chains_apart_are_not_trusted():
     rows, priors = row_arrays(DATASETS[HEAVY], GROUPS, ROWS), proper_priors()
     strategy = RobustBayes(random=("Intercept",), priors=priors)
     problem, sample = sampled(strategy, rows, KEYS[0], (250, 16, 26))
-    model = strategy.gaussian.model(rows.reduce(GROUPS))
+    model = model_of(strategy, rows)
     moved = sample._replace(vector=sample.vector.at[:, -1, 0].add(2.0))
-    described = partial(robust.described, problem, method=engine.Method(model, "hpd"), level=0.9)
-    whole, apart = described(sample), described(moved)
+    whole, apart = (described(problem, one, method=engine.Method(model, "hpd"), level=0.9) for one in (sample, moved))
     assert apart.rhat > 1.2 > whole.rhat
     assert not apart.reliable
     fit = report(apart._replace(status=jnp.int32(Status.OK)), "Group")

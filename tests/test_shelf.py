@@ -19,6 +19,8 @@ from jaxsim.status import Status
 from jaxsim.sweep import recipe, shelf
 from jaxsim.sweep.content import UnknownError, content
 
+# The other tests have no shelf.
+PLACE = shelf.place
 SMALL = Study(GaussianMultilevel(6, 4, n_predictors=1), Grid(), (PooledOLS(),), 3, seed=1)
 
 # A study in a process of its own: how many programs it compiles, and every number that it stores.
@@ -149,7 +151,7 @@ def test_what_jax_found_in_its_own_cache_is_not_kept(folder, compiled, tmp_path)
 
 
 def test_nothing_is_kept_where_the_cache_is_off(monkeypatch):
-    monkeypatch.undo()
+    monkeypatch.setattr(shelf, "place", PLACE)
     monkeypatch.setenv("JAXSIM_CACHE", "off")
     assert shelf.place() is None
     assert shelf.load("program-1") is None

@@ -101,38 +101,39 @@ class Programs:
         with precision(self.study.dtype):
             arguments = self.arguments(Tile(shape, np.array([cell.index]), np.array([0])))
             drawn_here = cell.process.batched
-            if self.study.every_score and drawn_here:
-                self._start(("truth", shape), truths(cell.process, shape.bounds), arguments)
+            # One function for a program and for the shapes of what it gives, which are asked for first: JAX traces it once.
+            draws = {reads: simulator(cell.process, shape.bounds, reads) for reads in self.kinds}
+            whole = truths(cell.process, shape.bounds)
+            truth = self._result(whole, arguments) if self.study.every_score else None
+            if truth is not None and drawn_here:
+                self._start(("truth", shape), whole, arguments)
             if self.predicted and shape not in self.fresh:
-                data = self._result(simulator(cell.process, shape.bounds, self.kinds[0]), arguments).data
-                given = (data, self._result(truths(cell.process, shape.bounds), arguments), *arguments)
-                self.fresh[shape] = self._result(unseen(cell.process, shape.bounds), given)
-                self._start(("fresh", shape), unseen(cell.process, shape.bounds), given)
-            for reads in self.kinds:
-                simulate = simulator(cell.process, shape.bounds, reads)
+                given = (self._result(draws[self.kinds[0]], arguments).data, truth, *arguments)
+                more = unseen(cell.process, shape.bounds)
+                self.fresh[shape] = self._result(more, given)
+                self._start(("fresh", shape), more, given)
+            for reads, simulate in draws.items():
+                ours = [i for i in models if i in self.ours and self.ours[i].reads is reads]
+                fitted = self.predicted or any(self._key(shape, i) not in self.made for i in ours)
+                data = self._result(simulate, arguments).data if fitted else None
                 if drawn_here:
                     self._start((reads, shape), simulate, arguments)
-                ours = [i for i in models if i in self.ours and self.ours[i].reads is reads]
-                if self.predicted or any(self._key(shape, i) not in self.made for i in ours):
-                    data = self._result(simulate, arguments).data
-                    for i in ours:
-                        self._start_fit(shape, cell, i, data, arguments)
+                for i in ours if fitted else ():
+                    self._start_fit(shape, i, data, truth, arguments)
 
-    def _start_fit(self, shape: Shape, cell: Cell, model: int, data: Any, arguments: tuple[Any, ...]) -> None:
+    def _start_fit(self, shape: Shape, model: int, data: Any, truth: Any, arguments: tuple[Any, ...]) -> None:
         """The program of a strategy, which is the same whether or not groups are asked for if it can tell their coefficients
         afterwards; then its scores, each a program of its own."""
         estimator, study = self.ours[model], self.study
         function = fitter(estimator, study.conf_level, self.scored)
         keys = key_arguments(arguments)
         given = (data, *(keys if estimator.resamples else ()))
-        self._start(self._key(shape, model), function, given)
         scores = [score for score in study.every_score if score.applies(estimator, study.names)]
-        if scores:
-            fit = self._result(function, given)
-            truth = self._result(truths(cell.process, shape.bounds), arguments)
-            for score in scores:
-                more = {"fresh": self.fresh[shape]} if score.needs_fresh else {}
-                self._start(self._score_key(score, shape, model), scorer(score, estimator), (data, fit, truth, more, *keys))
+        fit = self._result(function, given) if scores else None
+        self._start(self._key(shape, model), function, given)
+        for score in scores:
+            more = {"fresh": self.fresh[shape]} if score.needs_fresh else {}
+            self._start(self._score_key(score, shape, model), scorer(score, estimator), (data, fit, truth, more, *keys))
 
     def _result(self, function: Recipe, arguments: tuple[Any, ...]) -> Any:
         """Shapes of what a function gives."""
