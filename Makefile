@@ -25,6 +25,7 @@ unit: $(VENV)/.installed-dev
 # The site, in docs/_build/html; a warning is an error.
 docs: $(VENV)/.installed-dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "the site: docs/_build/html/index.html"
 
 # Random attacks on everything that people give, for an hour; what breaks a rule is printed with the numbers that make it again.
 fuzz: $(VENV)/.installed-dev

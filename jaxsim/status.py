@@ -54,7 +54,8 @@ _MESSAGES = {
     Status.ZERO_VARIANCE: "a standard error is zero: the groups say nothing about the variance of that coefficient",
     Status.NON_FINITE: "a NaN or an infinite value in the data or in the result",
     Status.REFUSED: "the software refused the data or stopped with an error; its words are in the message",
-    Status.CRASHED: "the process that was fitting died, or code of the user's raised an error; the reason is in the message",
+    Status.CRASHED: "the process that was fitting died, or code of the user's raised an error or returned no estimates; the "
+    "message says which",
     Status.UNIDENTIFIED: "the fixed effects account for all that differs between the groups, so the data say nothing about the "
     "variance of a random effect; or parameters of the residuals' structure cannot be told from others",
 }

@@ -39,6 +39,16 @@ def lines(text):
     return [line.split("  ") for line in body.splitlines()]
 
 
+def as_printed(table):
+    """The lines of a table of strategies."""
+    return table.rename_axis(index=None).to_string(justify="right").splitlines()
+
+
+def body(text):
+    """The rows of the first table of a text, without its head."""
+    return text.split("\n\n")[1].splitlines()[1:]
+
+
 def shown(table, by, measure, **options):
     """The text of each line that a measure of a table in memory has."""
     found = measures.summarise(table, by, measures=[measure], **options)
@@ -48,7 +58,7 @@ def shown(table, by, measure, **options):
 def test_the_first_line_says_what_is_averaged_and_at_which_levels(table):
     first = overview(source(table)).splitlines()[0]
     assert first == (
-        "Averaged over 4 cells and 2 coefficients, the intercept among them, 160 datasets "
+        "Averaged over 4 cells and 1 coefficient, without the intercept, 160 datasets "
         "(± Monte Carlo standard error; 95% intervals, tests at alpha = 0.05):"
     )
     narrow = source(table, conf_level=0.8)
@@ -59,16 +69,21 @@ def test_the_first_line_says_what_is_averaged_and_at_which_levels(table):
 @pytest.mark.parametrize(
     ("terms", "said"),
     [
-        (("(Intercept)", "x"), "2 coefficients, the intercept among them, "),
+        (("(Intercept)", "x"), "1 coefficient, without the intercept, 160"),
         (("y", "x"), "2 coefficients, 160"),
         (("Intercept",), "1 coefficient, 160"),
     ],
     ids="-".join,
 )
-def test_the_intercept_is_named_where_it_is_averaged_with_others(table, terms, said):
+def test_the_intercept_is_averaged_with_others_only_if_it_is_asked_for(table, terms, said):
     named = dict(zip(TERMS, terms, strict=False))
     some = table[table["term"].isin(list(named))].assign(term=lambda t: t["term"].astype(str).map(named))
-    assert said in overview(source(some.astype({"term": "category"})))
+    made = source(some.astype({"term": "category"}))
+    assert said in overview(made)
+    slopes = [term for term in made.present if "Intercept" not in term] or list(made.present)
+    assert body(overview(made)) == as_printed(headline(made, terms=slopes))[1:]
+    every = overview(made, terms=list(made.present))
+    assert ("the intercept among them" in every) == (len(slopes) < len(made.present))
 
 
 def test_terms_can_be_chosen(table):
@@ -95,7 +110,7 @@ def test_lines_can_be_divided(table):
     failed = made.rates(["model", "place", "size"])
     assert found["failed"].tolist() == [in_words(row) for row in failed[failed["measure"] == "failure"].to_dict("records")]
     text = overview(made, by=["place", "size"])
-    assert text.startswith("By place and size, averaged over the rest of 4 cells and 2 coefficients, the intercept among them, 160")
+    assert text.startswith("By place and size, averaged over the rest of 4 cells and 1 coefficient, without the intercept, 160")
     (head, *body) = text.split("\n\n")[1].splitlines()
     assert head.split()[:4] == ["model", "place", "size", "bias"]
     assert [row.split()[:3] for row in body] == [[m, k, str(s)] for m, k, s in found.index]
@@ -109,7 +124,9 @@ def test_lines_of_coefficients_have_no_rates_of_fits(table):
     assert "failed" not in found
     assert found.loc[("a", "Intercept"), "power"] == "–"
     assert found.loc[("a", "x"), "type I error"] == "–"
-    assert "the intercept among them" not in overview(source(table), by=["term"])
+    text = overview(source(table), by=["term"])
+    assert "2 coefficients, 160" in text
+    assert len(body(text)) == 2 * len(TERMS)
 
 
 def test_measures_can_be_chosen(table):
@@ -134,7 +151,9 @@ def test_own_measures_are_shown_with_the_others(table):
 
 def test_tables_without_tests_name_no_level(component_fits):
     text = overview(of_components(component_fits))
-    assert text.splitlines()[0] == "Averaged over 2 cells and 4 coefficients, 80 datasets (± Monte Carlo standard error):"
+    assert text.splitlines()[0] == (
+        "Averaged over 2 cells and 1 coefficient that every strategy has (sigma), 80 datasets (± Monte Carlo standard error):"
+    )
     (head, *_) = text.split("\n\n")[1].splitlines()
     assert head.split() == ["bias", "RMSE", "median", "|error|", "failed"]
 

@@ -144,4 +144,24 @@ def test_the_overview_has_a_dash_where_there_is_nothing(table):
     assert wide.loc["part", "power"] == "–"
     assert wide.loc["part", "type I error"] != "–"
     assert wide.loc["full", "type I error"] == "–"
-    assert "2 cells and 3 coefficients, the intercept among them, 72 datasets" in overview(made)
+    assert "2 cells and 1 coefficient that every strategy has (x), 72 datasets" in overview(made)
+
+
+def of_terms(table, **wanted):
+    """Estimates of some of the terms of each model."""
+    kept = [term in wanted[model] for model, term in zip(table["model"], table["term"], strict=True)]
+    some = table[np.array(kept)].reset_index(drop=True)
+    return Performance.of_tables(some, fits_of(some))
+
+
+def test_averages_are_of_what_all_strategies_estimate(whole):
+    """Else one strategy's mean would be of other coefficients than another's, and tell nothing of the two."""
+    made = of_terms(whole, full=TERMS, part=("Intercept", "z"), slopes=("x", "z"))
+    assert made.compared == ("z",)
+    text = overview(made, measures=["rmse"])
+    assert "1 coefficient that every strategy has (z), 72 datasets" in text
+    table = headline(made, terms=["z"], measures=["rmse"])
+    assert text.split("\n\n")[1] == table.rename_axis(index=None).to_string(justify="right")
+    assert of_terms(whole, full=TERMS, part=TERMS, slopes=TERMS).compared == ("x", "z")
+    assert of_terms(whole, full=("Intercept",), part=("Intercept",), slopes=("Intercept",)).compared == ("Intercept",)
+    assert of_terms(whole, full=("Intercept", "x"), part=("Intercept", "z"), slopes=("Intercept",)).compared == ("x", "z")

@@ -139,7 +139,7 @@ def test_too_many_rows_average_coefficients_and_then_are_left_out(results, monke
     table = cells.by_cell(Numbers(results))
     assert table.keys == ["factor n_groups", "factor n_obs", "model"]
     assert len(table.rows) == 12
-    coverage = results.measures(["n_groups", "n_obs", "model"], measures=["coverage"])
+    coverage = results.measures(["n_groups", "n_obs", "model"], measures=["coverage"], terms=["IV1", "IV2"])
     found = {tuple(row[:3]): row[table.columns.index("coverage")] for row in table.rows}
     assert found == {(*map(str, line[:3]),): in_words(line._asdict()) for line in coverage.itertuples(index=False)}
     monkeypatch.setattr(cells, "MOST_ROWS", 11)

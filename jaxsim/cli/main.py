@@ -211,7 +211,8 @@ def _write_report(results: Results, folder: Path | None) -> None:
 
 
 def _summary(options: argparse.Namespace) -> None:
-    from jaxsim.store.place import place_of  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.measures.overview import averaged_terms  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.store.place import place_of  # noqa: PLC0415 - as above
 
     results = _loaded(options)
     asked = {name: getattr(options, name) for name in ("by", "terms", "alpha", "measures")}
@@ -226,6 +227,7 @@ def _summary(options: argparse.Namespace) -> None:
     target = Path(os.path.realpath(options.csv))
     if asked["by"] is not None:  # a line for each strategy, as on the screen
         asked["by"] = list(dict.fromkeys(("model", *asked["by"])))
+        asked["terms"] = averaged_terms(results.performance, asked["by"], asked["terms"])
     content = results.measures(**asked).to_csv(index=False)
     place_of(target.parent).write(target.name, content.encode())
     print(f"measures: {options.csv}")
@@ -261,6 +263,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _print_summary(results: Results, **asked: Any) -> None:
-    from jaxsim.measures.overview import overview  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.measures.complaints import complaints  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.measures.overview import overview  # noqa: PLC0415 - as above
 
-    print(overview(results.performance, results.progress[1], results.study.caveats(), **asked))
+    notes = (*results.study.caveats(), *complaints(results.frames, results.rates(["model"])))
+    print(overview(results.performance, results.progress[1], notes, **asked))

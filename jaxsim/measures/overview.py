@@ -140,14 +140,16 @@ def overviewed(
         planned: datasets of the whole study; fewer in the tables, and the text says first that the run is unfinished.
         notes: what a reader must know about these numbers, printed below them.
         by: what lines are divided by beyond the model, such as ``["n_groups"]``: a row for each combination.
-        terms, alpha, measures: as for :meth:`jaxsim.measures.stream.Performance.measures`; some measures when None.
+        terms: coefficients that are averaged; those of :attr:`jaxsim.measures.stream.Performance.compared` when None.
+        alpha, measures: as for :meth:`jaxsim.measures.stream.Performance.measures`; some measures when None.
 
     Raises:
         InputError: as there.
     """
     by = tuple(name for name in by or () if name != "model")
+    asked, terms = terms, averaged_terms(performance, by, terms)
     options: dict[str, Any] = {"by": by, "terms": terms, "alpha": alpha, "measures": measures}
-    tables = [(f"{_what(performance, by, terms)} ({_how(performance, alpha)})", headline(performance, **options))]
+    tables = [(f"{what_of(performance, by, asked)} ({_how(performance, alpha)})", headline(performance, **options))]
     datasets, unfinished = performance.counts[2], ""
     if planned is not None and datasets < planned:
         unfinished = (
@@ -161,16 +163,32 @@ def overviewed(
     return Overview(unfinished, tuple(tables), tuple(notes))
 
 
-def _what(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> str:
-    """What the numbers average over."""
+def averaged_terms(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The coefficients that lines are averages of: those that were asked for, or else those that compare strategies; None where
+    each has a line of its own, and of results without estimates."""
+    if terms is not None:
+        return tuple(dict.fromkeys(terms))
+    return None if "term" in by else performance.compared or None
+
+
+def what_of(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> str:
+    """What the numbers average over; the arguments are those of :func:`averaged_terms`."""
     cells, _, datasets = performance.counts
-    present = performance.present if terms is None else tuple(dict.fromkeys(terms))
-    named = "" if terms is None else f" ({', '.join(present)})"
-    pooled = len(present) > 1 and "term" not in by
-    intercept = ", the intercept among them" if pooled and set(INTERCEPTS) & set(present) else ""
+    present = averaged_terms(performance, by, terms) or performance.present
     start = f"By {' and '.join(by)}, averaged over the rest of" if by else "Averaged over"
-    averaged = f"{_count(cells, 'cell')} and {_count(len(present), 'coefficient')}{named}{intercept}"
+    averaged = f"{_count(cells, 'cell')} and {_count(len(present), 'coefficient')}{_which(performance, by, terms, present)}"
     return f"{start} {averaged}, {_count(datasets, 'dataset')}"
+
+
+def _which(performance: Performance, by: Sequence[str], terms: Sequence[str] | None, present: Sequence[str]) -> str:
+    """Which coefficients these are, where it is not all that there are."""
+    if terms is not None:
+        pooled = len(present) > 1 and "term" not in by and set(INTERCEPTS) & set(present)
+        return f" ({', '.join(present)}){', the intercept among them' if pooled else ''}"
+    left_out = set(performance.present) - set(present)
+    if left_out - set(INTERCEPTS):
+        return f" that every strategy has ({', '.join(present)})"
+    return ", without the intercept" if left_out else ""
 
 
 def _how(performance: Performance, alpha: float | None) -> str:

@@ -20,7 +20,7 @@ def by_cell(numbers: Numbers) -> Table | None:
         return None
     apart = [TERM] if rows * len(results.study.terms) <= MOST_ROWS else []
     by = ["cell", *apart, MODEL]
-    long = main_measures(results.performance, by, numbers.policy)
+    long = main_measures(results.performance, by, numbers.policy, terms=None if apart else numbers.shown)
     measured = set(long["measure"])
     names = [name for name in SHOWN if name not in PREDICTION or not apart]  # a prediction is of a fit, not of a coefficient
     shown = [name for name in (*names, *results.study.kit.own_names) if name in measured]

@@ -12,7 +12,6 @@ from jaxsim.report.evidence import Number
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.promises import keepers
 from jaxsim.report.summary import FEWEST, Strategy, Summary, best
-from jaxsim.results import Results
 
 AVERAGES = {"type_one_error": "level", "coverage": "coverage", "power": "power", "rmse": "rmse"}
 BY_CELL = {"type_one_error": "levels", "coverage": "coverages"}
@@ -20,19 +19,21 @@ PAIRED = {"power": ("rejection", "nonzero"), "rmse": ("rmse", None)}
 
 
 def summary_of(numbers: Numbers) -> Summary:
-    """Averages of all cells and coefficients, as in the report's table; the best strategies are compared with the others."""
+    """Averages of all cells and of the coefficients that figures show, as in the report's table; the best strategies are compared
+    with the others."""
     results, policy = numbers.results, numbers.policy
     kit, cells, datasets = results.study.kit, len(results.study.cells), results.progress[0]
-    strategies = tuple(_strategies(results, policy))
+    strategies = tuple(_strategies(numbers))
     summary = Summary(strategies, datasets, cells, kit.alpha, kit.conf_level, policy=policy, infers=kit.has_inference)
-    return dataclasses.replace(summary, differences=_differences(results, summary))
+    return dataclasses.replace(summary, differences=_differences(numbers, summary))
 
 
-def _strategies(results: Results, policy: str) -> Iterator[Strategy]:
-    performance = results.performance
+def _strategies(numbers: Numbers) -> Iterator[Strategy]:
+    results, performance = numbers.results, numbers.results.performance
+    options: dict[str, Any] = {"policy": numbers.policy, "terms": numbers.shown}
     names = list(AVERAGES) if results.study.kit.has_inference else ["rmse"]
-    averages = performance.measures(["model"], policy=policy, measures=names)
-    by_cell = performance.measures(["model", "cell"], policy=policy, measures=[n for n in names if n in BY_CELL] or names)
+    averages = performance.measures(["model"], measures=names, **options)
+    by_cell = performance.measures(["model", "cell"], measures=[n for n in names if n in BY_CELL] or names, **options)
     failures, rates = performance.rates(["model", "cell"]).query("measure == 'failure'"), performance.rates(["model"])
     for name in (estimator.name for estimator in results.study.estimators):
         fits = failures[failures["model"].astype(str) == name]
@@ -46,7 +47,7 @@ def _strategies(results: Results, policy: str) -> Iterator[Strategy]:
         yield Strategy(name, **values, lost=int((usable == 0).sum()))
 
 
-def _differences(results: Results, summary: Summary) -> dict[tuple[str, str, str], Number]:
+def _differences(numbers: Numbers, summary: Summary) -> dict[tuple[str, str, str], Number]:
     """Of the strategies with the smallest RMSE, with most power, and with most of it among those that kept their level."""
     kept = keepers(summary)
     firsts = {
@@ -57,7 +58,7 @@ def _differences(results: Results, summary: Summary) -> dict[tuple[str, str, str
     for measure, strategies in firsts.items():
         name, truth = PAIRED[measure]
         for first in dict.fromkeys(s.name for s in strategies if s is not None) if len(summary.strategies) > 1 else ():
-            table = results.paired(first, [], policy=summary.policy, truth=truth)
+            table = numbers.results.paired(first, [], policy=summary.policy, truth=truth, terms=numbers.shown)
             for row in _finite(table[table["measure"] == name]):
                 # pairs are the others less the first; the error of a difference is the same both ways
                 number = _number(row)

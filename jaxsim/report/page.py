@@ -14,6 +14,8 @@ from markupsafe import Markup
 from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import POLICIES
+from jaxsim.measures.complaints import complaints
+from jaxsim.measures.overview import what_of
 from jaxsim.report import tables
 from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
@@ -87,6 +89,8 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "study": results.study,
         "policy": numbers.policy,
         "progress": results.progress,
+        "averaged": what_of(results.performance, (), numbers.terms),
+        "notes": (*results.study.caveats(), *complaints(results.frames, results.rates(["model"]))),
         "findings": found(summary_of(numbers)),
         "filters": [one for one in filters(results) if one.key in keys],
         "facts": tables.facts(results),

@@ -99,7 +99,7 @@ def headlines(numbers: Numbers) -> list[Table]:
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
     found = []
     for policy in chosen:
-        table = headline(results.performance, policy)
+        table = headline(results.performance, policy, terms=numbers.shown)
         rows = [[str(model), *map(str, line)] for model, line in zip(table.index, table.to_numpy(), strict=True)]
         found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, table.columns)], rows, 1, [MODEL]))
     return found

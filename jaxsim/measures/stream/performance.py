@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jaxsim.data.names import INTERCEPTS
 from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures.asked import ask
 from jaxsim.measures.groups import kit_of
@@ -225,9 +226,27 @@ class Performance:
     @property
     def present(self) -> tuple[str, ...]:
         """The coefficients that there are estimates of."""
+        return self._named(self._estimated.any(axis=0))
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The coefficients that averages are about unless others are asked for: the slopes that every strategy with estimates has;
+        where they share none, all slopes; the intercept where there is nothing else."""
+        estimated = self._estimated
+        shared = self._named(estimated[estimated.any(axis=1)].all(axis=0))
+        for terms in (shared, self.present):
+            if slopes := tuple(term for term in terms if term not in INTERCEPTS):
+                return slopes
+        return self.present
+
+    @property
+    def _estimated(self) -> np.ndarray:
+        """Whether there are estimates, bool ``[models, terms]``."""
         rows = self._scan(None).census.rows.sum(axis=2)
-        there = rows.reshape(len(rows), len(self.models), len(self.terms)).any(axis=(0, 1))
-        return tuple(term for term, is_there in zip(self.terms, there, strict=True) if is_there)
+        return rows.reshape(len(rows), len(self.models), len(self.terms)).any(axis=0)
+
+    def _named(self, wanted: Any) -> tuple[str, ...]:
+        return tuple(term for term, is_wanted in zip(self.terms, wanted, strict=True) if is_wanted)
 
     def _scan(self, where: Mapping[str, Any] | None) -> Scan:
         """Of all cells if that has begun or is meant, else of these cells only, so that no others are read."""

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from jaxsim import measures
-from jaxsim.data.names import INTERCEPT
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import LinearMixed
 from jaxsim.report.figures.first import post_table
@@ -27,10 +26,10 @@ MOST_FACTORS = 3
 class Numbers:
     """What a report shows of some results, under one policy for failed fits.
 
-    Figures average over some terms: ``terms`` or, when None, the slopes (every coefficient but the intercept, or the intercept if
-    there is nothing else). The Monte Carlo errors of the measures take care of the dependence between terms of one dataset. They
-    show all strategies, or ``strategies``, which keep the colours that they have among all; and tell apart the factors that
-    :func:`choose_layout` chooses, or those in ``by``.
+    Averages are over some terms: ``terms`` or, when None, the slopes that every strategy has (see
+    :attr:`jaxsim.measures.stream.Performance.compared`). The Monte Carlo errors of the measures take care of the dependence between
+    terms of one dataset. Figures show all strategies, or ``strategies``, which keep the colours that they have among all; and tell
+    apart the factors that :func:`choose_layout` chooses, or those in ``by``.
     """
 
     results: Results
@@ -78,8 +77,7 @@ class Numbers:
     @functools.cached_property
     def shown(self) -> tuple[str, ...]:
         """Terms that figures show."""
-        terms = self.results.study.terms
-        return self.terms or tuple(term for term in terms if term != INTERCEPT) or terms
+        return self.terms or self.results.performance.compared or self.results.study.terms
 
     @functools.cached_property
     def shown_truths(self) -> pd.DataFrame:
