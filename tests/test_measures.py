@@ -289,6 +289,7 @@ def test_overview_shows_every_strategy_and_both_policies(rng):
 @pytest.mark.parametrize(
     ("number", "error", "text"),
     [
+        (-0.4, 2.0, "0 ± 2"),  # no minus before a zero
         (0.94812, 0.0031, "0.948 ± 0.003"),
         (0.94812, 0.0131, "0.948 ± 0.013"),
         (123.456, 2.6, "123 ± 3"),

@@ -47,7 +47,8 @@ def with_error(value: float, mcse: float) -> str:
     exponent = math.floor(math.log10(mcse))
     two_digits = mcse / 10**exponent < 1.95
     decimals = min(max(0, two_digits - exponent), LARGEST_DECIMALS)
-    return f"{value:.{decimals}f} ± {mcse:.{decimals}f}"
+    text = f"{value:.{decimals}f}"
+    return f"{text if float(text) else text.lstrip('-')} ± {mcse:.{decimals}f}"
 
 
 def rate_with_error(value: float, mcse: float, low: float, high: float) -> str:
