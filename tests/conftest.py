@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+import jax
 import numpy as np
 import pytest
 from optimising import as_users_have_them, optimise
@@ -20,6 +21,7 @@ _options = [f"--{name}={str(value).lower()}" for name, value in FAST_TO_COMPILE.
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_options]).strip()
 # Thousands of programs take milliseconds each, in every file anew: they are kept too.
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 # Compiled programs are mapped into memory; Linux lets a process have 65,530 maps, and XLA crashes without more.
 MOST_MAPS = 8_000

@@ -192,7 +192,7 @@ def answers(address, caller):
 
 def test_a_scheduler_with_certificates(tmp_path, monkeypatch, expected):
     """As the page about clusters says it is set up: the same file for the scheduler, its workers and the run."""
-    page = (Path(__file__).parents[1] / "docs" / "cluster.md").read_text()
+    page = (Path(__file__).parents[1] / "docs" / "how-to" / "cluster.md").read_text()
     settings = page.split("```yaml\n")[1].split("```")[0].replace("/home/me/.config/dask", str(tmp_path))
     made = distributed.Security.temporary()
     (tmp_path / "cert.pem").write_text(made.tls_ca_file)

@@ -43,9 +43,12 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.setattr(shelf.cache, "WORTH_KEEPING", "0")
     (tmp_path / "shelf").mkdir()
     recipe.forget()
-    kept = jax.config.jax_compilation_cache_dir
+    kept, on = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", True)  # benchmarks switch it off
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == 0
     with_jax_cache(str(tmp_path / "jax"))
     yield tmp_path / "shelf"
+    jax.config.update("jax_enable_compilation_cache", on)
     with_jax_cache(kept)
     recipe.forget()
 
