@@ -31,8 +31,6 @@ from jaxsim.sweep.content import UnknownError, content
 # Settings of JAX that say where and when programs are kept, not what they are.
 OF_CACHES = ("jax_compilation_cache", "jax_persistent_cache", "jax_enable_compilation_cache")
 DIGEST = hashlib.sha256().digest_size
-
-
 # XLA loses parts of a program that it did not compile in this process, when it is taken out of it once more.
 FROM_CACHE = "/jax/compilation_cache/cache_hits"
 
@@ -141,8 +139,9 @@ def _surroundings() -> tuple[str, ...]:
     """What programs follow from that does not change while a process runs: jaxsim's source files, versions, XLA's flags."""
     source = hashlib.sha256()
     root = Path(jaxsim.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        source.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    for path in sorted(root.rglob("*")):  # tables of constants, too
+        if path.is_file() and path.suffix != ".pyc":
+            source.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     versions = (f"{name} {_version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy", "numpyro"))
     return (source.hexdigest(), platform.python_version(), *versions, os.environ.get("XLA_FLAGS", ""))
 
