@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,3 +29,8 @@ def shown(level: Any) -> Any:
     if not isinstance(level, tuple):
         return level if isinstance(level, int | float | str) else str(level)
     return ", ".join(f"({shown(v)})" if isinstance(v, tuple) else f"{v:g}" if isinstance(v, float) else str(v) for v in level)
+
+
+def in_a_row(levels: Sequence[str]) -> str:
+    """Levels beside each other, with a bar between those that have commas of their own."""
+    return (" | " if any("," in level for level in levels) else ", ").join(levels)

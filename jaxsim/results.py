@@ -12,6 +12,7 @@ import pandas as pd
 from jaxsim import measures
 from jaxsim.errors import InputError, brief, names_given, several, whole_number
 from jaxsim.measures.card import run_card
+from jaxsim.measures.complaints import complaints
 from jaxsim.measures.components import components as components_of
 from jaxsim.measures.overview import overviewed
 from jaxsim.measures.stream import Performance
@@ -265,6 +266,11 @@ class Results:
         return self.performance.to_xarray(by, **options)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know besides the tables: the study's caveats, and why strategies fail that often do."""
+        return (*self.study.caveats(), *complaints(self.frames, self.rates(["model"])))
+
+    @property
     def plot(self) -> Any:
         """The report's figures, a function each: ``results.plot.coverage(by=["n_groups"])``; see
         :class:`jaxsim.report.plots.Plots`."""
@@ -298,7 +304,7 @@ class Results:
         """Where, how far, and the overview, for which all that is finished is read once."""
         done, planned = self.progress
         where = f"{done:,} of {planned:,} datasets in {self.folder.place.url}"
-        return run_card(where, size(self.study), lambda: overviewed(self.performance, planned, self.study.caveats()))
+        return run_card(where, size(self.study), lambda: overviewed(self.performance, planned, self.notes))
 
 
 def load(out: str | Path | Place) -> Results:

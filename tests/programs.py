@@ -6,6 +6,8 @@ from functools import partial
 
 import jax
 
+from jaxsim.sweep import recipe
+
 OPTIMISED = {"xla_backend_optimization_level": 3} if jax.default_backend() == "cpu" else None
 
 
@@ -25,3 +27,15 @@ def optimised_fit_batch(strategy, data, context=None, groups=False):
 def fit(strategy, data, context=None):
     """``strategy.fit``."""
     return strategy.fit(data) if context is None else strategy.fit(data, context)
+
+
+def counted(monkeypatch) -> list:
+    """Programs that studies compile from now on, one after the other."""
+    found: list = []
+
+    def compiled(function, *arguments, original=recipe.compile_program):
+        found.append(function)
+        return original(function, *arguments)
+
+    monkeypatch.setattr(recipe, "compile_program", compiled)
+    return found

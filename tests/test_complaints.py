@@ -54,7 +54,8 @@ def test_nothing_is_read_where_few_fits_fail(results):
     assert complaints(None, seldom) == []
 
 
-def test_the_terminal_and_the_report_say_it(results, capsys):
+def test_the_terminal_the_report_and_notebooks_say_it(results, capsys):
+    assert "12 of 12 fits failed, crashed: no estimate of" in results._repr_html_()
     assert main(["summary", str(results.out)]) == 0
     assert "no luck" in capsys.readouterr().out
     assert main(["report", str(results.out)]) == 0

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import counted
 
 from jaxsim import (
     ClusterRobust,
@@ -35,14 +36,7 @@ SMALL = GaussianMultilevel(n_groups=6, n_obs=4, n_predictors=1)
 def compiled(monkeypatch):
     """Counts programs that are compiled, with none that are kept from before."""
     recipe.forget()
-    found = []
-
-    def counted(function, *arguments, original=recipe.compile_program):
-        found.append(function)
-        return original(function, *arguments)
-
-    monkeypatch.setattr(recipe, "compile_program", counted)
-    yield found
+    yield counted(monkeypatch)
     recipe.forget()
 
 

@@ -15,8 +15,8 @@ from jaxsim.measures.interval import wilson
 from jaxsim.report.evidence import Number, differs, is_above, is_below, trials
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.found import found
-from jaxsim.report.gathered import summary_of
-from jaxsim.report.summary import Strategy, Summary
+from jaxsim.report.gathered import standings_of
+from jaxsim.report.standings import Standing, Standings
 
 
 def rate(events, count) -> Number:
@@ -26,29 +26,29 @@ def rate(events, count) -> Number:
     return Number(value, math.sqrt(value * (1 - value) / count), float(low), float(high))
 
 
-def strategy(name, level=50, power=400, coverage=950, rmse=0.30, **more) -> Strategy:
+def strategy(name, level=50, power=400, coverage=950, rmse=0.30, **more) -> Standing:
     """With rates of 1,000 datasets; a good one if nothing else is said."""
     rates = {"level": level, "power": power, "coverage": coverage}
     numbers = {key: None if count is None else rate(count, 1000) for key, count in rates.items()}
-    return Strategy(name, rmse=None if rmse is None else Number(rmse, 0.003, rmse - 0.006, rmse + 0.006), **{**numbers, **more})
+    return Standing(name, rmse=None if rmse is None else Number(rmse, 0.003, rmse - 0.006, rmse + 0.006), **{**numbers, **more})
 
 
-def differences(summary: Summary, mcse=0.01) -> Summary:
+def differences(standings: Standings, mcse=0.01) -> Standings:
     """With all paired differences, of one Monte Carlo error."""
     known = {
         (measure, a.name, b.name): Number(getattr(a, measure).value - getattr(b, measure).value, mcse)
         for measure in ("power", "rmse")
-        for a in summary.strategies
-        for b in summary.strategies
+        for a in standings.strategies
+        for b in standings.strategies
         if a is not b and getattr(a, measure) and getattr(b, measure)
     }
-    return dataclasses.replace(summary, differences=known)
+    return dataclasses.replace(standings, differences=known)
 
 
 def said(*strategies, mcse=0.01, **more) -> dict[str, str]:
     """Sentences by what they are about; those about the same thing are joined."""
     texts: dict[str, str] = {}
-    for finding in found(differences(Summary(strategies, **{"datasets": 1000, **more}), mcse)):
+    for finding in found(differences(Standings(strategies, **{"datasets": 1000, **more}), mcse)):
         texts[finding.about] = f"{texts.get(finding.about, '')} {finding.text}".strip()
     return texts
 
@@ -243,32 +243,33 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("policy", ["available", "listwise"])
 def test_the_numbers_are_those_of_the_measures(results, policy):
-    summary = summary_of(Numbers(results, policy))
-    assert (summary.datasets, summary.cells, summary.alpha, summary.conf_level, summary.policy) == (120, 4, 0.05, 0.95, policy)
+    standings = standings_of(Numbers(results, policy))
+    facts = (standings.datasets, standings.cells, standings.alpha, standings.conf_level, standings.policy)
+    assert facts == (120, 4, 0.05, 0.95, policy)
     names = {"type_one_error": "level", "power": "power", "coverage": "coverage", "rmse": "rmse"}
     expected = results.measures(["model"], policy=policy, measures=list(names), terms=SLOPES)
-    for s in summary.strategies:
+    for s in standings.strategies:
         for measure, attribute in names.items():
             (row,) = expected[(expected["model"] == s.name) & (expected["measure"] == measure)].to_dict("records")
             assert getattr(s, attribute) == Number(row["value"], row["mcse"], row["low"], row["high"])
-    counts = {s.name: (len(s.levels), len(s.coverages), s.lost) for s in summary.strategies}
+    counts = {s.name: (len(s.levels), len(s.coverages), s.lost) for s in standings.strategies}
     whole = 4 if policy == "available" else 3
     assert counts == {"ols": (whole, whole, 0), "lm2": (3, 3, 1), "lmer": (whole, whole, 0)}
-    assert {s.name: s.singular.value for s in summary.strategies} == {"ols": 0, "lm2": 0, "lmer": 8 / 30}
-    assert summary.strategies[1].failed.value == 0.25
+    assert {s.name: s.singular.value for s in standings.strategies} == {"ols": 0, "lm2": 0, "lmer": 8 / 30}
+    assert standings.strategies[1].failed.value == 0.25
 
 
 def test_differences_are_those_of_the_best_strategies(results):
-    summary = summary_of(Numbers(results))
-    smallest = min(summary.strategies, key=lambda s: s.rmse.value).name
-    most = max((s for s in summary.strategies if s.name != "ols"), key=lambda s: s.power.value).name  # ols did not keep its level
+    standings = standings_of(Numbers(results))
+    smallest = min(standings.strategies, key=lambda s: s.rmse.value).name
+    most = max((s for s in standings.strategies if s.name != "ols"), key=lambda s: s.power.value).name  # ols did not keep its level
     for measure, name, first, truth in (("rmse", "rmse", smallest, None), ("power", "rejection", most, "nonzero")):
         for other in {"ols", "lm2", "lmer"} - {first}:
             (row,) = results.compare(first, other, [], truth=truth, terms=SLOPES).query(f"measure == '{name}'").to_dict("records")
             # the same sums, subtracted the other way round
-            assert dataclasses.astuple(summary.differences[measure, first, other]) == pytest.approx(
+            assert dataclasses.astuple(standings.differences[measure, first, other]) == pytest.approx(
                 (row["value"], row["mcse"], row["low"], row["high"]), rel=1e-9, abs=1e-12
             )
-    about = {finding.about: finding.text for finding in found(summary)}
+    about = {finding.about: finding.text for finding in found(standings)}
     assert about["Type I error"].startswith("Above 0.05 by more than Monte Carlo error explains, on average: ols (")
-    assert "Cells without a usable fit: lm2 (1 of 4)." in [f.text for f in found(summary) if f.about == "Caution"][1]
+    assert "Cells without a usable fit: lm2 (1 of 4)." in [f.text for f in found(standings) if f.about == "Caution"][1]

@@ -17,7 +17,7 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.filters import filters, level_texts
 from jaxsim.report.inline import inline, standalone
 from jaxsim.report.page import render
-from jaxsim.report.pictures import save_figures
+from jaxsim.report.saved_figures import save_figures
 from jaxsim.report.series import parts
 
 NAMES = [model.name for model in MODELS]

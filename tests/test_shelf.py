@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+from programs import counted
 
 from jaxsim import Design, GaussianMultilevel, Grid, LinearMixed, Normal, PooledOLS, Priors, StudentT, Study, covariate, within
 from jaxsim.data.padding import Bounds
@@ -61,14 +62,7 @@ def with_jax_cache(folder):
 @pytest.fixture
 def compiled(monkeypatch):
     """Programs that were compiled."""
-    found = []
-
-    def counted(function, *arguments, original=recipe.compile_program):
-        found.append(function)
-        return original(function, *arguments)
-
-    monkeypatch.setattr(recipe, "compile_program", counted)
-    return found
+    return counted(monkeypatch)
 
 
 def run(study, place):
@@ -117,15 +111,18 @@ def test_other_source_files_settings_and_devices_have_other_names(folder, monkey
 
 def test_source_files_are_looked_at(monkeypatch, tmp_path):
     (tmp_path / "jaxsim").mkdir()
-    file = tmp_path / "jaxsim" / "__init__.py"
-    monkeypatch.setattr(shelf.jaxsim, "__file__", str(file))
+    monkeypatch.setattr(shelf.jaxsim, "__file__", str(tmp_path / "jaxsim" / "__init__.py"))
     seen = set()
-    for text in ("a = 1\n", "a = 2\n"):
-        file.write_text(text)
-        shelf._surroundings.cache_clear()
-        seen.add(shelf._surroundings())
+    for name in ("__init__.py", "table.json", "more.R"):
+        for text in ("1\n", "2\n"):
+            (tmp_path / "jaxsim" / name).write_text(text)
+            shelf._surroundings.cache_clear()
+            seen.add(shelf._surroundings())
+    (tmp_path / "jaxsim" / "__init__.pyc").write_text("compiled")
     shelf._surroundings.cache_clear()
-    assert len(seen) == 2
+    seen.add(shelf._surroundings())
+    shelf._surroundings.cache_clear()
+    assert len(seen) == 6
 
 
 @pytest.mark.parametrize("damage", [lambda old: old[:-5], lambda old: b"", lambda old: old[:40] + bytes([old[40] ^ 1]) + old[41:]])

@@ -48,6 +48,7 @@ def group_means(problem: Problem, model: Model, weight: Array, vector: Array, me
         return jnp.moveaxis(padded.reshape(*values.shape[:-1], parts, chunk), -2, 0)
 
     def of_part(weight: Array, vector: Array, mean: Array) -> Tree:
+        """Weighted sums of the effects of some draws."""
         return model.effects(problem, weight, unpack(vector, model.structure).factor, mean)
 
     def add(total: Tree, part: tuple[Array, Array, Array]) -> tuple[Tree, None]:

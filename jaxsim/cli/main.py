@@ -263,8 +263,6 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _print_summary(results: Results, **asked: Any) -> None:
-    from jaxsim.measures.complaints import complaints  # noqa: PLC0415 - keeps `jaxsim --help` fast
-    from jaxsim.measures.overview import overview  # noqa: PLC0415 - as above
+    from jaxsim.measures.overview import overview  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
-    notes = (*results.study.caveats(), *complaints(results.frames, results.rates(["model"])))
-    print(overview(results.performance, results.progress[1], notes, **asked))
+    print(overview(results.performance, results.progress[1], results.notes, **asked))

@@ -63,12 +63,9 @@ def _told(returned: Any, terms: tuple[str, ...]) -> Told:
     labels = [INTERCEPT if str(label) in INTERCEPTS else str(label) for label in table.index]
     missing = [term for term in terms if term not in labels]
     if missing and status.has_numbers:
-        known = (
-            f"; if it has no others, say so: terms={(*(label for label in labels if label in terms),)!r}"
-            if set(labels) & set(terms)
-            else ""
-        )
-        raise WrongTableError(f"no estimate of {missing[0]!r} was returned; there are {', '.join(labels) or 'none'}{known}")
+        there = tuple(term for term in terms if term in labels)
+        hint = f"; if it has no others, say so: terms={there!r}" if there else ""
+        raise WrongTableError(f"no estimate of {missing[0]!r} was returned; there are {', '.join(labels) or 'none'}{hint}")
     if len(set(labels)) < len(labels):
         raise WrongTableError(f"a term is there twice: {', '.join(labels)}")
     if not status.has_numbers:

@@ -11,7 +11,7 @@ from jaxsim.errors import InputError
 from jaxsim.measures.policy import is_usable
 from jaxsim.status import Status
 
-# Proportion of failed fits from which on a reader must know why.
+# Proportion of failed fits from which on a reader must know why, and averages of available fits are about different datasets.
 OFTEN = 0.05
 LONGEST = 300
 

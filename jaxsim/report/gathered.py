@@ -1,4 +1,4 @@
-"""A :class:`jaxsim.report.summary.Summary` of results."""
+"""A :class:`jaxsim.report.standings.Standings` of results."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import pandas as pd
 from jaxsim.report.evidence import Number
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.promises import keepers
-from jaxsim.report.summary import FEWEST, Strategy, Summary, best
+from jaxsim.report.standings import FEWEST, Standing, Standings, best
 
 AVERAGES = {"type_one_error": "level", "coverage": "coverage", "power": "power", "rmse": "rmse"}
 BY_CELL = {"type_one_error": "levels", "coverage": "coverages"}
 PAIRED = {"power": ("rejection", "nonzero"), "rmse": ("rmse", None)}
 
 
-def summary_of(numbers: Numbers) -> Summary:
+def standings_of(numbers: Numbers) -> Standings:
     """Averages of all cells and of the coefficients that figures show, as in the report's table; the best strategies are compared
     with the others."""
     results, policy = numbers.results, numbers.policy
     kit, cells, datasets = results.study.kit, len(results.study.cells), results.progress[0]
     strategies = tuple(_strategies(numbers))
-    summary = Summary(strategies, datasets, cells, kit.alpha, kit.conf_level, policy=policy, infers=kit.has_inference)
-    return dataclasses.replace(summary, differences=_differences(numbers, summary))
+    standings = Standings(strategies, datasets, cells, kit.alpha, kit.conf_level, policy=policy, infers=kit.has_inference)
+    return dataclasses.replace(standings, differences=_differences(numbers, standings))
 
 
-def _strategies(numbers: Numbers) -> Iterator[Strategy]:
+def _strategies(numbers: Numbers) -> Iterator[Standing]:
     results, performance = numbers.results, numbers.results.performance
     options: dict[str, Any] = {"policy": numbers.policy, "terms": numbers.shown}
     names = list(AVERAGES) if results.study.kit.has_inference else ["rmse"]
@@ -44,21 +44,21 @@ def _strategies(numbers: Numbers) -> Iterator[Strategy]:
         events = _numbers(rates, name)
         shown = {"failed": "failure", **({"singular": "singular"} if name in results.study.mixed else {})}
         values |= {to: events[event] for to, event in shown.items() if event in events}
-        yield Strategy(name, **values, lost=int((usable == 0).sum()))
+        yield Standing(name, **values, lost=int((usable == 0).sum()))
 
 
-def _differences(numbers: Numbers, summary: Summary) -> dict[tuple[str, str, str], Number]:
+def _differences(numbers: Numbers, standings: Standings) -> dict[tuple[str, str, str], Number]:
     """Of the strategies with the smallest RMSE, with most power, and with most of it among those that kept their level."""
-    kept = keepers(summary)
+    kept = keepers(standings)
     firsts = {
-        "rmse": [best(summary.strategies, "rmse")],
-        "power": [best(summary.strategies, "power"), best([s for s in summary.strategies if s.name in kept], "power")],
+        "rmse": [best(standings.strategies, "rmse")],
+        "power": [best(standings.strategies, "power"), best([s for s in standings.strategies if s.name in kept], "power")],
     }
     found = {}
     for measure, strategies in firsts.items():
         name, truth = PAIRED[measure]
-        for first in dict.fromkeys(s.name for s in strategies if s is not None) if len(summary.strategies) > 1 else ():
-            table = numbers.results.paired(first, [], policy=summary.policy, truth=truth, terms=numbers.shown)
+        for first in dict.fromkeys(s.name for s in strategies if s is not None) if len(standings.strategies) > 1 else ():
+            table = numbers.results.paired(first, [], policy=standings.policy, truth=truth, terms=numbers.shown)
             for row in _finite(table[table["measure"] == name]):
                 # pairs are the others less the first; the error of a difference is the same both ways
                 number = _number(row)

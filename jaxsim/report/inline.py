@@ -52,6 +52,7 @@ def _own_ids(body: str, name: str) -> str:
     own = {old: f"{name}-{k}" for k, old in enumerate(needed)}
 
     def renamed(found: re.Match[str]) -> str:
+        """An id as it is in the page, or as a class."""
         old = found.group(1)
         if old.startswith(PART):
             return f' class="{old.rpartition(".")[0]}"'

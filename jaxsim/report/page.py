@@ -14,15 +14,14 @@ from markupsafe import Markup
 from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose
 from jaxsim.measures import POLICIES
-from jaxsim.measures.complaints import complaints
 from jaxsim.measures.overview import what_of
 from jaxsim.report import tables
 from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.filters import filters
 from jaxsim.report.found import found
-from jaxsim.report.gathered import summary_of
-from jaxsim.report.pictures import Picture, save_figures
+from jaxsim.report.gathered import standings_of
+from jaxsim.report.saved_figures import SavedFigure, save_figures
 from jaxsim.results import Results
 from jaxsim.store.place import place_of
 
@@ -64,7 +63,7 @@ def _is_report(page: Path) -> bool:
     return any(mark in begin for mark in (b'<meta name="generator" content="jaxsim">', b"<title>Simulation study:"))
 
 
-def render(numbers: Numbers, pictures: list[Picture]) -> str:
+def render(numbers: Numbers, pictures: list[SavedFigure]) -> str:
     """The page as text. All words that come from the study are escaped; no script but ours runs, and nothing is loaded."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     script = _part("page.js")
@@ -90,8 +89,8 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "policy": numbers.policy,
         "progress": results.progress,
         "averaged": what_of(results.performance, (), numbers.terms),
-        "notes": (*results.study.caveats(), *complaints(results.frames, results.rates(["model"]))),
-        "findings": found(summary_of(numbers)),
+        "notes": results.notes,
+        "findings": found(standings_of(numbers)),
         "filters": [one for one in filters(results) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),

@@ -7,25 +7,24 @@ from dataclasses import dataclass
 
 from jaxsim.measures.overview import rate_with_error, with_error
 from jaxsim.report.evidence import Number, is_above, is_below
-from jaxsim.report.summary import Summary
-
-LIBERAL = 1.5  # times the level: Bradley's (1978) limit of what is robust enough
+from jaxsim.report.figures.tiles import LIBERAL
+from jaxsim.report.standings import Standings
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A rate that is promised: its names in a :class:`Strategy`, and which of its directions breaks the promise."""
+    """A rate that is promised: its names in a :class:`Standing`, and which of its directions breaks the promise."""
 
     average: str
     by_cell: str
-    nominal: Callable[[Summary], float]
+    nominal: Callable[[Standings], float]
     broken: Callable[[Number, float, int], bool]
     exceeded: Callable[[Number, float, int], bool]
     worst: Callable[[Iterable[float]], float]
 
 
-LEVEL = Promise("level", "levels", lambda summary: summary.alpha, is_above, is_below, max)
-COVERAGE = Promise("coverage", "coverages", lambda summary: summary.conf_level, is_below, is_above, min)
+LEVEL = Promise("level", "levels", lambda standings: standings.alpha, is_above, is_below, max)
+COVERAGE = Promise("coverage", "coverages", lambda standings: standings.conf_level, is_below, is_above, min)
 
 
 @dataclass(frozen=True)
@@ -37,70 +36,70 @@ class Verdict:
     cells: tuple[Number, ...] = ()
 
 
-def verdicts(summary: Summary, promise: Promise) -> dict[str, Verdict]:
+def verdicts(standings: Standings, promise: Promise) -> dict[str, Verdict]:
     """Of each strategy that has the rate; all averages, and all cells, are looked at together (Bonferroni)."""
-    known = [s for s in summary.strategies if getattr(s, promise.average) is not None]
-    nominal, in_cells = promise.nominal(summary), sum(len(getattr(s, promise.by_cell)) for s in known)
+    known = [s for s in standings.strategies if getattr(s, promise.average) is not None]
+    nominal, in_cells = promise.nominal(standings), sum(len(getattr(s, promise.by_cell)) for s in known)
     found = {}
     for s in known:
         rate = getattr(s, promise.average)
         bad = tuple(cell for cell in getattr(s, promise.by_cell) if promise.broken(cell, nominal, in_cells))
         if promise.broken(rate, nominal, len(known)):
             found[s.name] = Verdict("broken", bad)
-        elif bad and summary.cells > 1:
+        elif bad and standings.cells > 1:
             found[s.name] = Verdict("in cells", bad)
         else:
             found[s.name] = Verdict("cautious" if promise.exceeded(rate, nominal, len(known)) else "kept")
     return found
 
 
-def keepers(summary: Summary) -> list[str]:
+def keepers(standings: Standings) -> list[str]:
     """Strategies that kept the level of their tests; where no coefficient is zero, the coverage of their intervals.
 
     Those that kept it on average and in every cell or, if there are none, on average.
     """
-    found = verdicts(summary, LEVEL if summary.has("level") else COVERAGE)
+    found = verdicts(standings, LEVEL if standings.has("level") else COVERAGE)
     strictly = [name for name, verdict in found.items() if verdict.name in ("kept", "cautious")]
     return strictly or [name for name, verdict in found.items() if verdict.name == "in cells"]
 
 
-def level_in_words(summary: Summary) -> str:
+def level_in_words(standings: Standings) -> str:
     """Whether type I error is above the level of the tests."""
-    if not summary.infers:
+    if not standings.infers:
         return "These strategies give no tests and no intervals: there is no level to keep."
-    if not summary.has("level"):
+    if not standings.has("level"):
         return "Not judged: no coefficient of this study is zero, so that no test can be wrong by finding it."
-    found, alpha = verdicts(summary, LEVEL), f"{summary.alpha:g}"
-    told = _told(summary, LEVEL, found, ("Above", "Not above", f"Below {alpha} (tests are conservative)"))
-    kept = [s.level for s in summary.strategies if s.level is not None and found[s.name].name == "kept"]
+    found, alpha = verdicts(standings, LEVEL), f"{standings.alpha:g}"
+    told = _told(standings, LEVEL, found, ("Above", "Not above", f"Below {alpha} (tests are conservative)"))
+    kept = [s.level for s in standings.strategies if s.level is not None and found[s.name].name == "kept"]
     highest = max((level.high for level in kept), default=0.0)
-    if highest > LIBERAL * summary.alpha:
+    if highest > LIBERAL * standings.alpha:
         told += f" Monte Carlo error is large, though: up to {highest:.2g} is not ruled out."
     return told
 
 
-def coverage_in_words(summary: Summary) -> str:
+def coverage_in_words(standings: Standings) -> str:
     """Whether intervals contain the truth as often as they say."""
-    over = f"Above {summary.conf_level:g} (intervals are wider than they need be)"
-    return _told(summary, COVERAGE, verdicts(summary, COVERAGE), ("Below", "Not below", over))
+    over = f"Above {standings.conf_level:g} (intervals are wider than they need be)"
+    return _told(standings, COVERAGE, verdicts(standings, COVERAGE), ("Below", "Not below", over))
 
 
-def _told(summary: Summary, promise: Promise, found: Mapping[str, Verdict], texts: tuple[str, str, str]) -> str:
+def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], texts: tuple[str, str, str]) -> str:
     """Sentences, one for each verdict that some strategy has: broken, kept, in some cells, cautious."""
     groups: dict[str, list[str]] = {}
-    for s in summary.strategies:
+    for s in standings.strategies:
         if s.name not in found:
             continue
         verdict, text = found[s.name], named(s.name, rate_in_words(getattr(s, promise.average)))
         if verdict.name == "in cells":
             worst = promise.worst(cell.value for cell in verdict.cells)
             ends = "up" if promise is LEVEL else "down"
-            text = f"{s.name} (in {len(verdict.cells):,} of {summary.cells:,}, {ends} to {worst:.2g})"
+            text = f"{s.name} (in {len(verdict.cells):,} of {standings.cells:,}, {ends} to {worst:.2g})"
         groups.setdefault(verdict.name, []).append(text)
     broken, kept, cautious = texts
-    than = f"{promise.nominal(summary):g} by more than Monte Carlo error explains"
-    average = ", on average" if summary.cells > 1 else ""
-    everywhere = _cells_judged(summary, promise, [name for name, verdict in found.items() if verdict.name == "kept"])
+    than = f"{promise.nominal(standings):g} by more than Monte Carlo error explains"
+    average = ", on average" if standings.cells > 1 else ""
+    everywhere = _cells_judged(standings, promise, [name for name, verdict in found.items() if verdict.name == "kept"])
     whole, average_told = f"{kept} {than}{average}", bool({"broken", "kept"} & set(groups))
     sentences = {
         "broken": f"{broken} {than}{average}",
@@ -109,16 +108,16 @@ def _told(summary: Summary, promise: Promise, found: Mapping[str, Verdict], text
         "cautious": cautious,
     }
     told = [f"{text}: {listed(groups[name])}." for name, text in sentences.items() if name in groups]
-    lacking = [s.name for s in summary.strategies if s.name not in found and s.rmse is not None]
+    lacking = [s.name for s in standings.strategies if s.name not in found and s.rmse is not None]
     return " ".join([*told, f"No number: {listed(lacking)}."] if lacking else told)
 
 
-def _cells_judged(summary: Summary, promise: Promise, kept: Sequence[str]) -> str:
+def _cells_judged(standings: Standings, promise: Promise, kept: Sequence[str]) -> str:
     """That no cell breaks a promise, said of as many cells as had enough fits for every strategy that kept it."""
-    judged = min((len(getattr(s, promise.by_cell)) for s in summary.strategies if s.name in kept), default=0)
-    if summary.cells == 1 or not judged:
+    judged = min((len(getattr(s, promise.by_cell)) for s in standings.strategies if s.name in kept), default=0)
+    if standings.cells == 1 or not judged:
         return ""
-    return " or in any cell" if judged == summary.cells else f" or in any of the {judged:,} cells that can be judged"
+    return " or in any cell" if judged == standings.cells else f" or in any of the {judged:,} cells that can be judged"
 
 
 def named(name: str, text: str) -> str:

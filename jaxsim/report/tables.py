@@ -10,14 +10,14 @@ import pandas as pd
 
 from jaxsim import measures
 from jaxsim.audit import table as audit_summary
-from jaxsim.levels import shown
+from jaxsim.levels import in_a_row, shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.figures.style import factor_label, in_a_row, level_label
+from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.report.filters import LONGEST, MODEL, TERM, key_of, level_texts
 from jaxsim.results import Results
-from jaxsim.study import registry
+from jaxsim.study import card
 from jaxsim.study.study import Study
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
@@ -84,12 +84,7 @@ def process(study: Study) -> list[tuple[str, str]]:
 
 def strategies(study: Study) -> Table:
     """Label, kind and options of each strategy."""
-    rows = []
-    for estimator in study.estimators:
-        given = registry.without_code(registry.encode(estimator))
-        options = ", ".join(f"{k}={_option(v)}" for k, v in given.items() if k not in ("type", "label")) or "defaults"
-        rows.append((estimator.name, estimator.kind, estimator.about, options))
-    return Table("", ("strategy", "kind", "what it is", "options"), rows, 4, [MODEL])
+    return Table("", card.STRATEGIES, card.strategies(study), 4, [MODEL])
 
 
 def headlines(numbers: Numbers) -> list[Table]:
@@ -206,11 +201,6 @@ def wide(long: pd.DataFrame, by: Sequence[str], shown: Sequence[str]) -> list[li
         _, texts = found.setdefault(tuple(str(line[name]) for name in by), (int(line["n_used"]), {}))
         texts[line["measure"]] = in_words(line)
     return [[*key, *(texts.get(name, "–") for name in shown), f"{count:,}"] for key, (count, texts) in found.items()]
-
-
-def _option(value: Any) -> str:
-    """An option as a study's description has it: a function by its name."""
-    return str(value["name"]) if isinstance(value, dict) and value.get("type") == registry.FUNCTION else str(value)
 
 
 def _value(value: Any) -> str:

@@ -6,12 +6,13 @@ import dataclasses
 from typing import Any
 
 from jaxsim import markup
-from jaxsim.levels import shown
+from jaxsim.levels import in_a_row, shown
 from jaxsim.study import registry
 from jaxsim.study.outline import Outline
 
 # Characters of a list of levels, and of options: those of large grids can be very long.
 LONGEST = 200
+STRATEGIES = ("strategy", "kind", "what it is", "options")
 
 
 def study_card(study: Outline) -> str:
@@ -22,7 +23,7 @@ def study_card(study: Outline) -> str:
         markup.table(["factor", "levels"], factors(study), 2, "Grid")
         if study.grid.factors
         else markup.line("One condition: no grid."),
-        markup.table(["strategy", "kind", "what it is", "options"], strategies(study), 4, "Strategies"),
+        markup.table(STRATEGIES, strategies(study), len(STRATEGIES), "Strategies"),
     )
 
 
@@ -65,8 +66,7 @@ def factors(study: Outline) -> list[tuple[str, str]]:
     """Each factor with its levels."""
     found = []
     for name, levels in study.grid.factors:
-        words = [str(shown(level)) for level in levels]
-        found.append((name, _short((" | " if any("," in word for word in words) else ", ").join(words))))
+        found.append((name, _short(in_a_row([str(shown(level)) for level in levels]))))
     return found
 
 

@@ -147,10 +147,12 @@ def counted(total: int, what: str, shown: bool = True) -> Iterator[Callable[[int
     output, done = notebook.output() if shown else None, 0
 
     def draw() -> None:
+        """Show how many are done."""
         if output is not None:
             output.show(done, total, f"{what}: {done:,} of {total:,} fits")
 
     def more(count: int) -> None:
+        """So many more are."""
         nonlocal done
         done += count
         bar.update(count)

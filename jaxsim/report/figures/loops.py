@@ -11,12 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jaxsim.levels import in_a_row
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import Frame, frame, mark_empty
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
-from jaxsim.report.figures.style import factor_label, in_a_row, level_label
+from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.style import GRID, REFERENCE
 
 MOST_STEPS = 240  # across a page: more are a tangle

@@ -51,8 +51,3 @@ def level_label(level: Any, longest: int = LONGEST_HEADING) -> str:
     is_number = isinstance(level, int | float) and not isinstance(level, bool)
     text = f"{level:g}" if is_number else re.sub(r"(?<=[(, ])\w+=", "", str(level))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def in_a_row(levels: Sequence[str]) -> str:
-    """Levels beside each other, with a bar between those that have commas of their own."""
-    return (" | " if any("," in level for level in levels) else ", ").join(levels)

@@ -12,7 +12,7 @@ NEVER = Number(0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Strategy:
+class Standing:
     """A strategy's averages over all cells and coefficients, None where there is no number.
 
     ``levels`` and ``coverages`` are type I error and coverage of every cell that has ``FEWEST`` usable fits, ``lost`` counts cells
@@ -32,7 +32,7 @@ class Strategy:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Standings:
     """What sentences are made of.
 
     Attributes:
@@ -45,7 +45,7 @@ class Summary:
         infers: whether the strategies give tests and intervals.
     """
 
-    strategies: tuple[Strategy, ...]
+    strategies: tuple[Standing, ...]
     datasets: int
     cells: int = 1
     alpha: float = 0.05
@@ -59,7 +59,7 @@ class Summary:
         return any(getattr(s, measure) is not None for s in self.strategies)
 
 
-def best(strategies: Iterable[Strategy], measure: str) -> Strategy | None:
+def best(strategies: Iterable[Standing], measure: str) -> Standing | None:
     """The strategy with most power, or the smallest RMSE; None if none has a number."""
     known = [s for s in strategies if getattr(s, measure) is not None]
     sign = -1 if measure == "power" else 1

@@ -23,7 +23,7 @@ from jaxsim.style import DPI, RC
 
 
 @dataclass(frozen=True)
-class Picture:
+class SavedFigure:
     """A figure as the page shows it: ``svg`` is a part of the page, ``files`` are names of files beside it by their kind."""
 
     name: str
@@ -33,7 +33,7 @@ class Picture:
     files: dict[str, str]
 
 
-def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
+def save_figures(numbers: Numbers, folder: Path) -> list[SavedFigure]:
     """Draw every figure that the study has something for, and save it as PNG and SVG; files of the others are removed."""
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def save_figures(numbers: Numbers, folder: Path) -> list[Picture]:
                 files["png"].write_bytes(png)
             shown = inline(svg, name, describe(figure, numbers.models))
             beside = {kind.upper(): f"{folder.name}/{file.name}" for kind, file in files.items()}
-            pictures.append(Picture(name, entry.title, entry.caption, shown, beside))
+            pictures.append(SavedFigure(name, entry.title, entry.caption, shown, beside))
     return pictures
 
 
