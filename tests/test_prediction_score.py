@@ -435,17 +435,26 @@ def test_batches_growth_and_other_columns_have_the_same_bits(tmp_path):
     first = dataclasses.replace(CHEAP, replicates=3, estimators=(STRATEGIES[3],), grid=Grid(n_groups=[7], group_sd=[(1.0, 0.5)]))
     first.run(tmp_path / "grown", progress=False)
     same(CHEAP.run(tmp_path / "grown", progress=False, batch=3), whole)
-    results = dataclasses.replace(CHEAP, estimators=(*STRATEGIES[:2], STRATEGIES[3])).run(tmp_path / "more", progress=False)
-    few = results.estimates[results.estimates["model"].isin(["ols", "lm2"])]
-    few = few.assign(model=few["model"].cat.remove_unused_categories()).reset_index(drop=True)
-    few["term"] = few["term"].cat.set_categories(whole.estimates["term"].cat.categories)
-    pd.testing.assert_frame_equal(few[list(whole.estimates.columns)], whole.estimates, check_exact=True)
+    more = dataclasses.replace(CHEAP, estimators=(*STRATEGIES[:2], STRATEGIES[3])).run(tmp_path / "more", progress=False)
+    assert_companions_change_nothing(more, whole)
     plain = dataclasses.replace(CHEAP, scores=()).run(tmp_path / "plain", progress=False)
     kept = [name for name in whole.estimates.columns if name not in COLUMNS]
     pd.testing.assert_frame_equal(whole.estimates[kept], plain.estimates, check_exact=True)
     pd.testing.assert_frame_equal(whole.fits, plain.fits, check_exact=True)
     with pytest.raises(InputError, match="scores"):
         CHEAP.run(plain.out, progress=False)
+
+
+def test_companions_change_no_bit(results, tmp_path):
+    """Not even all of the others, a posterior among them."""
+    assert_companions_change_nothing(results, CHEAP.run(tmp_path / "few", progress=False))
+
+
+def assert_companions_change_nothing(more, whole):
+    few = more.estimates[more.estimates["model"].isin(["ols", "lm2"])]
+    few = few.assign(model=few["model"].cat.remove_unused_categories()).reset_index(drop=True)
+    few["term"] = few["term"].cat.set_categories(whole.estimates["term"].cat.categories)
+    pd.testing.assert_frame_equal(few[list(whole.estimates.columns)], whole.estimates, check_exact=True)
 
 
 def test_a_study_with_predictions_is_read_back(results):
