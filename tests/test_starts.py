@@ -1,0 +1,71 @@
+"""How many starts the search of a mixed model is given, and that those it is not given would have found nothing better."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+from oracle import Rows, batch, make_rows
+
+from jaxsim import LinearMixed
+from jaxsim.data.cross_products import of_one
+from jaxsim.data.random_effects import Structure
+from jaxsim.lmm import newton, start
+from jaxsim.lmm.deviance import Spec
+from jaxsim.lmm.problem import pose
+
+FULL = Spec((0, 1, 2), (0, 1, 2), Structure(((0, 1, 2),)), True)
+
+
+def needed(rows: Rows, spec: Spec = FULL, empty: int = 0) -> int:
+    """Starts that a dataset is given; with so many empty groups."""
+    data = of_one(rows.x, rows.y, rows.group, ("a", "b", "c"))
+    if empty:
+        more = np.concatenate([data.products, np.zeros((empty, *data.products.shape[1:]))])
+        data = dataclasses.replace(data, products=more, sizes=np.append(data.sizes, np.zeros(empty, np.int32)))
+    return int(start.starts(pose(data), spec).needed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_groups_need_one_start(seed):
+    for sd in (0.05, 0.3, 1.0):
+        rows = make_rows(seed, [5] * 40, group_sd=sd)
+        assert needed(rows) == needed(rows, empty=24) == 1
+        assert needed(rows, FULL._replace(structure=Structure(((0,), (1,), (2,))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "rows", "count"),
+    [
+        ("few groups, small", make_rows(1, [5] * 20, group_sd=0.3), 4),
+        ("few groups", make_rows(1, [20] * 20, group_sd=0.3), 2),
+        ("many groups, most of them too small to be fitted alone", make_rows(1, [3] * 40 + [9] * 20, group_sd=0.3), 4),
+        ("columns that are nearly the same", make_rows(1, [20] * 40, group_sd=0.3, location=3.0), 2),
+    ],
+)
+def test_others_need_more(why, rows, count):
+    assert needed(rows) == count, why
+
+
+def test_a_group_that_is_far_from_the_others_asks_for_more_starts():
+    rows = make_rows(2, [20] * 40, group_sd=0.3)
+    assert needed(rows) == 1
+    moved = dataclasses.replace(rows, y=rows.y + 12.0 * (rows.group == 7) * np.sign(rows.x[:, 1]))
+    assert needed(moved) == 2
+
+
+def test_other_starts_find_nothing_better(monkeypatch):
+    """32 groups of 5 rows, where local optima were likeliest among datasets that are given one start; singular fits among them."""
+    datasets = batch([make_rows(seed, [5] * 32, 3, group_sd=(0.1, 0.3, 1.0)[seed % 3]) for seed in range(60)], 32)
+    fit = jax.jit(LinearMixed().fit_batch)
+    one = fit(datasets)
+    given = jax.vmap(lambda data: start.starts(pose(data), FULL).needed)(datasets)
+    assert (np.asarray(given) == 1).mean() > 0.9
+    assert 0.2 < np.mean(np.asarray(one.singular)) < 0.9
+    monkeypatch.setattr(start, "MANY_GROUPS", 10**6)
+    jax.clear_caches()
+    every = jax.jit(LinearMixed().fit_batch)(datasets)
+    assert np.asarray(every.iterations).mean() > 2 * np.asarray(one.iterations).mean()
+    # What a search may leave is newton.PROMISE; criteria of some hundred units have rounding errors of 1e-12.
+    np.testing.assert_allclose(one.criterion, every.criterion, rtol=0, atol=10 * newton.PROMISE)
+    jax.clear_caches()
