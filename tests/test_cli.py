@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from jaxsim.cli.main import main
+from jaxsim.report import ahead
 
 SCRIPT = """
 from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study, TwoStage
@@ -63,8 +64,13 @@ def test_measures_as_a_file(script, capsys):
     assert main(["summary", "there", "--csv", "no/such/folder.csv"]) == 2
 
 
-def test_run_ends_with_the_report(script, capsys):
+def test_run_ends_with_the_report(script, capsys, monkeypatch):
+    prepared = []
+    monkeypatch.setattr(ahead, "prepare", lambda study: prepared.append(len(study.cells)))
+    assert main(["run", str(script), "--quiet", "--no-report", "--out", "another"]) == 0
+    assert prepared == []
     assert main(["run", str(script), "--quiet"]) == 0
+    assert prepared == [2], "while programs are compiled"
     printed = capsys.readouterr().out.strip().splitlines()
     assert printed[-2] == "results: results/experiment"
     assert printed[-1].endswith("results/experiment/report/index.html")

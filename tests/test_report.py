@@ -13,6 +13,7 @@ import pyarrow.compute
 import pytest
 from made_up import ASKED, MODELS, POST_GRID, results_of, segments
 from matplotlib import cbook
+from programs import counted
 from scipy import stats
 
 from jaxsim import (
@@ -26,6 +27,7 @@ from jaxsim import (
     measures,
     report,
 )
+from jaxsim.report import ahead
 from jaxsim.report.figures.boxes import FIVE, _five_numbers
 from jaxsim.report.figures.coverage import expected_band
 from jaxsim.report.figures.group_coefficients import first_datasets, illustrative_cells
@@ -34,6 +36,7 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import looks
 from jaxsim.store.chunk import Span, unpack
 from jaxsim.store.folder import Folder
+from jaxsim.sweep import recipe
 
 
 def same_segments(drawn, limits):
@@ -194,6 +197,17 @@ def test_group_coefficients_are_those_of_the_datasets(post):
     # The same random numbers and the same formula; the order of the sums may differ in the last bits.
     np.testing.assert_allclose(fixed[1], list(truth["fixed_effects"].values()), rtol=0, atol=1e-13)
     np.testing.assert_allclose(coefficients[1], truth["group_coefficients"], rtol=0, atol=1e-13)
+
+
+def test_what_a_run_prepares_is_not_compiled_for_the_report(post, monkeypatch):
+    recipe.forget()
+    compiled = counted(monkeypatch)
+    ahead.prepare(dataclasses.replace(post.study, grid=Grid(n_groups=[5, 10])))
+    assert compiled == []
+    ahead.prepare(post.study)
+    assert len(compiled) == 1
+    first_datasets(post.study, illustrative_cells(post.study))
+    assert len(compiled) == 1
 
 
 def test_boxes_are_matplotlibs(post):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from jaxsim import (
 from jaxsim.measures.overview import overview
 from jaxsim.store.folder import Folder
 from jaxsim.store.schema import ESTIMATE_COLUMNS, FIT_COLUMNS
+from jaxsim.sweep.executors import Local
 from jaxsim.sweep.forecast import forecast
 from jaxsim.sweep.plan import plan
 from jaxsim.sweep.programs import Programs
@@ -294,3 +296,17 @@ def test_float32_is_computed_in_float32(tmp_path):
     # The median of |N(0, 1)| is 0.67; standard errors are too small where groups are ignored.
     assert np.median(np.abs(estimate - table["truth"]) / table["std_error"]) < 1.5
     assert forecast(study, plan(study), 2**30).total("seconds") > 0
+
+
+def test_a_run_may_do_something_else_meanwhile(tmp_path):
+    """Once, beside the run; what goes wrong with it costs the run nothing."""
+    threads = []
+
+    def something_else():
+        threads.append(threading.current_thread())
+        raise ValueError
+
+    results = CHEAP.run(tmp_path / "r", progress=False, executor=Local(meanwhile=something_else), batch=3)
+    assert len(results.estimates) == len(CHEAP.cells) * CHEAP.replicates * 2 * 2
+    (thread,) = threads
+    assert thread is not threading.main_thread()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gc
 import os
 import sys
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def action() -> int | None:
         options = _parser().parse_args(arguments)
+        _look_for_garbage_less_often()
         return options.action(options)
 
     return told("jaxsim", action)
@@ -160,20 +162,29 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _run_study(study: Study, out: str, options: argparse.Namespace) -> None:
-    _look_for_garbage_less_often()
+    _look_for_garbage_less_often()  # the modules of now are not looked at again
     datasets = len(study.cells) * study.replicates
     if not options.quiet:
         names = ", ".join(estimator.name for estimator in study.estimators)
         cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
         print(f"{cells} x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
-    results = study.run(out, progress=not options.quiet, **run_options(options))
+    reported = not options.no_report and "://" not in out
+    ahead = functools.partial(_prepare_report, study) if reported else None
+    results = study.run(out, progress=not options.quiet, **run_options(options, ahead))
     if not options.quiet:
         _print_summary(results)
     print(f"results: {out}")
-    if not options.no_report and "://" in out:
-        print(f"report:  jaxsim report {out} --out FOLDER writes it here")
-    elif not options.no_report:
+    if reported:
         _write_report(results, None)
+    elif not options.no_report:
+        print(f"report:  jaxsim report {out} --out FOLDER writes it here")
+
+
+def _prepare_report(study: Study) -> None:
+    """While the run's programs are compiled."""
+    from jaxsim.report import ahead  # noqa: PLC0415 - on the thread that has time for it
+
+    ahead.prepare(study)
 
 
 def _look_for_garbage_less_often() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxsim.errors import InputError, brief
@@ -69,9 +69,9 @@ def changed(study: Study, options: argparse.Namespace) -> Study:
     return dataclasses.replace(study, **{name: value for name, value in changes.items() if value is not None})
 
 
-def run_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of :func:`jaxsim.sweep.run.run`."""
-    found: dict[str, Any] = {"executor": executor(options), "memory": options.memory}
+def run_options(options: argparse.Namespace, meanwhile: Callable[[], object] | None = None) -> dict[str, Any]:
+    """Arguments of :func:`jaxsim.sweep.run.run`; ``meanwhile`` as of :class:`jaxsim.sweep.executors.Local`."""
+    found: dict[str, Any] = {"executor": executor(options, meanwhile), "memory": options.memory}
     if options.batch is not None:
         found["batch"] = batch_of(options)
     return found
@@ -84,8 +84,12 @@ def batch_of(options: argparse.Namespace) -> int | None:
     return options.batch
 
 
-def executor(options: argparse.Namespace) -> Executor:
-    """What the options name; raises :class:`InputError` for options that do not go together."""
+def executor(options: argparse.Namespace, meanwhile: Callable[[], object] | None = None) -> Executor:
+    """What the options name; ``meanwhile`` as of :class:`jaxsim.sweep.executors.Local`, which alone has use for it.
+
+    Raises:
+        InputError: for options that do not go together.
+    """
     from jaxsim.sweep.executors import Dask, Local  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
     for name in ("devices", "threads", "workers"):
@@ -98,7 +102,7 @@ def executor(options: argparse.Namespace) -> Executor:
             raise InputError(f"--{cluster[0].replace('_', '-')} is about a Dask cluster; give --executor dask with it.")
         if options.devices is not None:
             ask_for_devices(options.devices)
-        return Local(options.devices, options.threads)
+        return Local(options.devices, options.threads, meanwhile)
     if options.devices is not None or options.threads is not None:
         raise InputError("--devices and --threads are about this process; a Dask worker uses its own device and one thread.")
     if options.scheduler is not None and len(cluster) > 1:

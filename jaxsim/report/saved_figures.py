@@ -63,7 +63,7 @@ def _drawn(figure: Figure, models: tuple[str, ...]) -> tuple[str, bytes]:
         artist.set_gid(f"{PART}{number}.{count}")
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
-    figure.savefig(png, format="png", dpi=DPI)
+    figure.savefig(png, format="png", dpi=DPI, pil_kwargs={"compress_level": 3})  # as small as 6, in half the time
     return svg.getvalue().decode(), png.getvalue()
 
 

@@ -7,6 +7,7 @@ and fuses differently for one device and for several, which shows in the last bi
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -28,10 +29,14 @@ CPU_OPTIONS: dict[str, str | bool] = {
     "xla_cpu_multi_thread_eigen": False,
 }
 
+# Tracing is Python, of which one thread runs at a time: two functions by turns would both be late for XLA, which needs no Python.
+_TRACING = threading.Lock()
+
 
 def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
     """Compile a function for arguments of these shapes (and devices, if they name one), with the options above on CPU."""
-    lowered = jax.jit(function).lower(*arguments)
+    with _TRACING:
+        lowered = jax.jit(function).lower(*arguments)
     if jax.default_backend() != "cpu":
         return lowered.compile()
     try:

@@ -116,10 +116,13 @@ class Programs:
                 ours = [i for i in models if i in self.ours and self.ours[i].reads is reads]
                 fitted = self.predicted or any(self._key(shape, i) not in self.made for i in ours)
                 data = self._result(simulate, arguments).data if fitted else None
+                # The first fit takes longest to compile, so it goes first; the simulator is ready long before it.
+                for number, i in enumerate(ours if fitted else ()):
+                    if number == 1 and drawn_here:
+                        self._start((reads, shape), simulate, arguments)
+                    self._start_fit(shape, i, data, truth, arguments)
                 if drawn_here:
                     self._start((reads, shape), simulate, arguments)
-                for i in ours if fitted else ():
-                    self._start_fit(shape, i, data, truth, arguments)
 
     def _start_fit(self, shape: Shape, model: int, data: Any, truth: Any, arguments: tuple[Any, ...]) -> None:
         """The program of a strategy, which is the same whether or not groups are asked for if it can tell their coefficients

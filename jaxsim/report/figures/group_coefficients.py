@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import jax
@@ -12,16 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxsim.data.padding import Bounds
-from jaxsim.processes import GaussianMultilevel, Process
+from jaxsim.data.draw import Truth
+from jaxsim.processes import GaussianMultilevel
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.boxes import check_factors
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.layout import Layout
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.seeding import replicate_key
 from jaxsim.study.study import Cell, Study
 from jaxsim.style import REFERENCE
+from jaxsim.sweep.compile import precision
+from jaxsim.sweep.functions import truths
+from jaxsim.sweep.recipe import program
 
 GROUP_COLOR, FIXED_COLOR = "#0072B2", "#D55E00"
 HALF_WIDTH = 0.3
@@ -75,20 +76,29 @@ def first_datasets(study: Study, cells: Sequence[Cell]) -> tuple[np.ndarray, np.
         study: the cells' study.
         cells: with equal numbers of groups.
     """
-    programs: dict[Hashable, Callable[..., tuple[jax.Array, jax.Array]]] = {}
-    found = []
-    for cell in cells:
-        process, bounds = cell.process, cell.process.bounds
-        program = programs.setdefault(process.program(bounds), jax.jit(partial(_truths, process, bounds)))
-        found.append(jax.device_get(program(replicate_key(study.seed, cell.words, 0), process.parameters(bounds))))
-    fixed, coefficients = zip(*found, strict=True)
+    alike: dict[Hashable, list[int]] = {}
+    for place, cell in enumerate(cells):
+        alike.setdefault((cell.process.program(cell.process.bounds), cell.process.bounds), []).append(place)
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    for places in alike.values():
+        truth = _truths(study, [cells[place] for place in places])
+        groups = truth.groups[study.process.names.factors[0]]
+        found |= {place: (np.asarray(truth.fixed[k]), np.asarray(groups[k])) for k, place in enumerate(places)}
+    fixed, coefficients = zip(*(found[place] for place in range(len(cells))), strict=True)
     return np.stack(fixed), np.stack(coefficients)
 
 
-def _truths(process: Process, bounds: Bounds, key: jax.Array, parameters: Any) -> tuple[jax.Array, jax.Array]:
-    """Of one dataset; what else its draw computes is left out by the compiler."""
-    truth = process.draw(key, parameters, bounds).truth
-    return truth.fixed, truth.groups[process.names.factors[0]]
+def _truths(study: Study, cells: Sequence[Cell]) -> Truth:
+    """What the first datasets of cells of one program were made with, by a program that the next report finds on disk."""
+    process, bounds = cells[0].process, cells[0].process.bounds
+    values = [cell.process.parameters(bounds) for cell in cells]
+    parameters = {name: np.stack([one[name] for one in values]) for name in values[0]}
+    words, first = np.stack([cell.words for cell in cells]), np.zeros(len(cells), np.uint32)
+    arguments = (np.uint32(study.seed), words, first, (parameters, np.ones(len(cells), bool)))
+    draw_them = program(truths(process, bounds), arguments, jax.local_devices()[0], study.dtype)
+    with precision(study.dtype):
+        found: Truth = jax.device_get(draw_them(*arguments))
+    return found
 
 
 def _draw_groups(ax: Axes, at: int, coefficients: np.ndarray, fixed: float, sd: float) -> None:

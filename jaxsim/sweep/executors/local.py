@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 
@@ -24,10 +24,13 @@ class Local(Executor):
     Args:
         devices: how many of the local devices share the datasets; all GPUs, or one CPU device, when None.
         threads: tiles computed beside each other; on CPU a core each, when None.
+        meanwhile: what this process may do once, on a thread that has nothing left to compile. What goes wrong with it is not told:
+            whoever needs what it does will find out.
     """
 
     devices: int | None = None
     threads: int | None = None
+    meanwhile: Callable[[], object] | None = field(default=None, repr=False, compare=False)
 
     @property
     def chosen(self) -> tuple[jax.Device, ...]:
@@ -53,7 +56,7 @@ class Local(Executor):
     @contextmanager
     def open(self, job: Job) -> Iterator[Execution]:
         with Worker(job.study, self.chosen, self.beside) as worker, ThreadPoolExecutor(1, "write") as writer:
-            yield _LocalExecution(job, Folder(job.place), worker, writer)
+            yield _LocalExecution(job, Folder(job.place), worker, writer, [self.meanwhile] if self.meanwhile else [])
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class _LocalExecution(Execution):
     folder: Folder
     worker: Worker
     writer: ThreadPoolExecutor
+    meanwhile: list[Callable[[], object]]
 
     def prepare(self, chunks: Sequence[Chunk]) -> None:
         self.worker.open_sessions(tuple(chunks))
@@ -69,6 +73,8 @@ class _LocalExecution(Execution):
     def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
         for chunk in chunks:
             self.worker.prepare(chunk)
+        while self.meanwhile:
+            self.worker.programs.pool.submit(self.meanwhile.pop())
         writing: Future[Finished] | None = None
         try:
             for chunk in chunks:
