@@ -298,6 +298,31 @@ def test_first_fits_are_compared_in_turns(load, tmp_path, monkeypatch):
     assert "Now, full cache: a first fit comes after 8 s at most" in page
 
 
+def test_whole_commands_are_compared_in_turns(load, tmp_path, monkeypatch):
+    benchmark, asked = load("whole_commands"), []
+
+    def run(tree, name, folder):
+        asked.append((tree.name, folder.exists()))
+        folder.mkdir(exist_ok=True)
+        return {"wall s": float(len(asked)), "CPU s": 2.0 * len(asked)}
+
+    monkeypatch.setattr(benchmark, "run", run)
+    arguments = ["--studies", "one", "--turns", "1", "--other", str(tmp_path / "other"), "--out", str(tmp_path)]
+    benchmark.main(arguments)
+    assert asked == [(tree, full) for full in (False, True) for tree in ("other", BENCHMARKS.parent.name)]
+    frame = written(tmp_path, "whole-commands")
+    assert frame["study"].unique().tolist() == ["one strategy, 1,000 datasets"]
+    page = (tmp_path / f"whole-commands-{jax.default_backend()}.md").read_text()
+    assert "| one strategy, 1,000 datasets | empty | 1 | 2 | 2 | 4 | 2 |" in page
+
+
+def test_a_whole_command_is_timed(load, tmp_path):
+    benchmark = load("whole_commands")
+    seconds = benchmark.run(BENCHMARKS.parent, "the same without a report", tmp_path / "now")
+    assert seconds["CPU s"] > 0 < seconds["wall s"]
+    assert (tmp_path / "now" / "results" / "study.json").exists()
+
+
 def test_packages_that_are_not_there_are_rows_with_their_reason(load, tmp_path, monkeypatch):
     """Without asking anything of jaxsim, which would compile."""
     benchmark, peers = load("against_native"), load("native_peers")
