@@ -119,7 +119,8 @@ def test_several_devices_share_a_chunk_of_several_tiles(tmp_path, monkeypatch):
 
 
 def test_shapes_depend_on_the_cell_alone():
-    assert [padded_groups(n) for n in (1, 8, 9, 100, PADDED_GROUPS[-1] + 1)] == [8, 8, 16, 128, 2 * PADDED_GROUPS[-1]]
+    asked = (1, 8, 9, 10, 13, 30, 65, 100, 105, PADDED_GROUPS[-1] + 1)
+    assert [padded_groups(n) for n in asked] == [8, 8, 12, 12, 16, 32, 104, 104, 128, 2 * PADDED_GROUPS[-1]]
     for backend, groups, columns in [("cpu", 8, 2), ("cpu", 16, 5), ("cpu", 32768, 21), ("gpu", 16, 5), ("gpu", 8, 2)]:
         size = tile_datasets(groups, columns, backend)
         assert FEWEST <= size <= MOST[backend]

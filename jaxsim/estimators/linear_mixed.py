@@ -34,11 +34,13 @@ from jaxsim.status import Status
 # Groups of all datasets that are worked on at a time: on CPU enough to amortise a loop's overhead, few enough to stay in cache; a
 # GPU has room for more.
 LANE_GROUPS = {"cpu": 2**11, "gpu": 2**19}
+# Never fewer lanes than a vector holds; and a number that a tile is a multiple of, or nearly, and that fills vectors.
+FEWEST, STEP = 8, 16
 
 
 def lanes(groups: int) -> int:
     """Datasets of so many groups that are worked on at a time."""
-    return max(8, LANE_GROUPS["cpu" if jax.default_backend() == "cpu" else "gpu"] // groups)
+    return max(FEWEST, LANE_GROUPS["cpu" if jax.default_backend() == "cpu" else "gpu"] // groups // STEP * STEP)
 
 
 class Search(NamedTuple):
