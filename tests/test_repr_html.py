@@ -217,7 +217,7 @@ class TestStudies:
         assert ["seed", "7"] in facts
         assert grid[1:] == [["n_groups", "8, 16"], ["group_sd", "0.1, 0.5 | 0.2, 1"]]
         assert [row[0] for row in strategies[1:]] == [NASTY, "lmer"]
-        assert [row[3] for row in strategies[1:]] == ["defaults", "formula=DV ~ IV1 + (1 | Group), df=kenward-roger"]
+        assert [row[3] for row in strategies[1:]] == [strategy.told(study.names) for strategy in study.estimators]
         assert "4 cells x 1,000 datasets, fitted by 2 strategies: 8,000 fits" in found.text
 
     def test_what_else_was_asked_for(self):

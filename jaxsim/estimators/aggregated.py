@@ -43,6 +43,9 @@ class Aggregated(Clustered):
 
     guards_itself: ClassVar[bool] = True
 
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        return (self.model_in_words(names), f"t tests of the means and slopes of each {self.grouping(names)}")
+
     def check(self, names: Names) -> None:
         super().check(names)
         require_own_intercept(self.coefficients(names), self.name)

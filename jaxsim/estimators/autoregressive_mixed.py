@@ -66,6 +66,10 @@ class AutoregressiveMixed(StructuredMixed):
         check_columns(names, () if self.time is None else (self.time,), self.name, "the time")
         super().check(names)
 
+    @property
+    def residuals_in_words(self) -> str:
+        return "AR(1) residuals " + ("in the order of rows" if self.time is None else f"at the times {self.time}")
+
     def structure_of(self, data: Rows, change: jax.Array) -> Structured:
         return self._in_steps(data, change) if self.time is None else self._in_time(data, change)
 

@@ -96,6 +96,12 @@ class BetweenWithin(Formulated):
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return (*self.mixed.coefficients(names), *(name + self.suffix for name in self.averaged(names)))
 
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        added = ", ".join(self.averaged(names)) or "no predictor"
+        means = f"with the group means of {added}, whose coefficients ({self.suffix}) are the effects between groups"
+        contextual = " less those within" if self.between == "contextual" else ""
+        return (self.model_in_words(names), f"{means}{contextual}", *self.mixed.in_words(names)[1:])
+
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
         return self.mixed.by_one(names)
 

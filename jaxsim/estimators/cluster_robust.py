@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
+from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose
+from jaxsim.estimators import wording
 from jaxsim.estimators.clustered import Clustered
 from jaxsim.estimators.prediction import PredictionError, of_least_squares
 from jaxsim.estimators.sandwich import (
@@ -107,6 +109,12 @@ class ClusterRobust(Clustered):
     def degrees(self) -> str:
         """The kind of degrees of freedom that is used."""
         return self.df or default_degrees(self.vcov)
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        told = (self.model_in_words(names), "least squares", wording.errors(self.vcov, f"the groups of {self.grouping(names)}"))
+        if self.resamples:
+            return (*told, wording.resampled(f"the wild cluster bootstrap with {self.weights} weights", self.draws))
+        return (*told, wording.ROBUST[self.degrees])
 
     @property
     def closed_form(self) -> bool:

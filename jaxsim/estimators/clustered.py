@@ -28,6 +28,10 @@ class Clustered(Formulated):
                 "None for the first; MultiwayCluster takes several."
             )
 
+    def grouping(self, names: Names) -> str:
+        """The grouping factor."""
+        return self.cluster or names.factors[0]
+
     def check(self, names: Names) -> None:
         if self.cluster is not None:
             require_factor(names, self.cluster, f"estimator {self.name!r}: cluster")

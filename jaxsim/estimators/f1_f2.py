@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +34,8 @@ class F1F2(SubjectsAndItems):
     """
 
     label: str = "f1_f2"
+
+    joining: ClassVar[str] = "with the larger p value of both"
 
     def joined(self, first: Fit, second: Fit, f1: jax.Array, f2: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, Inference]:
         by_second = second.std_error > first.std_error

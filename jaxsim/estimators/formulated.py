@@ -13,6 +13,7 @@ import numpy as np
 from jaxsim.data.names import INTERCEPT, Coded, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, meant
+from jaxsim.estimators import wording
 from jaxsim.estimators.estimator import Estimator
 
 if TYPE_CHECKING:
@@ -208,6 +209,13 @@ class Formulated(Estimator):
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return names.fixed if self.formula is None else self.plain.fixed(names)
+
+    def model_in_words(self, names: Names) -> str:
+        """The formula as it was given, or with all columns where it was not, or not with its random effects."""
+        random = self.random_effects(names)
+        if self.formula is not None and (self.plain.groups or not random):
+            return wording.short(self.formula)
+        return wording.short(formula_text(self.response(names), self.coefficients(names), random))
 
     def check(self, names: Names) -> None:
         if self.formula is not None:

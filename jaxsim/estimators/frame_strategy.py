@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jaxsim.data.fit import Fit
+from jaxsim.data.names import Names
 from jaxsim.errors import InputError, brief, check_seconds
 from jaxsim.estimators.external import External, Handed, Session
 from jaxsim.estimators.own_code import OwnFunction
@@ -59,6 +60,10 @@ class FrameStrategy(OwnFunction, External):
             raise InputError(f"function={given} is not a function of a DataFrame; give one such as def gee(data): ...")
         super().__post_init__()
         check_seconds("time_limit", self.time_limit)
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        told = (f"the function {self.kind} of each dataset's rows", *super().in_words(names))
+        return (*told, f"at most {self.time_limit:g} s a fit")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -18,6 +18,7 @@ from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.data.serial import in_order, lagged, serial_products
 from jaxsim.errors import choose
+from jaxsim.estimators import wording
 from jaxsim.estimators.clustered import Clustered
 from jaxsim.estimators.sandwich import DEGREES, adjust, adjusted_scores, satterthwaite, standardise
 from jaxsim.estimators.strategy import Reads
@@ -85,6 +86,13 @@ class GEE(Clustered):
         choose("correction", self.correction, CORRECTIONS)
         if self.df is not None:
             choose("df", self.df, DEGREES)
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        within = f"within the groups of {self.grouping(names)}"
+        working = "independence" if self.working == "independence" else f"{self.working} correlation"
+        corrected = "without a correction for few groups" if self.correction == "none" else f"corrected by {self.correction}"
+        told = (f"working {working} {within}", f"robust standard errors {corrected}", wording.ROBUST[self.degrees])
+        return (self.model_in_words(names), *told)
 
     @property
     def reads(self) -> Reads:  # type: ignore[override]  # a class has it once, a correlation each time

@@ -69,6 +69,10 @@ class HeteroscedasticMixed(StructuredMixed):
         check_columns(names, self.variance, self.name, "the variance's")
         super().check(names)
 
+    @property
+    def residuals_in_words(self) -> str:
+        return f"a residual SD that depends on {', '.join(self.variance)}"
+
     def structure_of(self, data: Rows, change: jax.Array) -> Structured:
         spec, present, groups = self.spec(data), data.present, data.counts[0]
         values = jnp.where(present[:, None], jnp.column_stack([data.x, data.y]) @ change, 0.0)

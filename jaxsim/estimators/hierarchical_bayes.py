@@ -25,7 +25,7 @@ from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.data.random_effects import RandomEffects, consecutive
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, choose
-from jaxsim.estimators import crossed_mixed
+from jaxsim.estimators import crossed_mixed, wording
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.estimators.prediction import Coefficients, as_viewed, of_groups
@@ -81,6 +81,19 @@ class HierarchicalBayes(Formulated):
     @property
     def resamples(self) -> bool:
         return True
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        methods = {
+            "fast": "by importance sampling",
+            "nuts": "by NUTS (Markov chains)",
+            "auto": "by importance sampling, by NUTS where that is not reliable",
+        }
+        return (self.model_in_words(names), f"posterior {methods[self.method]}", *self.posterior_in_words)
+
+    @property
+    def posterior_in_words(self) -> tuple[str, ...]:
+        """Priors and intervals."""
+        return (f"{wording.written(self.priors)} priors", f"{self.interval} intervals")
 
     def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
         return self.mixed.random_effects(names)

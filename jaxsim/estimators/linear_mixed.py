@@ -16,7 +16,7 @@ from jaxsim.data.fit import Fit, first_status
 from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import NotSupportedError, truth
-from jaxsim.estimators import crossed_mixed
+from jaxsim.estimators import crossed_mixed, wording
 from jaxsim.estimators.fit_of_solution import fit_of
 from jaxsim.estimators.mixed_effects import MixedEffects
 from jaxsim.estimators.mixed_sandwich import check_vcov, mixed_sandwich
@@ -97,6 +97,10 @@ class LinearMixed(MixedEffects):
     def robust(self) -> bool:
         """Whether standard errors are cluster-robust."""
         return self.vcov != "model"
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        degrees = wording.ROBUST if self.robust else wording.DEGREES
+        return (self.model_in_words(names), wording.criterion(self.reml), wording.errors(self.vcov), degrees[self.df])
 
     def check(self, names: Names) -> None:
         super().check(names)

@@ -14,6 +14,7 @@ from jaxsim.data.fit import Fit
 from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, choose, truth
+from jaxsim.estimators import wording
 from jaxsim.estimators.external import External, Handed, Session, whole_fit
 from jaxsim.estimators.formulated import PlainFormula, formula_text, read
 
@@ -80,6 +81,16 @@ class Lme4(External):
         if self.formula is None:
             return tuple(RandomEffects(factor, (names.varying_in(factor),)) for factor in names.factors)
         return self.plain.random(names)
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        formula = wording.short(self.formula or formula_text(names.response, names.fixed, self.random_effects(names)))
+        efforts = {
+            "default": "as lme4 comes",
+            "tight": "two optimisers at tight tolerances",
+            "best": "several optimisers and starts",
+        }
+        told = (formula, wording.criterion(self.reml), wording.errors("model"), wording.DEGREES[self.df])
+        return (*told, efforts[self.effort])
 
     def check(self, names: Names) -> None:
         """Raise :class:`InputError` unless the process has the formula's columns, and each random effect is there once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +33,8 @@ class MinF(SubjectsAndItems):
     """
 
     label: str = "min_f"
+
+    joining: ClassVar[str] = "joined in min F'"
 
     def joined(self, first: Fit, second: Fit, f1: jax.Array, f2: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, Inference]:
         v1, v2 = first.std_error**2, second.std_error**2

@@ -15,6 +15,7 @@ from jaxsim.data.fit import Fit, closed_form, first_status
 from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import choose
+from jaxsim.estimators import wording
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.multiway import ROUNDING, Way, require_factors, semidefinite, several_given, ways
 from jaxsim.estimators.prediction import PredictionError, of_least_squares
@@ -67,6 +68,12 @@ class MultiwayCluster(Formulated):
         choose("df", self.df, DEGREES)
         if self.cluster is not None:
             object.__setattr__(self, "cluster", several_given("cluster", self.cluster))
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        factors = " or ".join(self.cluster or names.factors)
+        counted = "the smallest number of groups" if self.groups == "min" else "its own number of groups"
+        told = wording.errors(self.vcov, f"the groups of {factors}")
+        return (self.model_in_words(names), "least squares", f"{told}, each term with {counted}", wording.DEGREES[self.df])
 
     def check(self, names: Names) -> None:
         require_factors(names, self.cluster, self.name, "cluster", "ClusterRobust()")

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, closed_form, first_status
+from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
+from jaxsim.estimators import wording
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.prediction import PredictionError, of_least_squares
 from jaxsim.numerics.arrays import library
@@ -35,6 +37,9 @@ class PooledOLS(Formulated):
     @property
     def closed_form(self) -> bool:
         return True
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        return (self.model_in_words(names), "least squares", wording.errors("iid"), wording.DEGREES["residual"])
 
     def group_coefficients(self, data: CrossProducts, fit: Fit) -> jax.Array:
         """The same for all groups."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxsim.data.names import Names
 from jaxsim.errors import check_options, first_line, names_given
+from jaxsim.estimators import wording
 from jaxsim.estimators.strategy import Strategy
 
 
@@ -26,6 +27,9 @@ class OwnCode(Strategy):
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return names.fixed if self.terms is None else self.terms
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        return () if self.terms is None else (f"estimates {', '.join(self.terms)}",)
 
 
 class OwnFunction(OwnCode):
@@ -52,6 +56,9 @@ class OwnFunction(OwnCode):
     @property
     def kind(self) -> str:
         return str(getattr(self.function, "__name__", "function"))
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        return (*super().in_words(names), *(f"{name}={wording.written(value)}" for name, value in self.options.items()))
 
     @property
     def about(self) -> str:

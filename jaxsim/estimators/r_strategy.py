@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jaxsim.data.fit import Fit
+from jaxsim.data.names import Names
 from jaxsim.errors import InputError, brief, check_seconds
+from jaxsim.estimators import wording
 from jaxsim.estimators.external import External, Handed, Session
 from jaxsim.estimators.frame_strategy import TIME_LIMIT_S
 from jaxsim.estimators.own_code import OwnCode
@@ -50,6 +52,10 @@ class RStrategy(OwnCode, External):
             raise InputError(f"script={brief(self.script)} gives no R function; write 'function(data) {{ .. }}'.")
         super().__post_init__()
         check_seconds("time_limit", self.time_limit)
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        told = (f"R code for each dataset's rows: {wording.short(self.script)}", *super().in_words(names))
+        return (*told, f"at most {self.time_limit:g} s a fit")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -76,6 +76,10 @@ class RobustBayes(Formulated):
     def resamples(self) -> bool:
         return True
 
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        told = ("Student-t residuals with estimated degrees of freedom", "posterior by Gibbs sampling")
+        return (self.model_in_words(names), *told, *self.gaussian.posterior_in_words)
+
     def random_effects(self, names: Names) -> tuple[RandomEffects]:
         return self.gaussian.mixed.by_one(names)
 

@@ -18,6 +18,7 @@ from jaxsim.data.fit import Fit
 from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, brief, check_probability, choose, names_given
+from jaxsim.estimators import wording
 from jaxsim.estimators.formulated import Formulated, formula_text
 from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.lmm.solution import check_df
@@ -100,6 +101,16 @@ class SelectedMixed(Formulated):
 
     def response(self, names: Names) -> str:
         return self.models(names)[0].response(names)
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        rules = {
+            "backward": f"the simpler unless a likelihood-ratio test rejects it at {self.alpha:g}",
+            "singular": "the first whose fit is not singular",
+            "aic": "the one with the smallest AIC",
+        }
+        models = self.models(names)
+        candidates = wording.short(" or ".join(model.model_in_words(names) for model in models))
+        return (candidates, f"of these {rules[self.rule]}", *models[0].in_words(names)[1:])
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return self.models(names)[0].coefficients(names)

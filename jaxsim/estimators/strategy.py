@@ -16,6 +16,7 @@ from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, first_line
+from jaxsim.estimators import wording
 
 Reads = type[CrossProducts] | type[Rows] | type[pd.DataFrame]
 
@@ -69,6 +70,18 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
     def coefficients(self, names: Names) -> tuple[str, ...]:
         """Names of the coefficients that it estimates, in order: the process's fixed effects, unless it says otherwise."""
         return names.fixed
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        """Its settings in phrases that say what it does, for reports: those that are defaults, too. Every field with its value,
+        unless it says more."""
+        return wording.settings(self)
+
+    def told(self, names: Names) -> str:
+        """What it does, with all of its settings (:meth:`in_words`), which datasets it fits, and what its coefficients are compared
+        with; empty for a strategy that has nothing to set."""
+        limit = () if self.limit is None else (f"only the first {self.limit:,} datasets of each cell",)
+        compared = tuple(f"{term} is compared with the true {estimand}" for term, estimand in self.compared.items())
+        return "; ".join((*self.in_words(names), *limit, *compared))
 
     def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
         """Its random effects, one entry a grouping factor; empty for a method without variance components."""

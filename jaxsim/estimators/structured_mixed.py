@@ -18,6 +18,7 @@ from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, choose
+from jaxsim.estimators import wording
 from jaxsim.estimators.fit_of_solution import fit_of
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed, lanes
@@ -100,6 +101,15 @@ class StructuredMixed(Formulated):
         object.__setattr__(self, "random", self.mixed.random)
         object.__setattr__(self, "reml", self.mixed.reml)
         super().__post_init__()
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        told = (self.model_in_words(names), self.residuals_in_words, wording.criterion(self.reml))
+        return (*told, wording.errors("model"), wording.DEGREES[self.df])
+
+    @property
+    @abc.abstractmethod
+    def residuals_in_words(self) -> str:
+        """What the residuals are like."""
 
     @abc.abstractmethod
     def structure_of(self, data: Rows, change: jax.Array) -> Structured:

@@ -33,11 +33,16 @@ class SubjectsAndItems(Formulated):
     by: Sequence[str] | None = field(default=None, kw_only=True)
 
     guards_itself: ClassVar[bool] = True
+    joining: ClassVar[str]  # in words
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.by is not None:
             object.__setattr__(self, "by", several_given("by", self.by, 2))
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        first, second = self.by or names.factors[:2]
+        return (self.model_in_words(names), f"analyses of the means and slopes of each {first} and of each {second}", self.joining)
 
     def check(self, names: Names) -> None:
         require_factors(names, self.by, self.name, "by", "Aggregated()")

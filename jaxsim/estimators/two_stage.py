@@ -13,6 +13,7 @@ from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
 from jaxsim.data.names import Names
 from jaxsim.errors import InputError, brief, choose, finite
+from jaxsim.estimators import wording
 from jaxsim.estimators.clustered import Clustered
 from jaxsim.estimators.resampled_mean import bootstrap, ordered_sample, sign_flip
 from jaxsim.estimators.robust_mean import RobustMean, huber, trimmed
@@ -75,6 +76,18 @@ class TwoStage(Clustered):
     trim: float = TRIM
 
     guards_itself: ClassVar[bool] = True
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        means = {
+            "huber": "Huber's mean of the coefficients",
+            "trimmed": f"mean of the coefficients trimmed by {self.trim:g} on either side",
+            "arithmetic": f"mean of the coefficients with {self.weights} weights",
+        }
+        how = {"bootstrap": "a percentile bootstrap of groups", "bootstrap-t": "a studentised bootstrap of groups"}
+        tests = "Yuen's t test" if self.mean == "trimmed" else wording.DEGREES["G-1"]
+        if self.resamples:
+            tests = wording.resampled(how.get(self.inference, "flipping the signs of groups"), self.draws)
+        return (f"{self.model_in_words(names)} in each {self.grouping(names)} alone", means[self.mean], tests)
 
     def alone(self, names: Names) -> int:
         return len(self.coefficients(names))

@@ -15,6 +15,7 @@ from jaxsim.data.fit import Fit, closed_form, first_status
 from jaxsim.data.group_means import intercept_of, require_intercept, sums, within
 from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.errors import InputError, choose
+from jaxsim.estimators import wording
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.prediction import Coefficients
 from jaxsim.estimators.sandwich import Groups, adjust, adjusted_scores, default_degrees, satterthwaite, scale, standardise
@@ -69,6 +70,11 @@ class WithinRegression(Formulated):
     @property
     def closed_form(self) -> bool:
         return self.vcov != "CR2"
+
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        model = f"{self.model_in_words(names)} with an intercept for each {names.factors[0]}"
+        told = wording.errors(self.vcov, f"the groups of {names.factors[0]}")
+        return (model, "least squares within groups", told, wording.ROBUST[self.degrees])
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         """The fixed effects of what varies within groups."""

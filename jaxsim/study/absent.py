@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NoReturn, Self
 from jaxsim.data.names import Coded, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError
+from jaxsim.estimators import wording
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.levels import freeze
 from jaxsim.measures.addition import Addition
@@ -169,6 +170,11 @@ class AbsentStrategy(Described, Strategy):
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return tuple(self.fact("coefficients"))
 
+    def in_words(self, names: Names) -> tuple[str, ...]:
+        """The fields that its description has: those that are no defaults."""
+        given = registry.without_code(self.described())
+        return tuple(f"{name}={_option(value)}" for name, value in given.items() if name not in (registry.TYPE, *wording.APART))
+
     def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
         return tuple(RandomEffects(factor, tuple(map(tuple, blocks))) for factor, blocks in self.fact("random"))
 
@@ -178,6 +184,13 @@ class AbsentStrategy(Described, Strategy):
 
     def check(self, names: Names) -> None:
         """It was checked when it was stored."""
+
+
+def _option(value: Any) -> str:
+    """An option as a study's description has it: a function, or a part with fields, by its name."""
+    if isinstance(value, dict) and registry.TYPE in value:
+        return str(value["name"] if value[registry.TYPE] == registry.FUNCTION else value[registry.TYPE])
+    return wording.written(value)
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from jaxsim import markup
 from jaxsim.levels import in_a_row, shown
-from jaxsim.study import registry
 from jaxsim.study.outline import Outline
 
 # Characters of a list of levels, and of options: those of large grids can be very long.
 LONGEST = 200
-STRATEGIES = ("strategy", "kind", "what it is", "options")
+STRATEGIES = ("strategy", "kind", "what it is", "how it is done")
 
 
 def study_card(study: Outline) -> str:
@@ -71,20 +69,8 @@ def factors(study: Outline) -> list[tuple[str, str]]:
 
 
 def strategies(study: Outline) -> list[tuple[str, str, str, str]]:
-    """Label, kind, what it is, and the options that are not defaults."""
-    rows = []
-    for strategy in study.estimators:
-        given = registry.without_code(registry.encode(strategy))
-        options = ", ".join(f"{name}={_option(value)}" for name, value in given.items() if name not in (registry.TYPE, "label"))
-        rows.append((strategy.name, strategy.kind, strategy.about, _short(options) or "defaults"))
-    return rows
-
-
-def _option(value: Any) -> str:
-    """An option as a study's description has it: a function, or a part with fields, by its name."""
-    if isinstance(value, dict) and registry.TYPE in value:
-        return str(value["name"] if value[registry.TYPE] == registry.FUNCTION else value[registry.TYPE])
-    return str(value)
+    """Label, kind, what it is, and all that is set in it, as :meth:`jaxsim.estimators.strategy.Strategy.told` says it."""
+    return [(one.name, one.kind, one.about, one.told(study.names) or "–") for one in study.estimators]
 
 
 def _short(text: str) -> str:
