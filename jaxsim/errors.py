@@ -16,6 +16,8 @@ LARGEST = 2**31 - 1
 LONGEST_NAME, LONGEST_QUOTE = 200, 100
 # Characters of what somebody else's error says.
 LONGEST_SAID = 300
+# Letters of a name's beginning by which it is known.
+FEWEST_LETTERS = 3
 
 
 class InputError(ValueError):
@@ -31,9 +33,7 @@ def choose(what: str, given: object, allowed: Iterable[str]) -> str:
     options = tuple(allowed)
     if isinstance(given, str) and given in options:
         return given
-    near = meant(given, options)
-    hint = f" Did you mean {near!r}?" if near is not None else ""
-    raise InputError(f"{what}={brief(given)} is not known; use one of {', '.join(map(repr, options))}.{hint}")
+    raise InputError(advised(f"{what}={brief(given)} is not known", given, options, f"use one of {', '.join(map(repr, options))}"))
 
 
 def brief(value: object) -> str:
@@ -88,12 +88,40 @@ def printable(what: str, value: object) -> str:
 
 
 def meant(given: object, options: Iterable[str]) -> str | None:
-    """The option that ``given`` resembles most, whatever its case; None if it resembles none or is no text."""
+    """The option that ``given`` resembles most; None if it resembles none or is no text.
+
+    Whatever its case: the last part of a dotted name, or all but it (``subject`` of ``units.subject``); the beginning of a name,
+    with numbers in digits or words (``type1`` of ``type_one_error``); one with other letters.
+    """
     if not isinstance(given, str):
         return None
-    lower = {option.lower(): option for option in options}
+    known = list(options)
+    parts = [option for option in known if given.lower() in option.lower().split(".") or option.lower() in given.lower().split(".")]
+    asked = _plain(given)
+    begun = [option for option in known if len(asked) >= FEWEST_LETTERS and _plain(option).startswith(asked)]
+    for found in (parts, begun):
+        if found:
+            return min(found, key=len)
+    lower = {option.lower(): option for option in known}
     close = difflib.get_close_matches(given.lower(), lower, n=1)
     return lower[close[0]] if close else None
+
+
+def suggestion(given: object, options: Iterable[str]) -> str:
+    """`` Did you mean 'x'?``, to stand before a list of what there is, which may be long; empty if nothing resembles it."""
+    near = meant(given, options)
+    return f" Did you mean {near!r}?" if near is not None else ""
+
+
+def advised(said: str, given: object, options: Iterable[str], there: str) -> str:
+    """What is wrong, what was probably meant, and what there is: in this order, because the list may be long."""
+    hint = suggestion(given, options)
+    return f"{said}.{hint} {there[0].upper()}{there[1:]}." if hint else f"{said}; {there}."
+
+
+def _plain(name: str) -> str:
+    """A name's letters alone, with 1 as ``one``."""
+    return re.sub(r"[\W_]", "", name.lower().replace("1", "one").replace("2", "two"))
 
 
 def several(value: object, most: int) -> tuple[Any, ...] | None:

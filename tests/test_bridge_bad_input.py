@@ -120,7 +120,7 @@ def test_data_that_cannot_be_used(data, change, said):
         (lambda d: jaxsim.ols("y ~ x + (1 | g)", d), "fit it with lmer"),
         (lambda d: jaxsim.lm("y ~ x + (1 | g)", d, "g"), "fit it with lmer"),
         (lambda d: jaxsim.lm2("y ~ x + (1 | g)", d, "g"), "fit it with lmer"),
-        (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, df="kenward"), "use one of 'satterthwaite', 'residual', 'normal'"),
+        (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, df="kenward"), "se one of 'satterthwaite', 'residual', 'normal'"),
         (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, df="Kenward"), "Did you mean 'kenward-roger'?"),
         (lambda d: jaxsim.lm("y ~ x", d, "g", vcov="cr2"), "Did you mean 'CR2'?"),
         (lambda d: jaxsim.lmer("y ~ x + (1 | g)", d, reml="ML"), "reml='ML' must be True"),
@@ -134,7 +134,7 @@ def test_data_that_cannot_be_used(data, change, said):
         (lambda d: jaxsim.lm("y ~ x", d, cluster=None), "cluster=None must be the name"),
         (
             lambda d: jaxsim.lm("y ~ x", d, "g", vcov="HC1"),
-            "use one of 'CR0', 'CR1', 'CR1p', 'CR1S', 'pymer4', 'CR2', 'CR3'",
+            "se one of 'CR0', 'CR1', 'CR1p', 'CR1S', 'pymer4', 'CR2', 'CR3'",
         ),
         (lambda d: jaxsim.lm("y ~ x", d[d.g == "a"], "g"), "at least two groups"),
         (lambda d: jaxsim.lm2("y ~ x", d, "G"), "Did you mean 'g'?"),

@@ -58,7 +58,7 @@ def test_the_bootstrap_multiplies_by_items():
 def test_words():
     names = Experiment().names
     with pytest.raises(
-        InputError, match=r"'lm': cluster='items' is not a grouping factor .* it has subject, item\. Did you mean 'item'"
+        InputError, match=r"'lm': cluster='items' is not a grouping factor .* Did you mean 'item'\? It has subject, item"
     ):
         ClusterRobust(cluster="items").check(names)
     with pytest.raises(InputError, match=r"'lm2': cluster='Group' is not a grouping factor .* it has subject, item\.$"):

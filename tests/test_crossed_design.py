@@ -597,7 +597,7 @@ class TestSizes:
 
 
 REFUSED = [
-    (dict(units={"subject": 4, "item": nested("set", 3)}), "'item' is nested in 'set', which is no unit; units has 'subject', '"),
+    (dict(units={"subject": 4, "item": nested("zoo", 3)}), "'item' is nested in 'zoo', which is no unit; the units are 'subject'"),
     (dict(units={"subject": 4, "item": nested("itm", 3)}), "Did you mean 'item'"),
     (dict(units={"subject": nested("item", 2), "item": nested("subject", 2)}), "'subject' in 'item' in 'subject': units cannot"),
     (dict(units={"subject": nested("subject", 2), "item": 4}), "'subject' in 'subject': units cannot lie in themselves"),
@@ -611,10 +611,10 @@ REFUSED = [
     (dict(meets="some"), "give 'all', sampled"),
     (dict(units={"subject": 3, "item": 4}, meets=lists(4)), "some lists would be met by none"),
     (dict(formula="rt ~ cond + (1 | subject:item)"), "combinations of units of which none lies in the other"),
-    (dict(formula="rt ~ cond + (1 | subjects)"), "which is no unit; units has 'subject', 'item'. Did you mean 'subject'"),
+    (dict(formula="rt ~ cond + (1 | subjects)"), "which is no unit. Did you mean 'subject'. The units are 'subject', 'item'"),
     (dict(sd=3), "sd=3: say of which unit, such as {'subject': 3}"),
     (dict(correlation=0.3), "correlation=0.3: say of which unit"),
-    (dict(sd={"items": 3}), "sd: 'items' is no unit; units has 'subject', 'item'"),
+    (dict(sd={"items": 3}), "sd: 'items' is no unit. The units are 'subject', 'item'"),
     (dict(sd={"condb": 3}), "Did you mean {'subject': {'condb': ..}}"),
     (dict(formula="rt ~ cond + (1 | subject)", sd={"item": 3}, correlation={}), "no random effects by 'item'; add \\(1 | item\\)"),
     (dict(repeats=(1, 2, 3, 4)), "with several units \\(subject, item\\) give one number"),

@@ -515,17 +515,17 @@ class TestRefused:
         [
             (
                 dict(effects={"drugactve:day": 1}),
-                "makes no term 'drugactve:day'; its terms are Intercept.*Did you mean",
+                "makes no term 'drugactve:day'. Did you mean 'drugactive:day'.* Its terms are Intercept",
             ),
             (dict(effects={"day:drugactive": 1}), "Did you mean 'drugactive:day'"),
             (dict(effects={"drughigh": 1}), "The levels of 'drug' are 'placebo', 'active'; 'placebo' is the reference"),
             (dict(effects={"day": np.inf}), "'day' is inf; give a finite number"),
             (dict(sd={"subject": {"day": -1}}), "'day' is -1: a standard deviation is a finite number of at least 0"),
-            (dict(sd={"day": 1}), r"'day' is no unit; units has 'subject'. Did you mean \{'subject': \{'day': ..\}\}"),
+            (dict(sd={"day": 1}), r"'day' is no unit. Did you mean \{'subject': \{'day': ..\}\}\? The units are 'subject'"),
             (dict(residual_sd=np.inf), "residual_sd is inf"),
             (dict(correlation={"subject": 1.5}), "not positive semi-definite"),
             (dict(correlations={("age", "day"): 0.2}), "'day' is no covariate; these are: age"),
-            (dict(units={"school": 5}), "random effects by 'subject', which is no unit; units has 'school'"),
+            (dict(units={"school": 5}), "random effects by 'subject', which is no unit; the units are 'school'"),
             (dict(variables={"drug": ARMS, "day": DAYS}), "has the variable 'age', which variables does not describe"),
             (dict(variables={**TRIAL["variables"], "day": within(3)}), "at most 1 rows, and 2 random effects"),
             (dict(repeats=(1, 2)), "repeats has 2 numbers for 12 units"),
@@ -567,10 +567,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("formula", "words"),
         [
-            ("RT ~ drug + (1 | subject)", "the response 'RT' is not a column.*drugactive:day, rt. Did you mean 'rt'"),
-            ("rt ~ drugs + (1 | subject)", "'drugs' is not a column.*drugactive:day, drug\\. Did you mean 'drug'"),
+            ("RT ~ drug + (1 | subject)", "the response 'RT' is not a column.*Did you mean 'rt'.*drugactive:day, rt"),
+            ("rt ~ drugs + (1 | subject)", "'drugs' is not a column.*Did you mean 'drug'.*drugactive:day, drug\\."),
             ("rt ~ day + (days | subject)", "the random effect 'days' is not a column.*Did you mean 'day'"),
-            ("rt ~ day + (day | subjct)", "'subjct' is not a grouping factor of the process; use subject. Did you mean 'subject'"),
+            ("rt ~ day + (day | subjct)", "'subjct' is not a grouping factor of the process. Did you mean 'subject'. Use subject"),
         ],
     )
     def test_typing_errors_in_strategies(self, formula, words):

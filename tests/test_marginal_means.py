@@ -106,7 +106,7 @@ def test_a_curve_has_the_slope_of_its_derivative():
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda fit: fit.emmeans("aa"), "'aa' is not a column with fixed effects; these are a, b, old, x. Did you mean 'a'"),
+        (lambda fit: fit.emmeans("aa"), "'aa' is not a column with fixed effects. Did you mean 'a'. These are a, b, old, x"),
         (lambda fit: fit.emmeans("a:z"), "'z' is not a column with fixed effects"),
         (lambda fit: fit.emmeans(3), "specs=3 must name a factor"),
         (lambda fit: fit.emmeans("a", by="a"), "names nothing beside by='a'"),

@@ -80,7 +80,7 @@ def test_a_name_that_rows_do_not_have_is_refused_with_those_they_have(table):
         lambda: measures.paired(table, [], "a", own=[typo]),
         lambda: Performance.of_tables(table, fits_of(table), own=[typo]),
     ):
-        with pytest.raises(InputError, match=r"own measure 'typo': rows have no 'eror'; they have .*error.*Did you mean 'error'\?"):
+        with pytest.raises(InputError, match=r"own measure 'typo': rows have no 'eror'\. Did you mean 'error'\? They have .*error"):
             call()
     with pytest.raises(InputError, match="called 'far'"):
         measures.summarise(table, [], own=[FAR, OwnMeasure("far", len)])

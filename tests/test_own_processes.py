@@ -78,7 +78,7 @@ class TestFunctions:
 
     def test_arguments(self):
         with pytest.raises(
-            InputError, match=r"walk\(\) has no argument 'efect'; it has n_groups, n_obs, effect\. Did you mean 'effect'"
+            InputError, match=r"walk\(\) has no argument 'efect'\. Did you mean 'effect'\? It has n_groups, n_obs, effect"
         ):
             FunctionProcess(own_parts.walk, efect=0.1)
         with pytest.raises(InputError, match=r"needs a value of effect; give it with the process, effect=\.\.\."):
@@ -147,7 +147,7 @@ class TestMistakes:
         ("how", "words"),
         [
             ("no pair", r"returned a dict; return two dictionaries: \(truth, columns\)"),
-            ("no group", r"returned no column 'Group'; it returned group, DV, x\. Is it 'group'\?"),
+            ("no group", r"returned no column 'Group'\. Is it 'group'\? It returned group, DV, x"),
             ("short", r"column 'x' has shape \(5,\); every column has one number a row, \(12,\)"),
             ("matrix", r"has shape \(12, 1\)|has shape \(12,\); every column has one number a row"),
             ("vector truth", r"the truth of 'x' has shape \(3,\); give one number"),
@@ -227,7 +227,7 @@ class TestMistakes:
     def test_factors_that_are_no_fields(self):
         with pytest.raises(InputError, match=r"'icc' is not a field of GaussianMultilevel.*group_sd"):
             study(GaussianMultilevel(), icc=[0.1])
-        with pytest.raises(InputError, match=r"'n_group' is not a field of Wrong; use n_groups, how\. Did you mean 'n_groups'\?"):
+        with pytest.raises(InputError, match=r"'n_group' is not a field of Wrong\. Did you mean 'n_groups'\? Use n_groups, how"):
             study(Wrong(), n_group=[3])
         with pytest.raises(InputError, match=r"A factor that is no field goes with Grid\(\.\.\)\.linked\(function\)"):
             study(Wrong(), weather=[3])

@@ -203,7 +203,7 @@ class TestVarianceComponents:
         [
             (("sd_Group_Intercept", "sd_Group_x", "cor_Group_Intercept_X"), "Did you mean 'cor_Group_Intercept_x'"),
             (("sd_group_Intercept",), r"names 'sd_group_Intercept'.*Did you mean 'sd_Group_Intercept'"),
-            (("sd_Group_z",), r"'sd_Group_z', which is no sd_<factor>_<term>.*factors are Group, terms Intercept, x"),
+            (("sd_Group_z",), r"'sd_Group_z', which is no sd_<factor>_<term>.*[fF]actors are Group, terms Intercept, x"),
             (("sd_Group_x", "cor_Group_Intercept_x"), "no cor_<factor>_<term>_<term> of terms whose standard deviations are told"),
         ],
     )

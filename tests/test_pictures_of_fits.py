@@ -100,7 +100,7 @@ def test_what_cannot_be_drawn_is_refused():
     flat = jaxsim.ols("Reaction ~ Days", data("sleepstudy"))
     with pytest.raises(InputError, match="a picture of random effects needs a fit that has them; fit lmer"):
         flat.plot.random_effects()
-    with pytest.raises(InputError, match=r"predictor='days' is not known; use one of 'Days'. Did you mean 'Days'\?"):
+    with pytest.raises(InputError, match=r"predictor='days' is not known\. Did you mean 'Days'\? Use one of 'Days'"):
         flat.plot.effects("days")
 
 

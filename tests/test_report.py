@@ -339,7 +339,7 @@ def test_what_cannot_be_reported_is_refused(post, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="give a folder"):
         report.write(post, tmp_path / "file")
-    with pytest.raises(InputError, match="figure='covrage' is not known; use one of 'group_coefficients'"):
+    with pytest.raises(InputError, match=r"figure='covrage' is not known\. Did you mean 'coverage'\? Use one of 'group_"):
         report.draw("covrage", post)
     with pytest.raises(InputError, match="term='IV9' is not known"):
         report.draw("bias", post, terms=["IV9"])

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from made_up import MODELS, POST_GRID, results_of
 
-from jaxsim import GaussianMultilevel, UniformSizes, report
+from jaxsim import MCAR, Design, GaussianMultilevel, Grid, PooledOLS, Study, UniformSizes, between, report, within
 from jaxsim.measures.overview import in_words
 from jaxsim.report import by_cell as cells
+from jaxsim.report import tables
 from jaxsim.report.described import describe
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.filters import filters, level_texts
@@ -172,3 +173,32 @@ def test_levels_that_would_look_alike_are_written_out(results, monkeypatch):
     table = results.cells.assign(n_obs=np.where(results.cells["n_obs"] == 5, 0.1234567, 0.1234568))
     monkeypatch.setitem(vars(results), "cells", table)
     assert list(level_texts(results, "n_obs").values()) == ["0.1234567", "0.1234568"]
+
+
+def test_the_process_is_told_once_and_only_what_it_has():
+    design = Design(
+        "rt ~ drug * day + (day | subject)",
+        {"subject": 20},
+        variables={"drug": between("subject", ("placebo", "active")), "day": within(0, 1, 3)},
+        effects={"day": 10.0, "drugactive:day": -5.0},
+        sd={"subject": {"Intercept": 60.0, "day": 8.0}},
+    )
+    for process, grid in (
+        (design, {"units.subject": [10, 20], "effects.drugactive:day": [0, -5]}),
+        (design.having(missing=MCAR(0.1)), {"missing.share": [0.1, 0.2]}),
+        (GaussianMultilevel(n_predictors=1), {"n_groups": [5, 10]}),
+    ):
+        study = Study(process, Grid(**grid), (PooledOLS(),), 2)
+        told = dict(tables.process(study))
+        assert len(told) == len(tables.process(study))
+        assert not {"none", "{}", "()", ""} & set(told.values())
+        assert not [(a, b) for a in told for b in (*told, *grid) if b.startswith(f"{a}.")], "a whole and its parts"
+        assert not set(told) & set(grid)
+        for name in (name for name in process.values if name not in told and name not in grid):
+            value = process.values[name]
+            assert value in (None, (), {}) or any(part.startswith(f"{name}.") for part in (*told, *grid)), name
+    told = dict(tables.process(Study(design, Grid(), (PooledOLS(),), 2)))
+    assert told["variables.drug"] == "between('subject', ('placebo', 'active'))"
+    assert told["effects.day"] == "10"
+    assert told["effects.drugactive"] == "0"
+    assert told["sd.subject.day"] == "8"

@@ -366,7 +366,7 @@ def test_a_missing_xarray_names_the_extra(source, monkeypatch):
         (lambda s: s.measures([], where={"colour": 9}), "factor='colour' is not known"),
         (lambda s: s.measures([], where={"size": 0, "sd": [0.5, 3.0]}), "no cell has that"),
         (lambda s: s.measures([], terms=["w"]), "term='w' is not known"),
-        (lambda s: s.measures([], truth="none"), "truth='none' is not known; use one of 'zero', 'nonzero'"),
+        (lambda s: s.measures([], truth="none"), "truth='none' is not known.* [uU]se one of 'zero', 'nonzero'"),
         (lambda s: s.measures([], policy="redraw"), "policy='redraw' is not known"),
         (lambda s: s.measures([], alpha=5), "between 0 and 1"),
         (lambda s: s.rates(["term"]), "'term' is not a column"),

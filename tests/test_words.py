@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import jaxsim
-from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, OwnMeasure, PooledOLS, Study, Until
+from jaxsim import Design, GaussianMultilevel, Grid, InputError, LinearMixed, OwnMeasure, PooledOLS, Study, Until
 from jaxsim.cli.main import main
+from jaxsim.errors import advised, meant, suggestion
 
 
 class TestTheDefaultRandomPart:
@@ -120,3 +124,53 @@ def test_every_number_of_a_wrong_table_can_be_made_again(tmp_path):
     fit = jaxsim.ols("DV ~ IV1", frame)
     own = results.estimates.query("replicate == 2")["estimate"]
     np.testing.assert_allclose(fit.table["estimate"], own, rtol=1e-10)  # rounding of well-conditioned normal equations
+
+
+class TestWhatWasMeant:
+    """Suggestions come before the list of what there is, which may be long."""
+
+    @pytest.mark.parametrize(
+        ("given", "options", "near"),
+        [
+            ("type1", ("bias", "type_s", "type_one_error"), "type_one_error"),
+            ("type_1_error", ("type_s", "type_one_error"), "type_one_error"),
+            ("TypeI", ("type_s", "coverage"), "type_s"),
+            ("subject", ("model", "cell", "units.subject", "effects.day"), "units.subject"),
+            ("units.subject", ("subject", "item"), "subject"),
+            ("drug", ("Intercept", "drugactive:day", "drugactive"), "drugactive"),
+            ("covrage", ("coverage", "cover"), "coverage"),
+            ("x", ("xyz", "abc"), None),
+            ("nothing", ("coverage",), None),
+            (5, ("coverage",), None),
+        ],
+    )
+    def test_which(self, given, options, near):
+        assert meant(given, options) == near
+        assert suggestion(given, options) == (f" Did you mean {near!r}?" if near else "")
+
+    def test_it_stands_before_the_list(self):
+        assert advised("no 'covrage'", "covrage", ["coverage"], "there is coverage") == (
+            "no 'covrage'. Did you mean 'coverage'? There is coverage."
+        )
+        assert advised("no 'x'", "x", ["coverage"], "there is coverage") == "no 'x'; there is coverage."
+
+    def test_nowhere_does_it_stand_behind(self):
+        """``{hint}`` at the end of a message is one that was forgotten."""
+        package = Path(jaxsim.__file__).parent
+        behind = re.compile(r"\{(hint|near)\}\"")
+        elsewhere = ("calls.py", "tabled.py")  # what there is comes after all, or nothing is meant
+        found = [path.name for path in package.rglob("*.py") if behind.search(path.read_text())]
+        assert not [name for name in found if name not in elsewhere]
+
+    def test_on_the_command_line(self, tmp_path, capsys):
+        small().run(tmp_path / "out", progress=False)
+        for asked, said in (
+            (["--measures", "type1"], "Did you mean 'type_one_error'? Use one of"),
+            (["--by", "group"], "lines can be made of"),
+        ):
+            assert main(["summary", str(tmp_path / "out"), *asked]) == 2
+            assert said in capsys.readouterr().err
+        study = Study(Design("y ~ 1 + (1 | subject)", {"subject": 4}), Grid(**{"units.subject": [4, 6]}), (PooledOLS(),), 2)
+        study.run(tmp_path / "by", progress=False)
+        assert main(["summary", str(tmp_path / "by"), "--by", "subject"]) == 2
+        assert "can be made of. Did you mean 'units.subject'? Use model" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jaxsim.errors import InputError, meant
+from jaxsim.errors import InputError, advised
 
 INTERCEPT = "Intercept"
 # What the intercept is called: by the processes, and by R's formula language.
@@ -115,9 +115,7 @@ class Names:
         if name in self.columns:
             return name
         there = dict.fromkeys((*self.columns, *also))
-        near = meant(name, there)
-        hint = f" Did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"{what} {name!r} is not a column of the process; it has {', '.join(there)}.{hint}")
+        raise InputError(advised(f"{what} {name!r} is not a column of the process", name, there, f"it has {', '.join(there)}"))
 
 
 def innermost(group: tuple[str, ...], lines: Mapping[str, tuple[str, ...]]) -> str | None:

@@ -2,6 +2,7 @@
 
 from jaxsim.bayesian.prior import Prior
 from jaxsim.bayesian.priors import Decov, Priors
+from jaxsim.calls import spoken_class
 from jaxsim.data.context import Context
 from jaxsim.data.fit import Fit
 from jaxsim.estimators.aggregated import Aggregated
@@ -53,6 +54,9 @@ CATALOGUE: dict[str, type] = {
     "FrameStrategy": FrameStrategy,
     "RStrategy": RStrategy,
 }
+
+for _kind in CATALOGUE.values():
+    spoken_class(_kind)
 
 __all__ = [
     "CATALOGUE", "F1F2", "GEE", "Aggregated", "AutoregressiveMixed", "BetweenWithin", "ClusterRobust", "Context", "Decov",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jaxsim.data.names import Names
-from jaxsim.errors import InputError, brief, meant
+from jaxsim.errors import InputError, advised, brief
 from jaxsim.estimators.formulated import Formulated
 
 
@@ -45,6 +45,5 @@ class Clustered(Formulated):
 def require_factor(names: Names, factor: str, what: str) -> None:
     """Raise :class:`InputError` unless the process has this grouping factor."""
     if factor not in names.factors:
-        near = meant(factor, names.factors)
-        hint = f" Did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"{what}={factor!r} is not a grouping factor of the process; it has {', '.join(names.factors)}.{hint}")
+        said = f"{what}={factor!r} is not a grouping factor of the process"
+        raise InputError(advised(said, factor, names.factors, f"it has {', '.join(names.factors)}"))

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxsim.data.names import INTERCEPT, Coded, Names
 from jaxsim.data.random_effects import RandomEffects
-from jaxsim.errors import InputError, meant
+from jaxsim.errors import InputError, advised
 from jaxsim.estimators import wording
 from jaxsim.estimators.estimator import Estimator
 
@@ -80,11 +80,8 @@ class PlainFormula:
             names.require(name, f"{where}", variables)
         for part in self.random(names):
             if part.factor not in names.factors:
-                near = meant(part.factor, names.factors)
-                hint = f" Did you mean {near!r}?" if near is not None else ""
-                raise InputError(
-                    f"{where} {part.factor!r} is not a grouping factor of the process; use {', '.join(names.factors)}.{hint}"
-                )
+                said = f"{where} {part.factor!r} is not a grouping factor of the process"
+                raise InputError(advised(said, part.factor, names.factors, f"use {', '.join(names.factors)}"))
             for name in part.columns:
                 names.require(name, f"{where} the random effect", variables)
 

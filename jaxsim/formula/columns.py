@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from jaxsim.errors import InputError, brief, meant
+from jaxsim.errors import InputError, advised, brief
 from jaxsim.formula.contrasts import Contrast
 
 
@@ -73,9 +73,8 @@ def require(data: pd.DataFrame, names: Iterable[str], why: str = "the formula ne
         count = sum(isinstance(column, str) and column == name for column in data.columns)
         if count == 0:
             known = [str(column) for column in data.columns]
-            near = meant(str(name), known)
-            hint = f" Did you mean {near!r}?" if near is not None else ""
-            raise InputError(f"{why} a column {name!r}, which the data do not have; they have {', '.join(known) or 'none'}.{hint}")
+            there = f"they have {', '.join(known) or 'none'}"
+            raise InputError(advised(f"{why} a column {name!r}, which the data do not have", str(name), known, there))
         if count > 1:
             raise InputError(f"the data have {count} columns named {name!r}; rename all but one.")
 

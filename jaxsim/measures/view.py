@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxsim.errors import meant
+from jaxsim.errors import advised
 from jaxsim.measures.sample import Array, Rows
 
 
@@ -61,8 +61,7 @@ class RowsView:
 def unknown(name: str, known: Iterable[str]) -> str:
     """What is said of a name that rows do not have."""
     options = sorted(known)
-    near = meant(name, options)
-    return f"rows have no {name!r}; they have {', '.join(options)}." + (f" Did you mean {near!r}?" if near is not None else "")
+    return advised(f"rows have no {name!r}", name, options, f"they have {', '.join(options)}")
 
 
 def numeric(result: Any) -> Array:

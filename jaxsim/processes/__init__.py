@@ -1,5 +1,6 @@
 """Data-generating processes. To add one: a file, and a line in ``CATALOGUE``."""
 
+from jaxsim.calls import spoken_class
 from jaxsim.data.draw import Draw, Truth
 from jaxsim.processes.designed.design import Design
 from jaxsim.processes.designed.meets import Lists, Sampled, lists, sampled
@@ -46,6 +47,9 @@ CATALOGUE: dict[str, type] = {
     **{kind.__name__: kind for kind in (Counterbalanced, Nested, Sampled, Lists)},
     **{kind.__name__: kind for kind in (Between, Within, Covariate, Bernoulli, Gamma, Categorical, Empirical, Sized, ICC, *MESSY)},
 }
+
+for _kind in (*CATALOGUE.values(), Normal, Uniform, UniformSizes, PoissonSizes, LogNormalSizes):
+    spoken_class(_kind)
 
 __all__ = [
     "AR1",

@@ -123,7 +123,7 @@ def checked(process: FrameProcess, returned: Any) -> tuple[dict[str, float], pd.
         if name not in frame.columns:
             near = meant(name, map(str, frame.columns))
             hint = f" Is it {near!r}?" if near else ""
-            raise InputError(f"{process.kind} returned no column {name!r}; it returned {', '.join(map(str, frame.columns))}.{hint}")
+            raise InputError(f"{process.kind} returned no column {name!r}.{hint} It returned {', '.join(map(str, frame.columns))}.")
     if not types.is_numeric_dtype(frame[process.response]):
         raise InputError(f"{process.kind}: the response {process.response!r} holds {frame[process.response].dtype}; give numbers.")
     groups = frame[process.factors[0]].nunique()

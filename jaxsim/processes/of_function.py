@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from jaxsim.data.names import GROUP, RESPONSE
-from jaxsim.errors import InputError, first_line, meant
+from jaxsim.errors import InputError, advised, first_line
 from jaxsim.processes.checks import count_of_groups
 from jaxsim.processes.process import Process
 
@@ -94,9 +94,8 @@ def _filled(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str,
         raise InputError(f"{name}() takes no argument; its first is the random key, the others are fields that a grid may vary.")
     rest = {p.name: p.default for p in parameters[1:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     for unknown in given.keys() - rest.keys():
-        near = meant(unknown, rest)
-        hint = f" Did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"{name}() has no argument {unknown!r}; it has {', '.join(rest) or 'none but its first'}.{hint}")
+        there = f"it has {', '.join(rest) or 'none but its first'}"
+        raise InputError(advised(f"{name}() has no argument {unknown!r}", unknown, rest, there))
     missing = [field for field, default in rest.items() if default is inspect.Parameter.empty and field not in given]
     if missing:
         raise InputError(f"{name}() needs a value of {', '.join(missing)}; give it with the process, {missing[0]}=...")

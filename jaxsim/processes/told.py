@@ -16,7 +16,7 @@ import pandas as pd
 
 from jaxsim.data.draw import Draw, Truth
 from jaxsim.data.names import INTERCEPT, Names
-from jaxsim.errors import InputError, in_brief, meant
+from jaxsim.errors import InputError, in_brief, meant, suggestion
 
 # Marks rows that are there.
 KEEP = "keep"
@@ -141,7 +141,7 @@ def _described(process: Any, traced: tuple[str, ...], truth: dict[str, Any], col
         if name not in columns:
             near = meant(name, columns)
             hint = f" Is it {near!r}?" if near else ""
-            raise InputError(f"{kind} returned no column {name!r}; it returned {', '.join(columns)}.{hint}")
+            raise InputError(f"{kind} returned no column {name!r}.{hint} It returned {', '.join(columns)}.")
     shapes = {name: tuple(value.shape) for name, value in columns.items()}
     rows = shapes[process.response]
     for name, shape in shapes.items():
@@ -205,11 +205,10 @@ def _check_spread(kind: str, truth: dict[str, Any], columns: tuple[str, ...], fa
     for name in truth.keys() - sds - cors - {*columns, *factors}:
         if not name.startswith((f"{SD}_", f"{COR}_")):
             continue
-        near = meant(name, sds | cors)
-        hint = f" Did you mean {near!r}?" if near else ""
+        hint = suggestion(name, sds | cors)
         raise InputError(
             f"{kind}: the truth names {name!r}, which is no sd_<factor>_<term>, and no cor_<factor>_<term>_<term> of terms whose "
-            f"standard deviations are told; factors are {', '.join(factors)}, terms {', '.join(columns)}.{hint} (Another true "
+            f"standard deviations are told.{hint} Factors are {', '.join(factors)}, terms {', '.join(columns)}. (Another true "
             "value has a name that does not begin with sd_ or cor_.)"
         )
 

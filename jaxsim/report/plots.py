@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from jaxsim import markup
-from jaxsim.errors import InputError, brief, meant, names_given, printable
+from jaxsim.errors import InputError, advised, brief, names_given, printable
 from jaxsim.report.figures import CHOICES, FIGURES, Entry
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import TITLE_LABEL
@@ -59,9 +59,8 @@ class Plots:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in FIGURES:
-            near = meant(name, FIGURES)
-            hint = f" Did you mean {near!r}?" if near is not None else ""
-            raise UnknownFigureError(f"results.plot has no figure {name!r}; it has {', '.join(FIGURES)}.{hint}")
+            there = f"it has {', '.join(FIGURES)}"
+            raise UnknownFigureError(advised(f"results.plot has no figure {name!r}", name, FIGURES, there))
         return _named(self._results, name)
 
     def __dir__(self) -> list[str]:

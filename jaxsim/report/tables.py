@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +71,18 @@ def factors(results: Results) -> list[tuple[str, str]]:
 
 
 def process(study: Study) -> list[tuple[str, str]]:
-    """The data-generating process: its kind, and its fields that no factor sets; of one that follows from them, its values."""
+    """The data-generating process: its kind, and its fields that say something and that no factor sets, each once.
+
+    A field that is made of parts by dotted names is told by those; nothing is said of what there is none of. Of one that follows
+    from the factors, its values.
+    """
     kind = f"{study.process.kind}: {study.process.about}" if study.process.about else study.process.kind
     facts = [("process", kind)]
-    for field in (name for name in study.process.values if name not in study.grid.names):
+    known = study.process.values
+    for field in (name for name in known if name not in study.grid.names and not any(n.startswith(f"{name}.") for n in known)):
         found = {repr(value): value for value in (cell.process.values[field] for cell in study.cells)}
+        if all(value is None or (isinstance(value, Sized) and not len(value)) for value in found.values()):
+            continue
         values = [value if value is None else shown(value) for value in found.values()]
         ends = values if len(values) <= FEW else [*values[:2], "…", values[-1]]
         facts.append((field, " | ".join(map(_value, ends)) + (f" ({len(values)} values, by cell)" if len(values) > 1 else "")))

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxsim.calls import spoken_class
 from jaxsim.errors import InputError, brief, finite, whole_number
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.levels import freeze
@@ -132,3 +133,11 @@ class Study(Outline):
 
 
 _replicate_key = jax.jit(replicate_key)
+
+
+spoken_class(
+    Study,
+    "Study(process, Grid(n_groups=[10, 20]), (LinearMixed(), TwoStage()), replicates=1000)",
+    strategies="Strategies are its estimators: estimators=(LinearMixed(), TwoStage()).",
+    datasets="Datasets of a cell are its replicates: replicates=1000.",
+)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxsim.errors import InputError, brief, meant
+from jaxsim.errors import InputError, advised, brief
 
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _WORD = re.compile(r"[\w.]")
@@ -101,11 +101,8 @@ def _stands_at(text: str, at: int, name: str) -> bool:
 
 
 def _unknown(text: str, word: str, names: Sequence[str]) -> InputError:
-    near = meant(word, names)
-    hint = f" Did you mean {near!r}?" if near is not None else ""
-    return InputError(
-        f"{brief(word)} in the hypothesis {brief(text)} is not the name of a coefficient; they are {', '.join(names)}.{hint}"
-    )
+    said = f"{brief(word)} in the hypothesis {brief(text)} is not the name of a coefficient"
+    return InputError(advised(said, word, names, f"they are {', '.join(names)}"))
 
 
 def _parts(pieces: Sequence[_Piece], separator: str) -> list[list[_Piece]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from jaxsim.errors import InputError, brief, finite, meant, several
+from jaxsim.errors import InputError, advised, brief, finite, several
 from jaxsim.formula.columns import as_column
 from jaxsim.formula.parse import column_names
 from jaxsim.formula.variable import Variable
@@ -153,9 +153,8 @@ def _given(at: Mapping[str, Any] | None, names: Sequence[str]) -> dict[str, tupl
 def known_predictor(name: Any, names: Sequence[str]) -> None:
     """Raise :class:`InputError` unless it is one of the columns that have fixed effects."""
     if name not in names:
-        near = meant(name, names)
-        hint = f" Did you mean {near!r}?" if near is not None else ""
-        raise InputError(f"{brief(name)} is not a column with fixed effects; these are {', '.join(names) or 'none'}.{hint}")
+        there = f"these are {', '.join(names) or 'none'}"
+        raise InputError(advised(f"{brief(name)} is not a column with fixed effects", name, names, there))
 
 
 def _axis(series: pd.Series, name: str, variables: Sequence[Variable], given: tuple[Any, ...] | None) -> Axis:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.names import INTERCEPTS
-from jaxsim.errors import InputError, choose, names_given
+from jaxsim.errors import InputError, advised, choose, names_given
 from jaxsim.measures.asked import ask
 from jaxsim.measures.groups import kit_of
 from jaxsim.measures.kit import Kit
@@ -271,10 +271,9 @@ class Performance:
         given = tuple(default) if by is None else names_given("by", by)
         for name in given:
             if name not in allowed:
-                raise InputError(
-                    f"{name!r} is not a column that lines can be made of; use {', '.join(allowed)}. For any other column there is "
-                    "jaxsim.measures.summarise(results.estimates, by), in memory."
-                )
+                also = "For any other column there is jaxsim.measures.summarise(results.estimates, by), in memory"
+                there = f"use {', '.join(allowed)}. {also}"
+                raise InputError(advised(f"{name!r} is not a column that lines can be made of", name, allowed, there))
         return list(given)
 
 

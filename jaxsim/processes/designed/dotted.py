@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxsim.errors import InputError, meant
+from jaxsim.errors import InputError, advised
 from jaxsim.processes.designed.scale import amounts
 from jaxsim.processes.designed.units import Nested
 from jaxsim.processes.messy import parts
@@ -68,9 +68,8 @@ def merged(design: Any, changes: Mapping[str, Any], checked: bool = True) -> dic
         if name in every or (rest and head in KINDS):
             continue
         if not rest or head not in NESTED:
-            near = meant(name, design.values)
-            hint = f" Did you mean {near!r}?" if near is not None else ""
-            raise InputError(f"{name!r} is no part of a Design; it has {', '.join(every)}, and parts such as 'effects.day'.{hint}")
+            there = f"it has {', '.join(every)}, and parts such as 'effects.day'"
+            raise InputError(advised(f"{name!r} is no part of a Design", name, design.values, there))
         found[head] = _with_entry(design, dict(found.get(head, getattr(design, head))), head, rest, value)
     return found
 

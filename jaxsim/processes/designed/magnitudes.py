@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxsim.data.names import INTERCEPT, INTERCEPTS
-from jaxsim.errors import InputError, brief, finite, meant
+from jaxsim.errors import InputError, brief, finite, suggestion
 from jaxsim.processes.checks import HUGE, SEMIDEFINITE_TOLERANCE, numbers
 from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.named import listed
@@ -185,7 +185,7 @@ def by_unit(what: str, given: object, plan: Blueprint) -> dict[str, Any]:
         if unit not in units:
             of = next((u for u in units if unit in plan.random_terms(u)), plan.unit if unit in INTERCEPTS else None)
             near = f" Did you mean {{{of!r}: {{{unit!r}: ..}}}}?" if of is not None else ""
-            raise InputError(f"{what}: {brief(unit)} is no unit; units has {listed(plan.tree)}.{near}")
+            raise InputError(f"{what}: {brief(unit)} is no unit.{near} The units are {listed(plan.tree)}.")
         if unit not in plan.random and np.any(numbers(list(value.values()) if isinstance(value, Mapping) else value)):
             raise InputError(
                 f"{what}: the formula {plan.formula.text!r} has no random effects by {unit!r}; add (1 | {unit}), or leave it out."
@@ -200,9 +200,8 @@ def known_term(what: str, name: str, terms: Iterable[str], plan: Blueprint) -> s
     if found in terms:
         return found
     turned = next((term for term in terms if sorted(term.split(":")) == sorted(name.split(":"))), None)
-    near = turned or meant(name, terms)
-    hint = f" Did you mean {near!r}?" if near is not None else ""
+    hint = f" Did you mean {turned!r}?" if turned else suggestion(name, terms)
     for factor, levels in ({} if turned else plan.matrix.levels).items():
         if levels is not None and factor in name:
             hint += f" The levels of {factor!r} are {', '.join(map(repr, levels))}; {levels[0]!r} is the reference."
-    raise InputError(f"{what}: {plan.formula.text!r} makes no term {name!r}; its terms are {', '.join(terms) or 'none'}.{hint}")
+    raise InputError(f"{what}: {plan.formula.text!r} makes no term {name!r}.{hint} Its terms are {', '.join(terms) or 'none'}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from jaxsim.calls import spoken
 from jaxsim.errors import InputError, NotSupportedError, brief, whole_number
 from jaxsim.processes.designed.units import Tree
 
@@ -39,6 +40,7 @@ class Lists:
 Meets = str | Sampled | Lists
 
 
+@spoken("sampled(5)")
 def sampled(k: int) -> Sampled:
     """For ``meets`` of a design: each subject (the first unit) meets ``k`` of the items (the second), without replacement, drawn
     anew in every dataset and independently for every subject.
@@ -49,6 +51,7 @@ def sampled(k: int) -> Sampled:
     return Sampled(k)
 
 
+@spoken("lists(2)")
 def lists(n: int) -> Lists:
     """For ``meets`` of a design: the items (the second unit) are divided into ``n`` lists, and the subjects (the first) get the
     lists in turn; each meets the items of its list.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jaxsim.errors import InputError, NotSupportedError, meant
+from jaxsim.errors import InputError, NotSupportedError, advised, meant
 from jaxsim.formula.parse import Formula, RandomTerm
 from jaxsim.processes.designed.matrix import base_of
 from jaxsim.processes.designed.units import Tree
@@ -28,12 +28,9 @@ def check_names(parsed: Formula, tree: Tree, described: Mapping[str, Variable]) 
     needed = [name for terms in (parsed.fixed, *(t.terms for t in parsed.random)) for v in terms.variables for name in base_of(v)]
     for name in needed:
         if name not in described:
-            near = meant(name, described)
-            hint = f" Did you mean {near!r}?" if near is not None else ""
-            raise InputError(
-                f"the formula {text!r} has the variable {name!r}, which variables does not describe; it describes "
-                f"{', '.join(described) or 'none'}. Say what it is: between(..), within(..) or covariate(..).{hint}"
-            )
+            said = f"the formula {text!r} has the variable {name!r}, which variables does not describe"
+            there = f"it describes {', '.join(described) or 'none'}. Say what it is: between(..), within(..) or covariate(..)"
+            raise InputError(advised(said, name, described, there))
     for name, variable in described.items():
         _check_level(name, variable, tree)
 
@@ -52,9 +49,9 @@ def _check_group(text: str, term: RandomTerm, tree: Tree) -> None:
             f"{text!r} has random effects by {group!r}, combinations of units of which none lies in the other: only units, and "
             f"nested ones with those that they lie in, have random effects; units has {listed(tree)}."
         )
-    near = next((found for name in term.group if name not in tree.names and (found := meant(name, tree.names))), None)
-    hint = f" Did you mean {near!r}?" if near is not None else ""
-    raise InputError(f"{text!r} has random effects by {group!r}, which is no unit; units has {listed(tree)}.{hint}")
+    unknown = next((name for name in term.group if name not in tree.names and meant(name, tree.names)), None)
+    said = f"{text!r} has random effects by {group!r}, which is no unit"
+    raise InputError(advised(said, unknown, tree.names, f"the units are {listed(tree)}"))
 
 
 def _check_level(name: str, variable: Variable, tree: Tree) -> None:

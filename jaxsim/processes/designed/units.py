@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jaxsim.calls import spoken
 from jaxsim.data.names import INTERCEPTS, innermost
-from jaxsim.errors import LARGEST, InputError, brief, meant, whole_number
+from jaxsim.errors import LARGEST, InputError, advised, brief, whole_number
 from jaxsim.processes.designed.variables import ROW
 from jaxsim.processes.distributions import GroupSizes
 from jaxsim.processes.told import KEEP, SIGMA
@@ -41,6 +42,7 @@ class Nested:
 Number = int | Nested
 
 
+@spoken("nested('school', 4)")
 def nested(unit: str, number: int | GroupSizes) -> Nested:
     """Units that lie in others, for the ``units`` of a design: ``{"school": 20, "class": nested("school", 4)}``.
 
@@ -144,12 +146,8 @@ def _check_line(name: str, units: Mapping[str, Number]) -> None:
     line, number = [name], units[name]
     while isinstance(number, Nested):
         if number.unit not in units:
-            near = meant(number.unit, units)
-            hint = f" Did you mean {near!r}?" if near is not None else ""
-            raise InputError(
-                f"units: {line[-1]!r} is nested in {number.unit!r}, which is no unit; units has "
-                f"{', '.join(map(repr, units))}.{hint}"
-            )
+            said = f"units: {line[-1]!r} is nested in {number.unit!r}, which is no unit"
+            raise InputError(advised(said, number.unit, units, f"the units are {', '.join(map(repr, units))}"))
         if number.unit in line:
             circle = " in ".join(map(repr, [*line[line.index(number.unit) :], number.unit]))
             raise InputError(f"units: {circle}: units cannot lie in themselves; say how many there are of one of them.")

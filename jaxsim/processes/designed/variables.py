@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxsim.calls import spoken
 from jaxsim.errors import InputError, brief, finite, truth
 from jaxsim.processes.checks import HUGE
 from jaxsim.processes.distribution import Distribution
@@ -17,6 +18,8 @@ from jaxsim.processes.predictors import checked_levels, shares, texts
 Levels = tuple[str, ...] | tuple[float, ...]
 # The level of a covariate that has a value in every row.
 ROW = "row"
+# Said of an argument that is the design's, wherever it is given.
+REPEATS = "How often each combination is met is the design's: Design(.., repeats=40)."
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class Between:
     randomised: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.unit, str) or not self.unit:
+            raise InputError(
+                f"between({brief(self.unit)}, ..): name the unit first, such as between('subject', ('placebo', 'active'))."
+            )
         levels = checked_levels(f"between({brief(self.unit)}, ..)", self.levels)
         if len(levels) < 2:
             raise InputError(f"between({brief(self.unit)}, levels={brief(self.levels)}): give at least two levels.")
@@ -42,6 +49,10 @@ class Between:
     def names(self) -> tuple[str, ...] | None:
         """Of the levels, if they are text."""
         return texts(self.levels)
+
+    def __str__(self) -> str:
+        ratio = "" if self.ratio is None else f", ratio={_tuple(self.ratio)}"
+        return f"between({self.unit!r}, {_tuple(self.levels)}{ratio}{', randomised=True' * self.randomised})"
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -68,6 +79,9 @@ class Within:
         if self.names is not None and len(self.levels) < 2:
             raise InputError(f"within({brief(self.levels[0])}): a factor has at least two levels.")
         object.__setattr__(self, "jitter", float(self.jitter))
+
+    def __str__(self) -> str:
+        return f"within({', '.join(map(_written, self.levels))}{f', jitter={self.jitter:g}' if self.jitter else ''})"
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -96,6 +110,9 @@ class Covariate:
             )
         object.__setattr__(self, "icc", float(self.icc))
 
+    def __str__(self) -> str:
+        return f"covariate({self.level!r}, {self.distribution}{f', icc={self.icc:g}' if self.icc else ''})"
+
     @property
     def names(self) -> tuple[str, ...] | None:
         """Of the levels, if they are text."""
@@ -120,10 +137,22 @@ class Counterbalanced:
         object.__setattr__(self, "levels", levels)
         object.__setattr__(self, "over", over)
 
+    def __str__(self) -> str:
+        return f"counterbalanced({_tuple(self.levels)}, over={_tuple(self.over)})"
+
     @property
     def names(self) -> tuple[str, ...] | None:
         """Of the levels, if they are text."""
         return texts(self.levels)
+
+
+def _written(level: str | float) -> str:
+    """A level as people write it."""
+    return repr(level) if isinstance(level, str) else f"{level:g}"
+
+
+def _tuple(levels: Sequence[str] | Sequence[float]) -> str:
+    return f"({', '.join(map(_written, levels))})"
 
 
 Variable = Between | Within | Covariate | Counterbalanced
@@ -135,6 +164,7 @@ def factor(codes: np.ndarray, levels: Sequence[str]) -> Any:
     return pd.Categorical.from_codes(whole, pd.Index(list(levels)))
 
 
+@spoken("between('subject', ('placebo', 'active'))", repeats=REPEATS)
 def between(unit: str, levels: Levels, ratio: tuple[float, ...] | None = None, *, randomised: bool = False) -> Between:
     """A variable that is one level a unit: a treatment, a sex.
 
@@ -151,6 +181,12 @@ def between(unit: str, levels: Levels, ratio: tuple[float, ...] | None = None, *
     return Between(unit, levels, ratio, randomised)
 
 
+@spoken(
+    "within('pre', 'post') or within(0, 1, 3, 9)",
+    levels="Give the levels one after the other: within('pre', 'post').",
+    unit="Every unit meets all levels; a variable that each unit has one level of is between(unit, levels).",
+    repeats=REPEATS,
+)
 def within(*levels: str | float, jitter: float = 0.0) -> Within:
     """A variable whose levels every unit meets: occasions, conditions. With several of them, every combination.
 
@@ -165,6 +201,11 @@ def within(*levels: str | float, jitter: float = 0.0) -> Within:
     return Within(given, jitter)  # type: ignore[arg-type]  # checked there
 
 
+@spoken(
+    "covariate('subject', Normal(35, 10))",
+    unit="Say the unit first, without a name: covariate('subject', Normal(35, 10)).",
+    repeats=REPEATS,
+)
 def covariate(level: str, distribution: Distribution, *, icc: float = 0.0) -> Covariate:
     """A variable that is drawn anew in every dataset.
 
@@ -181,6 +222,7 @@ def covariate(level: str, distribution: Distribution, *, icc: float = 0.0) -> Co
     return Covariate(level, distribution, icc)
 
 
+@spoken("counterbalanced(('a', 'b'), over=('subject', 'item'))", repeats=REPEATS)
 def counterbalanced(levels: Levels, over: tuple[str, str]) -> Counterbalanced:
     """A variable of which each pair of a subject and an item has one level, in a Latin square: the first subject meets the first
     item at the first level, the second item at the second, and so on; the next subject begins with the next level, and round again.

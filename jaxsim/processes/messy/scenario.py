@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from jaxsim.errors import InputError, brief, finite, meant, printable
+from jaxsim.errors import InputError, advised, brief, finite, printable
 from jaxsim.processes.distribution import Distribution
 from jaxsim.processes.messy.missing import MAR, Dropout, Missing
 from jaxsim.processes.messy.recording import Outliers, Recording
@@ -156,9 +156,11 @@ def scenario(given: Any) -> Scenario | None:
         return given
     if isinstance(given, str) and given in SCENARIOS:
         return SCENARIOS[given]
-    near = meant(given, SCENARIOS)
-    hint = f" Did you mean {near!r}?" if near else ""
     raise InputError(
-        f"scenario={brief(given)}: give one of {', '.join(map(repr, SCENARIOS))}, or a Scenario('name', residual=.., "
-        f"missing=..).{hint}"
+        advised(
+            f"scenario={brief(given)} is not known",
+            given,
+            SCENARIOS,
+            f"give one of {', '.join(map(repr, SCENARIOS))}, or a Scenario('name', residual=.., missing=..)",
+        )
     )

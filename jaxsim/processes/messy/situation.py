@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxsim.errors import InputError, brief, meant
+from jaxsim.errors import InputError, advised, brief
 
 # Steps for an intercept: a dozen do where Newton's converge, and halves alone leave 1e-5 of the interval after so many.
 STEPS = 16
@@ -97,7 +97,5 @@ def known_column(what: str, name: object, columns: Collection[str]) -> None:
     """Raise :class:`InputError` unless it is one of the predictors."""
     if isinstance(name, str) and name in columns:
         return
-    near = meant(name, columns)
-    begun = [column for column in columns if isinstance(name, str) and name and column.startswith(name)]
-    hint = f" Did you mean {near or begun[0]!r}?" if near or begun else ""
-    raise InputError(f"{what}: {brief(name)} is no column of the design; it has {', '.join(columns)}.{hint}")
+    said = f"{what}: {brief(name)} is no column of the design"
+    raise InputError(advised(said, name, columns, f"it has {', '.join(columns)}"))
