@@ -27,7 +27,8 @@ def tables(study: Study, status, spread) -> tuple[pa.Table, pa.Table]:
     terms = study.process.terms
     for cell in study.cells:
         for replicate in range(study.replicates):
-            given = cell.process.fixed_effects
+            named = {term: cell.process.values.get(f"effects.{term}", 0.0) for term in terms}  # of a Design
+            given = getattr(cell.process, "fixed_effects", tuple(named.values()))
             truth = rng.uniform(size=len(terms)) if isinstance(given, Uniform) else np.asarray(given, float)
             for estimator in study.estimators:
                 label = status(estimator.name, cell.index, replicate)
@@ -130,13 +131,13 @@ def lines(results, measure, by, where=None):
 
 def meshes(figure):
     """Tiles of every panel of a heat map, ``[panels, y, x]``, NaN where there is none."""
-    found = [c for ax in figure.axes for c in ax.collections if c.get_label() == "tiles"]
+    found = [c for ax in figure.axes for c in ax.collections if str(c.get_label()).startswith("tiles of ")]
     return np.array([np.ma.filled(np.ma.asarray(mesh.get_array(), float), np.nan) for mesh in found])
 
 
 def marks(figure, label):
     """Places of the marks of every panel, as sets of ``(y, x)``."""
-    panels = [ax for ax in figure.axes if any(c.get_label() == "tiles" for c in ax.collections)]
+    panels = [ax for ax in figure.axes if any(str(c.get_label()).startswith("tiles of ") for c in ax.collections)]
     return [
         {(int(y), int(x)) for line in ax.lines if line.get_label() == label for x, y in zip(*line.get_data(), strict=True)}
         for ax in panels

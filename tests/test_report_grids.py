@@ -11,10 +11,12 @@ import pyarrow.compute
 import pytest
 from made_up import ASKED, MODELS, POST_GRID, five_factors, meshes, note, results_of, steps
 
-from jaxsim import UniformSizes, load, report
+from jaxsim import Design, GaussianMultilevel, UniformSizes, load, report, within
 from jaxsim.report.figures import first
 from jaxsim.store.chunk import Span, unpack
 from jaxsim.store.folder import Folder
+
+NAMES = tuple(model.name for model in MODELS)
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +100,62 @@ def test_the_page_of_five_factors_says_what_follows_from_them(five):
     for name in report.FIGURES:
         skipped = name in ("coefficient_error", "se_sum", "t_sum", *ASKED)
         assert (f'id="{name}"' in text) != skipped
+
+
+def designed(folder, **grid):
+    """A design whose only slope is zero in some cells, and a strategy that has no tests."""
+    process = Design("rt ~ cond + (1 | subject)", {"subject": 8}, variables={"cond": within("a", "b")}, effects={"condb": 1.0})
+    return results_of(folder, {"effects.condb": [0.0, 0.5, 2.0], **grid}, process=process, replicates=24)
+
+
+def headings(figure):
+    return [ax.get_title() for ax in figure.axes if ax.get_title()]
+
+
+@pytest.mark.parametrize("name", ["power", "power_curve", "power_map", "power_loop", "type_one_error", "type_one_error_map"])
+def test_figures_of_effects_have_no_panel_for_levels_without_any(tmp_path, name):
+    """Whatever process the true values are from: what is zero has no power, and what is not no error of type I."""
+    found = designed(tmp_path / "out", **{"units.subject": [5, 10, 20], "residual_sd": [1.0, 2.0]})
+    figure = report.draw(name, found)
+    shown = " ".join([*headings(figure), *(t.get_text() for ax in figure.axes for t in (*ax.get_yticklabels(), *ax.texts))])
+    assert "nothing to show" not in shown
+    assert not [ax for ax in figure.axes if not ax.lines and not ax.collections and not ax.texts]
+    meshed = meshes(figure)
+    assert np.isfinite(meshed).all()
+    if name == "power":
+        assert headings(figure) == ["effects.condb: 0.5", "effects.condb: 2"]
+        assert "True values: condb 0.5 to 2." in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["coverage", "coverage_curve", "coverage_loop", "coverage_map", "power", "power_map", "bias"])
+def test_strategies_without_a_number_have_no_place_in_a_figure(tmp_path, name):
+    """No entry of the legend, no empty panel of a map; the note says who is left out, and the others keep their looks."""
+
+    def status(model, cell, replicate):
+        return "not_converged" if model == "lm2" else "ok"
+
+    grid, process = {"n_groups": [5, 10, 20], "n_obs": [5, 10]}, GaussianMultilevel(n_predictors=1, fixed_effects=(0.0, 1.0))
+    every = results_of(tmp_path / "every", grid, process=process)
+    figure = report.draw(name, results_of(tmp_path / "out", grid, process=process, status=status))
+    whole = report.draw(name, every)
+    words = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    assert "Without a number: lm2." in words
+    assert "Without a number" not in " ".join(text.get_text() for text in whole.texts)
+    labels = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert "lm2" not in (*labels, *headings(figure))
+    assert np.isfinite(meshes(figure)).all()
+
+    def colors(drawn):
+        return {line.get_label(): line.get_color() for ax in drawn.axes for line in ax.lines if line.get_label() in ("ols", "lmer")}
+
+    assert colors(figure) == colors(whole)
+
+
+def test_points_stand_at_their_number_and_beside_each_other_at_words(tmp_path):
+    for levels, most in (([5, 10, 20], 0.1), ([UniformSizes(3, 9), UniformSizes(5, 7)], 0.3)):
+        figure = report.draw("coverage", results_of(tmp_path / str(most), {"n_obs": levels}))
+        at = {line.get_label(): np.asarray(line.get_xdata(), float) for line in figure.axes[0].lines if line.get_label() in NAMES}
+        away = {name: x - np.round(x) for name, x in at.items()}
+        assert max(np.abs(x).max() for x in away.values()) < most
+        assert all(np.ptp(x) < 1e-12 for x in away.values()), "a line is shifted as a whole"
+        assert len({x[0] for x in away.values()}) == len(NAMES), "none covers another"

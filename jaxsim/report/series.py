@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 PARTS = ("interval of ", "ribbon of ", "boxes of ", "whiskers of ", "medians of ")
 EVENTS = (": singular", ": failed")
-TILES = "tiles"
+TILES = "tiles of "
 
 
 def parts(figure: Figure, models: Sequence[str]) -> Iterator[tuple[Artist, int]]:
@@ -39,13 +39,17 @@ def _number(label: str, models: Sequence[str]) -> int | None:
 
 
 def panels(figure: Figure, models: Sequence[str]) -> list[tuple[Axes, int]]:
-    """Panels of a heat map: strategy after strategy, as many of each."""
-    maps = [ax for ax in figure.axes if tiles(ax) is not None]
-    each = max(1, len(maps) // max(len(models), 1))
-    return [(ax, k // each) for k, ax in enumerate(maps)] if len(maps) == each * len(models) else []
+    """Panels of a heat map, with the number of the strategy of each."""
+    named = [(ax, str(mesh.get_label()).removeprefix(TILES)) for ax in figure.axes if (mesh := _mesh(ax)) is not None]
+    return [(ax, models.index(name)) for ax, name in named if name in models]
 
 
 def tiles(ax: Axes) -> np.ndarray | None:
     """Numbers of the tiles of a panel, NaN where there are none; None if it has no tiles."""
-    mesh: Any = next((collection for collection in ax.collections if collection.get_label() == TILES), None)
+    mesh = _mesh(ax)
     return None if mesh is None else np.ma.filled(np.ma.asarray(mesh.get_array(), float), np.nan)
+
+
+def _mesh(ax: Axes) -> Any:
+    """The tiles of a panel; None if it has none."""
+    return next((collection for collection in ax.collections if str(collection.get_label()).startswith(TILES)), None)

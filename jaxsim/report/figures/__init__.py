@@ -55,7 +55,7 @@ class Entry:
             return None
 
 
-BARS = "Points are estimates, vertical bars their 95% Monte Carlo intervals"
+BARS = "Points are estimates, those of one level side by side; vertical bars are their 95% Monte Carlo intervals"
 RIBBONS = "Lines join estimates, ribbons are their 95% Monte Carlo intervals (Wilson)"
 LOOPS = (
     "Every combination of the factors is a step, strategies over each other; the stairs below say which combination (Rücker & "

@@ -50,13 +50,14 @@ def draw_curves(
     rates.check_pooled(numbers, rate, layout.pooled)
     table = rates.needed(numbers, rate, layout.by)
     columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
-    text = rates.note(numbers, rate, table, layout.pooled, "a point")
-    parts = Frame(title, rate.name, model_handles(numbers.looks), f"{text} {note}".strip(), columns=columns, panel=HEIGHT)
+    looks = numbers.looks_of(table)
+    text = f"{rates.note(numbers, rate, table, layout.pooled, 'a point')} {note} {numbers.silent(table)}"
+    parts = Frame(title, rate.name, model_handles(looks), " ".join(text.split()), columns=columns, panel=HEIGHT)
     figure, axes = frame(parts)
     for _, j, lines in layout.panels(table):
         ax = axes[0, j]
         ax.axhline(line, color=REFERENCE, lw=0.9, zorder=1.5)
-        for model, look in numbers.looks.items():
+        for model, look in looks.items():
             _draw_curve(ax, layout, lines[lines["model"].astype(str) == model], look, model)
         if not np.isfinite(lines["value"].to_numpy(float)).any():
             mark_empty(ax, "nothing to show" if lines.empty else "no usable fit")

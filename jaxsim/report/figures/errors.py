@@ -10,7 +10,6 @@ from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import draw_intervals
-from jaxsim.report.figures.style import Look
 
 WIDE = 10  # the largest error over the smallest from which on the axis is logarithmic
 
@@ -30,15 +29,9 @@ def measured(numbers: Numbers, name: str, score: str) -> pd.DataFrame:
     return table
 
 
-def looks_of(numbers: Numbers, table: pd.DataFrame) -> dict[str, Look]:
-    """Of the strategies that have numbers."""
-    known = set(table.loc[table["value"].notna(), "model"].astype(str))
-    return {model: look for model, look in numbers.looks.items() if model in known}
-
-
 def draw_errors(numbers: Numbers, table: pd.DataFrame, *, title: str, y_label: str, note: str, from_zero: bool = True) -> Figure:
     """A whole figure of a root mean squared error, on a logarithmic scale if it spans much."""
-    looks = looks_of(numbers, table)
+    looks, note = numbers.looks_of(table), f"{note} {numbers.silent(table)}".strip()
     figure, axes = canvas(numbers.layout, title=title, y_label=y_label, handles=model_handles(looks), note=note)
     draw_intervals(axes, numbers.layout, table, looks)
     value = table["value"].to_numpy(float)

@@ -27,7 +27,7 @@ def draw(numbers: Numbers) -> Figure:
         f"too few rows or groups, no finite numbers). {_silent(numbers)} {numbers.layout.note()}",
     )
     size = marker_size(numbers.layout, len(series))
-    for (model, event), shift in zip(series, offsets(len(series)), strict=True):
+    for (model, event), shift in zip(series, offsets(numbers.layout, len(series)), strict=True):
         lines = numbers.rates[(numbers.rates["model"].astype(str) == model) & (numbers.rates["measure"] == event)]
         look, label, hollow = numbers.looks[model], f"{model}: {EVENTS[event]}", event == "failure"
         for i, j, panel in numbers.layout.panels(lines):

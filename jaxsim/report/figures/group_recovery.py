@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from jaxsim.report.figures.errors import draw_errors, looks_of, measured
+from jaxsim.report.figures.errors import draw_errors, measured
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import interval_figure
 
@@ -29,7 +29,6 @@ def draw_shrinkage(numbers: Numbers) -> Figure:
         numbers,
         table,
         line=0.0,
-        looks=looks_of(numbers, table),
         title="Shrinkage of the groups' coefficients",
         y_label="1 − SD of estimated / SD of true ones",
         note=numbers.note() + (" Below −1 the scale is logarithmic." if far else ""),

@@ -48,14 +48,16 @@ def draw_loops(numbers: Numbers, rate: Rate, *, title: str, line: float, note: s
     rates.check_crowd(numbers)
     rates.check_pooled(numbers, rate, pooled)
     table = rates.needed(numbers, rate, factors)
-    handles = [Line2D([], [], color=look.color, lw=1.6, label=name) for name, look in numbers.looks.items()]
-    text = f"{rates.note(numbers, rate, table, pooled, 'a step')} Where lines coincide the last one is seen."
+    looks = numbers.looks_of(table)
+    handles = [Line2D([], [], color=look.color, lw=1.6, label=name) for name, look in looks.items()]
+    text = f"{rates.note(numbers, rate, table, pooled, 'a step')} Where lines coincide the last one is seen. {note}"
+    text = " ".join(f"{text} {numbers.silent(table)}".split())
     lanes = ABOVE + LANE * len(factors)
-    figure, axes = frame(Frame(title, rate.name, handles, f"{text} {note}".strip(), panel=HEIGHT + lanes))
+    figure, axes = frame(Frame(title, rate.name, handles, text, panel=HEIGHT + lanes))
     ax = axes[0, 0]
     stairs = _split(figure, ax, lanes / (HEIGHT + lanes))
     ax.axhline(line, color=REFERENCE, lw=0.9, zorder=1.5)
-    for model, look in numbers.looks.items():
+    for model, look in looks.items():
         value = step_values(steps, table[table["model"].astype(str) == model], factors)
         ax.step(*_ends(value), where="post", color=look.color, lw=1.0 if len(steps) <= 120 else 0.75, label=model)
     if not np.isfinite(table["value"].to_numpy(float)).any():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from jaxsim import measures
@@ -65,6 +66,16 @@ class Numbers:
         every = looks([estimator.name for estimator in self.results.study.estimators])
         return {name: every[name] for name in self.models}
 
+    def looks_of(self, table: pd.DataFrame) -> dict[str, Look]:
+        """Of those that have a number in a table, which are drawn; of all where none has."""
+        known = set(table.loc[np.isfinite(table["value"].to_numpy(float)), "model"].astype(str))
+        return {model: look for model, look in self.looks.items() if model in known} or self.looks
+
+    def silent(self, table: pd.DataFrame) -> str:
+        """Which strategies have no number in a table and are not drawn; empty if all have."""
+        without = [model for model in self.models if model not in self.looks_of(table)]
+        return f"Without a number: {', '.join(without)}." if without else ""
+
     def only(self, table: pd.DataFrame) -> pd.DataFrame:
         """Lines of the strategies that are shown."""
         return table if self.strategies is None else table[table["model"].astype(str).isin(self.models)]
@@ -81,11 +92,11 @@ class Numbers:
 
     @functools.cached_property
     def shown_truths(self) -> pd.DataFrame:
-        """``term`` and ``truth`` of the shown coefficients: an example of each that is zero somewhere, or is not."""
+        """``cell``, ``term`` and ``truth`` of the shown coefficients: an example in each cell of each that is zero, or is not."""
         parts: list[pd.DataFrame] = []
         for frame in self.results.frames("estimates", ["cell", "replicate", "model", "term", "truth"]):
             first = frame.dropna(subset=["truth"]).drop_duplicates(["cell", "replicate", "term"])
-            first = first.loc[first["term"].isin(self.shown), ["term", "truth"]]
+            first = first.loc[first["term"].isin(self.shown), ["cell", "term", "truth"]]
             parts = [_examples(pd.concat([*parts, first], ignore_index=True))]
         return parts[0]
 
@@ -156,5 +167,5 @@ def _check(argument: str, asked: Sequence[str] | None, what: str, known: Sequenc
 
 
 def _examples(truths: pd.DataFrame) -> pd.DataFrame:
-    """One row for each term that is zero, and one for each that is not."""
-    return truths[~truths.assign(zero=truths["truth"] == 0).duplicated(["term", "zero"])]
+    """One row of each cell for each term that is zero, and one for each that is not."""
+    return truths[~truths.assign(zero=truths["truth"] == 0).duplicated(["cell", "term", "zero"])]

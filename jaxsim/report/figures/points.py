@@ -15,13 +15,15 @@ from jaxsim.style import REFERENCE
 
 SPREAD = 0.6  # of the distance between two levels, shared by the strategies
 WIDEST_STEP = 0.13
+NUMERIC_STEP = 0.03  # where the axis has numbers: beside each other, and still at their number
 CROWDED = 130  # points across a page
 DASHES = (0, (3, 2))
 
 
-def offsets(count: int) -> np.ndarray:
-    """How far each of ``count`` strategies stands from its level, ``[count]``."""
-    step = min(WIDEST_STEP, SPREAD / max(count, 1))
+def offsets(layout: Layout, count: int) -> np.ndarray:
+    """How far each of ``count`` strategies stands from its level, ``[count]``: hardly, where levels are numbers."""
+    widest = NUMERIC_STEP if layout.x_is_numeric else WIDEST_STEP
+    step = min(widest, SPREAD / max(count, 1))
     return (np.arange(count) - (count - 1) / 2) * step
 
 
@@ -41,11 +43,12 @@ def interval_figure(
         numbers: whose layout and strategies are drawn.
         table: lines of the measure, as for :func:`draw_intervals`.
         line, line_color: the reference.
-        looks: of the strategies to draw; all of them when None.
+        looks: of the strategies to draw; those that have a number when None.
         layout: where the factors go; that of ``numbers`` when None.
         texts: ``title, y_label, note, shared_y`` of :func:`jaxsim.report.figures.canvas.canvas`.
     """
-    looks = numbers.looks if looks is None else looks
+    texts["note"] = f"{texts.get('note', '')} {numbers.silent(table) if looks is None else ''}".strip()
+    looks = numbers.looks_of(table) if looks is None else looks
     layout = layout or numbers.layout
     figure, axes = canvas(layout, handles=model_handles(looks), **texts)
     draw_line(axes, line, line_color)
@@ -55,7 +58,7 @@ def interval_figure(
 
 def draw_intervals(axes: np.ndarray, layout: Layout, table: pd.DataFrame, looks: dict[str, Look]) -> None:
     """Draw ``value`` with ``low`` and ``high`` of every line of ``table`` (columns ``model`` and the layout's factors)."""
-    shift = dict(zip(looks, offsets(len(looks)), strict=True))
+    shift = dict(zip(looks, offsets(layout, len(looks)), strict=True))
     size = marker_size(layout, len(looks))
     for i, j, panel in layout.panels(table):
         for model, look in looks.items():

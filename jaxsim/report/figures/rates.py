@@ -12,9 +12,9 @@ import pandas as pd
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.study.study import Cell
 
 TARGET_POWER = 0.8
+EFFECTS = ("fixed_effects", "effects")  # fields of processes that say how large effects are
 MOST_TOGETHER = 8  # strategies over each other in one panel; of more, lines and ribbons cannot be told apart
 
 
@@ -61,28 +61,26 @@ def needed(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame:
 
 
 def cells_with(numbers: Numbers, rate: Rate) -> pd.DataFrame:
-    """The cells that have the rate, one row each with a column per factor; all of them where truths are drawn anew."""
-    results = numbers.results
-    kept = [_has(cell, numbers.shown, results.study.names.fixed, rate) for cell in results.study.cells]
-    return results.cells[np.array(kept, bool)]
-
-
-def _has(cell: Cell, shown: Sequence[str], terms: Sequence[str], rate: Rate) -> bool:
-    effects = getattr(cell.process, "fixed_effects", None)
-    if rate.truth_is_zero is None or not isinstance(effects, tuple):
-        return True
-    return any((effects[terms.index(term)] == 0) == rate.truth_is_zero for term in shown if term in terms)
+    """The cells that have the rate, one row each with a column per factor: those with a true value of its kind, whatever process
+    they are from, and those of which nothing is known yet."""
+    cells = numbers.results.cells
+    if rate.truth_is_zero is None:
+        return cells
+    truths = numbers.shown_truths
+    has = truths.loc[(truths["truth"] == 0) == rate.truth_is_zero, "cell"]
+    return cells[cells["cell"].isin(has) | ~cells["cell"].isin(truths["cell"])]
 
 
 def effect_factors(numbers: Numbers) -> tuple[str, ...]:
     """Factors that say how large effects are, which power must not be averaged over; those with one level do not count.
 
-    The fixed effects themselves, and factors that are no field of the process (a linked grid makes fixed effects of them).
+    The fixed effects themselves, of a :class:`jaxsim.Design` each by its name, and factors that are no field of the process (a
+    linked grid makes fixed effects of them).
     """
     study = numbers.results.study
     fields = study.process.values
     varied = [name for name, levels in study.grid.factors if len(levels) > 1]
-    return tuple(name for name in varied if name == "fixed_effects" or name not in fields)
+    return tuple(name for name in varied if name.partition(".")[0] in EFFECTS or name not in fields)
 
 
 def layout_of(numbers: Numbers, rate: Rate) -> Layout:

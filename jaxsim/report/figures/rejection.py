@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -51,17 +52,24 @@ def draw_type_one_error(numbers: Numbers) -> Figure:
 
 
 def _truths(numbers: Numbers) -> str:
-    """What power depends on most: the true values."""
-    study, shown = numbers.results.study, numbers.shown
-    given = dict.fromkeys(getattr(cell.process, "fixed_effects", None) for cell in study.cells)
-    effects = [values for values in given if isinstance(values, tuple)]
-    if None in given:
-        return "True values are those of the tables."
-    if len(effects) < len(given):
-        return f"True values are drawn: {' or '.join(map(str, given))}."
-    places = {term: study.names.fixed.index(term) for term in shown if term in study.names.fixed}
-    values = {term: sorted({found[k] for found in effects if found[k] != 0}) for term, k in places.items()}
-    return f"True values: {', '.join(f'{term} {_span(found)}' for term, found in values.items() if found)}."
+    """What power depends on most: the true values, as far as processes are told them."""
+    study = numbers.results.study
+    values: dict[str, set[float]] = {}
+    for process in (cell.process for cell in study.cells):
+        given = getattr(process, "fixed_effects", None)
+        if given is not None and not isinstance(given, tuple):
+            drawn = dict.fromkeys(str(getattr(cell.process, "fixed_effects", None)) for cell in study.cells)
+            return f"True values are drawn: {' or '.join(drawn)}."
+        told = dict(zip(study.names.fixed, given, strict=True)) if given is not None else _by_name(process.values)
+        for term in numbers.shown:
+            values.setdefault(term, set()).update({told[term]} if isinstance(told.get(term), float) else set())
+    known = [f"{term} {_span(sorted(found))}" for term, own in values.items() if (found := {value for value in own if value != 0})]
+    return f"True values: {', '.join(known)}." if known else "True values are those of the tables."
+
+
+def _by_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Effects of a :class:`jaxsim.Design`, which has each by its name."""
+    return {name.removeprefix("effects."): value for name, value in values.items() if name.startswith("effects.")}
 
 
 def _span(values: Sequence[float]) -> str:

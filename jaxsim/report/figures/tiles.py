@@ -70,21 +70,23 @@ def draw_map(numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: st
         raise Absent(f"it needs two factors to spread over{' in by' * bool(numbers.by)}")
     rates.check_pooled(numbers, rate, layout.pooled)
     table = rates.needed(numbers, rate, layout.by)
-    panels = list(_panels(numbers.models, layout, table))
+    models = tuple(numbers.looks_of(table))
+    panels = list(_panels(models, layout, table))
     values = [tile_values(layout, lines, "value") for lines in panels]
     dots = [marked(rate, numbers, layout, lines) for lines in panels]
-    why, crosses = _crosses(numbers, layout) if crossed else ("", [])
+    why, crosses = _crosses(numbers, models, layout) if crossed else ("", [])
     crosses = crosses or [np.zeros(value.shape, bool) for value in values]
     handles: list[Artist] = [Line2D([], [], color="black", marker=".", ms=5, lw=0, label=mark)]
     if np.any(crosses):
         handles.append(Line2D([], [], color="black", marker="x", ms=4, mew=0.8, lw=0, label=why))
     if np.isnan(values).any():
         handles.append(Patch(**EMPTY, lw=0.4, label="no such cell or fit"))
-    text = f"{rates.note(numbers, rate, table, layout.pooled, 'a tile')} {note}".strip()
-    figure, axes = frame(_frame(numbers, layout, title, (handles, scale.handles()), text))
-    _label_panels(axes, numbers.models, layout)
-    for ax, value, dot, cross in zip(axes.flat, values, dots, crosses, strict=False):
-        _draw_panel(ax, layout, value, scale)
+    text = f"{rates.note(numbers, rate, table, layout.pooled, 'a tile')} {note} {numbers.silent(table)}"
+    figure, axes = frame(_frame(models, layout, title, (handles, scale.handles()), " ".join(text.split())))
+    _label_panels(axes, models, layout)
+    each = len(layout.levels_of(layout.columns))
+    for k, (ax, value, dot, cross) in enumerate(zip(axes.flat, values, dots, crosses, strict=False)):
+        _draw_panel(ax, layout, value, scale, models[k // each])
         _draw_marks(ax, value, dot & ~cross, scale, dict(marker=".", ms=3, label="dots"))
         _draw_marks(ax, value, cross & np.isfinite(value), scale, dict(marker="x", ms=3, mew=0.6, label="crosses"))
     return figure
@@ -130,7 +132,7 @@ def _panels(models: Sequence[str], layout: Layout, table: pd.DataFrame) -> Itera
             yield where(lines, {layout.columns: level})
 
 
-def _crosses(numbers: Numbers, layout: Layout) -> tuple[str, list[np.ndarray]]:
+def _crosses(numbers: Numbers, models: Sequence[str], layout: Layout) -> tuple[str, list[np.ndarray]]:
     """Why tiles are crossed, and which of each panel, bool ``[y, x]``: type I error far above its level, beyond Monte Carlo error.
 
     Type I error is the same for all effects, which it has not. Where a study has none, or effects along the axes, it is too low a
@@ -141,14 +143,14 @@ def _crosses(numbers: Numbers, layout: Layout) -> tuple[str, list[np.ndarray]]:
     table = None if {layout.x, layout.rows} & set(effects) else rates.measure(numbers, rates.TYPE_ONE_ERROR, own.by)
     if table is not None:
         limit = LIBERAL * numbers.alpha
-        panels = _panels(numbers.models, own, _within(own, table))
+        panels = _panels(models, own, _within(own, table))
         found = [tile_values(own, lines, "low") > limit for lines in panels]
         return f"type I error above {limit:g} there", [mask for mask in found for _ in range(1 if own == layout else len(columns))]
     table = rates.measure(numbers, rates.COVERAGE, layout.by)
     if table is None:
         return "", []
     limit = 1 - LIBERAL * (1 - numbers.results.study.conf_level)
-    panels = _panels(numbers.models, layout, _within(layout, table))
+    panels = _panels(models, layout, _within(layout, table))
     return f"coverage below {limit:g} there", [tile_values(layout, lines, "high") < limit for lines in panels]
 
 
@@ -159,15 +161,17 @@ def _within(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _frame(numbers: Numbers, layout: Layout, title: str, legends: tuple[Sequence[Artist], Sequence[Artist]], note: str) -> Frame:
+def _frame(
+    models: Sequence[str], layout: Layout, title: str, legends: tuple[Sequence[Artist], Sequence[Artist]], note: str
+) -> Frame:
     vertical = layout.levels_of(layout.rows)
     longest = max(len(level_label(level, LONGEST_TICK)) for level in vertical)
     if layout.columns is None:
-        across = min(WRAPPED, len(numbers.models))
-        columns, rows = [" "] * across, [""] * -(-len(numbers.models) // across)
+        across = min(WRAPPED, len(models))
+        columns, rows = [" "] * across, [""] * -(-len(models) // across)
     else:
         columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
-        rows = list(numbers.models)
+        rows = list(models)
     return Frame(
         title,
         factor_label(str(layout.rows)),
@@ -192,7 +196,7 @@ def _label_panels(axes: np.ndarray, models: Sequence[str], layout: Layout) -> No
         above.set_xlabel(layout.x_label)
 
 
-def _draw_panel(ax: Axes, layout: Layout, value: np.ndarray, scale: Scale) -> None:
+def _draw_panel(ax: Axes, layout: Layout, value: np.ndarray, scale: Scale, model: str) -> None:
     ax.grid(visible=False)
     ax.patch.set(**EMPTY)
     mesh = ax.pcolormesh(
@@ -204,7 +208,7 @@ def _draw_panel(ax: Axes, layout: Layout, value: np.ndarray, scale: Scale) -> No
         edgecolors="white",
         linewidth=0.4,
     )
-    mesh.set_label("tiles")
+    mesh.set_label(f"tiles of {model}")
     ax.set_ylim(-0.5, value.shape[0] - 0.5)
     ax.set_yticks(range(value.shape[0]), [level_label(level, LONGEST_TICK) for level in layout.levels_of(layout.rows)])
 
