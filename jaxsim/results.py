@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jaxsim import measures
+from jaxsim.counts import counted
 from jaxsim.errors import InputError, brief, names_given, several, whole_number
 from jaxsim.measures.card import run_card
 from jaxsim.measures.complaints import complaints
@@ -294,16 +295,16 @@ class Results:
 
     def __repr__(self) -> str:
         study, (done, planned) = self.study, self.progress
-        unfinished = "" if done == planned else f"; UNFINISHED, {done} of {planned} datasets"
+        unfinished = "" if done == planned else f"; UNFINISHED, {done} of {counted(planned, 'dataset')}"
         return (
-            f"Results({self.folder.place.url!r}: {len(study.cells)} cells x {study.replicates} datasets x "
+            f"Results({self.folder.place.url!r}: {counted(len(study.cells), 'cell')} x {counted(study.replicates, 'dataset')} x "
             f"{', '.join(e.name for e in study.estimators)}{unfinished})"
         )
 
     def _repr_html_(self) -> str:
         """Where, how far, and the overview, for which all that is finished is read once."""
         done, planned = self.progress
-        where = f"{done:,} of {planned:,} datasets in {self.folder.place.url}"
+        where = f"{done:,} of {counted(planned, 'dataset')} in {self.folder.place.url}"
         return run_card(where, size(self.study), lambda: overviewed(self.performance, planned, self.notes))
 
 

@@ -54,7 +54,7 @@ def test_measures_as_a_file(script, capsys):
     capsys.readouterr()
     assert main(["summary", "there", "--by", "n_groups", "--terms", "IV1", "--alpha", "0.1", "--measures", "power"]) == 0
     told = capsys.readouterr().out
-    assert "By n_groups, averaged over the rest of 2 cells and 1 coefficient (IV1)" in told
+    assert "By n_groups, averages of 2 cells and the coefficient IV1" in told
     assert "tests at alpha = 0.1" in told
     assert "bias" not in told.splitlines()[2]
     assert main(["summary", "there", "--terms", "IV7"]) == 2
@@ -100,7 +100,7 @@ def test_a_script_runs_itself(script):
         (["run", "experiment.py", "--replicates", "0"], "replicates=0"),
         (["run", "experiment.py", "--seed", "-1"], "seed=-1"),
         (["run", "experiment.py", "--out", "full"], "no jaxsim results"),
-        (["run", "experiment.py", "--memory", "1K"], "too little for datasets of 8 groups"),
+        (["run", "experiment.py", "--memory", "1K"], "too little for datasets with room for 8 groups"),
         (["run", "experiment.py", "--memory", "lots"], "give a size such as 2G"),
         (["run", "experiment.py", "--batch", "0"], "--batch 0"),
         (["run", "experiment.py", "--devices", "99"], "JAX sees"),
@@ -130,6 +130,10 @@ def test_plan_says_what_a_run_will_take(script, capsys):
     assert main(["plan", str(script), "--mcse", "coverage:0.01,rmse:0.1", "--replicates", "40", "--batch", "30"]) == 0
     printed = capsys.readouterr().out
     assert "80 datasets in 5 chunks, 3 programs; about " in printed
+    assert "a tile is the datasets that they work on\nat a time" in printed
+    for column in ("room for groups", "cells", "tile", "chunks", "programs"):
+        assert column in printed.splitlines()[0]
+        assert column.removesuffix("s").split()[0] in printed.split("A line is")[1], "what a table says is explained"
     assert "coverage: about 475 replicates per cell (this plan has 40)" in printed
     assert "rmse: cannot be said beforehand" in printed
     assert not (script.parent / "results").exists(), "nothing is stored"
@@ -137,7 +141,7 @@ def test_plan_says_what_a_run_will_take(script, capsys):
     assert main(["plan", str(script), "--out", "there", "--no-trial"]) == 0
     assert "Nothing is left to compute." in capsys.readouterr().out
     assert main(["plan", str(script), "--out", "there", "--replicates", "5", "--no-trial"]) == 0
-    assert "4 datasets in 1 chunks, 3 programs; about – to compile" in capsys.readouterr().out
+    assert "4 datasets in 1 chunk, 3 programs; about – to compile" in capsys.readouterr().out
 
 
 def test_a_study_grows_and_stops_by_a_rule(script, capsys):

@@ -58,7 +58,7 @@ def shown(table, by, measure, **options):
 def test_the_first_line_says_what_is_averaged_and_at_which_levels(table):
     first = overview(source(table)).splitlines()[0]
     assert first == (
-        "Averaged over 4 cells and 1 coefficient, without the intercept, 160 datasets "
+        "Averaged over 4 cells and the coefficient x, 160 datasets "
         "(± Monte Carlo standard error; 95% intervals, tests at alpha = 0.05):"
     )
     narrow = source(table, conf_level=0.8)
@@ -69,9 +69,9 @@ def test_the_first_line_says_what_is_averaged_and_at_which_levels(table):
 @pytest.mark.parametrize(
     ("terms", "said"),
     [
-        (("(Intercept)", "x"), "1 coefficient, without the intercept, 160"),
+        (("(Intercept)", "x"), "4 cells and the coefficient x, 160"),
         (("y", "x"), "2 coefficients, 160"),
-        (("Intercept",), "1 coefficient, 160"),
+        (("Intercept",), "4 cells and the coefficient Intercept, 160"),
     ],
     ids="-".join,
 )
@@ -88,7 +88,7 @@ def test_the_intercept_is_averaged_with_others_only_if_it_is_asked_for(table, te
 
 def test_terms_can_be_chosen(table):
     text = overview(source(table), terms=["x"])
-    assert "4 cells and 1 coefficient (x), 160 datasets" in text
+    assert "4 cells and the coefficient x, 160 datasets" in text
     assert "type I error" not in text
     assert headline(source(table), terms=["x"])["bias"].tolist() == shown(table, ["model"], "bias", terms=["x"])
 
@@ -110,7 +110,7 @@ def test_lines_can_be_divided(table):
     failed = made.rates(["model", "place", "size"])
     assert found["failed"].tolist() == [in_words(row) for row in failed[failed["measure"] == "failure"].to_dict("records")]
     text = overview(made, by=["place", "size"])
-    assert text.startswith("By place and size, averaged over the rest of 4 cells and 1 coefficient, without the intercept, 160")
+    assert text.startswith("By place and size, averages of 4 cells and the coefficient x, 160")
     (head, *body) = text.split("\n\n")[1].splitlines()
     assert head.split()[:4] == ["model", "place", "size", "bias"]
     assert [row.split()[:3] for row in body] == [[m, k, str(s)] for m, k, s in found.index]
@@ -151,9 +151,8 @@ def test_own_measures_are_shown_with_the_others(table):
 
 def test_tables_without_tests_name_no_level(component_fits):
     text = overview(of_components(component_fits))
-    assert text.splitlines()[0] == (
-        "Averaged over 2 cells and 1 coefficient that every strategy has (sigma), 80 datasets (± Monte Carlo standard error):"
-    )
+    only = "the coefficient sigma, the only one that every strategy has"
+    assert text.splitlines()[0] == f"Averaged over 2 cells and {only}, 80 datasets (± Monte Carlo standard error):"
     (head, *_) = text.split("\n\n")[1].splitlines()
     assert head.split() == ["bias", "RMSE", "median", "|error|", "failed"]
 

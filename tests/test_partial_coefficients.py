@@ -144,7 +144,7 @@ def test_the_overview_has_a_dash_where_there_is_nothing(table):
     assert wide.loc["part", "power"] == "–"
     assert wide.loc["part", "type I error"] != "–"
     assert wide.loc["full", "type I error"] == "–"
-    assert "2 cells and 1 coefficient that every strategy has (x), 72 datasets" in overview(made)
+    assert "2 cells and the coefficient x, the only one that every strategy has, 72 datasets" in overview(made)
 
 
 def of_terms(table, **wanted):
@@ -159,7 +159,7 @@ def test_averages_are_of_what_all_strategies_estimate(whole):
     made = of_terms(whole, full=TERMS, part=("Intercept", "z"), slopes=("x", "z"))
     assert made.compared == ("z",)
     text = overview(made, measures=["rmse"])
-    assert "1 coefficient that every strategy has (z), 72 datasets" in text
+    assert "2 cells and the coefficient z, the only one that every strategy has, 72 datasets" in text
     table = headline(made, terms=["z"], measures=["rmse"])
     assert text.split("\n\n")[1] == table.rename_axis(index=None).to_string(justify="right")
     assert of_terms(whole, full=TERMS, part=TERMS, slopes=TERMS).compared == ("x", "z")

@@ -165,7 +165,7 @@ def test_memory_is_read_and_kept():
     small, large = (memory.chunk_datasets(STUDY, shape, tile * k, 2, 10**9) for k in (4, 8))
     assert 0 < small < large
     assert memory.chunk_datasets(STUDY, shape, 2**40, 2, 4096) == 4096
-    with pytest.raises(InputError, match=r"too little for datasets of 8 groups.*give more"):
+    with pytest.raises(InputError, match=r"too little for datasets with room for 8 groups.*give more"):
         memory.chunk_datasets(STUDY, shape, tile, 2)
 
 

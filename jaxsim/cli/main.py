@@ -16,6 +16,7 @@ import jaxsim
 from jaxsim.cli.options import add_run_options, add_study_options, batch_of, changed, run_options
 from jaxsim.cli.script import study_of
 from jaxsim.cli.told import told
+from jaxsim.counts import counted
 from jaxsim.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run_script(study: Study, default_out: str) -> None:
         study: the script's study.
         default_out: where the results go without ``--out``.
     """
-    parser = argparse.ArgumentParser(description=f"Simulate, fit, measure and report: {len(study.cells)} cells.")
+    parser = argparse.ArgumentParser(description=f"Simulate, fit, measure and report: {counted(len(study.cells), 'cell')}.")
     _run_options(parser, default_out)
 
     def action() -> None:
@@ -166,8 +167,8 @@ def _run_study(study: Study, out: str, options: argparse.Namespace) -> None:
     datasets = len(study.cells) * study.replicates
     if not options.quiet:
         names = ", ".join(estimator.name for estimator in study.estimators)
-        cells = "1 cell" if len(study.cells) == 1 else f"{len(study.cells)} cells"
-        print(f"{cells} x {study.replicates} = {datasets:,} datasets, each fitted by {names}")
+        cells = counted(len(study.cells), "cell")
+        print(f"{cells} x {study.replicates} = {counted(datasets, 'dataset')}, each fitted by {names}")
     reported = not options.no_report and "://" not in out
     ahead = functools.partial(_prepare_report, study) if reported else None
     results = study.run(out, progress=not options.quiet, **run_options(options, ahead))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from jaxsim.counts import counted
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.names import Names
 from jaxsim.data.random_effects import RandomEffects
@@ -79,7 +80,7 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
     def told(self, names: Names) -> str:
         """What it does, with all of its settings (:meth:`in_words`), which datasets it fits, and what its coefficients are compared
         with; empty for a strategy that has nothing to set."""
-        limit = () if self.limit is None else (f"only the first {self.limit:,} datasets of each cell",)
+        limit = () if self.limit is None else (f"only the first {counted(self.limit, 'dataset')} of each cell",)
         compared = tuple(f"{term} is compared with the true {estimand}" for term, estimand in self.compared.items())
         return "; ".join((*self.in_words(names), *limit, *compared))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from jaxsim.counts import counted
 from jaxsim.errors import brief
 
 # Fields that are said elsewhere: the name, and what all strategies may have (:meth:`jaxsim.estimators.strategy.Strategy.told`).
@@ -56,4 +57,4 @@ def errors(vcov: str, of: str = "the groups") -> str:
 
 def resampled(how: str, draws: int) -> str:
     """Tests and intervals by resampling."""
-    return f"p values and intervals by {how} ({draws:,} draws)"
+    return f"p values and intervals by {how} ({counted(draws, 'draw')})"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from jaxsim.counts import counted
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.asked import measure_of
 from jaxsim.measures.catalogue import CATALOGUE, OF_SCORES, REJECTIONS
@@ -154,7 +155,7 @@ def overviewed(
     datasets, unfinished = performance.counts[2], ""
     if planned is not None and datasets < planned:
         unfinished = (
-            f"UNFINISHED: {datasets:,} of {_count(planned, 'dataset')}. What follows averages over those alone; "
+            f"UNFINISHED: {datasets:,} of {counted(planned, 'dataset')}. What follows averages over those alone; "
             "the command that began the run completes it."
         )
     rated = performance.rates(["model"]).query("measure == 'failure'")
@@ -176,9 +177,17 @@ def what_of(performance: Performance, by: Sequence[str], terms: Sequence[str] | 
     """What the numbers average over; the arguments are those of :func:`averaged_terms`."""
     cells, _, datasets = performance.counts
     present = averaged_terms(performance, by, terms) or performance.present
-    start = f"By {' and '.join(by)}, averaged over the rest of" if by else "Averaged over"
-    averaged = f"{_count(cells, 'cell')} and {_count(len(present), 'coefficient')}{_which(performance, by, terms, present)}"
-    return f"{start} {averaged}, {_count(datasets, 'dataset')}"
+    start = f"By {' and '.join(by)}, averages of" if by else "Averaged over" if cells > 1 or len(present) > 1 else "Of"
+    several = f"{counted(len(present), 'coefficient')}{_which(performance, by, terms, present)}"
+    one = f"the coefficient {present[0]}{_only(performance, terms, present)}" if len(present) == 1 else several
+    averaged = f"{counted(cells, 'cell')} and {one}"
+    return f"{start} {averaged}, {counted(datasets, 'dataset')}"
+
+
+def _only(performance: Performance, terms: Sequence[str] | None, present: Sequence[str]) -> str:
+    """Why there is one coefficient, where there are others besides the intercept."""
+    others = set(performance.present) - {*present, *INTERCEPTS}
+    return ", the only one that every strategy has" if terms is None and others else ""
 
 
 def _which(performance: Performance, by: Sequence[str], terms: Sequence[str] | None, present: Sequence[str]) -> str:
@@ -205,10 +214,6 @@ def in_words(row: Mapping[Hashable, Any]) -> str:
     if row["measure"] in PROPORTIONS:
         return rate_with_error(row["value"], row["mcse"], row["low"], row["high"])
     return with_error(row["value"], row["mcse"])
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _text(table: pd.DataFrame) -> str:

@@ -117,7 +117,9 @@ def _cells_judged(standings: Standings, promise: Promise, kept: Sequence[str]) -
     judged = min((len(getattr(s, promise.by_cell)) for s in standings.strategies if s.name in kept), default=0)
     if standings.cells == 1 or not judged:
         return ""
-    return " or in any cell" if judged == standings.cells else f" or in any of the {judged:,} cells that can be judged"
+    if judged == standings.cells:
+        return " or in any cell"
+    return " or in the 1 cell that can be judged" if judged == 1 else f" or in any of the {judged:,} cells that can be judged"
 
 
 def named(name: str, text: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxsim import measures
 from jaxsim.audit import table as audit_summary
+from jaxsim.counts import counted
 from jaxsim.levels import in_a_row, shown
 from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
 from jaxsim.measures.prediction import PREDICTION
@@ -170,7 +171,8 @@ def audit_note(results: Results) -> str:
         return ""
     about = found.attrs["about"]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    sample = f"{about['per_cell']} fits of each mixed model from each cell, drawn with seed {about['seed']} on {about['date']}"
+    sample = f"{counted(about['per_cell'], 'fit')} of each mixed model from each cell, drawn with seed {about['seed']}"
+    sample += f" on {about['date']}"
     return f"{sample}. {versions}."
 
 
@@ -196,8 +198,8 @@ def stopping(results: Results) -> Table | None:
         for row in found.to_dict("records")
     ]
     columns = [*results.factors, "replicates", *(f"error of {name}" for name in names)]
-    most = f"at most {results.study.replicates:,}"
-    caption = f"{results.study.until.in_words()}; {most} replicates."
+    most = f"at most {counted(results.study.replicates, 'replicate')}"
+    caption = f"{results.study.until.in_words()}; {most}."
     return Table(caption, columns, rows, len(results.factors), [*map(key_of, results.factors)])
 
 

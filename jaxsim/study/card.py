@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from jaxsim import markup
+from jaxsim.counts import counted
 from jaxsim.levels import in_a_row, shown
 from jaxsim.study.outline import Outline
 
@@ -29,10 +30,9 @@ def size(study: Outline) -> str:
     """``6 cells x 1,000 datasets, each fitted by 3 strategies: 18,000 fits``; the most, where a rule may stop it before."""
     cells, count, most = len(study.cells), study.datasets(), "up to " * (study.until is not None)
     fits = sum(strategy.wanted(study.replicates) for strategy in study.estimators) * cells
-    each = "1 strategy" if len(study.estimators) == 1 else f"{len(study.estimators)} strategies"
-    return (
-        f"{cells:,} {'cell' if cells == 1 else 'cells'} x {most}{count // cells:,} datasets, fitted by {each}: {most}{fits:,} fits"
-    )
+    each = counted(len(study.estimators), "strategy", "strategies")
+    datasets = counted(count // cells, "dataset")
+    return f"{counted(cells, 'cell')} x {most}{datasets}, fitted by {each}: {most}{counted(fits, 'fit')}"
 
 
 def process(study: Outline) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jaxsim.counts import counted
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.estimators.linear_mixed import LinearMixed
 from jaxsim.processes.designed.design import Design
@@ -50,25 +51,27 @@ def _infinite_variances(study: Outline) -> Iterator[str]:
     of = ["group coefficients"] * study.group_coefficients + ["predictions"] * predicts
     groups = f" (and that of its {' and '.join(of)})" if of else ""
     shrinkage = "shrinkage, " if study.group_coefficients else ""
+    cells = counted(len(study.cells), "cell")
     for size, names in _alone(study).items():
         few = _few_rows(study, 0, size + 1)
         if few:
             yield (
-                f"{names}: in {few} of {len(study.cells)} cells a group may have no more than {size + 1} rows for {size} "
-                f"coefficients. The error of its own regression then has no finite variance, so RMSE{groups}, {shrinkage}empirical "
-                "SE, model SE error, and the Monte Carlo errors of these and of the bias do not settle; the median |error|, "
-                "coverage and rejection do."
+                f"{names}: in {few} of {cells} a group may have no more than {counted(size + 1, 'row')} for "
+                f"{counted(size, 'coefficient')}. The error of its own regression then has no finite variance, so RMSE{groups}, "
+                f"{shrinkage}empirical SE, model SE error, and the Monte Carlo errors of these and of the bias do not "
+                "settle; the median |error|, coverage and rejection do."
             )
 
 
 def _infinite_errors(study: Outline) -> Iterator[str]:
     """A squared error has a finite variance from two rows more on: t distributions have as many moments as degrees of freedom."""
+    cells = counted(len(study.cells), "cell")
     for size, names in _alone(study).items():
         few = _few_rows(study, size + 1, size + 3)
         if few:
             yield (
-                f"{names}: in {few} of {len(study.cells)} cells a group may have {size + 2} or {size + 3} rows for {size} "
-                "coefficients. The Monte Carlo error of RMSE does not settle there."
+                f"{names}: in {few} of {cells} a group may have {size + 2} or {size + 3} rows for "
+                f"{counted(size, 'coefficient')}. The Monte Carlo error of RMSE does not settle there."
             )
 
 
@@ -82,10 +85,10 @@ def _liberal_tests(study: Outline) -> Iterator[str]:
         names = [e.name for e in study.estimators if isinstance(e, LinearMixed) and _tests_between(e, study, factor)]
         if few and names:
             yield (
-                f"{', '.join(names)}: {few} of {len(study.cells)} cells have at most {FEW_GROUPS} groups ({factor}). Beside random "
-                "slopes Satterthwaite's test of a predictor that is one number a group rejects too often (of ten rows a group, "
-                "12.6% with 5 groups, 9.1% with 8, 8.2% with 10, where 5% are meant; Kenward-Roger's 3.6%, 5.6%, 5.5%): use "
-                "df='kenward-roger'."
+                f"{', '.join(names)}: {few} of {counted(len(study.cells), 'cell')} have at most {FEW_GROUPS} groups ({factor}). "
+                "Beside random slopes Satterthwaite's test of a predictor that is one number a group rejects too often (of ten "
+                "rows a group, 12.6% with 5 groups, 9.1% with 8, 8.2% with 10, where 5% are meant; Kenward-Roger's 3.6%, 5.6%, "
+                "5.5%): use df='kenward-roger'."
             )
 
 

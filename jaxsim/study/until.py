@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from jaxsim.counts import counted
 from jaxsim.errors import InputError, brief, choose, finite, whole_number
 from jaxsim.measures.catalogue import GROUPS
 from jaxsim.measures.prediction import PREDICTION
@@ -97,4 +98,4 @@ class Until:
     def in_words(self) -> str:
         """One phrase: ``power to 0.005 and bias to 0.002, from 200 replicates on``."""
         goals = " and ".join(f"{name} to {target:g}" for name, target in self.targets)
-        return f"Monte Carlo error of {goals}, judged from {self.minimum:,} replicates on"
+        return f"Monte Carlo error of {goals}, judged from {counted(self.minimum, 'replicate')} on"

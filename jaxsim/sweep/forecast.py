@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from jaxsim.counts import counted
 from jaxsim.store.chunk import pack
 from jaxsim.study.study import Study
 from jaxsim.sweep import memory as memories
@@ -23,13 +24,19 @@ from jaxsim.sweep.worker import Computed, Fitted, Worker, finish
 # Rates whose Monte Carlo error is asked for, at the value they have in theory; the worst one where theory says nothing.
 NOMINAL = {"coverage": None, "bias_eliminated_coverage": None, "type_one_error": 0.05, "power": 0.5, "rejection": 0.5}
 
+# Below the table, for those who do not know how studies are computed.
+EXPLAINED = (
+    "A line is of cells that the same programs compute, with room for that many groups; a tile is the datasets that they work on\n"
+    "at a time, a chunk a file of results. Programs are compiled once: one simulates, and each strategy has one.\n"
+)
+
 
 @dataclass(frozen=True)
 class ShapeForecast:
     """One shape of a plan.
 
     Attributes:
-        groups, tile: padded groups of its programs, and datasets that they work on at a time.
+        groups, tile: how many groups its programs have room for, and datasets that they work on at a time.
         cells, datasets, chunks: that it serves, that are to be computed.
         programs: to compile: a simulator, and one for each strategy of ours.
         compile_seconds, seconds: to compile them one after the other (now; later they come from the cache), and to compute the
@@ -186,15 +193,16 @@ def as_text(study: Study, found: Forecast, targets: Mapping[str, float]) -> str:
         return "Nothing is left to compute."
     rows = [
         {
-            "groups (padded)": s.groups, "cells": s.cells, "datasets": f"{s.datasets:,}", "chunks": s.chunks, "tile": s.tile,
+            "room for groups": s.groups, "cells": s.cells, "datasets": f"{s.datasets:,}", "chunks": s.chunks, "tile": s.tile,
             "programs": s.programs, "compile": _time(s.compile_seconds), "compute": _time(s.seconds), "disk": _size(s.bytes),
         }
         for s in found.shapes
     ]  # fmt: skip
-    lines = [pd.DataFrame(rows).to_string(index=False), ""]
+    lines = [pd.DataFrame(rows).to_string(index=False), "", EXPLAINED]
     total = found.total
+    what = [counted(round(total(f"{one}s")), one) for one in ("dataset", "chunk", "program")]
     lines.append(
-        f"{total('datasets'):,.0f} datasets in {total('chunks'):,.0f} chunks, {total('programs'):.0f} programs; about "
+        f"{what[0]} in {what[1]}, {what[2]}; about "
         f"{_time(total('compile_seconds'))} to compile (if not in the cache), {_time(total('seconds'))} to compute on this "
         f"machine, {_size(total('bytes'))} of disk, up to {memories.in_words(found.memory)} of memory for chunks."
     )

@@ -59,7 +59,7 @@ def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, mos
     dataset = ROW_BYTES * len(study.estimators) * len(study.terms)
     if tiles + dataset > memory:
         raise InputError(
-            f"memory: {in_words(memory)} is too little for datasets of {shape.groups} groups (padded), which are computed "
+            f"memory: {in_words(memory)} is too little for datasets with room for {shape.groups} groups, which are computed "
             f"{beside} x {shape.tile} at a time and need {in_words(tiles + dataset)}; give more, or fewer --threads."
         )
     return min(most or max(CHUNK_DATASETS, beside * shape.tile), (memory - tiles) // dataset)

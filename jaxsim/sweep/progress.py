@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import psutil
 from tqdm import tqdm
 
+from jaxsim import counts
 from jaxsim.store.ours import LOG
 from jaxsim.store.place import LocalPlace, Place
 from jaxsim.sweep import notebook
@@ -118,7 +119,7 @@ class Progress:
         rate = (self.done - self.begun_with) / spent if spent > 0 else 0.0
         share = 100 * self.done // self.total if self.total else 100
         left = f", {duration((self.total - self.done) / rate)} left" if rate and self.done < self.total else ""
-        return f"{self.done:,} of {self.total:,} fits ({share}%), {rate:,.0f} fits/s{left}, {self._aside()}"
+        return f"{self.done:,} of {counts.counted(self.total, 'fit')} ({share}%), {rate:,.0f} fits/s{left}, {self._aside()}"
 
     def _aside(self) -> str:
         return f"{self.failures:,} failed, {in_words(psutil.Process().memory_info().rss)}"
@@ -149,7 +150,7 @@ def counted(total: int, what: str, shown: bool = True) -> Iterator[Callable[[int
     def draw() -> None:
         """Show how many are done."""
         if output is not None:
-            output.show(done, total, f"{what}: {done:,} of {total:,} fits")
+            output.show(done, total, f"{what}: {done:,} of {counts.counted(total, 'fit')}")
 
     def more(count: int) -> None:
         """So many more are."""

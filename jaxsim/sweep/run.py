@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from jaxsim.counts import counted
 from jaxsim.results import Results
 from jaxsim.store.errors import StorageError
 from jaxsim.store.folder import Folder
@@ -102,7 +103,8 @@ class _Work:
 
     def run_all(self, stack: ExitStack) -> None:
         """All rounds of the study. The folder becomes the study's when everything that it needs is there."""
-        self.log.write(f"run: {len(self.study.cells)} cells x {self.study.replicates} datasets; {self.executor.describe()}")
+        size = f"{counted(len(self.study.cells), 'cell')} x {counted(self.study.replicates, 'dataset')}"
+        self.log.write(f"run: {size}; {self.executor.describe()}")
         known = self._plan(next(iter(rounds(self.study, self._measure)))).fits(self.study)
         done = self._fits_done()
         bar = Progress(done + known, done, self.log, self.shown)
@@ -152,7 +154,7 @@ class _Work:
             if not chunks:
                 return
             if attempt < AGAIN:
-                self.log.write(f"{len(chunks)} chunks are gone that were finished; they are computed again")
+                self.log.write(f"{counted(len(chunks), 'chunk')} that had been finished must be computed again: gone")
                 bar.grow(chunks.fits(self.study))
                 self._work_off(execution, chunks, bar, provenance, stop)
         raise StorageError(
@@ -172,14 +174,14 @@ class _Work:
             done += 1
             self._note(finished, done, len(chunks), provenance)
         if done < len(chunks):
-            raise Interrupted(f"stopped after {done} of {len(chunks)} chunks")
+            raise Interrupted(f"stopped after {done} of {counted(len(chunks), 'chunk')}")
 
     def _note(self, finished: Finished, done: int, total: int, provenance: Provenance) -> None:
         for phase, seconds in finished.seconds.items():
             provenance.spend(phase, seconds)
         provenance.add_versions(finished.versions)
         spent = duration(sum(finished.seconds.values()))
-        what = f"{len(finished.chunk)} datasets, {finished.failures} fits failed, {spent} of work"
+        what = f"{counted(len(finished.chunk), 'dataset')}, {counted(finished.failures, 'fit')} failed, {spent} of work"
         self.log.write(f"chunk {done} of {total}: {what}, {finished.name}")
 
     def _plan(self, reached: Reached) -> Plan:

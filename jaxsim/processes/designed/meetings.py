@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from jaxsim.counts import counted
 from jaxsim.processes.designed.blueprint import Blueprint
 
 
@@ -14,10 +15,10 @@ def told(rows: pd.DataFrame, plan: Blueprint) -> list[str]:
     tree = plan.tree
     if len(tree.names) == 1:
         sizes = rows.groupby(plan.unit).size()
-        return [f"{len(sizes)} units ({plan.unit}), {len(rows)} rows: {span(sizes)} each"]
+        return [f"{counted(len(sizes), 'unit')} ({plan.unit}), {counted(len(rows), 'row')}: {span(sizes)} each"]
     counts = ", ".join(f"{rows[unit].nunique()} {unit}" for unit in tree.names)
     sizes_of = ", ".join(f"{span(rows.groupby(unit).size())} of each {unit}" for unit in tree.names)
-    lines = [f"Units: {counts}; {len(rows)} rows: {sizes_of}"]
+    lines = [f"Units: {counts}; {counted(len(rows), 'row')}: {sizes_of}"]
     for k, unit in enumerate(tree.names):
         lines += [_pair(rows, plan, unit, other) for other in tree.names[k + 1 :]]
     return lines

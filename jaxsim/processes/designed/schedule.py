@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxsim.counts import counted
 from jaxsim.errors import LARGEST, InputError, brief, whole_number
 from jaxsim.processes.designed.crossing import Crossing, crossing
 from jaxsim.processes.designed.latin import Square, latin_squares
@@ -124,7 +125,8 @@ def _of(unit: str, variables: Mapping[str, Variable]) -> dict[str, Between]:
 def _check_rows(tree: Tree, meets: Meets, combinations: int, most: int) -> None:
     cells = tree.count(tree.first) * meets.number if isinstance(meets, Sampled) else math.prod(map(tree.own, tree.names))
     if combinations > MOST_COMBINATIONS or cells * combinations * most > LARGEST:
-        units = f"{cells:,} units ({tree.first})" if len(tree.names) == 1 else f"{cells:,} cells of {', '.join(tree.names)}"
+        one = len(tree.names) == 1
+        units = f"{counted(cells, 'unit')} ({tree.first})" if one else f"{counted(cells, 'cell')} of {', '.join(tree.names)}"
         raise InputError(f"{units} of {combinations:,} combinations and up to {most:,} repeats: more rows than can be counted.")
 
 

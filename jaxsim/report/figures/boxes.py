@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
+from jaxsim.counts import counted
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, mark_empty
 from jaxsim.report.figures.first import shown_replicates
@@ -80,7 +81,7 @@ def check_factors(numbers: Numbers, factors: Sequence[str]) -> None:
 def _datasets(numbers: Numbers) -> str:
     """How many datasets of each cell are shown."""
     shown, every = shown_replicates(numbers.results), numbers.results.study.replicates
-    return f"{every:,} datasets" if shown == every else f"The first {shown:,} of {every:,} datasets"
+    return counted(every, "dataset") if shown == every else f"The first {shown:,} of {counted(every, 'dataset')}"
 
 
 FIVE = ("bottom", "lower", "middle", "upper", "top")

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jaxsim.counts import counted
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import DASHES, draw_series, marker_size, offsets
@@ -16,14 +17,14 @@ EVENTS = {"singular": "singular", "failure": "failed"}
 
 def draw(numbers: Numbers) -> Figure:
     """Rates with Wilson intervals: singular fits of mixed models, failed fits of any strategy that has some."""
-    series = _series(numbers)
+    series, datasets = _series(numbers), counted(numbers.results.study.replicates, "dataset")
     handles = [_handle(numbers.looks[model], f"{model}: {EVENTS[event]}", event) for model, event in series]
     figure, axes = canvas(
         numbers.layout,
         title="Singular and failed fits",
         y_label="proportion of fits",
         handles=handles,
-        note=f"{numbers.results.study.replicates:,} datasets per cell. Failed: no usable answer (not converged, rank deficient, "
+        note=f"{datasets} per cell. Failed: no usable answer (not converged, rank deficient, "
         f"too few rows or groups, no finite numbers). {_silent(numbers)} {numbers.layout.note()}",
     )
     size = marker_size(numbers.layout, len(series))

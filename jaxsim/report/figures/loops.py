@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from jaxsim.counts import counted
 from jaxsim.levels import in_a_row
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.absent import Absent
@@ -124,7 +125,7 @@ def _draw_stairs(ax: Axes, steps: pd.DataFrame, levels_of: Mapping[str, Sequence
         ax.text(0.0, lane + 0.56, text, fontsize=7, va="bottom", ha="left", color="#444444", bbox=BACKGROUND)
     ax.set_ylim(0, len(factors))
     ax.set_xlim(0, len(steps))
-    ax.set_xlabel(f"{len(steps):,} combinations")
+    ax.set_xlabel(counted(len(steps), "combination"))
 
 
 def _draw_breaks(axes: Sequence[Axes], outermost: pd.Series) -> None:

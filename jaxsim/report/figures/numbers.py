@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim import measures
+from jaxsim.counts import counted
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import LinearMixed
 from jaxsim.report.figures.first import post_table
@@ -152,8 +153,8 @@ class Numbers:
 
     def note_of_fits(self) -> str:
         """Which datasets a figure counts and what it pools."""
-        counted = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
-        return f"{self.results.study.replicates:,} datasets per cell.{counted} {self.layout.note()}".strip()
+        left = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
+        return f"{counted(self.results.study.replicates, 'dataset')} per cell.{left} {self.layout.note()}".strip()
 
 
 def _check(argument: str, asked: Sequence[str] | None, what: str, known: Sequence[str]) -> None:

@@ -15,15 +15,16 @@ from jaxsim.style import REFERENCE
 
 SPREAD = 0.6  # of the distance between two levels, shared by the strategies
 WIDEST_STEP = 0.13
-NUMERIC_STEP = 0.03  # where the axis has numbers: beside each other, and still at their number
+# The same where the axis has numbers: strategies stand beside each other, and still at their number.
+NUMERIC_SPREAD, NUMERIC_STEP = 0.2, 0.05
 CROWDED = 130  # points across a page
 DASHES = (0, (3, 2))
 
 
 def offsets(layout: Layout, count: int) -> np.ndarray:
     """How far each of ``count`` strategies stands from its level, ``[count]``: hardly, where levels are numbers."""
-    widest = NUMERIC_STEP if layout.x_is_numeric else WIDEST_STEP
-    step = min(widest, SPREAD / max(count, 1))
+    spread, widest = (NUMERIC_SPREAD, NUMERIC_STEP) if layout.x_is_numeric else (SPREAD, WIDEST_STEP)
+    step = min(widest, spread / max(count, 1))
     return (np.arange(count) - (count - 1) / 2) * step
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxsim.counts import counted
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
 from jaxsim.report.figures.numbers import Numbers
@@ -122,10 +123,10 @@ def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str
     names = f"Coefficient: {terms[0]}." if len(terms) == 1 else f"Coefficients {', '.join(terms)}, averaged."
     if rate.truth_is_zero is not None:
         names += f" Only where the true value is {'zero' if rate.truth_is_zero else 'not zero'}."
-    counted = " Only datasets that every strategy could fit." if numbers.policy == "listwise" else ""
+    left = " Only datasets that every strategy could fit." if numbers.policy == "listwise" else ""
     averaged = f" All levels of {enumeration(pooled)} are averaged." if pooled else ""
     replicates = numbers.results.study.replicates
-    return f"{names} {replicates:,} datasets per cell.{counted}{averaged} {monte_carlo_error(table, unit)}".strip()
+    return f"{names} {counted(replicates, 'dataset')} per cell.{left}{averaged} {monte_carlo_error(table, unit)}".strip()
 
 
 def monte_carlo_error(table: pd.DataFrame, unit: str) -> str:

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jaxsim.counts import counted
 from jaxsim.errors import InputError, choose
 from jaxsim.store.ours import CHUNKS
 from jaxsim.sweep.executors.base import Execution, Executor, Finished, Job
@@ -78,7 +79,7 @@ class Dask(Executor):
         if self.scheduler is not None:
             return f"dask, {self.scheduler}"
         if isinstance(self.cluster, str):
-            return f"dask, {self.cluster}, {self.workers} workers"
+            return f"dask, {self.cluster}, {counted(self.workers, 'worker')}"
         return f"dask, {type(self.cluster).__name__}"
 
     @contextmanager
@@ -146,7 +147,7 @@ class _DaskExecution(Execution):
                     given[future.key] = future, chunk
                     done.put(future)
                     continue
-                listen(Step(chunk.fits(self.job.study), finished.failures, f"{len(self.crew or ())} workers"))
+                listen(Step(chunk.fits(self.job.study), finished.failures, counted(len(self.crew or ()), "worker")))
                 yield finished
         finally:
             if given and self.client.status == "running":
@@ -169,10 +170,10 @@ class _DaskExecution(Execution):
         if gone:
             names = ", ".join(sorted(gone))
             line = f"workers gone: {names}; still there: {len(now)}. What those had not finished is computed again."
-            listen(Step(0, 0, f"{len(now)} workers", line))
+            listen(Step(0, 0, counted(len(now), "worker"), line))
         line = self.jobs.keep()
         if line:
-            listen(Step(0, 0, f"{len(now)} workers", line))
+            listen(Step(0, 0, counted(len(now), "worker"), line))
         self.crew = now
 
     def _stored(self, future: Any, chunk: Chunk) -> Finished | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import jax
 
+from jaxsim.counts import counted
 from jaxsim.errors import InputError
 from jaxsim.store.folder import Folder
 from jaxsim.sweep.executors.base import Execution, Executor, Finished, Job
@@ -51,7 +52,7 @@ class Local(Executor):
 
     def describe(self) -> str:
         devices = self.chosen
-        return f"local, {len(devices)} x {devices[0].platform}, {self.beside} tiles at a time"
+        return f"local, {len(devices)} x {devices[0].platform}, {counted(self.beside, 'tile')} at a time"
 
     @contextmanager
     def open(self, job: Job) -> Iterator[Execution]:
