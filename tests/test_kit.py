@@ -18,7 +18,7 @@ from jaxsim.measures.differences import RootMSEDifference, pair_rows
 from jaxsim.measures.groups import GROUPS_ADDITION
 from jaxsim.measures.measure import Mean
 from jaxsim.measures.needs import Needs
-from jaxsim.measures.recipe import recipe_of
+from jaxsim.measures.recipe import measure_all, recipe_of
 from jaxsim.measures.sample import Rows
 from jaxsim.measures.stream import Performance
 
@@ -140,6 +140,32 @@ def test_pairs_have_only_what_is_needed(rng):
     np.testing.assert_array_equal(pair["d_x"], one["x"] - other["x"])
     np.testing.assert_array_equal(pair["d_d_x"], one["d_x"] - other["d_x"])
     np.testing.assert_array_equal(pair["r_d_x"], other["d_x"])
+
+
+def of_estimates(kit, estimate, std_error):
+    """Rows of some datasets with the truth 0, as tables have them."""
+    half = 2 * std_error
+    numbers = {
+        "estimate": estimate, "truth": np.zeros(len(estimate)), "std_error": std_error, "p_value": np.full(len(estimate), 0.5),
+        "conf_low": estimate - half, "conf_high": estimate + half,
+    }  # fmt: skip
+    return kit.rows(numbers, np.zeros(len(estimate), int), 0.05)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e6])
+def test_the_same_number_by_another_algorithm_is_no_difference(rng, size):
+    """Rounding is a share of the numbers: 8e-15 of estimates near one is nothing, and so is 1e-7 of millions; 1e-6 of one is a
+    difference."""
+    kit, estimate, std_error = Kit(), size * rng.normal(size=50), size * rng.uniform(1, 2, 50)
+    rounding = 1e-14 * size * rng.normal(size=50)
+    one, other = of_estimates(kit, estimate + rounding, std_error + rounding), of_estimates(kit, estimate, std_error)
+    found = measure_all(kit.paired, pair_rows(one, other, kit.paired.means), 1, list(kit.paired.measures))
+    for name, lines in found.items():
+        assert lines.value.tolist() == [0.0], name
+        assert lines.mcse.tolist() == [0.0], name
+    apart = of_estimates(kit, estimate * (1 + 1e-6), std_error * (1 + 1e-6))
+    found = measure_all(kit.paired, pair_rows(apart, other, kit.paired.means), 1, ["bias", "rmse", "std_error"])
+    assert all(lines.value[0] != 0 and lines.mcse[0] > 0 for lines in found.values())
 
 
 def test_statistics_are_computed_when_they_are_asked_for():
