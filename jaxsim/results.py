@@ -269,7 +269,7 @@ class Results:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know besides the tables: the study's caveats, and why strategies fail that often do."""
-        return (*self.study.caveats(), *complaints(self.frames, self.rates(["model"])))
+        return tuple(dict.fromkeys((*self.study.caveats(), *complaints(self.frames, self.rates(["model"])))))
 
     @property
     def plot(self) -> Any:

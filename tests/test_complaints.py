@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from made_up import results_of
 
-from jaxsim import FrameStrategy, GaussianMultilevel, Grid, PooledOLS, Status, Study
+from jaxsim import FrameStrategy, GaussianMultilevel, Grid, Lme4, PooledOLS, Status, Study
 from jaxsim.cli.main import main
 from jaxsim.measures.complaints import LONGEST, complaints
 
@@ -60,3 +61,18 @@ def test_the_terminal_the_report_and_notebooks_say_it(results, capsys):
     assert "no luck" in capsys.readouterr().out
     assert main(["report", str(results.out)]) == 0
     assert "12 of 12 fits failed, crashed: no estimate of" in (results.out / "report" / "index.html").read_text()
+
+
+def test_no_note_is_said_twice(tmp_path):
+    """Strategies that fail for one reason, or fit the first datasets alone, share a sentence."""
+
+    def status(model, cell, replicate):
+        return "ok" if model == "lmer" else "not_converged"
+
+    made = results_of(tmp_path / "out", status=status)
+    (told,) = made.notes
+    assert told.startswith("ols: 6 of 6 fits failed, not_converged; lm2: 6 of 6 fits failed, not_converged: the optimiser stopped")
+    slow = [Lme4(first=2, label=label) for label in ("a", "b")] + [Lme4(first=3, label="c"), PooledOLS()]
+    notes = Study(GaussianMultilevel(n_predictors=1, n_obs=30), Grid(), slow, 5).caveats()
+    assert [note.partition(": fitted the first")[0] for note in notes] == ["a, b", "c"]
+    assert "compare them with" in notes[0]

@@ -273,3 +273,16 @@ def test_differences_are_those_of_the_best_strategies(results):
     about = {finding.about: finding.text for finding in found(standings)}
     assert about["Type I error"].startswith("Above 0.05 by more than Monte Carlo error explains, on average: ols (")
     assert "Cells without a usable fit: lm2 (1 of 4)." in [f.text for f in found(standings) if f.about == "Caution"][1]
+
+
+def test_strategies_of_the_first_datasets_alone_say_so_wherever_they_stand():
+    """Their numbers are of other datasets than those beside them."""
+    slow = dataclasses.replace(strategy("slow", 60), only=20)
+    texts = said(strategy("lmer"), slow, strategy("ols"), replicates=100)
+    assert (
+        texts["Fits"] == "Every fit gave a usable answer. Not all datasets of each cell were fitted by slow (the first 20 of 100)."
+    )
+    for about in ("Type I error", "Coverage", "Power", "RMSE"):
+        assert ", of the first 20 alone)" in texts[about], about
+        assert texts[about].count(" alone)") == 1, about
+    assert not any("alone" in text for text in said(strategy("lmer"), strategy("ols")).values())

@@ -65,13 +65,13 @@ def _power(standings: Standings) -> str:
     every = len(among) == len(standings.strategies)
     if len(among) == 1:
         only = among[0]
-        text = named(only.name, rate_in_words(_known(only.power)))
+        text = named(only.name, rate_in_words(_known(only.power)) + only.of)
         return f"{text}." if every else f"Only one strategy {kept}; its power: {text}."
     those = "" if every else f" among those that {kept.replace('its', 'their')}"
     first, told = _compared(standings, among, "power", rate_in_words)
     if not told:
         return f"No difference{those} {EXPLAINED}: {_each(among, 'power', rate_in_words)}."
-    return f"{named(first.name, rate_in_words(_known(first.power)))} found most{those}: {told}."
+    return f"{named(first.name, rate_in_words(_known(first.power)) + first.of)} found most{those}: {told}."
 
 
 def _error(standings: Standings) -> str:
@@ -81,11 +81,11 @@ def _error(standings: Standings) -> str:
     first, told = _compared(standings, known, "rmse", number_in_words)
     if not told:
         return f"No difference {EXPLAINED}: {_each(known, 'rmse', number_in_words)}."
-    return f"{named(first.name, number_in_words(_known(first.rmse)))} has the smallest: {told}."
+    return f"{named(first.name, number_in_words(_known(first.rmse)) + first.of)} has the smallest: {told}."
 
 
 def _each(strategies: Sequence[Standing], measure: str, in_words: Callable[[Number], str]) -> str:
-    return listed([named(s.name, in_words(_known(getattr(s, measure)))) for s in strategies])
+    return listed([named(s.name, in_words(_known(getattr(s, measure))) + s.of) for s in strategies])
 
 
 def _compared(
@@ -121,7 +121,12 @@ def _fits(standings: Standings) -> str:
     failed = [named(s.name, rate_in_words(s.failed)) for s in standings.strategies if s.failed.value > 0]
     singular = [named(s.name, rate_in_words(s.singular)) for s in standings.strategies if s.singular.value > 0]
     told = f"Fits without a usable answer: {listed(failed)}." if failed else "Every fit gave a usable answer."
-    return told + (f" Singular fits, which count as answers: {listed(singular)}." if singular else "")
+    if singular:
+        told += f" Singular fits, which count as answers: {listed(singular)}."
+    partly = [
+        named(s.name, f"the first {s.only:,} of {standings.replicates:,}") for s in standings.strategies if s.only is not None
+    ]
+    return told + (f" Not all datasets of each cell were fitted by {listed(partly)}." if partly else "")
 
 
 def _cautions(standings: Standings) -> list[str]:

@@ -25,6 +25,7 @@ def standings_of(numbers: Numbers) -> Standings:
     kit, cells, datasets = results.study.kit, len(results.study.cells), results.progress[0]
     strategies = tuple(_strategies(numbers))
     standings = Standings(strategies, datasets, cells, kit.alpha, kit.conf_level, policy=policy, infers=kit.has_inference)
+    standings = dataclasses.replace(standings, replicates=results.study.replicates)
     return dataclasses.replace(standings, differences=_differences(numbers, standings))
 
 
@@ -35,7 +36,8 @@ def _strategies(numbers: Numbers) -> Iterator[Standing]:
     averages = performance.measures(["model"], measures=names, **options)
     by_cell = performance.measures(["model", "cell"], measures=[n for n in names if n in BY_CELL] or names, **options)
     failures, rates = performance.rates(["model", "cell"]).query("measure == 'failure'"), performance.rates(["model"])
-    for name in (estimator.name for estimator in results.study.estimators):
+    for estimator in results.study.estimators:
+        name, limit = estimator.name, estimator.limit
         fits = failures[failures["model"].astype(str) == name]
         usable = fits["n_used"] - fits["n_failed"]
         cells = by_cell[(by_cell["model"].astype(str) == name) & by_cell["cell"].isin(fits["cell"][usable >= FEWEST])]
@@ -44,7 +46,8 @@ def _strategies(numbers: Numbers) -> Iterator[Standing]:
         events = _numbers(rates, name)
         shown = {"failed": "failure", **({"singular": "singular"} if name in results.study.mixed else {})}
         values |= {to: events[event] for to, event in shown.items() if event in events}
-        yield Standing(name, **values, lost=int((usable == 0).sum()))
+        only = limit if limit is not None and limit < results.study.replicates else None
+        yield Standing(name, **values, lost=int((usable == 0).sum()), only=only)
 
 
 def _differences(numbers: Numbers, standings: Standings) -> dict[tuple[str, str, str], Number]:

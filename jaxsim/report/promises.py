@@ -90,7 +90,7 @@ def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], 
     for s in standings.strategies:
         if s.name not in found:
             continue
-        verdict, text = found[s.name], named(s.name, rate_in_words(getattr(s, promise.average)))
+        verdict, text = found[s.name], named(s.name, rate_in_words(getattr(s, promise.average)) + s.of)
         if verdict.name == "in cells":
             worst = promise.worst(cell.value for cell in verdict.cells)
             ends = "up" if promise is LEVEL else "down"

@@ -16,7 +16,7 @@ class Standing:
     """A strategy's averages over all cells and coefficients, None where there is no number.
 
     ``levels`` and ``coverages`` are type I error and coverage of every cell that has ``FEWEST`` usable fits, ``lost`` counts cells
-    without a usable fit.
+    without a usable fit. ``only`` is how many datasets of each cell it was asked to fit, where these are the first alone.
     """
 
     name: str
@@ -29,6 +29,12 @@ class Standing:
     levels: tuple[Number, ...] = ()
     coverages: tuple[Number, ...] = ()
     lost: int = 0
+    only: int | None = None
+
+    @property
+    def of(self) -> str:
+        """What its numbers are of, to stand behind them: nothing where they are of all datasets."""
+        return "" if self.only is None else f", of {'the first dataset' if self.only == 1 else f'the first {self.only:,}'} alone"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Standings:
     Attributes:
         strategies: in the study's order.
         datasets: that are finished.
+        replicates: of each cell.
         cells: of the study.
         alpha, conf_level: of tests and intervals.
         differences: paired, of a strategy less another, by measure (``power`` or ``rmse``) and the two names.
@@ -53,6 +60,7 @@ class Standings:
     differences: Mapping[tuple[str, str, str], Number] = field(default_factory=dict)
     policy: str = "available"
     infers: bool = True
+    replicates: int = 0
 
     def has(self, measure: str) -> bool:
         """Whether some strategy has a number."""

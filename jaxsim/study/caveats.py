@@ -38,12 +38,16 @@ def _absent_measures(study: Outline) -> Iterator[str]:
 
 
 def _partial_strategies(study: Outline) -> Iterator[str]:
+    partly: dict[int, list[str]] = {}
     for e in study.estimators:
         if e.limit is not None and e.limit < study.replicates:
-            yield (
-                f"{e.name}: fitted the first {e.limit} of {study.replicates} datasets of each cell only; compare it with the "
-                "others under the policy listwise, or in pairs."
-            )
+            partly.setdefault(e.limit, []).append(e.name)
+    for limit, names in partly.items():
+        them = "it" if len(names) == 1 else "them"
+        yield (
+            f"{', '.join(names)}: fitted the first {limit:,} of {study.replicates:,} datasets of each cell only; compare {them} "
+            "with the others under the policy listwise, or in pairs."
+        )
 
 
 def _infinite_variances(study: Outline) -> Iterator[str]:
