@@ -256,7 +256,9 @@ def test_tables_follow_the_filters(desk, results):
     assert [float(re.match(r"[\d.]+", row[place]).group()) for row in rows] == pytest.approx(list(expected["value"]), abs=0.005)
     assert [row[0] for row in desk.rows("headline")] == ["lmer"]
     assert desk.page.locator("#cells .count").inner_text() == "2 of 36 rows."
-    assert desk.page.locator("#narrowed span").inner_text() == "Only groups: 10; strategy: lmer; coefficient: IV1"
+    assert desk.page.locator("#narrowed span").inner_text() == (
+        "Only groups: 10; strategy: lmer; coefficient: IV1 (in tables; figures show all cells and coefficients)"
+    )
     assert desk.page.locator("output[aria-live=polite]").count() == 1
     desk.page.locator("#narrowed button").click()
     desk.page.wait_for_function("() => document.querySelector('#narrowed').hidden")

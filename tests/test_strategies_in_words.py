@@ -141,8 +141,14 @@ def test_report_and_notebook_show_it():
 
 
 def test_a_strategy_whose_code_is_gone_says_what_is_stored_of_it():
-    study = Study(GaussianMultilevel(n_predictors=1), Grid(), (Mine(shrinkage=0.25), jaxsim.PooledOLS()), 2)
-    body = json.loads(study.to_json().replace(f"{Mine.__module__}:Mine", "gone:Mine"))
-    gone, ols = card.strategies(Study.from_json(json.dumps(body)))
+    slow = (
+        jaxsim.FrameStrategy(first, first=2, options={"k": 2, "how": "fast"}, label="a"),
+        jaxsim.FrameStrategy(second, label="b"),
+    )
+    study = Study(GaussianMultilevel(n_predictors=1), Grid(), (Mine(shrinkage=0.25), *slow, jaxsim.PooledOLS()), 2)
+    body = json.loads(study.to_json().replace(f"{__name__}:", "gone:"))
+    gone, one, two, ols = card.strategies(Study.from_json(json.dumps(body)))
     assert gone[3] == "shrinkage=0.25"
+    assert one[3] == "function=gone:first; options={k: 2, how: fast}; only the first 2 datasets of each cell"
+    assert two[3] == "function=gone:second"
     assert ols[3].startswith("DV ~ 1 + IV1; least squares")

@@ -71,10 +71,11 @@
     }
     const choices = chosen.map((select) => `${label(select)}: ${select.value}`).join("; ");
     form.querySelector("output").textContent = `${shown} of ${all} table rows shown${choices ? ` (${choices})` : ""}.`;
-    narrowed.querySelector("span").textContent = `Only ${choices}`;
-    narrowed.hidden = !chosen.length;
     const strategy = selects.find((select) => select.name === "model");
-    fade(strategy, chosen.some((select) => select !== strategy));
+    const otherwise = chosen.some((select) => select !== strategy);
+    narrowed.querySelector("span").textContent = `Only ${choices}${otherwise ? " (in tables; figures show all cells and coefficients)" : ""}`;
+    narrowed.hidden = !chosen.length;
+    fade(strategy, otherwise);
   }
 
   // Figures have places for all levels, or average over them; of the strategies the others step back.

@@ -173,7 +173,8 @@ class AbsentStrategy(Described, Strategy):
     def in_words(self, names: Names) -> tuple[str, ...]:
         """The fields that its description has: those that are no defaults."""
         given = registry.without_code(self.described())
-        return tuple(f"{name}={_option(value)}" for name, value in given.items() if name not in (registry.TYPE, *wording.APART))
+        told = {name: _option(value) for name, value in given.items() if name not in (registry.TYPE, *wording.APART)}
+        return tuple(f"{name}={text}" for name, text in told.items() if text != "{}")
 
     def random_effects(self, names: Names) -> tuple[RandomEffects, ...]:
         return tuple(RandomEffects(factor, tuple(map(tuple, blocks))) for factor, blocks in self.fact("random"))
@@ -188,6 +189,8 @@ class AbsentStrategy(Described, Strategy):
 
 def _option(value: Any) -> str:
     """An option as a study's description has it: a function, or a part with fields, by its name."""
+    if isinstance(value, dict) and value.get(registry.TYPE) == registry.DICT:
+        return f"{{{', '.join(f'{key}: {_option(item)}' for key, item in value['items'])}}}"
     if isinstance(value, dict) and registry.TYPE in value:
         return str(value["name"] if value[registry.TYPE] == registry.FUNCTION else value[registry.TYPE])
     return wording.written(value)
