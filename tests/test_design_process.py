@@ -671,3 +671,15 @@ def test_a_maximal_model_is_fitted_as_it_is_named(tmp_path):
     fit = study.run(tmp_path / "out", progress=False).fits.iloc[0]
     expected = jaxsim.lmer("y ~ drug * day + (day | subject)", study.dataset(0, 0))
     np.testing.assert_allclose(fit["criterion"], expected.criterion, rtol=1e-9)  # two ways to one optimum, as the other designs
+
+
+def test_a_single_random_effect_has_no_correlation_to_speak_of():
+    def told(formula):
+        design = Design(formula, {"subject": 6}, variables={"day": within(0, 1, 3)}, sd={"subject": 2.0})
+        return str(design.preview()), design._repr_html_()
+
+    for text in told("y ~ day + (1 | subject)"):
+        assert "correlation" not in text
+        assert "sd.subject.Intercept" in text
+    for text in told("y ~ day + (day | subject)"):
+        assert "correlation.subject" in text

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from jaxsim import markup
-from jaxsim.processes.designed import trouble
+from jaxsim.processes.designed import dotted, trouble
 from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.meets import ALL, Meets, Sampled
 from jaxsim.processes.designed.preview import described
 from jaxsim.processes.designed.units import Nested, Tree
-
-SPREADS = ("sd.", "correlation.")
 
 
 def design_card(design: Any) -> str:
@@ -20,7 +18,7 @@ def design_card(design: Any) -> str:
     units = [(name, _number(plan.tree, name), met(plan.tree, design.meets, name)) for name in plan.tree.names]
     variables = [(name, described(variable, plan)) for name, variable in plan.variables.items()]
     effects = [(name.removeprefix("effects."), _text(value)) for name, value in leaves.items() if name.startswith("effects.")]
-    spreads = [(name, _text(value)) for name, value in leaves.items() if name.startswith(SPREADS)]
+    spreads = [(name, _text(value)) for name, value in dotted.spreads(design).items()]
     return markup.card(
         markup.title(design.formula, f"{design.kind}, {_rows(plan)}"),
         markup.table(["unit", "number", "who meets whom"], units, 3, "Units"),

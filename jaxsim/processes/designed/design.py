@@ -252,8 +252,8 @@ class Design(Messy, RowProcess):
         rows = self.rows(jax.random.key(whole_number("seed", seed, 0), impl="threefry2x32"))
         leaves = self.leaves
         effects = {name.removeprefix("effects."): value for name, value in leaves.items() if name.startswith("effects.")}
-        spreads = {name: value for name, value in leaves.items() if name.startswith(("sd.", "correlation."))}
-        return preview(rows, self.plan, effects, spreads | {"residual_sd": leaves["residual_sd"]}, trouble.told(self), told(self))
+        spreads = dotted.spreads(self) | {"residual_sd": leaves["residual_sd"]}
+        return preview(rows, self.plan, effects, spreads, trouble.told(self), told(self))
 
     def sizes(self, alpha: float = 0.05) -> pd.DataFrame:
         """The effects in all units, a row for each term: ``effect`` (raw), ``d``, ``f2``, ``r2`` (partial) and ``power``, as of

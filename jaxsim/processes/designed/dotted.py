@@ -16,6 +16,7 @@ from jaxsim.processes.messy.world import with_parts
 
 # Fields that are dictionaries by name, and those fields whose numbers programs are not compiled for.
 NESTED = ("units", "variables", "effects", "sd", "correlation", "measurement_error", "endogenous")
+SPREADS = ("sd.", "correlation.")
 TRACED = ("effects", "sd", "correlation", "residual_sd", "measurement_error", "sd_noise", *KINDS)
 
 
@@ -40,6 +41,13 @@ def leaves(design: Any) -> dict[str, Any]:
     for name, value in design.world.items():
         found |= parts.leaves(name, value)
     return found
+
+
+def spreads(design: Any) -> dict[str, Any]:
+    """Standard deviations and correlations by dotted names, as far as there are any: a single random effect has no correlation."""
+    alone = {f"correlation.{unit}" for unit, random in design.plan.random.items() if len(random.columns) < 2}
+    every = leaves(design)
+    return {name: every[name] for name in every if name.startswith(SPREADS) and name not in alone}
 
 
 def traced(name: str, value: Any) -> bool:
