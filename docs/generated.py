@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import draw
+
 from jaxsim import Status
 from jaxsim.cli.main import main
 from jaxsim.report import FIGURES
@@ -24,6 +26,8 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 MADE = DOCS / "made"
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
+# Pictures of experiments that are drawn from stored results.
+STORED = {"seed_grid": "coverage", "massive_grid": "massive_coverage_map", "sbc": "sbc"}
 # Where files of the repository are on the site: a pattern of their path, and the page that has them.
 PAGES = {
     r"notebooks/(\w+)\.ipynb": r"/made/tutorials/\1.ipynb",
@@ -116,9 +120,22 @@ def experiments() -> list[str]:
     for path in sorted((ROOT / "experiments").glob("*.py")):
         title, _, text = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n")
         text = re.sub(r"(?m)(^    .*\n?|^\n(?=    ))+", fenced, text.replace("``", "`"))
-        lines += [f"(experiment-{path.stem})=", f"### {title.strip()}", "", f"`experiments/{path.name}`", "", text, ""]
+        lines += [f"(experiment-{path.stem})=", f"### {title.strip()}", "", f"`experiments/{path.name}`", ""]
+        lines += [*picture(path.stem, title.strip()), "", text, ""]
         lines += [":::{dropdown} The script", "```python", path.read_text().rstrip(), "```", ":::", ""]
     return lines
+
+
+def picture(name: str, title: str) -> list[str]:
+    """The picture of an experiment, and what it is made of; nothing for one that would take long to draw."""
+    if name in STORED:
+        return [f"![{title}](../notebooks/pictures/{STORED[name]}.png)"]
+    if name not in draw.EXPERIMENTS:
+        return []
+    figure, replicates, *terms = draw.EXPERIMENTS[name]
+    call = f"results.plot.{figure}({', '.join(f'terms={term!r}' for term in terms)})"
+    made = f"`{call}`, drawn from {replicates:,} datasets of each cell."
+    return [f"![{title}](pictures/experiments/{name}.png)", "", made]
 
 
 def figures() -> list[str]:

@@ -23,6 +23,7 @@ from subprocesses import PATIENCE, beside, environment, process, scheduler, stat
 import jaxsim
 from jaxsim import Dask, GaussianMultilevel, Grid, InputError, Local, PooledOLS, Study, TwoStage
 from jaxsim.cli import options
+from jaxsim.counts import counted
 from jaxsim.store.folder import Folder
 from jaxsim.sweep import memory as memories
 from jaxsim.sweep.executors import clusters, dask, jobs, task
@@ -96,7 +97,7 @@ def test_local_chunks_of_any_size(tmp_path, expected):
 def test_workers_started_for_the_run(tmp_path, expected, count):
     results = STUDY.run(tmp_path / "r", progress=False, executor=Dask(workers=count), batch=7)
     assert same(results, expected)
-    assert results.provenance[0]["executor"] == f"dask, local, {count} workers"
+    assert results.provenance[0]["executor"] == f"dask, local, {counted(count, 'worker')}"
 
 
 @pytest.mark.parametrize("batch", [7, 4096])

@@ -119,3 +119,15 @@ def test_files_that_a_page_names_exist(path):
     if path.name != "CHANGELOG.md":  # which tells of files that were
         gone += [name for name in named if "_build" not in name and not (ROOT / name).exists()]
     assert not gone
+
+
+def test_experiments_show_the_pictures_that_there_are(site):
+    """Of the small ones that ``docs/draw.py`` draws, and of those whose results are stored; no other picture lies there."""
+    page = Page((site / "gallery.html").read_text())
+    shown = {Path(picture).name for picture in page.pictures}
+    lying = {path.name for path in (DOCS / "pictures" / "experiments").glob("*.png")}
+    asked = re.search(r"EXPERIMENTS: .*?\n}", (DOCS / "draw.py").read_text(), re.DOTALL)
+    assert asked is not None
+    assert {f"{name}.png" for name in re.findall(r'^    "(\w+)": ', asked.group(), re.MULTILINE)} == lying
+    assert {*lying, "coverage.png", "massive_coverage_map.png", "sbc.png"} <= shown
+    assert {path.stem for path in (ROOT / "experiments").glob("*.py")} >= {Path(name).stem for name in lying}
