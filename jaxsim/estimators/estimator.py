@@ -160,6 +160,7 @@ def _resample_batch(estimator: Estimator, data: Any, context: Context) -> Fit:
     def one(data: Any, key: jax.Array) -> Fit:
         return estimator._guarded(data, Context(key, context.conf_level))
 
+    @partial(jax.jit, inline=True)  # traced once, for its shapes and its code
     def fitted(data: Any, keys: jax.Array) -> Fit:
         return jax.vmap(one)(data, keys)
 

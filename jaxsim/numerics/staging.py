@@ -24,18 +24,19 @@ def stage(wanted: jax.Array, function: Callable[..., Any], *arguments: jax.Array
     """
     if jax.default_backend() != "cpu":
         return function(*arguments)
+    once = jax.jit(function, inline=True)  # traced once for its shapes, its code and its batches
 
     @jax.custom_batching.custom_vmap
     def staged(wanted: jax.Array, *arguments: jax.Array) -> Any:
-        return _apart(wanted, function, arguments)
+        return _apart(wanted, once, arguments)
 
     @staged.def_vmap
     def _(size: int, in_batched: Any, wanted: jax.Array, *arguments: jax.Array) -> Any:
         del size
         if not any(in_batched[1:]):
-            whole = _apart(wanted.any(), function, arguments)
+            whole = _apart(wanted.any(), once, arguments)
             return whole, jax.tree.map(lambda _: False, whole)
-        batch = jax.vmap(function, in_axes=tuple(0 if one else None for one in in_batched[1:]))
+        batch = jax.vmap(once, in_axes=tuple(0 if one else None for one in in_batched[1:]))
         found = _apart(wanted.any(), batch, arguments)
         return found, jax.tree.map(lambda _: True, found)
 

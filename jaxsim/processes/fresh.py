@@ -38,9 +38,9 @@ def lacking(process: Process) -> str | None:
         )
     bounds = process.bounds.padded()
     parameters = process.parameters(bounds)
-    if _says_how(process, parameters, bounds):
-        return None
     program = Program(process.program(bounds), process)
+    if _says_how(program, parameters, bounds):
+        return None
     one, other = (np.asarray(_fixed(program, bounds, _key(seed), parameters)) for seed in (0, 1))
     if (one == other).all():
         return None
@@ -51,22 +51,26 @@ def lacking(process: Process) -> str | None:
     )
 
 
-def _says_how(process: Process, parameters: Any, bounds: Bounds) -> bool:
+def _says_how(program: Program, parameters: Any, bounds: Bounds) -> bool:
     """Whether a process says how further rows come about; :class:`InputError` if what it says cannot be traced."""
-
-    def new_rows(key: Array, new_groups: bool) -> Draw | None:
-        """Of new groups, for the dataset of a key."""
-        return process.new_rows(key, process.draw(key, parameters, bounds), parameters, bounds, new_groups)
-
     for new_groups in (False, True):
         try:
-            if jax.eval_shape(partial(new_rows, new_groups=new_groups), _key(0)) is None:
+            if _new_rows.eval_shape(program, bounds, new_groups, _key(0), parameters) is None:
                 return False
         except InputError:
             raise
         except Exception as error:  # whatever a person's method may raise
-            raise InputError(f"{process.kind}: its fresh rows could not be had from JAX: {in_brief(error)}") from error
+            kind = program.example.kind
+            raise InputError(f"{kind}: its fresh rows could not be had from JAX: {in_brief(error)}") from error
     return True
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))  # traced once for all studies of a process
+def _new_rows(program: Program, bounds: Bounds, new_groups: bool, key: Array, parameters: Any) -> Draw | None:
+    """Further rows for the dataset of a key."""
+    process = program.example
+    rows: Draw | None = process.new_rows(key, process.draw(key, parameters, bounds), parameters, bounds, new_groups)
+    return rows
 
 
 def _key(seed: int) -> Array:
