@@ -22,6 +22,9 @@ os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_options])
 # Thousands of programs take milliseconds each, in every file anew: they are kept too.
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+# Which line of Python each operation comes from is written into programs, where nobody reads it, in a twelfth of the tests' time.
+os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
+jax.config.update("jax_traceback_in_locations_limit", 0)
 
 # Compiled programs are mapped into memory; Linux lets a process have 65,530 maps, and XLA crashes without more.
 MOST_MAPS = 8_000
@@ -115,20 +118,9 @@ def rng():
 
 
 @pytest.fixture(scope="session")
-def pymer4_ready():
-    """lme4 through pymer4 works on this machine."""
-    from jaxsim.r.pool import check  # noqa: PLC0415 - only where it is asked for
-
-    try:
-        check()
-    except InputError as error:
-        absent(str(error))
-
-
-@pytest.fixture(scope="module")
 def pool():
-    """Two workers; without R the tests are skipped, or fail where R is required."""
-    from jaxsim.r.pool import Pool  # noqa: PLC0415 - as above
+    """Two workers for all files: R takes seconds to start. Without R the tests are skipped, or fail where R is required."""
+    from jaxsim.r.pool import Pool  # noqa: PLC0415 - only where it is asked for
 
     try:
         made = Pool(2)
@@ -136,6 +128,21 @@ def pool():
         absent(f"needs R and pymer4: {error}")
     with made:
         yield made
+
+
+@pytest.fixture
+def pymer4_ready(pool):
+    """lme4 through pymer4 works on this machine."""
+
+
+@pytest.fixture
+def running_workers(pool, monkeypatch):
+    """Studies use the workers that run already, too."""
+    from jaxsim.workers import shared  # noqa: PLC0415 - as above
+
+    used = shared._Shared()
+    used.join(lambda: pool)  # and never leaves
+    monkeypatch.setitem(shared._pools, "R", used)
 
 
 @pytest.fixture

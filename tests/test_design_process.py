@@ -602,7 +602,7 @@ class TestPreview:
 
 
 @pytest.mark.lme4
-@pytest.mark.usefixtures("pymer4_ready")
+@pytest.mark.usefixtures("running_workers")
 def test_lme4_finds_the_terms(tmp_path):
     """R names an interaction by the order of its formula, and a column that is no R name in backquotes."""
     strategies = (

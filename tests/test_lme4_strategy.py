@@ -156,6 +156,7 @@ class TestStudy:
         assert set(tables["lme4_ri"].index.get_level_values("replicate")) == {0, 1}
         assert "lme4" in results.provenance[0]["versions"]
 
+    @pytest.mark.usefixtures("running_workers")
     def test_r_that_dies_and_a_dataset_that_lme4_refuses(self, tmp_path):
         """Each is a row with its reason, and the study goes on; the maximal model has as many random effects as rows here."""
         results = study(Lme4(), Sabotaged(RANDOM_INTERCEPT, label="sabotaged"), n_obs=2).run(tmp_path / "out", progress=False)
@@ -179,6 +180,7 @@ class TestStudy:
         assert one.pool.closed
         assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
+    @pytest.mark.usefixtures("running_workers")
     def test_several_factors_beside_ours(self, tmp_path):
         reading = Design(
             "rt ~ x + (1 + x | subject) + (1 | item)",

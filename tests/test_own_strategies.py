@@ -442,6 +442,7 @@ class TestWhatACoefficientIsComparedWith:
 
 
 @pytest.mark.lme4
+@pytest.mark.usefixtures("running_workers")
 class TestRCode:
     LM = """function(data) {
       if (data$x[1] > 0) stop("R says no")
@@ -449,7 +450,7 @@ class TestRCode:
       data.frame(term = rownames(k), estimate = k[, 1], std_error = k[, 2], df = nrow(data) - 2)
     }"""
 
-    def test_is_a_strategy_and_its_errors_are_rows(self, tmp_path, pool):
+    def test_is_a_strategy_and_its_errors_are_rows(self, tmp_path):
         results = run(tmp_path, PooledOLS(), RStrategy(self.LM, label="R lm"), replicates=3)
         fits = results.fits.query("model == 'R lm'")
         assert fits["status"].to_list() == ["ok", "refused", "refused"]
@@ -457,7 +458,7 @@ class TestRCode:
         own, ours = (of(results, name).query("replicate == 0")["estimate"] for name in ("R lm", "ols"))
         np.testing.assert_allclose(own, ours, rtol=1e-10)  # QR against normal equations of 40 well-conditioned rows
 
-    def test_code_that_r_cannot_read(self, tmp_path, pool):
+    def test_code_that_r_cannot_read(self, tmp_path):
         with pytest.raises(InputError, match="the R code cannot be parsed: line 2, column 0: unexpected end of input"):
             run(tmp_path, RStrategy("function(data) { lm(", label="R lm"))
         assert not list((tmp_path / "out").glob("chunks/*.parquet"))
