@@ -100,7 +100,7 @@ def design(name, sampler="cross_products", **changes):
 
 
 def products_of(process, count=3000):
-    """Cross-products of many datasets by cell, ``[count, C, M, M]``."""
+    """Cross-products of many datasets by cell, ``[count, C, M, M]``; rows of a part of them at a time lie in memory."""
     bounds = process.bounds.padded()
     values = process.parameters(bounds)
 
@@ -109,7 +109,7 @@ def products_of(process, count=3000):
         return (data.reduce(bounds.cells) if isinstance(data, Rows) else data).products
 
     keys = jax.random.split(jax.random.key(7, impl="threefry2x32"), count)
-    return np.asarray(jax.jit(jax.vmap(one))(keys))[:, : process.plan.schedule.crossing.cells]
+    return np.asarray(jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=100))(keys))[:, : process.plan.schedule.crossing.cells]
 
 
 @pytest.mark.parametrize("name", DESIGNS)
