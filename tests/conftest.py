@@ -31,12 +31,13 @@ MOST_MAPS = 8_000
 
 # Files that take longest, the longest first: workers that begin with them end at about the same time.
 LONGEST = (
-    "test_contracts", "test_prediction_score", "test_structured", "test_audit", "test_bayes_posterior", "test_crossed_mixed",
-    "test_notebooks", "test_executors", "test_messy_worlds", "test_without_rows", "test_design_process", "test_robust_bayes",
-    "test_bayes_coefficients", "test_bayes_calibration", "test_bayes_crossed_study", "test_crossed_design", "test_group_recovery",
-    "test_benchmarks", "test_your_own", "test_faults", "test_lme4_strategy", "test_invariance", "test_bayes_crossed_posterior",
-    "test_bayes_importance", "test_one_variance", "test_arrays", "test_doctor", "test_crossed_power", "test_identification",
-    "test_aliased", "test_words", "test_damage", "test_gee", "test_two_stage", "test_docs",
+    "test_contracts", "test_prediction_score", "test_structured", "test_without_rows", "test_robust_bayes", "test_bayes_posterior",
+    "test_messy_worlds", "test_executors", "test_notebooks", "test_crossed_mixed", "test_bayes_coefficients",
+    "test_design_process", "test_group_recovery", "test_audit", "test_bayes_calibration", "test_bayes_crossed_study",
+    "test_crossed_design", "test_benchmarks", "test_your_own", "test_faults", "test_lme4_strategy", "test_invariance",
+    "test_bayes_crossed_posterior", "test_bayes_importance", "test_one_variance", "test_arrays", "test_doctor",
+    "test_crossed_power", "test_identification", "test_aliased", "test_words", "test_damage", "test_gee", "test_two_stage",
+    "test_docs",
 )  # fmt: skip
 
 
