@@ -26,6 +26,8 @@ from jaxsim import (
     RStrategy,
     Study,
 )
+from jaxsim.estimators.tabled import told
+from jaxsim.status import Status
 
 WALK = FunctionProcess(walk)
 
@@ -216,7 +218,7 @@ class TestFailuresAreRows:
             (words, "crashed", "a number was expected"),
             (unknown_status, "crashed", "status='fine' is not known; use one of ok, singular"),
             (lengths_differ, "crashed", "what was returned is no table of coefficients (ValueError: "),
-            (scalars, "crashed", "return a table with the columns"),
+            (scalars, "crashed", "say which it is of where the strategy is made, terms=('Intercept',) or terms=('x',)"),
             (missing_flag, "crashed", "TypeError"),
             (column_twice, "crashed", "a column is there twice: estimate, estimate"),
         ],
@@ -227,6 +229,39 @@ class TestFailuresAreRows:
         assert fit["status"] == status
         assert message in str(fit["message"])
         assert results.estimates["estimate"].isna().all()
+
+
+class TestOneCoefficient:
+    """The commonest of all: an estimate and its standard error."""
+
+    def test_needs_no_name_where_one_is_asked_for(self):
+        found = told({"estimate": 2.0, "std_error": 0.5, "df": 7, "converged": True}, ("x",))
+        assert found.status is Status.OK
+        assert {name: values.tolist() for name, values in found.numbers.items()} == {
+            "estimate": [2.0],
+            "std_error": [0.5],
+            "df": [7.0],
+        }
+        assert told({"estimate": 2.0}, ("x",)).numbers["estimate"].tolist() == [2.0]
+
+    def test_may_be_named(self):
+        found = told({"term": "x", "estimate": np.float64(2.0), "std_error": 0.5}, ("x",))
+        assert found.numbers["std_error"].tolist() == [0.5]
+        assert "no estimate of 'z' was returned; there are x" in told({"term": "x", "estimate": 2.0}, ("z",)).message
+
+    def test_in_a_study(self, tmp_path):
+        results = run(tmp_path, PooledOLS(), FrameStrategy(scalars, terms=("x",)), replicates=2)
+        assert set(of(results, "scalars")["status"]) == {"ok"}
+
+
+def test_a_strategy_whose_first_fits_all_fail_is_told_of_once(tmp_path, capsys):
+    study = Study(WALK, Grid(), (PooledOLS(), FrameStrategy(no_table), FrameStrategy(raises)), replicates=6, seed=3)
+    study.run(tmp_path / "out", batch=3)
+    said = capsys.readouterr().err
+    assert said.count("no_table: 3 fits were tried and all failed: a ") == 1
+    assert "raises: " not in said
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert log.count("fits were tried and all failed") == 1
 
 
 def resampled(data, seed, conf_level, scale=1.0):

@@ -28,12 +28,13 @@ TIME_LIMIT_S = 60.0
 class FrameStrategy(OwnFunction, External):
     """A strategy from a Python function of a DataFrame, called in worker processes.
 
-    The function gets the rows of one dataset (columns as the process names them: ``Group, DV, IV1, ..``) and returns a table with
-    the columns ``term, estimate`` and any of ``std_error, df, p_value, conf_low, conf_high``, or a dictionary ``{term: estimate}``.
-    What is missing follows from t with ``df`` (normal without it). An entry, or an item of ``attrs``, called ``status``,
-    ``message``, ``converged``, ``sigma`` or ``criterion`` speaks of the whole fit. An exception is a row with the status
-    ``crashed`` and its message, and so is a fit that takes too long. ``seed`` (a whole number that follows from the dataset) and
-    ``conf_level`` are handed over to a function that has such arguments.
+    The function gets the rows of one dataset (columns as the process names them: ``Group, DV, IV1, ..``) and returns a table
+    with the columns ``term, estimate`` and any of ``std_error, df, p_value, conf_low, conf_high``, or a dictionary ``{term:
+    estimate}``; of one coefficient a dictionary of its numbers is enough. What is missing follows from t with ``df`` (normal
+    without it). An entry, or an item of ``attrs``, called ``status``, ``message``, ``converged``, ``sigma`` or ``criterion``
+    speaks of the whole fit. An exception is a row with the status ``crashed`` and its message, and so is a fit that takes too
+    long. ``seed`` (a whole number that follows from the dataset) and ``conf_level`` are handed over to a function that has such
+    arguments.
 
     Args:
         function: of a DataFrame.

@@ -18,10 +18,12 @@ from jaxsim.status import LABELS, Status
 # Names that other software has for the intercept.
 INTERCEPTS = ("(Intercept)", "const", "_cons", "intercept", "1")
 NUMBERS = ("estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high")
+# Name of the index of a table whose one row does not say of which coefficient it is.
+UNNAMED = "no term"
 OF_FIT = ("status", "message", "converged", "singular", "criterion", "sigma")
 ALLOWED = (
     "a table with the columns term, estimate and any of std_error, df, p_value, conf_low, conf_high (the terms may be its index), "
-    "or a dictionary {term: estimate}"
+    "a dictionary of these, or a dictionary {term: estimate}"
 )
 
 
@@ -60,6 +62,8 @@ def told(returned: Any, terms: tuple[str, ...]) -> Told:
 def _told(returned: Any, terms: tuple[str, ...]) -> Told:
     table, of_fit = _table(returned)
     status = _status(of_fit)
+    if table.index.name == UNNAMED:
+        table = table.set_axis(pd.Index([_only(terms)]))
     labels = [INTERCEPT if str(label) in INTERCEPTS else str(label) for label in table.index]
     missing = [term for term in terms if term not in labels]
     if missing and status.has_numbers:
@@ -88,7 +92,7 @@ def _table(returned: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
         if set(rest) == {"table"}:
             found, more = _table(rest["table"])
             return found, more | of_fit
-        returned = pd.DataFrame(_columns(rest)) if "estimate" in rest else pd.Series(rest, dtype=object)
+        returned = _frame(rest) if "estimate" in rest else pd.Series(rest, dtype=object)
     if isinstance(returned, pd.Series):
         returned = returned.rename("estimate").to_frame()
     if not isinstance(returned, pd.DataFrame) or "estimate" not in returned:
@@ -99,9 +103,22 @@ def _table(returned: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     return (returned.set_index("term") if "term" in returned else returned), of_fit
 
 
-def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of one table: dictionaries by term, Series, or lists beside a list of terms."""
-    return {name: pd.Series(value) if isinstance(value, Mapping) else value for name, value in given.items()}
+def _frame(given: Mapping[str, Any]) -> pd.DataFrame:
+    """One table from its columns: dictionaries by term, Series, lists beside a list of terms, or the numbers of one coefficient."""
+    if all(np.ndim(value) == 0 and not isinstance(value, Mapping) for value in given.values()):
+        return pd.DataFrame([dict(given)], index=None if "term" in given else pd.Index([0], name=UNNAMED))
+    return pd.DataFrame({name: pd.Series(value) if isinstance(value, Mapping) else value for name, value in given.items()})
+
+
+def _only(terms: tuple[str, ...]) -> str:
+    """The coefficient that an estimate without a name is of."""
+    if len(terms) == 1:
+        return terms[0]
+    some = " or ".join(f"terms=({term!r},)" for term in terms[-2:])
+    raise WrongTableError(
+        f"one estimate without a term was returned, and {len(terms)} coefficients are asked for, {', '.join(terms)}: say which it "
+        f"is of where the strategy is made, {some}, or return its 'term', too"
+    )
 
 
 def _status(of_fit: Mapping[str, Any]) -> Status:

@@ -218,7 +218,7 @@ def changed(old: Mapping[str, str], new: Mapping[str, str]) -> str:
         if one == other:
             continue
         if one is None or other is None:
-            found.append(f"{name} ({'only here' if one is None else 'only there'})")
+            found.append(f"{name} ({'new' if one is None else 'gone'})")
         else:
             short = max(len(one), len(other)) < DIGITS
             found.append(f"{name} ({one} there, {other} here)" if short else name)

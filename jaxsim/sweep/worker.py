@@ -7,7 +7,7 @@ import functools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -86,6 +86,7 @@ class Worker:
     sessions: dict[int, Session] = field(default_factory=dict)
     frames: FrameSource | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    warned: set[int] = field(default_factory=set)
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
@@ -198,7 +199,9 @@ class Worker:
             rows = places[begin : begin + EXTERNAL_TOGETHER]
             datasets, lost = self._handed(chunk, rows)
             fit, messages = self.sessions[model].fit(datasets)
-            listen(Step(len(rows), _failures(fit), f"fitting {strategy.name}"))
+            line = "" if model in self.warned else _all_failed(strategy.name, fit, messages)
+            self.warned.update([model] if line else [])
+            listen(Step(len(rows), _failures(fit), f"fitting {strategy.name}", line))
             yield lose(Fitted(model, rows, fit, tuple(messages)), lost)
 
     def _handed(self, chunk: Chunk, rows: np.ndarray) -> tuple[list[Handed], dict[int, str]]:
@@ -252,6 +255,14 @@ def lose(fitted: Fitted, lost: Mapping[int, str]) -> Fitted:
 
 def _first(tree: Any, count: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[:count], tree)
+
+
+def _all_failed(name: str, fit: Fit, messages: Sequence[str | None]) -> str:
+    """What to say of a strategy several of whose fits were tried and have all failed: somebody may want to mend it, not to wait."""
+    failed, said = _failures(fit), next(filter(None, messages), "")
+    if failed < max(2, len(messages)):
+        return ""
+    return f"{name}: {failed} fits were tried and all failed{f': {said}' if said else ''}"
 
 
 def _failures(fit: Fit) -> int:
