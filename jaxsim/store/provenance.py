@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import importlib.metadata
 import platform
 import sys
@@ -63,8 +64,9 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+@functools.cache
 def version(package: str) -> str:
-    """Version of an installed distribution."""
+    """Version of an installed distribution, looked up once a process: reading what it says of itself takes a millisecond."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
