@@ -86,7 +86,7 @@ class Worker:
     sessions: dict[int, Session] = field(default_factory=dict)
     frames: FrameSource | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    warned: set[int] = field(default_factory=set)
+    judged: set[int] = field(default_factory=set)  # strategies that have had an answer, or of which was said that they have none
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
@@ -199,8 +199,9 @@ class Worker:
             rows = places[begin : begin + EXTERNAL_TOGETHER]
             datasets, lost = self._handed(chunk, rows)
             fit, messages = self.sessions[model].fit(datasets)
-            line = "" if model in self.warned else _all_failed(strategy.name, fit, messages)
-            self.warned.update([model] if line else [])
+            line = "" if model in self.judged else _all_failed(strategy.name, fit, messages)
+            if line or _failures(fit) < len(rows):
+                self.judged.add(model)
             listen(Step(len(rows), _failures(fit), f"fitting {strategy.name}", line))
             yield lose(Fitted(model, rows, fit, tuple(messages)), lost)
 
@@ -258,11 +259,11 @@ def _first(tree: Any, count: int) -> Any:
 
 
 def _all_failed(name: str, fit: Fit, messages: Sequence[str | None]) -> str:
-    """What to say of a strategy several of whose fits were tried and have all failed: somebody may want to mend it, not to wait."""
+    """What to say of a strategy whose first fits, several of them, have all failed: somebody may want to mend it, not to wait."""
     failed, said = _failures(fit), next(filter(None, messages), "")
     if failed < max(2, len(messages)):
         return ""
-    return f"{name}: {failed} fits were tried and all failed{f': {said}' if said else ''}"
+    return f"{name}: the first {failed} fits have all failed{f': {said}' if said else ''}"
 
 
 def _failures(fit: Fit) -> int:
