@@ -18,6 +18,7 @@ from jaxsim.measures.components import components as components_of
 from jaxsim.measures.overview import overviewed
 from jaxsim.measures.stream import Performance
 from jaxsim.measures.stream.cells import chosen_cells
+from jaxsim.measures.sufficiency import sufficiency
 from jaxsim.store.coverage import replicate_range
 from jaxsim.store.folder import Folder
 from jaxsim.store.place import Place
@@ -198,6 +199,35 @@ class Results:
                 :meth:`jaxsim.measures.stream.Performance.measures`.
         """
         return self.performance.measures(by, **options)
+
+    def needed(
+        self, measure: str = "power", target: float = 0.8, *, over: str, by: Sequence[str] | None = None, **options: Any
+    ) -> pd.DataFrame:
+        """How many groups, people or observations a rate needs to reach a target: read off between the simulated levels.
+
+        ``results.needed("power", 0.8, over="units.subject", terms=["drugactive:day"])`` interpolates the probit of the power
+        linearly in the square root of the number, between the levels on both sides of the target, and never beyond the levels: with
+        ``s = sqrt(n)``, ``y = probit(rate)`` and ``w = (probit(target) - y0) / (y1 - y0)``, ``n = (s0 + w (s1 - s0))^2``. The
+        limits are the numbers at which the target is within 1.96 errors of that line (Fieller's).
+
+        Args:
+            measure: ``power``, ``rejection``, or of whole fits ``convergence`` or ``success``.
+            target: the rate that is wanted, between 0 and 1.
+            over: a factor of numbers, such as ``n_groups``, ``n_obs``, ``units.subject`` or ``repeats``.
+            by: factors whose levels have rows of their own; all others when None. What is not named is averaged.
+            options: ``terms`` (all slopes when None), ``alpha``, ``policy``, ``truth`` and ``where``, as for :meth:`measures`.
+
+        Returns:
+            One row for each strategy, combination of levels and coefficient: ``model, *by, term, measure, target``, then
+            ``needed`` (not rounded) with 95% Monte Carlo limits ``low, high``, the simulated levels on both sides ``level_below,
+            level_above``, and a ``status``: ``found``, ``below target at all levels``, ``above target at all levels``, ``not
+            monotone beyond Monte Carlo error`` or ``no number``. What cannot be told from the levels is NaN.
+
+        Raises:
+            InputError: for another rate (coverage tends to a level of its own, however many there are), a target outside (0, 1),
+                a factor without numbers, or results without the rate.
+        """
+        return sufficiency(self.performance, measure, target, over, by, **options)
 
     @functools.cached_property
     def components_told(self) -> tuple[str, ...]:

@@ -233,6 +233,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "paired": {"reference": "lmer", "by": ["term"], "policy": "listwise", "alpha": 0.1, "terms": ["IV1"]},
     "compare": {"a": "ols", "b": "lmer", "by": ["n_groups"]},
     "rates": {"by": ["model"]},
+    "needed": {"measure": "power", "target": 0.3, "over": "n_groups", "by": ["group_sd"], "terms": ["IV1"], "alpha": 0.1},
 }
 
 
@@ -247,6 +248,8 @@ def attack_tables(rng: random.Random) -> None:
     for needed in ("reference", "a", "b"):
         if needed in TABLES[name]:
             options.setdefault(needed, "lm2")
+    if name == "needed":
+        options.setdefault("over", "n_groups")
     getattr(results(), name)(**options)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jaxsim
+from jaxsim.cli import needed
 from jaxsim.cli.options import add_run_options, add_study_options, batch_of, changed, run_options
 from jaxsim.cli.script import study_of
 from jaxsim.cli.told import told
@@ -20,6 +21,8 @@ from jaxsim.counts import counted
 from jaxsim.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from jaxsim.results import Results
     from jaxsim.study.study import Study
 
@@ -27,6 +30,7 @@ EPILOG = """examples:
   jaxsim run experiments/seed_grid.py --replicates 50 --out results/seed_grid
   jaxsim plan experiments/massive_grid.py
   jaxsim summary results/seed_grid
+  jaxsim summary results/how_many --needed power:0.8 --over units.subject
   jaxsim report results/seed_grid
   jaxsim audit results/seed_grid --per-cell 3 --seed 0
 """
@@ -117,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     summary.add_argument("--terms", nargs="+", help="coefficients that count (default: all)")
     summary.add_argument("--alpha", type=float, help="level of the tests (default: 1 less the study's confidence level)")
     summary.add_argument("--measures", nargs="+", help="measures to show (default: the main ones; with --csv all)")
+    needed.add_options(summary)
     summary.add_argument("--csv", type=Path, help="write the measures with their Monte Carlo errors there instead")
     _add_script(summary, "so that its own measures are in the table")
     summary.set_defaults(action=_summary)
@@ -225,26 +230,47 @@ def _write_report(results: Results, folder: Path | None) -> None:
 
 
 def _summary(options: argparse.Namespace) -> None:
-    from jaxsim.measures.overview import averaged_terms  # noqa: PLC0415 - keeps `jaxsim --help` fast
-    from jaxsim.store.place import place_of  # noqa: PLC0415 - as above
+    from jaxsim.measures.absence import check_absences  # noqa: PLC0415 - keeps `jaxsim --help` fast
+    from jaxsim.measures.overview import averaged_terms  # noqa: PLC0415 - as above
 
+    is_number = needed.is_asked(options)
     results = _loaded(options)
     asked = {name: getattr(options, name) for name in ("by", "terms", "alpha", "measures")}
     if options.csv is None:
-        _print_summary(results, **asked)
+        if is_number:
+            print(needed.text(needed.table(results, options), results, options))
+        else:
+            _print_summary(results, **asked)
         return
-    if not options.csv.parent.is_dir():
-        raise InputError(f"{options.csv.parent} is no folder; give --csv a file in a folder that exists.")
-    if options.csv.is_symlink():
-        with contextlib.suppress(FileNotFoundError):  # it may point to a file that is not there yet, but in no circle
-            options.csv.stat()
-    target = Path(os.path.realpath(options.csv))
+    target = _target(options.csv)
+    if is_number:
+        _write(needed.table(results, options), target, options.csv)
+        return
     if asked["by"] is not None:  # a line for each strategy, as on the screen
         asked["by"] = list(dict.fromkeys(("model", *asked["by"])))
         asked["terms"] = averaged_terms(results.performance, asked["by"], asked["terms"])
-    content = results.measures(**asked).to_csv(index=False)
-    place_of(target.parent).write(target.name, content.encode())
-    print(f"measures: {options.csv}")
+    table = results.measures(**asked)
+    lacking = check_absences(options.measures, table["measure"], asked["terms"] or results.performance.present)
+    _write(table, target, options.csv)
+    for sentence in lacking:
+        print(sentence)
+
+
+def _target(file: Path) -> Path:
+    """Where a file is written to, without links; raises :class:`InputError` if its folder is none."""
+    if not file.parent.is_dir():
+        raise InputError(f"{file.parent} is no folder; give --csv a file in a folder that exists.")
+    if file.is_symlink():
+        with contextlib.suppress(FileNotFoundError):  # it may point to a file that is not there yet, but in no circle
+            file.stat()
+    return Path(os.path.realpath(file))
+
+
+def _write(table: pd.DataFrame, target: Path, named: Path) -> None:
+    from jaxsim.store.place import place_of  # noqa: PLC0415 - keeps `jaxsim --help` fast
+
+    place_of(target.parent).write(target.name, table.to_csv(index=False).encode())
+    print(f"measures: {named}")
 
 
 def _audit(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from jaxsim.counts import counted
 from jaxsim.data.names import INTERCEPTS
+from jaxsim.measures.absence import check_absences
 from jaxsim.measures.asked import measure_of
 from jaxsim.measures.catalogue import CATALOGUE, OF_SCORES, REJECTIONS
 from jaxsim.measures.rates import EVENTS
@@ -146,12 +147,13 @@ def overviewed(
         alpha, measures: as for :meth:`jaxsim.measures.stream.Performance.measures`; some measures when None.
 
     Raises:
-        InputError: as there.
+        InputError: as there; and where no coefficient has any of the measures.
     """
     by = tuple(name for name in by or () if name != "model")
     asked, terms = terms, averaged_terms(performance, by, terms)
     options: dict[str, Any] = {"by": by, "terms": terms, "alpha": alpha, "measures": measures}
     tables = [(f"{what_of(performance, by, asked)} ({_how(performance, alpha)})", headline(performance, **options))]
+    lacking = check_absences(measures, _named(tables[0][1], measures), terms or performance.present)
     datasets, unfinished = performance.counts[2], ""
     if planned is not None and datasets < planned:
         unfinished = (
@@ -162,7 +164,12 @@ def overviewed(
     if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
         above = "The same, only for datasets that every strategy could fit (listwise)"
         tables.append((above, headline(performance, "listwise", **options)))
-    return Overview(unfinished, tuple(tables), tuple(notes))
+    return Overview(unfinished, tuple(tables), (*lacking, *notes))
+
+
+def _named(table: pd.DataFrame, measures: Sequence[str] | None) -> list[str]:
+    """Those of some measures that a table of :func:`headline` has."""
+    return [name for name in measures or () if SHOWN.get(name, name) in table.columns]
 
 
 def averaged_terms(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> tuple[str, ...] | None:

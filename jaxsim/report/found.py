@@ -32,11 +32,15 @@ class Finding:
     text: str
 
 
-def found(standings: Standings) -> list[Finding]:
+def found(standings: Standings, sizes: Sequence[str] = ()) -> list[Finding]:
     """What was found: levels of tests, coverage, power, error, failures, and what the comparison suffers from.
 
     A rate is off its nominal value, and a strategy better than another, only where Monte Carlo error cannot explain it; see
     :mod:`jaxsim.report.evidence`.
+
+    Args:
+        standings: the numbers.
+        sizes: sentences that say how many are needed; see :func:`jaxsim.report.how_many.how_many`.
     """
     said: list[Finding] = []
     if not standings.has("rmse"):
@@ -49,6 +53,7 @@ def found(standings: Standings) -> list[Finding]:
         said.append(Finding("Type I error", level_in_words(standings)))
         said += [Finding("Coverage", coverage_in_words(standings))] if standings.has("coverage") else []
         said += [Finding("Power", _power(standings))] if standings.infers else []
+        said += [Finding("How many", text) for text in sizes]
         said.append(Finding("RMSE", _error(standings)))
     said.append(Finding("Fits", _fits(standings)))
     return said + [Finding("Caution", text) for text in _cautions(standings)]

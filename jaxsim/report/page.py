@@ -21,6 +21,7 @@ from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.filters import filters
 from jaxsim.report.found import found
 from jaxsim.report.gathered import standings_of
+from jaxsim.report.how_many import how_many
 from jaxsim.report.saved_figures import SavedFigure, save_figures
 from jaxsim.results import Results
 from jaxsim.store.place import place_of
@@ -78,7 +79,7 @@ def _part(name: str) -> str:
 
 def content(numbers: Numbers) -> dict[str, Any]:
     """What the template shows besides pictures."""
-    results = numbers.results
+    results, standings = numbers.results, standings_of(numbers)
     shown = _tables(numbers)
     lists = [table if isinstance(table, list) else [table] for table in shown.values() if table is not None]
     keys = {key for group in lists for table in group for key in table.keys}
@@ -90,7 +91,7 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "progress": results.progress,
         "averaged": what_of(results.performance, (), numbers.terms),
         "notes": results.notes,
-        "findings": found(standings_of(numbers)),
+        "findings": found(standings, how_many(numbers, standings)),
         "filters": [one for one in filters(results) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),

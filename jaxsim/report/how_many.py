@@ -1,0 +1,171 @@
+"""How many are needed for a power of .8, in sentences: of the strategies that kept what they promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from jaxsim.counts import counted
+from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, NOTHING
+from jaxsim.measures.sufficiency import COLUMNS, whole
+from jaxsim.report.figures.curves import FEWEST
+from jaxsim.report.figures.layout import is_numeric
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.rates import TARGET_POWER, effect_factors
+from jaxsim.report.promises import COVERAGE, LEVEL, Promise, keepers, listed, verdicts
+from jaxsim.report.standings import Standings
+
+SIZES = {"n_groups": "groups", "n_obs": "rows a group", "repeats": "repeats"}
+UNITS = "units."
+MOST_EFFECTS, MOST_CONDITIONS = 6, 3  # that are told one by one
+MOST_CELLS = 200  # whose levels are kept apart
+TOLD = (ABOVE, FOUND, BELOW)  # from few to many
+Rows = list[dict[Any, Any]]
+
+
+def how_many(numbers: Numbers, standings: Standings) -> list[str]:
+    """A sentence for each effect, of the first factor of sizes that has at least three levels; none without such a factor, an
+    effect, or a strategy that kept the level of its tests (where that is not known, the coverage of its intervals)."""
+    over, kept = size_factor(numbers), keepers(standings)
+    if over is None or not kept or not standings.has("power"):
+        return []
+    results, by = numbers.results, _apart(numbers, over)
+    if len(results.cells[[over, *by]].drop_duplicates()) > MOST_CELLS:
+        return []
+    options: dict[str, Any] = {"terms": numbers.shown, "policy": numbers.policy, "alpha": numbers.alpha}
+    table = results.needed("power", TARGET_POWER, over=over, by=by, **options)
+    promise = LEVEL if standings.has("level") else COVERAGE
+    told = sentences(table, over, kept, [name for name in verdicts(standings, promise) if name not in kept], promise)
+    pooled = [name for name in results.factors if name not in (over, *by)]
+    return [*told, *([f"All levels of {listed(pooled)} are averaged."] if pooled else [])]
+
+
+def _apart(numbers: Numbers, over: str) -> list[str]:
+    """Factors that are kept apart: all others; in large grids those alone over which power must not be averaged."""
+    others = [name for name in numbers.results.factors if name != over]
+    if len(numbers.results.cells) <= MOST_CELLS:
+        return others
+    return [name for name in effect_factors(numbers) if name in others]
+
+
+def size_factor(numbers: Numbers) -> str | None:
+    """The factor that says how many, of those with at least three levels that are numbers: units first, then groups, then rows."""
+    long = [name for name, levels in numbers.results.study.grid.factors if len(levels) >= FEWEST and is_numeric(levels)]
+    sizes = [name for name in long if name.startswith(UNITS)] + [name for name in SIZES if name in long]
+    return sizes[0] if sizes else None
+
+
+def sentences(
+    table: pd.DataFrame, over: str, kept: Sequence[str], broken: Sequence[str] = (), promise: Promise = LEVEL
+) -> list[str]:
+    """A sentence for each effect.
+
+    Args:
+        table: of :meth:`jaxsim.Results.needed`, by strategy, all other factors and coefficient.
+        over: the factor whose number it has.
+        kept, broken: strategies that kept their promise, and that did not; of others it is not known.
+        promise: which it is.
+    """
+    by_term: dict[str, dict[str, Rows]] = {}
+    for row in table.to_dict("records"):
+        by_term.setdefault(str(row["term"]), {}).setdefault(str(row["model"]), []).append(row)
+    found = []
+    for term, by_model in list(by_term.items())[:MOST_EFFECTS]:
+        rows = [row for model in by_model.values() for row in model]
+        factors = [f for f in table.columns if f not in ("model", "term", *COLUMNS) and len({row[f] for row in rows}) > 1]
+        judged = {name: part for name, part in by_model.items() if name in kept and any(row["status"] in TOLD for row in part)}
+        parts = [f"needs {_amounts(judged, factors, SIZES.get(over) or _several(over))}"] if judged else []
+        parts += _untold(by_model, kept, broken, promise)
+        start = f"A power of {TARGET_POWER:g} for {term}{' ' if judged else ': '}"
+        found += [f"{start}{'; '.join(parts)}."] if parts else []
+    left = len(by_term) - MOST_EFFECTS
+    return [*found, *([f"For {counted(left, 'more effect')} see results.needed(over={over!r})."] if left > 0 else [])]
+
+
+def _amounts(judged: Mapping[str, Rows], factors: Sequence[str], noun: str) -> str:
+    """How many each strategy needs: in every condition if there are few, else from the least to the most."""
+    conditions = list(dict.fromkeys(_condition(row, factors) for rows in judged.values() for row in rows))
+    if len(conditions) > MOST_CONDITIONS:
+        return ", ".join(f"{_range(rows, factors, noun)} by {name}" for name, rows in judged.items())
+    told = []
+    for condition in conditions:
+        here = [(name, row) for name, rows in judged.items() for row in rows if _condition(row, factors) == condition]
+        texts = [f"{_amount(row, '' if i else noun)} by {name}" for i, (name, row) in enumerate(here)]
+        told.append((", ".join(texts), condition))
+    if len(told) > 1 and len({text for text, _ in told}) == 1:
+        return f"{told[0][0]} in all conditions"
+    return "; ".join(f"{text}{condition}" for text, condition in told)
+
+
+def _range(rows: Rows, factors: Sequence[str], noun: str) -> str:
+    """From the condition in which a strategy needs fewest to the one in which it needs most."""
+    known = sorted((row for row in rows if row["status"] in TOLD), key=lambda row: (TOLD.index(row["status"]), _size(row)))
+    least, most = known[0], known[-1]
+    left = f" (not told in {len(rows) - len(known)} of {len(rows)} conditions)" if len(known) < len(rows) else ""
+    if least["status"] == most["status"] != FOUND:
+        return f"{_amount(least, noun)} in all conditions{left}"
+    if len(known) == 1:
+        return f"{_amount(least, noun)}{_condition(least, factors)}{left}"
+    return f"from {_amount(least, noun)}{_condition(least, factors)} to {_amount(most, '')}{_condition(most, factors)}{left}"
+
+
+def _size(row: Mapping[Any, Any]) -> float:
+    return float(row["needed"]) if row["status"] == FOUND else 0.0
+
+
+def _amount(row: Mapping[Any, Any], noun: str) -> str:
+    """``23 subjects (22 to 24)``; ``more than 120`` or ``at most 20`` where all levels are too few, or enough."""
+    things = f" {noun}" if noun else ""
+    if row["status"] not in TOLD:
+        return f"a number{' of ' * bool(noun)}{noun} that is not told"
+    if row["status"] == BELOW:
+        return f"more than {row['level_below']:,.12g}{things}"
+    if row["status"] == ABOVE:
+        return f"at most {row['level_above']:,.12g}{things}"
+    low, high = (whole(row[name], row) if math.isfinite(row[name]) else "" for name in ("low", "high"))
+    if low and high:
+        interval = f"{low} to {high}"
+    else:
+        interval = f"at most {high}" if high else f"at least {low}" if low else "limits beyond the levels"
+    return f"{whole(row['needed'], row)}{things} ({interval})"
+
+
+def _untold(by_model: Mapping[str, Rows], kept: Sequence[str], broken: Sequence[str], promise: Promise) -> list[str]:
+    """Of which strategies nothing is told, and why; those without tests are not named."""
+    tested = [name for name, rows in by_model.items() if any(row["status"] != NOTHING for row in rows)]
+    groups = {
+        "broken": [name for name in tested if name in broken and name not in kept],
+        "unknown": [name for name in tested if name not in broken and name not in kept],
+        "falls": [name for name in tested if name in kept and not any(row["status"] in TOLD for row in by_model[name])],
+    }
+    told = []
+    for why, names in groups.items():
+        several = len(names) > 1
+        their = "their" if several else "its"
+        what = f"{their} level" if promise is LEVEL else f"the coverage of {their} intervals"
+        reasons = {
+            "broken": f"{'they do' if several else 'it does'} not keep {what}",
+            "unknown": f"{what} is not known",
+            "falls": f"{their} power falls between levels",
+        }
+        told += [f"by {listed(names)} it is not told, for {reasons[why]}"] if names else []
+    return told
+
+
+def _condition(row: Mapping[Any, Any], factors: Sequence[str]) -> str:
+    return " with " + ", ".join(f"{name} {_level(row[name])}" for name in factors) if factors else ""
+
+
+def _level(level: Any) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def _several(over: str) -> str:
+    """What the units of a design are called when there are several."""
+    one = over.removeprefix(UNITS)
+    if one.endswith(("s", "x", "ch", "sh")):
+        return f"{one}es"
+    return f"{one[:-1]}ies" if one.endswith("y") and one[-2:-1] not in tuple("aeiou") else f"{one}s"
