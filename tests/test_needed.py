@@ -72,6 +72,21 @@ def test_what_is_linear_is_found_exactly():
     assert crossed([0.5, 0.8, 0.9, 0.95]).needed == pytest.approx(40, rel=1e-12)  # a level that is the target is enough
 
 
+@pytest.mark.parametrize(
+    ("effect", "sizes"), [(1.4, (6, 12, 24, 48)), (0.9, (6, 12, 24, 48)), (1.1, SIZES), (0.5, (20, 40, 80, 160, 320))]
+)
+def test_a_t_test_needs_what_the_noncentral_t_says(effect, sizes):
+    """Of two arms together: interpolation is off by less than a hundredth where levels double."""
+
+    def power(n):
+        n = np.asarray(n, float)
+        return stats.nct.sf(stats.t.isf(0.025, n - 2), n - 2, effect * np.sqrt(n) / 2)
+
+    rates = np.nan_to_num(power(sizes), nan=1.0)  # SciPy gives NaN where it is 1 but for rounding
+    got = crossing_of(np.asarray(sizes, float), rates, np.zeros(len(sizes)), rates, rates, 0.8)
+    assert got.needed == pytest.approx(optimize.brentq(lambda n: power(n) - 0.8, 6, 150), rel=0.01)
+
+
 @pytest.mark.parametrize("trials", [100, 1000])
 def test_limits_contain_the_truth_as_often_as_they_say(rng, trials):
     power = stats.norm.cdf(0.35 * np.sqrt(SIZES) - Z)

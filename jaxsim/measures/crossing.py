@@ -16,6 +16,7 @@ from jaxsim.measures.sample import Array
 FOUND, BELOW, ABOVE = "found", "below target at all levels", "above target at all levels"
 FALLS, NOTHING = "not monotone beyond Monte Carlo error", "no number"
 SIGNIFICANCE = 0.05  # of all comparisons of two levels together
+MOST_TRIALS = 1e15  # of a rate that is exactly 0 or 1, whose probit would be infinite
 PEAK = float(np.sqrt(2 * np.pi))
 
 
@@ -106,7 +107,7 @@ def _inside(value: Array, mcse: Array, low: Array, high: Array) -> tuple[Array, 
     """
     edge = np.where(value <= 0, high, 1 - low)
     with np.errstate(divide="ignore", invalid="ignore"):
-        trials = Z**2 * (1 - edge) / edge
+        trials = np.minimum(Z**2 * (1 - edge) / edge, MOST_TRIALS)
         half = 1 / (2 * (trials + 1))
         error = np.where(mcse > 0, mcse, (high - low) / (2 * Z))
         rate = np.where(value <= 0, half, np.where(value >= 1, 1 - half, value))
