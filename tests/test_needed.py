@@ -252,6 +252,14 @@ def test_other_factors_are_told_one_by_one_or_from_least_to_most():
     assert sentences(pd.DataFrame(same), "n_groups", ["a", "b"]) == [
         "A power of 0.8 for x needs at most 5 groups by a, at most 5 by b in all conditions."
     ]
+    crossed_factors = [line("a", n, n, n, sd=n % 2, rows=n // 2) for n in (4, 5, 6, 7)]
+    assert sentences(
+        pd.DataFrame([*crossed_factors, line("a", levels=(9, np.nan), status=BELOW, sd=0.5, rows=9)]), "n_groups", ["a"]
+    ) == ["A power of 0.8 for x needs from 4 groups (4 to 4) with sd 0 and rows 2 to more than 9 with sd 0.5 and rows 9 by a."]
+    below = [line("a", levels=(9, np.nan), status=BELOW if sd else FALLS, sd=sd) for sd in range(5)]
+    assert sentences(pd.DataFrame(below), "n_groups", ["a"]) == [
+        "A power of 0.8 for x needs more than 9 groups in all other conditions (not told in 1 of 5 conditions) by a."
+    ]
     many = [line("a", 20.0 + sd, 19, 40, sd=sd, fixed=1) for sd in (3, 1, 2)]
     many += [line("a", status=BELOW, levels=(120, np.nan), sd=4, fixed=1), line("a", status=FALLS, sd=5, fixed=1)]
     many += [line("b", status=ABOVE, levels=(np.nan, 5), sd=sd, fixed=1) for sd in (1, 2, 3, 4, 5)]

@@ -106,7 +106,7 @@ def _range(rows: Rows, factors: Sequence[str], noun: str) -> str:
     least, most = known[0], known[-1]
     left = f" (not told in {len(rows) - len(known)} of {len(rows)} conditions)" if len(known) < len(rows) else ""
     if least["status"] == most["status"] != FOUND:
-        return f"{_amount(least, noun)} in all conditions{left}"
+        return f"{_amount(least, noun)} in all {'other ' if left else ''}conditions{left}"
     if len(known) == 1:
         return f"{_amount(least, noun)}{_condition(least, factors)}{left}"
     return f"from {_amount(least, noun)}{_condition(least, factors)} to {_amount(most, '')}{_condition(most, factors)}{left}"
@@ -156,7 +156,7 @@ def _untold(by_model: Mapping[str, Rows], kept: Sequence[str], broken: Sequence[
 
 
 def _condition(row: Mapping[Any, Any], factors: Sequence[str]) -> str:
-    return " with " + ", ".join(f"{name} {_level(row[name])}" for name in factors) if factors else ""
+    return " with " + listed([f"{name} {_level(row[name])}" for name in factors]) if factors else ""
 
 
 def _level(level: Any) -> str:
