@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from jaxsim.measures.interval import Z
 from jaxsim.measures.sample import Array
@@ -85,7 +85,7 @@ def crossing_of(size: Array, value: Array, mcse: Array, low: Array, high: Array,
     rate, error = _inside(value, mcse, low, high)
     if _falls(rate, error):
         return Crossing(FALLS)
-    rate = np.asarray(optimize.isotonic_regression(rate).x) if (np.diff(rate) < 0).any() else rate
+    rate = _never_falling(rate) if (np.diff(rate) < 0).any() else rate
     y, goal = special.ndtri(rate), float(special.ndtri(target))
     curve = Curve(np.sqrt(size), y, error * PEAK * np.exp(y**2 / 2), value <= 0, value >= 1)
     below = int((y < goal).sum())
@@ -98,6 +98,13 @@ def crossing_of(size: Array, value: Array, mcse: Array, low: Array, high: Array,
     found = float(s0 + (goal - y0) / (y1 - y0) * (s1 - s0))
     limits = (min(first, found) ** 2, max(last, found) ** 2)  # NaN stays NaN: it is the first argument
     return Crossing(FOUND, found**2, *limits, float(size[below - 1]), float(size[below]))
+
+
+def _never_falling(rate: Array) -> Array:
+    """The nearest rates of which none is smaller than the one before it, ``[K]``."""
+    from scipy import optimize  # noqa: PLC0415 - slow to import, and few curves fall
+
+    return np.asarray(optimize.isotonic_regression(rate).x)
 
 
 def _inside(value: Array, mcse: Array, low: Array, high: Array) -> tuple[Array, Array]:
