@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxsim.errors import InputError, NotSupportedError, brief, whole_number
-from jaxsim.estimators.formulated import formula_text
 from jaxsim.estimators.hierarchical_bayes import HierarchicalBayes
+from jaxsim.estimators.notation import formula_text
 from jaxsim.formula.coding import REFUSING
 from jaxsim.frames.bayes_result import BayesResult
 from jaxsim.frames.hierarchical import sampled

@@ -102,7 +102,7 @@ def test_every_setting_is_told(kind, field, given, value):
 
 def test_what_a_mixed_model_is_said_to_be():
     assert jaxsim.LinearMixed().told(ONE) == (
-        "DV ~ 1 + IV1 + IV2 + (1 + IV1 + IV2 | Group); by REML; standard errors of the model; t tests with Satterthwaite's df"
+        "DV ~ IV1 + IV2 + (IV1 + IV2 | Group); by REML; standard errors of the model; t tests with Satterthwaite's df"
     )
     assert jaxsim.LinearMixed("DV ~ IV1 + (1 | Group)", reml=False, df="normal", estimand={"IV1": "IV2"}).told(ONE) == (
         "DV ~ IV1 + (1 | Group); by maximum likelihood (not REML); standard errors of the model; z tests; IV1 is compared with the "
@@ -151,4 +151,4 @@ def test_a_strategy_whose_code_is_gone_says_what_is_stored_of_it():
     assert gone[3] == "shrinkage=0.25"
     assert one[3] == "function=gone:first; options={k: 2, how: fast}; only the first 2 datasets of each cell"
     assert two[3] == "function=gone:second"
-    assert ols[3].startswith("DV ~ 1 + IV1; least squares")
+    assert ols[3].startswith("DV ~ IV1; least squares")

@@ -12,8 +12,8 @@ from jaxsim.audit.compare import Difference, Verdict, final_look, first_look, lm
 from jaxsim.audit.sample import Finished, draw
 from jaxsim.errors import whole_number
 from jaxsim.estimators.external import Handed
-from jaxsim.estimators.formulated import formula_text
 from jaxsim.estimators.lme4 import Lme4
+from jaxsim.estimators.notation import formula_text
 from jaxsim.r.outcome import Outcome
 from jaxsim.r.pool import Pool
 from jaxsim.r.request import Request

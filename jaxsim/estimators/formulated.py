@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,15 +14,12 @@ from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, advised
 from jaxsim.estimators import wording
 from jaxsim.estimators.estimator import Estimator
+from jaxsim.estimators.notation import formula_in_words
 
 if TYPE_CHECKING:
     from jaxsim.formula.algebra import Terms
     from jaxsim.formula.parse import Formula, RandomTerm
     from jaxsim.formula.tokens import Token
-
-
-# Names that a formula may have without backquotes.
-SYNTACTIC = re.compile(r"(?:[^\W\d]|\.(?!\d))[\w.]*")
 
 
 @dataclass(frozen=True)
@@ -160,20 +156,6 @@ def _coded(tokens: Sequence[Token], names: Names, text: str) -> Coded:
     )
 
 
-def formula_text(response: str, fixed: tuple[str, ...], random: Sequence[RandomEffects]) -> str:
-    """The formula with these columns as fixed effects, and a random-effects term for each block of each grouping factor."""
-
-    def quoted(name: str) -> str:
-        return name if SYNTACTIC.fullmatch(name) else f"`{name}`"
-
-    def side(columns: tuple[str, ...]) -> str:
-        rest = [quoted(name) for name in columns if name != INTERCEPT]
-        return " + ".join(["1" if INTERCEPT in columns else "0", *rest])
-
-    groups = [f"({side(block)} | {quoted(part.factor)})" for part in random for block in part.blocks]
-    return " + ".join([f"{quoted(response)} ~ {side(fixed)}", *groups])
-
-
 @dataclass(frozen=True)
 class Formulated(Estimator):
     """A strategy on cross-products that may have a formula of its own.
@@ -212,7 +194,7 @@ class Formulated(Estimator):
         random = self.random_effects(names)
         if self.formula is not None and (self.plain.groups or not random):
             return wording.short(self.formula)
-        return wording.short(formula_text(self.response(names), self.coefficients(names), random))
+        return wording.short(formula_in_words(self.response(names), self.coefficients(names), random, names))
 
     def check(self, names: Names) -> None:
         if self.formula is not None:

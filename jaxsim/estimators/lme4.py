@@ -16,7 +16,8 @@ from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, choose, truth
 from jaxsim.estimators import wording
 from jaxsim.estimators.external import External, Handed, Session, whole_fit
-from jaxsim.estimators.formulated import PlainFormula, formula_text, read
+from jaxsim.estimators.formulated import PlainFormula, read
+from jaxsim.estimators.notation import formula_in_words, formula_text
 
 if TYPE_CHECKING:
     from jaxsim.r.outcome import Outcome
@@ -83,7 +84,7 @@ class Lme4(External):
         return self.plain.random(names)
 
     def in_words(self, names: Names) -> tuple[str, ...]:
-        formula = wording.short(self.formula or formula_text(names.response, names.fixed, self.random_effects(names)))
+        formula = wording.short(self.formula or formula_in_words(names.response, names.fixed, self.random_effects(names), names))
         efforts = {
             "default": "as lme4 comes",
             "tight": "two optimisers at tight tolerances",

@@ -62,4 +62,6 @@ class OwnFunction(OwnCode):
 
     @property
     def about(self) -> str:
-        return first_line(self.function.__doc__)
+        """What the function says of itself, or whose it is."""
+        data = getattr(self, "data", "rows").replace("_", "-")
+        return first_line(self.function.__doc__) or f"your own function {self.kind} of each dataset's {data}"

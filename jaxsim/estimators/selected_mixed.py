@@ -19,8 +19,9 @@ from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, brief, check_probability, choose, names_given
 from jaxsim.estimators import wording
-from jaxsim.estimators.formulated import Formulated, formula_text
+from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed
+from jaxsim.estimators.notation import formula_text
 from jaxsim.lmm.solution import check_df
 from jaxsim.status import Status
 
