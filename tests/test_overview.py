@@ -176,3 +176,21 @@ def test_a_factor_called_like_a_column_of_the_table_is_refused(table):
         with pytest.raises(InputError, match="lines by 'low'"):
             ask()
     assert len(made.measures(["model"]))
+
+
+def test_the_table_of_datasets_in_common_has_no_rates_of_all_fits(table):
+    every, common = overview(source(table)).split("The same, only for datasets that every strategy fitted (listwise):")
+    assert " failed" in every
+    assert "failed" not in common
+    assert common.split() == as_words(headline(source(table), "listwise", terms=["x"]))
+
+
+def as_words(table):
+    return " ".join(as_printed(table)).split()
+
+
+def test_without_a_dataset_in_common_there_is_no_table_of_them(table):
+    silent = estimates(np.random.default_rng(1), n=5, models=("a", "b"), failed={("b", i) for i in range(5)})
+    text = overview(Performance.of_tables(silent, fits_of(silent)), notes=["why"])
+    assert text.endswith("\n\nNo dataset was fitted by every strategy: there is no table of those alone (listwise).\n\nwhy")
+    assert text.count("model SE error") == 1

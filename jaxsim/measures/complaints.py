@@ -20,7 +20,7 @@ Frames = Callable[..., Iterable[pd.DataFrame]]
 
 def complaints(frames: Frames, rates: pd.DataFrame) -> list[str]:
     """A sentence for all strategies of which at least ``OFTEN`` of the fits failed for one reason: how many did, and what most of
-    these say.
+    these say; strategies that gave no answer at all have one of their own.
 
     Args:
         frames: as :meth:`jaxsim.results.Results.frames`; read only if there is such a strategy.
@@ -35,7 +35,7 @@ def complaints(frames: Frames, rates: pd.DataFrame) -> list[str]:
         texts = failed["message"].astype(object).where(failed["message"].notna(), "")
         for model, status, text in zip(failed["model"], failed["status"], texts, strict=True):
             said[str(model)][str(status), str(text)] += 1
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[bool, str, str], list[str]] = {}
     for model, failed, fits in zip(failures["model"], failures["n_failed"], failures["n_used"], strict=True):
         if not said[str(model)]:  # of chunks that are not there any longer
             continue
@@ -43,8 +43,10 @@ def complaints(frames: Frames, rates: pd.DataFrame) -> list[str]:
         most = "" if count == failed else f" ({count:,} of these)"
         text = text or Status[status.upper()].message
         words = text if len(text) <= LONGEST else f"{text[:LONGEST]} .."
-        found.setdefault((status, words), []).append(f"{model}: {failed:,} of {fits:,} fits failed, {status}{most}")
-    return [f"{'; '.join(told)}: {words}" for (_, words), told in found.items()]
+        none = failed == fits
+        name = f"{model} gave no answer at all" if none else f"{model}"
+        found.setdefault((none, status, words), []).append(f"{name}: {failed:,} of {fits:,} fits failed, {status}{most}")
+    return [f"{'; '.join(told)}: {words}" for (_, _, words), told in found.items()]
 
 
 def _with_messages(frames: Frames) -> Iterator[pd.DataFrame]:

@@ -36,12 +36,14 @@ RATES = {"singular": "singular", "failure": "failed"}
 PROPORTIONS = frozenset({*EVENTS, *REJECTIONS, *(name for name, measure in CATALOGUE.items() if measure.is_rate)})
 # A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
 LARGEST_DECIMALS = 5
+NO_NUMBER = "–"
+NONE_TOGETHER = "No dataset was fitted by every strategy: there is no table of those alone (listwise)."
 
 
 def with_error(value: float, mcse: float) -> str:
     """``0.948 ± 0.003``: rounded where the Monte Carlo error begins; an en dash where there is no number."""
     if not math.isfinite(value):
-        return "–"
+        return NO_NUMBER
     if not math.isfinite(mcse):
         return f"{value:.3g}"
     if mcse == 0:
@@ -87,7 +89,7 @@ def headline(performance: Performance, policy: str = "available", by: Sequence[s
     Args:
         performance, policy: as for :func:`main_measures`.
         by: what lines are divided by beyond the model; there is a row for each combination. Of a coefficient there are no rates
-            of fits.
+            of fits; nor are there in a table of some datasets alone (``listwise``), since rates are of all fits.
         options: ``measures``, ``terms`` and ``alpha``, as there.
     """
     lines = ["model", *by]
@@ -97,14 +99,14 @@ def headline(performance: Performance, policy: str = "available", by: Sequence[s
     found: dict[tuple[Any, ...], dict[str, str]] = {}
     for row in measured.to_dict("records"):
         found.setdefault(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
-    if "term" not in by:
+    if "term" not in by and policy == "available":
         rated = performance.rates(lines)
         rated = rated[(rated["measure"] != "singular") | rated["model"].isin(performance.mixed)]
         for row in rated[rated["measure"].isin(list(RATES))].to_dict("records"):
             found.get(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
         names += [name for name in RATES if any(name in texts for texts in found.values())]
     index = pd.MultiIndex.from_tuples(list(found), names=lines) if by else pd.Index([model for (model,) in found], name="model")
-    cells = [[texts.get(name, "–") for name in names] for texts in found.values()]
+    cells = [[texts.get(name, NO_NUMBER) for name in names] for texts in found.values()]
     return pd.DataFrame(cells, index, [(SHOWN | RATES).get(name, name) for name in names], dtype=object)
 
 
@@ -162,14 +164,22 @@ def overviewed(
         )
     rated = performance.rates(["model"]).query("measure == 'failure'")
     if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
-        above = "The same, only for datasets that every strategy could fit (listwise)"
-        tables.append((above, headline(performance, "listwise", **options)))
+        same = headline(performance, "listwise", **options)
+        if has_numbers(same):
+            tables.append(("The same, only for datasets that every strategy fitted (listwise)", same))
+        else:
+            notes = (NONE_TOGETHER, *notes)
     return Overview(unfinished, tuple(tables), (*lacking, *notes))
 
 
 def _named(table: pd.DataFrame, measures: Sequence[str] | None) -> list[str]:
     """Those of some measures that a table of :func:`headline` has."""
     return [name for name in measures or () if SHOWN.get(name, name) in table.columns]
+
+
+def has_numbers(table: pd.DataFrame) -> bool:
+    """Whether a table of :func:`headline` has any."""
+    return bool((table != NO_NUMBER).to_numpy().any())
 
 
 def averaged_terms(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> tuple[str, ...] | None:
