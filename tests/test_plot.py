@@ -152,7 +152,7 @@ class TestChoices:
         assert legend(post.plot.failures(strategies="ols")) == ["ols: failed"]
         pair = post.plot.paired_rmse(strategies=["ols", "lm2"])  # the reference is the first of those that are shown
         assert legend(pair) == ["lm2"]
-        assert pair.texts[0].get_text() != post.plot.paired_rmse().texts[0].get_text()
+        assert pair.texts[1].get_text() != post.plot.paired_rmse().texts[1].get_text()
         with pytest.raises(InputError, match="it compares strategies, and there is one, 'ols'"):
             post.plot.paired_rmse(strategies="ols")
 

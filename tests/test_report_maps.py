@@ -43,7 +43,7 @@ def test_a_map_has_every_measure_in_its_place(five):
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["0", "1"]
     assert [text.get_text() for text in figure.axes[-1].get_xticklabels()] == ["5", "10", "200"]
     halves = [(row["high"] - row["low"]) / 2 for row in expected.values()]
-    assert f"±{np.median(halves):.2g} in the median, ±{max(halves):.2g} at most" in note(figure)
+    assert f"typically ±{np.median(halves):.2g}, at most ±{max(halves):.2g}" in note(figure)
     assert "All levels of correlation of group effects and effect (standard errors) are averaged." in note(figure)
 
 

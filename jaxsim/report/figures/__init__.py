@@ -95,8 +95,8 @@ FIGURES: dict[str, Entry] = {
     ),
     "failures": Entry(
         "Singular and failed fits",
-        "Filled points: fits on the boundary (singular random-effects covariance), which count as answers. Open points: fits "
-        "without a usable answer, which measures leave out. Bars are 95% Wilson intervals.",
+        "Singular fits lie on the boundary (a random-effects covariance of less than full rank) and count as answers; failed fits "
+        "gave no usable answer and are in no measure. Bars are 95% Wilson intervals.",
         failures.draw,
         takes=("by", "strategies"),
     ),
@@ -107,8 +107,8 @@ FIGURES: dict[str, Entry] = {
     ),
     "coverage": Entry(
         "Coverage",
-        f"{BARS} (Wilson). One exact point in twenty falls outside the grey band by "
-        "chance. Many below it: intervals too narrow; above it: too wide.",
+        f"{BARS} (Wilson). Even if intervals are exact, chance puts one point in twenty outside the grey band. "
+        "Many below it: intervals too narrow; above it: too wide.",
         coverage.draw,
     ),
     "coverage_curve": Entry(
@@ -118,13 +118,14 @@ FIGURES: dict[str, Entry] = {
     ),
     "coverage_loop": Entry(
         "Coverage in every combination",
-        f"{LOOPS}. Exact methods keep to the grey band, but for one step in twenty.",
+        f"{LOOPS}. Even if intervals are exact, chance puts one step in twenty outside the grey band.",
         coverage_loop.draw,
     ),
     "coverage_map": Entry(
         "Coverage over the grid",
         f"{TILES}. Pale: intervals keep their level; orange to brown: too narrow; blue: too wide. The classes are multiples of the "
-        "nominal rate of errors. A colour without a dot may be chance, and so is one dot in twenty of an exact method.",
+        "nominal rate of errors. A colour without a dot may be chance; and even if intervals are exact, chance puts a dot on one "
+        "tile in twenty.",
         coverage_map.draw,
     ),
     "empirical_vs_model_se": Entry(
@@ -163,14 +164,14 @@ FIGURES: dict[str, Entry] = {
     ),
     "type_one_error": Entry(
         "Type I error",
-        f"{BARS} (Wilson). One exact point in twenty falls outside the grey band by chance. "
+        f"{BARS} (Wilson). Even if tests are exact, chance puts one point in twenty outside the grey band. "
         "Many above it: effects that are not there are found too often.",
         rejection.draw_type_one_error,
     ),
     "type_one_error_map": Entry(
         "Type I error over the grid",
         f"{TILES}. Pale: tests keep their level; orange to brown: they find effects that are not there too often; blue: too "
-        "seldom. A colour without a dot may be chance, and so is one dot in twenty of an exact method.",
+        "seldom. A colour without a dot may be chance; and even if tests are exact, chance puts a dot on one tile in twenty.",
         type_one_error_map.draw,
     ),
     "power_curve": Entry(

@@ -135,9 +135,12 @@ class Numbers:
 
     @property
     def reference(self) -> str:
-        """The strategy others are compared with: the first mixed model that is shown, or the first of all that are."""
+        """Which strategy others are compared with: the first mixed model that is shown, or the first of all; one of which all
+        fits failed only if there is no other."""
         mixed = {e.name for e in self.results.study.estimators if isinstance(e, LinearMixed)}
-        return next((name for name in self.models if name in mixed), self.models[0])
+        rates = self.results.rates(["model"]).query("measure == 'failure' and value < 1")
+        models = [name for name in self.models if name in set(rates["model"].astype(str))] or self.models
+        return next((name for name in models if name in mixed), models[0])
 
     def paired(self, measure: str) -> pd.DataFrame:
         """Paired differences of the shown terms to :attr:`reference`; needs two strategies."""
@@ -153,7 +156,7 @@ class Numbers:
 
     def note_of_fits(self) -> str:
         """Which datasets a figure counts and what it pools."""
-        left = " Only datasets that every strategy could fit." if self.policy == "listwise" else ""
+        left = " Only datasets that every strategy fitted." if self.policy == "listwise" else ""
         return f"{counted(self.results.study.replicates, 'dataset')} per cell.{left} {self.layout.note()}".strip()
 
 

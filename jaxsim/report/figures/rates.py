@@ -123,7 +123,7 @@ def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str
     names = f"Coefficient: {terms[0]}." if len(terms) == 1 else f"Coefficients {', '.join(terms)}, averaged."
     if rate.truth_is_zero is not None:
         names += f" Only where the true value is {'zero' if rate.truth_is_zero else 'not zero'}."
-    left = " Only datasets that every strategy could fit." if numbers.policy == "listwise" else ""
+    left = " Only datasets that every strategy fitted." if numbers.policy == "listwise" else ""
     averaged = f" All levels of {enumeration(pooled)} are averaged." if pooled else ""
     replicates = numbers.results.study.replicates
     return f"{names} {counted(replicates, 'dataset')} per cell.{left}{averaged} {monte_carlo_error(table, unit)}".strip()
@@ -138,4 +138,5 @@ def monte_carlo_error(table: pd.DataFrame, unit: str) -> str:
     half = half[np.isfinite(half)]
     if not len(half):
         return ""
-    return f"95% Monte Carlo interval of {unit}: ±{np.median(half):.2g} in the median, ±{half.max():.2g} at most."
+    typical, widest = f"±{np.median(half):.2g}", f"±{half.max():.2g}"
+    return f"95% Monte Carlo interval of {unit}: {typical if typical == widest else f'typically {typical}, at most {widest}'}."
