@@ -119,7 +119,7 @@ def test_the_page_holds_every_figure(index, post):
     page = check_page(index, [name for name in report.FIGURES if not name.startswith("type_one_error") and name not in ASKED])
     words = " ".join(page.words)
     assert "a & b" in words  # the folder's name, escaped in the source
-    assert "12 cells × 6 datasets each" in words
+    assert "12 cells × 6 datasets, each fitted by ols, lm2 and lmer." in words
     assert "available" in words
     assert "listwise" in words  # a fit failed, so both policies are shown
     assert "the optimiser stopped before" in words

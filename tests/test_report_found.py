@@ -89,15 +89,16 @@ def test_a_difference_is_one_where_the_t_test_says_so():
 def test_strategies_with_the_same_estimates_do_not_differ_in_error():
     """As in balanced designs, where all regressions give the same estimates but for their last bits."""
     one, other = strategy("one", rmse=0.3), strategy("other", rmse=0.3 + 1e-13)
-    assert "No difference" in said(one, other, mcse=1e-15)["RMSE"]
-    assert "has the smallest" in said(one, strategy("other", rmse=0.301), mcse=1e-5)["RMSE"]
+    assert said(one, other, mcse=1e-15)["RMSE"] == "Identical in every dataset: one (0.300 ± 0.003) and other (0.300 ± 0.003)."
+    assert "No difference" in said(one, other, mcse=1e-5)["RMSE"]
+    assert "has the smallest" in said(one, strategy("other", rmse=0.31), mcse=1e-5)["RMSE"]
 
 
 def test_a_level_is_broken_only_beyond_monte_carlo_error():
     texts = said(strategy("ols", 370), strategy("lm2", 55), strategy("lmer", 50))
     assert texts["Type I error"] == (
         "Above 0.05 by more than Monte Carlo error explains: ols (0.370 ± 0.015). "
-        "Not so: lm2 (0.055 ± 0.007) and lmer (0.050 ± 0.007)."
+        "Not above 0.05 by more than that: lm2 (0.055 ± 0.007) and lmer (0.050 ± 0.007)."
     )
     assert said(strategy("a", 63), strategy("b"))["Type I error"].startswith(
         "Not above 0.05 by more than Monte Carlo error explains: a (0.063"
@@ -146,7 +147,8 @@ def test_single_cells_are_looked_at_together():
 def test_coverage_is_judged_downwards():
     texts = said(strategy("a", coverage=800), strategy("b", coverage=985), strategy("c"))
     assert texts["Coverage"] == (
-        "Below 0.95 by more than Monte Carlo error explains: a (0.800 ± 0.013). Not so: c (0.950 ± 0.007). "
+        "Below 0.95 by more than Monte Carlo error explains: a (0.800 ± 0.013). Not below 0.95 by more than "
+        "that: c (0.950 ± 0.007). "
         "Above 0.95 (intervals are wider than they need be): b (0.985 ± 0.004)."
     )
     cells = (rate(950, 1000), rate(700, 1000))
@@ -156,15 +158,16 @@ def test_coverage_is_judged_downwards():
 def test_power_is_compared_among_those_that_kept_their_level():
     texts = said(strategy("ols", 370, 800), strategy("a", 50, 500), strategy("b", 50, 400), strategy("c", 50, 495))
     assert texts["Power"] == (
-        "a (0.500 ± 0.016) found most among those that kept the level of their tests: more on the same datasets than "
-        "b (0.400 ± 0.015); from c (0.495 ± 0.016) it cannot be told apart."
+        "a (0.500 ± 0.016) found most among those that kept the level of their tests: 0.100 ± 0.010 more than b (0.400 ± 0.015), "
+        "on the same datasets; from c (0.495 ± 0.016) it cannot be told apart. ols (0.800 ± 0.013) does not count: its tests find "
+        "effects that are not there too often."
     )
     assert said(strategy("a", 370), strategy("b", 370, 500))["Power"] == "Not judged: no strategy kept the level of its tests."
     assert said(strategy("a", 370))["Power"] == "Not judged: no strategy kept the level of its tests."
     texts = said(strategy("a", power=410), strategy("b", power=400))
     assert texts["Power"] == "No difference is larger than Monte Carlo error explains: a (0.410 ± 0.016) and b (0.400 ± 0.015)."
     texts = said(strategy("a", power=410), strategy("b", power=400), mcse=0.001)  # the pairs are sharp
-    assert texts["Power"] == "a (0.410 ± 0.016) found most: more on the same datasets than b (0.400 ± 0.015)."
+    assert texts["Power"] == ("a (0.410 ± 0.016) found most: 0.0100 ± 0.0010 more than b (0.400 ± 0.015), on the same datasets.")
 
 
 def test_without_a_zero_the_level_is_not_judged_and_coverage_says_who_is_compared():
@@ -182,7 +185,7 @@ def test_without_tests_only_errors_are_compared():
     texts = said(*(strategy(n, None, None, None, r) for n, r in (("a", 0.3), ("b", 0.4))), infers=False)
     assert texts["Type I error"].startswith("These strategies give no tests")
     assert {"Coverage", "Power"}.isdisjoint(texts)
-    assert texts["RMSE"] == "a (0.300 ± 0.003) has the smallest: less on the same datasets than b (0.400 ± 0.003)."
+    assert texts["RMSE"] == ("a (0.300 ± 0.003) has the smallest: 0.100 ± 0.010 less than b (0.400 ± 0.003), on the same datasets.")
 
 
 def test_strategies_without_tests_are_named_and_not_compared():
@@ -212,7 +215,7 @@ def test_failures_and_what_they_do_to_a_comparison():
     assert texts["Caution"].startswith("So many fits of lmer failed that averages are about different datasets.")
     assert texts["Caution"].endswith("Cells without a usable fit: lmer (1 of 4). Averages are about the other cells.")
     listwise = said(strategy("ols"), failing, policy="listwise")["Caution"]
-    assert listwise == "Only datasets that every strategy could fit are counted; what lmer could not fit is missing for all."
+    assert listwise == "Only datasets that every strategy fitted are counted; what lmer did not fit is missing for all."
     assert "Caution" not in said(strategy("ols"), strategy("lmer", failed=rate(8, 1000)))
     assert "Caution" not in said(failing)
     assert said(strategy("ols"))["Fits"] == "Every fit gave a usable answer."
@@ -220,8 +223,10 @@ def test_failures_and_what_they_do_to_a_comparison():
 
 def test_nothing_and_little_say_nothing():
     texts = said(strategy("a", None, None, None, None, failed=rate(50, 50)))
-    assert list(texts) == ["Nothing", "Fits"]
-    assert texts["Fits"] == "Fits without a usable answer: a (1, at least 0.9287)."
+    assert texts == {
+        "Nothing": "No fit gave a usable answer: there is nothing to measure.",
+        "No answer": "a gave no answer at all.",
+    }
     assert list(said(strategy("a", 370), strategy("b"), datasets=19)) == ["Too few datasets", "Fits"]
 
 
@@ -286,3 +291,119 @@ def test_strategies_of_the_first_datasets_alone_say_so_wherever_they_stand():
         assert ", of the first 20 alone)" in texts[about], about
         assert texts[about].count(" alone)") == 1, about
     assert not any("alone" in text for text in said(strategy("lmer"), strategy("ols")).values())
+
+
+def test_a_strategy_without_an_answer_is_named_once_and_in_nothing_else():
+    broken = strategy("broken", None, None, None, None, failed=rate(1000, 1000), lost=2)
+    why = ("broken gave no answer at all: 1,000 of 1,000 fits failed, crashed: no luck",)
+    texts = said(strategy("ols"), broken, why=why, cells=2)
+    assert texts["No answer"] == f"{why[0]}. What follows is about the others."
+    assert not [about for about, text in texts.items() if "broken" in text and about != "No answer"]
+    assert texts["Power"] == "ols (0.400 ± 0.015)."
+    assert texts["Fits"] == "Every other fit gave a usable answer."
+    assert "Caution" not in texts
+    assert said(strategy("ols"), broken)["No answer"].startswith("broken gave no answer at all. ")
+    failing = strategy("lmer", failed=rate(80, 1000))
+    assert said(strategy("ols"), failing, broken)["Caution"].endswith("Compare strategies in pairs, with results.compare(a, b).")
+    nothing = said(strategy("ols", None, None, None, None), broken, policy="listwise")["Nothing"]
+    assert nothing.startswith("No dataset was fitted by every strategy")
+
+
+def test_a_zero_that_no_average_has_is_named():
+    texts = said(strategy("a", None), strategy("b", None), aside={"level": ("Intercept",)})
+    assert texts["Type I error"] == (
+        "Not judged: no coefficient but the intercept is zero, and averages leave out the intercept (see “Each coefficient” "
+        "below). To have it judged, give the effect a level of 0 in the grid."
+    )
+    texts = said(strategy("a", power=None), aside={"power": ("(Intercept)", "z")})
+    assert texts["Power"] == "Every coefficient but the intercept and z is zero: there is no effect to find."
+
+
+def test_nobody_wins_by_less_than_what_matters():
+    texts = said(strategy("lm", power=849, rmse=0.301), strategy("lm2", power=852, rmse=0.3), mcse=1e-4)
+    assert texts["Power"] == (
+        "Practically the same: lm2 (0.852 ± 0.011) and lm (0.849 ± 0.011; 0.00300 ± 0.00010 less on the same datasets)."
+    )
+    assert texts["RMSE"] == (
+        "Practically the same: lm2 (0.300 ± 0.003) and lm (0.301 ± 0.003; 0.00100 ± 0.00010 more on the same datasets)."
+    )
+    assert "Together" not in texts
+    assert "found most" in said(strategy("lm", power=844), strategy("lm2", power=850), mcse=1e-4)["Power"]
+    text = said(*(strategy(name, power=power) for name, power in (("a", 500), ("b", 498), ("c", 400))), mcse=5e-4)["Power"]
+    assert text.endswith(
+        "on the same datasets; b (0.498 ± 0.016; 0.0020 ± 0.0005 less on the same datasets) is practically the same."
+    )
+
+
+def test_what_is_identical_in_every_dataset_is_called_so():
+    texts = said(strategy("a"), strategy("b"), mcse=0)
+    assert texts["Together"] == "Nothing tells the strategies apart: their errors are identical in every dataset."
+    assert texts["Power"] == "Identical in every dataset: a (0.400 ± 0.015) and b (0.400 ± 0.015)."
+    text = said(strategy("a"), strategy("b"), strategy("c", rmse=0.4), mcse=0)["RMSE"]
+    assert text.endswith("on the same datasets; b (0.300 ± 0.003) is identical in every dataset.")
+    pairs = {("rmse", "a", "b"): Number(0.0, 0.0), ("rmse", "a", "c"): Number(-0.01, 0.01)}
+    standings = Standings((strategy("a"), strategy("b"), strategy("c", rmse=0.31)), 1000, infers=False, differences=pairs)
+    (text,) = (finding.text for finding in found(standings) if finding.about == "RMSE")
+    assert text.startswith("No difference is larger than Monte Carlo error explains: ")
+    assert text.endswith("; a and b are identical in every dataset.")
+
+
+def test_datasets_of_both_are_what_is_compared():
+    """A strategy of the first datasets alone, which happen to be easy or hard."""
+    few, every = dataclasses.replace(strategy("few", power=420), only=200), strategy("every", power=410)
+
+    def told(difference):
+        pairs = {
+            ("power", *names): Number(sign * difference, 0.001) for names, sign in ((("few", "every"), 1), (("every", "few"), -1))
+        }
+        findings = found(Standings((few, every), 1000, differences=pairs, replicates=300))
+        return {finding.about: finding.text for finding in findings}["Power"]
+
+    assert told(0.02) == (
+        "few (0.420 ± 0.016, of the first 200 alone) found most: 0.0200 ± 0.0010 more than every (0.4 there, 0.410 ± 0.016 of "
+        "all), on the same datasets."
+    )
+    assert told(-0.02) == (
+        "every (0.410 ± 0.016) found most: 0.0200 ± 0.0010 more than few (0.420 ± 0.016, of the first 200 alone, where every has "
+        "0.44), on the same datasets."
+    )
+
+
+def test_power_that_does_not_count_says_why():
+    cells = (*[rate(50, 1000)] * 3, rate(120, 1000))
+    texts = said(strategy("a", levels=cells, power=800), strategy("b"), strategy("c"), cells=4)
+    assert texts["Power"].endswith(
+        " a (0.800 ± 0.013) does not count: its tests find effects that are not there too often, in some cells at least."
+    )
+    texts = said(strategy("a", None, coverage=700), strategy("b", None, coverage=700), strategy("c", None))
+    assert texts["Power"] == (
+        "Only one strategy kept the coverage of its intervals; its power: c (0.400 ± 0.015). a (0.400 ± 0.015) and "
+        "b (0.400 ± 0.015) do not count: their intervals contain the truth too seldom."
+    )
+
+
+def test_standard_errors_are_off_beyond_five_percent_and_monte_carlo_error():
+    numbers = {"ols": (-62.0, 1.0), "lm2": (4.9, 0.1), "lmer": (8.0, 4.0), "gee": (6.0, 1.0)}
+    strategies = [strategy(name, model_se=Number(*number)) for name, number in numbers.items()]
+    assert said(*strategies)["Standard errors"] == (
+        "Too small by more than 5% and than Monte Carlo error explains: ols (-62.0 ± 1.0%). "
+        "Too large by more than 5% and than Monte Carlo error explains: gee (+6.0 ± 1.0%). "
+        "Right to within 5%, or to within Monte Carlo error: lm2 (+4.90 ± 0.10%) and lmer (+8 ± 4%)."
+    )
+    assert said(strategies[0], cells=2)["Standard errors"].endswith("explains, on average: ols (-62.0 ± 1.0%).")
+    assert "Standard errors" not in said(strategy("ols"))
+
+
+def test_what_averages_leave_out_and_what_failed_are_of_the_results(tmp_path):
+    process = GaussianMultilevel(n_predictors=1, fixed_effects=(0, 0.5))
+    made = results_of(
+        tmp_path / "run", replicates=30, process=process, status=lambda model, *_: "crashed" if model == "lm2" else "ok"
+    )
+    standings = standings_of(Numbers(made))
+    assert standings.aside == {"level": ("Intercept",)}
+    (why,) = standings.why
+    assert why.startswith("lm2 gave no answer at all: 30 of 30 fits failed, crashed: ")
+    assert why in made.notes
+    (row,) = made.measures(["model"], measures=["model_se_error"], terms=["IV1"]).query("model == 'ols'").to_dict("records")
+    assert (standings.strategies[0].model_se.value, standings.strategies[0].model_se.mcse) == (row["value"], row["mcse"])
+    assert {finding.about for finding in found(standings)}.isdisjoint({"Caution", "Nothing"})

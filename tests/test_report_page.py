@@ -6,14 +6,33 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from made_up import MODELS, POST_GRID, results_of
+from made_up import MODELS, POST_GRID, legend, note, results_of, store
+from made_up import tables as made_tables
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from jaxsim import MCAR, Design, GaussianMultilevel, Grid, PooledOLS, Study, UniformSizes, between, report, within
+from jaxsim import (
+    MCAR,
+    Design,
+    FrameStrategy,
+    FunctionEstimator,
+    GaussianMultilevel,
+    Grid,
+    LinearMixed,
+    PooledOLS,
+    Study,
+    UniformSizes,
+    between,
+    load,
+    report,
+    within,
+)
 from jaxsim.measures.overview import in_words
 from jaxsim.report import by_cell as cells
 from jaxsim.report import tables
 from jaxsim.report.described import describe
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.filters import filters, level_texts
 from jaxsim.report.inline import inline, standalone
@@ -202,3 +221,81 @@ def test_the_process_is_told_once_and_only_what_it_has():
     assert told["effects.day"] == "10"
     assert told["effects.drugactive"] == "0"
     assert told["sd.subject.day"] == "8"
+
+
+def mine(rows):
+    return {"IV1": rows["DV"].mean()}
+
+
+def test_the_first_line_says_who_fitted_what():
+    process = GaussianMultilevel(n_predictors=1)
+
+    def told(*strategies, replicates=300, grid=None):
+        return tables.size(Study(process, Grid(**(grid or {})), strategies, replicates))
+
+    few = FrameStrategy(mine, first=200)
+    assert told(PooledOLS("a"), PooledOLS("b"), grid={"n_groups": [5, 10]}) == "2 cells × 300 datasets, each fitted by a and b."
+    assert told(few, PooledOLS("a")) == "1 cell × 300 datasets, each fitted by a; the first 200 of each cell also by mine."
+    assert told(few) == "1 cell × 300 datasets, the first 200 of each cell fitted by mine."
+    assert told(few, replicates=1) == "1 cell × 1 dataset, fitted by mine."
+
+
+def test_a_method_of_ones_own_is_said_to_be_one():
+    study = Study(GaussianMultilevel(n_predictors=1), Grid(), (FrameStrategy(mine), FunctionEstimator(mine, "x")), 2)
+    about = [row[2] for row in tables.strategies(study).rows]
+    assert about == [f"your own function mine of each dataset's {what}" for what in ("rows", "cross-products")]
+
+
+def test_formulas_of_methods_name_variables_as_people_do():
+    design = Design(
+        "rt ~ drug * day + (day | subject)",
+        {"subject": 20},
+        variables={"drug": between("subject", ("placebo", "active")), "day": within(0, 1, 3)},
+    )
+    strategies = (
+        PooledOLS(),
+        LinearMixed(),
+        LinearMixed("rt ~ drug + (1 | subject)", label="own"),
+        PooledOLS("b", formula="rt ~ 1"),
+    )
+    told = [row[3].partition(";")[0] for row in tables.strategies(Study(design, Grid(), strategies, 2)).rows]
+    assert told == [
+        "rt ~ drug + day + drug:day",
+        "rt ~ drug + day + drug:day + (day | subject)",
+        "rt ~ drug + (1 | subject)",
+        "rt ~ 1",
+    ]
+
+
+def copied(folder, model, source):
+    """Results in which one strategy's numbers are another's."""
+    study = Study(GaussianMultilevel(n_predictors=1), Grid(n_groups=[5, 10]), MODELS, 6, seed=3)
+    frame, fits = (table.to_pandas() for table in made_tables(study, lambda *_: "ok", {}))
+    columns = ["estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"]
+    frame.loc[frame["model"] == model, columns] = frame.loc[frame["model"] == source, columns].to_numpy()
+    store(folder, study, *(pa.Table.from_pandas(table, preserve_index=False) for table in (frame, fits)))
+    return load(folder)
+
+
+def test_identical_strategies_are_not_drawn_as_a_difference(tmp_path):
+    made = copied(tmp_path / "run", "lm2", "lmer")
+    figure = report.draw("paired_rmse", made)
+    assert "Identical to lmer in every dataset: lm2." in note(figure)
+    assert legend(figure) == ["ols"]
+    with pytest.raises(Absent, match="the errors of lm2 are those of lmer in every dataset"):
+        made.plot.paired_rmse(strategies=["lm2", "lmer"])
+
+
+def test_the_label_of_the_axis_keeps_off_the_legend(tmp_path):
+    name = "a_strategy_with_a_very_long_name_indeed"
+    made = results_of(tmp_path / "run", {}, (PooledOLS("ols"), LinearMixed(label=name)))
+    figure = report.draw("paired_rmse", made)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    label, words = (one.get_window_extent(renderer) for one in (figure.texts[0], figure.legends[0]))
+    assert label.y0 > 0
+    assert label.y1 <= words.y0
+
+
+def test_a_figure_of_failures_speaks_of_what_it_shows(results):
+    assert "pen points" not in report.FIGURES["failures"].caption
+    assert {"lmer: singular", "lm2: failed"} == set(legend(report.draw("failures", results)))

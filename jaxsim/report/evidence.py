@@ -50,6 +50,11 @@ def is_below(rate: Number, nominal: float, looks: int = 1) -> bool:
     return is_above(Number(1 - rate.value, rate.mcse, 1 - rate.high, 1 - rate.low), 1 - nominal, looks)
 
 
+def is_identical(difference: Number, size: float = 0.0) -> bool:
+    """Whether two strategies have the same in every dataset, but for what numbers of this ``size`` that are ``ALIKE`` differ by."""
+    return abs(difference.value) <= ALIKE * size and difference.mcse <= ALIKE * size
+
+
 def differs(difference: Number, datasets: int, looks: int = 1, size: float = 0.0) -> bool:
     """Whether a mean difference of two strategies on the same datasets is one: a t test with ``datasets - 1`` degrees of freedom at
     ``SIGNIFICANCE`` over the number of differences. One that is the same in every dataset has no error; its sign counts as often as

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from jaxsim.measures.complaints import complaints
+from jaxsim.report.comparison import leader
 from jaxsim.report.evidence import Number
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.promises import keepers
-from jaxsim.report.standings import FEWEST, Standing, Standings, best
+from jaxsim.report.standings import FEWEST, Standing, Standings
 
-AVERAGES = {"type_one_error": "level", "coverage": "coverage", "power": "power", "rmse": "rmse"}
+AVERAGES = {
+    "type_one_error": "level",
+    "coverage": "coverage",
+    "power": "power",
+    "rmse": "rmse",
+    "model_se_error": "model_se",
+}
 BY_CELL = {"type_one_error": "levels", "coverage": "coverages"}
+ASIDE = {"type_one_error": "level", "power": "power"}
 PAIRED = {"power": ("rejection", "nonzero"), "rmse": ("rmse", None)}
 
 
@@ -25,8 +35,12 @@ def standings_of(numbers: Numbers) -> Standings:
     kit, cells, datasets = results.study.kit, len(results.study.cells), results.progress[0]
     strategies = tuple(_strategies(numbers))
     standings = Standings(strategies, datasets, cells, kit.alpha, kit.conf_level, policy=policy, infers=kit.has_inference)
-    standings = dataclasses.replace(standings, replicates=results.study.replicates)
-    return dataclasses.replace(standings, differences=_differences(numbers, standings))
+    more: dict[str, Any] = {
+        "replicates": results.study.replicates,
+        "why": _why(numbers, standings),
+        "aside": _aside(numbers, standings),
+    }
+    return dataclasses.replace(standings, differences=_differences(numbers, standings.answering), **more)
 
 
 def _strategies(numbers: Numbers) -> Iterator[Standing]:
@@ -50,23 +64,47 @@ def _strategies(numbers: Numbers) -> Iterator[Standing]:
         yield Standing(name, **values, lost=int((usable == 0).sum()), only=only)
 
 
-def _differences(numbers: Numbers, standings: Standings) -> dict[tuple[str, str, str], Number]:
-    """Of the strategies with the smallest RMSE, with most power, and with most of it among those that kept their level."""
-    kept = keepers(standings)
-    firsts = {
-        "rmse": [best(standings.strategies, "rmse")],
-        "power": [best(standings.strategies, "power"), best([s for s in standings.strategies if s.name in kept], "power")],
-    }
-    found = {}
-    for measure, strategies in firsts.items():
-        name, truth = PAIRED[measure]
-        for first in dict.fromkeys(s.name for s in strategies if s is not None) if len(standings.strategies) > 1 else ():
-            table = numbers.results.paired(first, [], policy=standings.policy, truth=truth, terms=numbers.shown)
-            for row in _finite(table[table["measure"] == name]):
-                # pairs are the others less the first; the error of a difference is the same both ways
-                number = _number(row)
-                found[measure, first, str(row["model"])] = Number(-number.value, number.mcse, -number.high, -number.low)
+def _why(numbers: Numbers, standings: Standings) -> tuple[str, ...]:
+    """Of the strategies that gave no answer at all, what most of their failed fits say."""
+    silent, rates = [s.name for s in standings.strategies if s.is_silent], numbers.results.rates(["model"])
+    return tuple(complaints(numbers.results.frames, rates[rates["model"].astype(str).isin(silent)])) if silent else ()
+
+
+def _aside(numbers: Numbers, standings: Standings) -> dict[str, tuple[str, ...]]:
+    """Coefficients that are in no average and have a level, or power, where no average has it."""
+    asked = {of: to for of, to in ASIDE.items() if standings.infers and not standings.has(to)}
+    found: dict[str, tuple[str, ...]] = {}
+    for of, to in asked.items():
+        table = numbers.results.performance.measures(["term"], measures=[of], policy=numbers.policy)
+        terms = [str(row["term"]) for row in _finite(table)]
+        found[to] = tuple(term for term in terms if term not in numbers.shown)
     return found
+
+
+def _differences(numbers: Numbers, standings: Standings) -> dict[tuple[str, str, str], Number]:
+    """Of the strategies with the smallest RMSE, with most power, and with most of it among those that kept their level; and of
+    those that are better than these on the same datasets, where averages are of different ones."""
+    every, kept = standings.strategies, keepers(standings)
+    groups = [("rmse", every), ("power", every), ("power", tuple(s for s in every if s.name in kept))]
+    known: dict[tuple[str, str], dict[str, Number]] = {}
+
+    def pairs(measure: str, first: str) -> dict[str, Number]:
+        if (measure, first) not in known:
+            known[measure, first] = _paired(numbers, measure, first)
+        return known[measure, first]
+
+    for measure, group in groups if len(every) > 1 else ():
+        leader(group, measure, standings.datasets, partial(pairs, measure))
+    return {(measure, first, other): pair for (measure, first), found in known.items() for other, pair in found.items()}
+
+
+def _paired(numbers: Numbers, measure: str, first: str) -> dict[str, Number]:
+    """Differences of a strategy less each other, by name."""
+    name, truth = PAIRED[measure]
+    table = numbers.results.paired(first, [], policy=numbers.policy, truth=truth, terms=numbers.shown)
+    # pairs are the others less the first; the error of a difference is the same both ways
+    found = {str(row["model"]): _number(row) for row in _finite(table[table["measure"] == name])}
+    return {other: Number(-pair.value, pair.mcse, -pair.high, -pair.low) for other, pair in found.items()}
 
 
 def _numbers(table: pd.DataFrame, model: str) -> dict[str, Number]:

@@ -37,7 +37,7 @@ def write(results: Results, folder: str | Path | None = None, *, policy: str = "
         results: of a run, finished or not.
         folder: where to; ``report`` inside the results' folder when None. An older report there is replaced.
         policy: which fits count when some have failed: ``available`` (every usable one) or ``listwise`` (only datasets that
-            every strategy could fit).
+            every strategy fitted).
 
     Returns:
         The path of ``index.html``.
@@ -87,11 +87,12 @@ def content(numbers: Numbers) -> dict[str, Any]:
         **shown,
         "name": results.folder.place.name,
         "study": results.study,
+        "size": tables.size(results.study),
         "policy": numbers.policy,
         "progress": results.progress,
         "averaged": what_of(results.performance, (), numbers.terms),
-        "notes": results.notes,
-        "findings": found(standings, how_many(numbers, standings)),
+        "notes": [note for note in results.notes if note not in standings.why],  # said above
+        "findings": found(standings, how_many(numbers, standings.answering)),
         "filters": [one for one in filters(results) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.overview import rate_with_error, with_error
 from jaxsim.report.evidence import Number, is_above, is_below
 from jaxsim.report.figures.tiles import LIBERAL
@@ -68,7 +69,7 @@ def level_in_words(standings: Standings) -> str:
     if not standings.infers:
         return "These strategies give no tests and no intervals: there is no level to keep."
     if not standings.has("level"):
-        return "Not judged: no coefficient of this study is zero, so that no test can be wrong by finding it."
+        return _not_judged(standings)
     found, alpha = verdicts(standings, LEVEL), f"{standings.alpha:g}"
     told = _told(standings, LEVEL, found, ("Above", "Not above", f"Below {alpha} (tests are conservative)"))
     kept = [s.level for s in standings.strategies if s.level is not None and found[s.name].name == "kept"]
@@ -76,6 +77,20 @@ def level_in_words(standings: Standings) -> str:
     if highest > LIBERAL * standings.alpha:
         told += f" Monte Carlo error is large, though: up to {highest:.2g} is not ruled out."
     return told
+
+
+def _not_judged(standings: Standings) -> str:
+    """Why there is no verdict on the level, and how to get one."""
+    why = "no coefficient of this study is zero, and an error of type I is to find an effect where there is none"
+    if standings.aside.get("level"):
+        other = aside(standings, "level")
+        why = f"no coefficient but {other} is zero, and averages leave out {other} (see “Each coefficient” below)"
+    return f"Not judged: {why}. To have it judged, give the effect a level of 0 in the grid."
+
+
+def aside(standings: Standings, measure: str) -> str:
+    """Coefficients that are in no average and have a ``level``, or ``power``: ``the intercept``."""
+    return listed(["the intercept" if name in INTERCEPTS else name for name in standings.aside.get(measure, ())])
 
 
 def coverage_in_words(standings: Standings) -> str:
@@ -97,13 +112,14 @@ def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], 
             text = f"{s.name} (in {len(verdict.cells):,} of {standings.cells:,}, {ends} to {worst:.2g})"
         groups.setdefault(verdict.name, []).append(text)
     broken, kept, cautious = texts
-    than = f"{promise.nominal(standings):g} by more than Monte Carlo error explains"
+    nominal = f"{promise.nominal(standings):g}"
+    than = f"{nominal} by more than Monte Carlo error explains"
     average = ", on average" if standings.cells > 1 else ""
     everywhere = _cells_judged(standings, promise, [name for name, verdict in found.items() if verdict.name == "kept"])
     whole, average_told = f"{kept} {than}{average}", bool({"broken", "kept"} & set(groups))
     sentences = {
         "broken": f"{broken} {than}{average}",
-        "kept": f"Not so{average}{everywhere}" if "broken" in groups else f"{whole}{everywhere}",
+        "kept": f"{kept} {nominal} by more than that{average}{everywhere}" if "broken" in groups else f"{whole}{everywhere}",
         "in cells": "Not on average, but in some cells" if average_told else f"{whole}, but in some cells",
         "cautious": cautious,
     }

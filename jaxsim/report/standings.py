@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jaxsim.report.evidence import Number
 
 FEWEST = 20  # datasets, of all cells or of one, below which Monte Carlo errors are too uncertain themselves
 NEVER = Number(0.0, 0.0)
+SIGN = {"power": 1, "rmse": -1}  # of what is better
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Standing:
     """A strategy's averages over all cells and coefficients, None where there is no number.
 
     ``levels`` and ``coverages`` are type I error and coverage of every cell that has ``FEWEST`` usable fits, ``lost`` counts cells
-    without a usable fit. ``only`` is how many datasets of each cell it was asked to fit, where these are the first alone.
+    without a usable fit, and ``model_se`` is how far standard errors are off, in percent. ``only`` is how many datasets of each
+    cell it was asked to fit, where these are the first alone.
     """
 
     name: str
@@ -24,12 +26,18 @@ class Standing:
     coverage: Number | None = None
     power: Number | None = None
     rmse: Number | None = None
+    model_se: Number | None = None
     failed: Number = NEVER
     singular: Number = NEVER
     levels: tuple[Number, ...] = ()
     coverages: tuple[Number, ...] = ()
     lost: int = 0
     only: int | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether all of its fits failed: it gave no answer at all."""
+        return self.failed.value == 1
 
     @property
     def of(self) -> str:
@@ -50,6 +58,8 @@ class Standings:
         differences: paired, of a strategy less another, by measure (``power`` or ``rmse``) and the two names.
         policy: which fits count.
         infers: whether the strategies give tests and intervals.
+        why: sentences about the strategies that gave no answer at all.
+        aside: coefficients that are in no average and have a ``level`` (they are zero) or ``power`` (they are not), by these names.
     """
 
     strategies: tuple[Standing, ...]
@@ -61,6 +71,13 @@ class Standings:
     policy: str = "available"
     infers: bool = True
     replicates: int = 0
+    why: tuple[str, ...] = ()
+    aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def answering(self) -> Standings:
+        """Without the strategies that gave no answer at all."""
+        return replace(self, strategies=tuple(s for s in self.strategies if not s.is_silent))
 
     def has(self, measure: str) -> bool:
         """Whether some strategy has a number."""
@@ -70,5 +87,4 @@ class Standings:
 def best(strategies: Iterable[Standing], measure: str) -> Standing | None:
     """The strategy with most power, or the smallest RMSE; None if none has a number."""
     known = [s for s in strategies if getattr(s, measure) is not None]
-    sign = -1 if measure == "power" else 1
-    return min(known, key=lambda s: sign * getattr(s, measure).value, default=None)
+    return max(known, key=lambda s: SIGN[measure] * getattr(s, measure).value, default=None)

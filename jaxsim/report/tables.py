@@ -12,11 +12,12 @@ from jaxsim import measures
 from jaxsim.audit import table as audit_summary
 from jaxsim.counts import counted
 from jaxsim.levels import in_a_row, shown
-from jaxsim.measures.overview import SHOWN, headline, in_words, main_measures
+from jaxsim.measures.overview import SHOWN, has_numbers, headline, in_words, main_measures
 from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.report.filters import LONGEST, MODEL, TERM, key_of, level_texts
+from jaxsim.report.promises import listed
 from jaxsim.results import Results
 from jaxsim.study import card
 from jaxsim.study.study import Study
@@ -26,7 +27,7 @@ COMPONENTS = {"bias": "bias", "rmse": "RMSE", "empirical_se": "empirical SE", "m
 FEW = 4  # values of a field that follows from the factors
 POLICY_TEXT = {
     "available": "every usable fit counts (“available”)",
-    "listwise": "only datasets that every strategy could fit count (“listwise”)",
+    "listwise": "only datasets that every strategy fitted count (“listwise”)",
 }
 
 
@@ -58,6 +59,20 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("confidence level", f"{study.conf_level:g}"),
         ("level of tests", f"{study.kit.alpha:g}"),
     ]
+
+
+def size(study: Study) -> str:
+    """Datasets and who fits them: ``4 cells × 300 datasets, each fitted by ols; the first 200 of each cell also by lmer.``"""
+    datasets, found = study.replicates, dict[int, list[str]]()
+    for strategy in study.estimators:
+        found.setdefault(strategy.wanted(datasets), []).append(strategy.name)
+    told: list[str] = []
+    each = "each " if len(study.cells) * datasets > 1 else ""
+    for count, names in sorted(found.items(), reverse=True):
+        some = "the first" if count == 1 else f"the first {count:,}"
+        which = f"{each}fitted" if count == datasets else f"{some} of each cell also" if told else f"{some} of each cell fitted"
+        told.append(f"{which} by {listed(names)}")
+    return f"{counted(len(study.cells), 'cell')} × {counted(datasets, 'dataset')}, {'; '.join(told)}."
 
 
 def factors(results: Results) -> list[tuple[str, str]]:
@@ -96,13 +111,15 @@ def strategies(study: Study) -> Table:
 
 
 def headlines(numbers: Numbers) -> list[Table]:
-    """Main measures of each strategy over all cells and terms; under both policies if any fit failed."""
+    """Main measures of each strategy over all cells and terms; if any fit failed under both policies, if the other has a number."""
     results = numbers.results
     failed = bool((results.rates(["model"]).query("measure == 'failure'")["value"] > 0).any())
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
     found = []
     for policy in chosen:
         table = headline(results.performance, policy, terms=numbers.shown)
+        if policy != numbers.policy and not has_numbers(table):
+            continue
         rows = [[str(model), *map(str, line)] for model, line in zip(table.index, table.to_numpy(), strict=True)]
         found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, table.columns)], rows, 1, [MODEL]))
     return found
