@@ -196,7 +196,7 @@ class TestStatusZeroMeansComplete:
         results = self.run_while(monkeypatch, out, lambda: next(out.glob("chunks/*.parquet")).unlink())
         assert results.progress == (160, 160)
         assert same((results.estimates, results.fits), tables(whole.out))
-        assert "chunks are gone that were finished" in (out / "log.txt").read_text()
+        assert "1 chunk that had been finished must be computed again: gone" in (out / "log.txt").read_text()
 
     def test_a_run_whose_chunks_go_on_vanishing_says_so(self, tmp_path, monkeypatch):
         out = tmp_path / "out"

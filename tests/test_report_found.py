@@ -12,6 +12,7 @@ from scipy import stats
 
 from jaxsim import GaussianMultilevel
 from jaxsim.measures.interval import wilson
+from jaxsim.report.comparison import leader
 from jaxsim.report.evidence import Number, differs, is_above, is_below, trials
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.found import found
@@ -407,3 +408,9 @@ def test_what_averages_leave_out_and_what_failed_are_of_the_results(tmp_path):
     (row,) = made.measures(["model"], measures=["model_se_error"], terms=["IV1"]).query("model == 'ols'").to_dict("records")
     assert (standings.strategies[0].model_se.value, standings.strategies[0].model_se.mcse) == (row["value"], row["mcse"])
     assert {finding.about for finding in found(standings)}.isdisjoint({"Caution", "Nothing"})
+
+
+def test_the_best_of_some_is_not_beaten_by_others():
+    """One strategy keeps its level; that another finds more does not count."""
+    one, other = strategy("one", power=200), Number(-0.3, 0.02, -0.34, -0.26)
+    assert leader([one], "power", 1000, lambda name: {"other": other}) is one

@@ -216,7 +216,7 @@ def test_liberal_tests_between_few_groups_are_said():
         return Study(process, Grid(n_groups=groups), strategy, 2).caveats()
 
     (liberal,) = said(LinearMixed())
-    assert liberal.startswith("lmer: 2 of 3 cells have at most 10 groups")
+    assert liberal.startswith("lmer: 2 cells of 3 with at most 10 groups")
     assert "df='kenward-roger'" in liberal
     for other in (LinearMixed(df="kenward-roger"), LinearMixed(vcov="CR2"), LinearMixed(random=("Intercept",))):
         assert said(other) == ()
@@ -240,7 +240,7 @@ def test_liberal_tests_of_several_units_are_said_of_the_one_that_a_model_has():
         return Study(reading, Grid(), LinearMixed(f"y ~ group + kind + cond + {random}"), 2).caveats()
 
     (few,) = said("(cond | item)")
-    assert few.startswith("lmer: 1 of 1 cells have at most 10 groups (item)")
+    assert few.startswith("lmer: 1 cell of 1 with at most 10 groups (item)")
     assert said("(cond | subject)") == said("(cond | subject) + (cond | item)") == said("(1 | item)") == ()
 
 

@@ -65,14 +65,13 @@ def leader(
         datasets: that are finished.
         pairs: differences on the same datasets of the named strategy less each other, by name.
     """
-    known = [s for s in strategies if getattr(s, measure) is not None]
-    first, seen = best(known, measure), set[str]()
+    known = {s.name: s for s in strategies if getattr(s, measure) is not None}
+    first, seen = best(known.values(), measure), set[str]()
     while first is not None and first.name not in seen:
         seen.add(first.name)
         found, size = pairs(first.name), abs(getattr(first, measure).value)
-        behind = {name: pair for name, pair in found.items() if SIGN[measure] * pair.value < 0}
-        is_ahead = {name: differs(pair, datasets, len(known) - 1, size) for name, pair in behind.items()}
-        ahead = [(abs(behind[s.name].value), s) for s in known if is_ahead.get(s.name)]
+        behind = {name: pair for name, pair in found.items() if name in known and SIGN[measure] * pair.value < 0}
+        ahead = [(abs(pair.value), known[name]) for name, pair in behind.items() if differs(pair, datasets, len(known) - 1, size)]
         first = max(ahead, key=itemgetter(0))[1] if ahead else first
     return first
 

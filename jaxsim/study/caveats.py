@@ -89,7 +89,7 @@ def _liberal_tests(study: Outline) -> Iterator[str]:
         names = [e.name for e in study.estimators if isinstance(e, LinearMixed) and _tests_between(e, study, factor)]
         if few and names:
             yield (
-                f"{', '.join(names)}: {few} of {counted(len(study.cells), 'cell')} have at most {FEW_GROUPS} groups ({factor}). "
+                f"{', '.join(names)}: {counted(few, 'cell')} of {len(study.cells):,} with at most {FEW_GROUPS} groups ({factor}). "
                 "Beside random slopes Satterthwaite's test of a predictor that is one number a group rejects too often (of ten "
                 "rows a group, 12.6% with 5 groups, 9.1% with 8, 8.2% with 10, where 5% are meant; Kenward-Roger's 3.6%, 5.6%, "
                 "5.5%): use df='kenward-roger'."
