@@ -219,6 +219,7 @@ def compared(key: Array, problem: Problem, explored: engine.Explored, truth: Arr
     noise = jax.random.normal(jax.random.fold_in(key, 1), (len(model.fixed), RANKED))
 
     def quantities(at: Array, noise: Array) -> Array:
+        """What is ranked, at one draw."""
         vector = explored.vector[:, at]
         mean, root = explored.given.mean[:, at], explored.given.root[:, :, at]
         beta = problem.shift[:, None] + unit[x][:, None] * (mean + (root * noise[None]).sum(1))

@@ -26,6 +26,7 @@ def spoken(such_as: str, **meant_by: str) -> Callable[[Callable[Given, Returned]
     """
 
     def decorated(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+        """The function, with its wrong calls said."""
         checked: Callable[Given, Returned] = _checked(function, function.__name__, such_as, meant_by)
         return checked
 
@@ -43,6 +44,7 @@ def _checked(function: Callable[..., Any], name: str, such_as: str, meant_by: Ma
 
     @functools.wraps(function)
     def called(*args: Any, **options: Any) -> Any:
+        """The same call, or the sentence."""
         try:
             return function(*args, **options)
         except TypeError as error:

@@ -13,7 +13,7 @@ from jaxsim import GaussianMultilevel, Grid, PooledOLS, Study, TwoStage
 from jaxsim.store.place import LocalPlace
 from jaxsim.sweep import notebook
 from jaxsim.sweep import progress as module
-from jaxsim.sweep.progress import Log, Progress, counted, duration
+from jaxsim.sweep.progress import Log, Progress, counting, duration
 from jaxsim.sweep.worker import Step
 
 STUDY = Study(GaussianMultilevel(n_obs=2, n_predictors=2), Grid(n_groups=[4, 6]), (PooledOLS(), TwoStage()), 5, seed=3)
@@ -134,12 +134,12 @@ class TestInANotebook:
     def test_silence_and_a_stream_of_ones_own(self, display, tmp_path):
         shown(None, tmp_path, shown=False).close()
         shown(io.StringIO(), tmp_path).close()
-        with counted(3, "lme4", shown=False) as more:
+        with counting(3, "lme4", shown=False) as more:
             more(3)
         assert not display.outputs
 
     def test_other_work_has_one_too(self, display):
-        with counted(3, "lme4") as more:
+        with counting(3, "lme4") as more:
             more(1)
             more(2)
         (state,) = display.outputs

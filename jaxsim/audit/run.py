@@ -18,7 +18,7 @@ from jaxsim.r.outcome import Outcome
 from jaxsim.r.pool import Pool
 from jaxsim.r.request import Request
 from jaxsim.results import Results
-from jaxsim.sweep.progress import counted
+from jaxsim.sweep.progress import counting
 
 Looked = tuple[Verdict | None, Difference | None]
 
@@ -47,7 +47,7 @@ def audit(results: Results, per_cell: int = 3, seed: int = 0, *, progress: bool 
     per_cell, seed = whole_number("per_cell", per_cell, 1), whole_number("seed", seed, 0)
     fits = draw(results, per_cell, seed)
     rows: list[dict[str, object]] = []
-    with Pool() as pool, counted(len(fits), "lme4", progress) as more:
+    with Pool() as pool, counting(len(fits), "lme4", progress) as more:
         for fit, outcome in zip(fits, _refit(pool, results, fits, "default"), strict=True):
             rows.append(_row(fit, outcome, first_look(fit, outcome), "default"))
             more(rows[-1]["verdict"] is not None)
@@ -81,6 +81,7 @@ def _refit(pool: Pool, results: Results, fits: Sequence[Finished], effort: str) 
     study = results.study
 
     def requests() -> Iterator[Request]:
+        """What R is asked, fit by fit."""
         for fit in fits:
             text = formula_text(fit.response, fit.terms, fit.effects)
             df = lme4_df(fit.strategy) or "satterthwaite"

@@ -65,6 +65,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """The table of :func:`by_cell` with every number as text."""
 
     def shown(value: object) -> str:
+        """A cell as text."""
         if isinstance(value, float | np.floating):
             return "–" if np.isnan(value) else f"{value:.1e}" if value else "0"
         return str(value)

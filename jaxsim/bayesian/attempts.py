@@ -53,12 +53,14 @@ def explore(kind: str, method: engine.Method, data: CrossProducts, keys: Array, 
     """Every dataset's posterior, by the path that ``kind`` names; those that fail are tried again (traceable)."""
 
     def part(places: Array) -> tuple[CrossProducts, Array]:
+        """Some of the datasets, with their keys."""
         return jax.tree.map(lambda leaf: leaf[places], (data, keys))
 
     found = in_parts(lambda places: engine.prepare(part(places)[0], level, method), keys.shape[0])
     for path, most in paths(kind):
 
         def once(path: str, number: Array, places: Array, wanted: Array, now: engine.Found) -> engine.Found:
+            """One attempt at some of the datasets, by one path."""
             before = jax.tree.map(lambda leaf: leaf[places], now)
             return attempt(path, number, *part(places), wanted, before, level, method)[0]
 
@@ -109,6 +111,7 @@ def explore_part(
     every = jnp.ones(PART, bool)
 
     def again(state: tuple[Array, engine.Found, engine.Explored]) -> tuple[Array, engine.Found, engine.Explored]:
+        """The next attempt at those that are not reliable yet."""
         number, now, draws = state
         new, fresh = attempt(path, number, data, keys, every, now, level, method)
         taken = pending(now) | (number == 0)

@@ -75,6 +75,7 @@ def log_prior(vector: Array, hyper: Hyper, problem: Problem, model: Model) -> Ar
     units = sd_units(problem, model) if uses_units(priors) else None
 
     def one(prior: object, number: Array, unit: Array | None) -> Array | float:
+        """The log density of one prior at a number; 0 of a flat one."""
         if prior.flat:  # type: ignore[attr-defined]
             return 0.0
         made = prior.positive()  # type: ignore[attr-defined]

@@ -59,6 +59,7 @@ def effective(draws: Array) -> Array:
     centred = draws - draws.mean(1, keepdims=True)
 
     def covariance(lag: Array) -> Array:
+        """The autocovariance at one lag."""
         shifted = jnp.roll(centred, -lag, axis=1)
         inside = (jnp.arange(n) < n - lag)[:, None]
         return (jnp.where(inside, centred * shifted, 0.0)).sum(1).mean(0) / n

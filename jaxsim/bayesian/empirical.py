@@ -39,6 +39,7 @@ def shortest(known: Empirical, level: Array) -> Array:
     """Shortest interval of probability ``level``, ``[P, 2]``: of those that begin at a draw (Chen & Shao 1999)."""
 
     def one(place: Array, chance: Array) -> Array:
+        """The shortest interval of one quantity."""
         end = jnp.interp(chance + level, chance, place)
         wide = jnp.where(chance + level <= chance[-1], end - place, jnp.inf)
         first = jnp.argmin(wide)

@@ -178,6 +178,7 @@ def together(before: Found, now: Found) -> tuple[Found, Array]:
     share = jnp.where(earlier > 0, jnp.where(good, now.ess, 0.0) / jnp.maximum(ess, 1e-300), 1.0)
 
     def either(old: Array, new: Array) -> Array:
+        """Of diagnostics: the one that counts, the worse where both do."""
         return jnp.where(share == 0, old, jnp.where(share == 1, new, jnp.maximum(old, new)))
 
     evidence = jnp.logaddexp(jnp.log1p(-share) + before.log_evidence, jnp.log(share) + now.log_evidence)
@@ -254,6 +255,7 @@ def queue(keys: Array, number: Array | int, d: int) -> nuts.Chains:
     """Four chains for every dataset of a part, from normal draws in its white space."""
 
     def of_dataset(key: Array) -> Array:
+        """The keys of one dataset's chains."""
         return jax.vmap(lambda c: jax.random.fold_in(jax.random.fold_in(key, CHAIN_STREAM + number), c))(jnp.arange(CHAINS))
 
     own = jax.vmap(of_dataset)(keys).reshape(-1)

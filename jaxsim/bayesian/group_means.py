@@ -52,6 +52,7 @@ def group_means(problem: Problem, model: Model, weight: Array, vector: Array, me
         return model.effects(problem, weight, unpack(vector, model.structure).factor, mean)
 
     def add(total: Tree, part: tuple[Array, Array, Array]) -> tuple[Tree, None]:
+        """The sums with those of one more part of the draws."""
         return jax.tree.map(operator.add, total, of_part(*part)), None
 
     draws = split(weight), split(vector), split(mean)

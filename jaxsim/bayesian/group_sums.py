@@ -80,6 +80,7 @@ def group_sums(products: Array, groups: Array, factor: Array, random: tuple[int,
     """
 
     def add(g: Array, sums: GroupSums) -> GroupSums:
+        """The sums with those of one more group."""
         determinant, d = eliminate(products[g], factor, random)
         return GroupSums(sums.logdet + jnp.log(determinant), sums.products + d)
 
@@ -99,6 +100,7 @@ def _backward(random: tuple[int, ...], saved: tuple[Array, ...], cotangent: Grou
     z = jnp.array(random)
 
     def add(g: Array, gamma: Array) -> Array:
+        """The sums with those of one more group."""
         _, d = eliminate(products[g], factor, random)
         d_z = d[z]
         dm = (d_z[:, :, None] * m[None]).sum(1)

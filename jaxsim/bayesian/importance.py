@@ -57,6 +57,7 @@ def evaluate(vector: Array, problem: Problem, model: Model) -> tuple[Array, Cond
     found = jax.lax.map(lambda part: log_posterior_and_effects(part, wide, model), split)
 
     def joined(leaf: Array) -> Array:
+        """Draws of all rounds side by side."""
         moved = jnp.moveaxis(leaf, 0, -2)
         return moved.reshape(*moved.shape[:-2], parts * chunk)[..., :count]
 
@@ -86,6 +87,7 @@ def sample(keys: Array, problem: Problem, model: Model, begin: Normal, rounds: i
     nothing = Conditional(jnp.zeros((p, lanes, total)), jnp.zeros((p, p, lanes, total)), target)
 
     def one_round(r: Array, carry: tuple) -> tuple:
+        """The draws of one round, and the proposal of the next."""
         components, vector, target, mixture, given = carry
         now = jax.tree.map(lambda leaf: leaf[r], components)
         fresh = draw(jax.vmap(lambda key: jax.random.fold_in(key, r))(own), now, each, structure)

@@ -74,6 +74,7 @@ def approximate(problem: Problem, model: Model) -> Normal:
     wide = widen(problem)
 
     def evaluate(vector: Array) -> tuple[Array, Array]:
+        """The log posterior and its slope."""
         value, slope = value_and_gradient(vector[..., None], wide, model)
         return value[..., 0], slope[..., 0]
 

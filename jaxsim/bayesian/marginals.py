@@ -71,6 +71,7 @@ def pool(one: Summary, other: Summary, share: Array) -> Summary:
     """Of two samples of the same posteriors (datasets first), the second with this ``share`` ``[datasets]``."""
 
     def mean(old: Array, new: Array) -> Array:
+        """The average of both, by how many draws each has."""
         own = share.reshape(-1, *[1] * (new.ndim - 1))
         return jnp.where(own == 1, new, jnp.where(own == 0, old, old + own * (new - old)))
 

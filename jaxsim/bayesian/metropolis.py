@@ -52,6 +52,7 @@ def walk(at: Array, root: Array, random: Array, gains: Array, density: Callable[
     """
 
     def step(number: Array, now: Walk) -> Walk:
+        """One proposal, taken or not."""
         normal, uniform = jax.scipy.special.ndtri(random[number, :-1]), random[number, -1]
         at = now.at + (now.root * normal[None]).sum(1)
         value, aside = density(at)

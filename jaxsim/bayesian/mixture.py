@@ -66,10 +66,12 @@ def quantiles(mixture: Mixture, probability: Array) -> Array:
     high = jnp.broadcast_to(centre + WIDEST * scale, at.shape)
 
     def unfinished(state: _Bracketed) -> Array:
+        """Whether some quantile is not found yet."""
         *_, wrong, steps = state
         return (wrong > PRECISE).any() & (steps < MAX_STEPS)
 
     def step(state: _Bracketed) -> _Bracketed:
+        """One step nearer to all ends."""
         at, low, high, wrong, steps = state
         done = wrong <= PRECISE
         gap = below(mixture, at) - probability
@@ -93,6 +95,7 @@ def shortest(mixture: Mixture, level: Array, equal_tailed: Array) -> Array:
     """
 
     def step(_: Array, ends: Array) -> Array:
+        """One step nearer to all ends."""
         f, slope, gap = _ends(mixture, ends, level)
         log_slope = slope / jnp.maximum(f, 1e-300)
         unequal = jnp.log(jnp.maximum(f[:, 1], 1e-300)) - jnp.log(jnp.maximum(f[:, 0], 1e-300))

@@ -270,6 +270,7 @@ def _randoms(key: Array, ticks: Array, d: int) -> tuple[Array, Array]:
     """Normal numbers ``[D, lanes]`` and uniform ones ``[3, lanes]`` of each chain's own key and its own count of steps."""
 
     def one(key: Array, tick: Array) -> Array:
+        """The uniform numbers of one step of one chain."""
         return jax.random.uniform(jax.random.fold_in(key, tick), (d + 3,), minval=1e-15)
 
     uniform = jax.vmap(one)(key, ticks).T

@@ -68,6 +68,7 @@ def posterior(
     effects = group_effects(data, model, beta, factor, sigma, rng)
 
     def shaped(draws: np.ndarray) -> np.ndarray:
+        """Draws with the shape of what they are of last."""
         return np.moveaxis(draws, -1, 0).reshape(*shape, *draws.shape[:-1])
 
     return found, Posterior(shaped(beta), shaped(sd), shaped(correlation), shaped(sigma), shaped(effects), found)

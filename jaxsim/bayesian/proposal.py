@@ -91,6 +91,7 @@ def draw(keys: Array, at: Proposal, count: int, structure: Structure) -> Array:
     first = np.arange(len(along))
 
     def raw(key: Array) -> tuple[Array, Array, Array]:
+        """Random numbers of one draw."""
         own = jax.random.split(key, 3)
         # A chi-squared variable of DF degrees is -2 log of a product of DF / 2 uniform ones.
         square = -2 * jnp.log(jax.random.uniform(own[1], (DF // 2, count)).prod(0))

@@ -37,10 +37,12 @@ def retry(
     count = jax.tree.leaves(results)[0].shape[0]
 
     def listed(results: Tree) -> tuple[Array, Array]:
+        """Places of the datasets, those that failed first, and how many these are."""
         open_ = failed(results)
         return jnp.argsort(~open_, stable=True), open_.sum()
 
     def body(state: tuple[Array, Array, Array, Array, Tree]) -> tuple[Array, Array, Array, Array, Tree]:
+        """The next few of them, tried once more."""
         number, position, order, pending, results = state
         place = position + jnp.arange(PART)
         wanted = place < pending

@@ -54,9 +54,11 @@ def explore(data: tuple[Rows, CrossProducts], key: Array, level: Array | float, 
     first = nothing(reduced, model.status(reduced, problem), model)
 
     def pending(now: _Search) -> Array:
+        """Whether a dataset wants another attempt."""
         return (now.found.status == Status.OK) & ~now.found.reliable & (now.found.attempts < len(THIN))
 
     def attempt(now: _Search) -> _Search:
+        """One more attempt, with the warm-up and thinning of its number."""
         number = now.found.attempts
         warm_up, thin = (jnp.asarray(values)[number] for values in (WARM_UP, THIN))
         state, sample = scale_mixture.run(at, keys, now.state, warm_up, thin, KEPT)

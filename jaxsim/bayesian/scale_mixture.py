@@ -122,9 +122,11 @@ def run(at: Target, keys: Array, state: State, warm_up: Array, thin: Array, kept
     """
 
     def drawn(now: State) -> tuple[Array, Array, Array, Conditional]:
+        """What is kept of a state."""
         return now.vector, LEAST_NU + jnp.exp(now.tail), now.beta, now.given
 
     def once(number: Array, carry: tuple[State, Sample]) -> tuple[State, Sample]:
+        """One sweep, and the sample with it."""
         now, sample = carry
         now = sweep(at, keys, now, number < warm_up)
         after = number - warm_up
@@ -186,6 +188,7 @@ def scale_steps(at: Target, state: State, random: Array, adapting: Array) -> tup
     squares, n = squared_residuals(at, state), at.problem.n_rows
 
     def density(place: Array) -> tuple[Array, None]:
+        """The log density at one place."""
         log_sigma, tail = place
         nu = LEAST_NU + jnp.exp(tail)
         constant = jax.lax.lgamma((nu + 1) / 2) - jax.lax.lgamma(nu / 2) - jnp.log(nu) / 2 - log_sigma
@@ -224,6 +227,7 @@ def group_steps(at: Target, state: State, vector: Array, products: Array, random
     d, model = len(vector), at.model
 
     def density(vector: Array) -> tuple[Array, Conditional]:
+        """The log density at one place."""
         hyper = unpack(vector, model.structure)
         determinant, rest = eliminate(products, hyper.factor[:, :, None], model.random)
         sums = GroupSums(jnp.log(determinant).sum(0), rest.sum(2))

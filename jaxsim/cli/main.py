@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``jaxsim``; returns the exit status."""
 
     def action() -> int | None:
+        """What the arguments ask for."""
         options = _parser().parse_args(arguments)
         _look_for_garbage_less_often()
         # Programs do not note which lines of Python they are of: nobody sees that here, and it takes a tenth of the tracing.
@@ -60,6 +61,7 @@ def run_script(study: Study, default_out: str) -> None:
     _run_options(parser, default_out)
 
     def action() -> None:
+        """What the arguments ask for."""
         options = parser.parse_args()
         _run_study(changed(study, options), options.out, options)
 

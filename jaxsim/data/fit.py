@@ -123,6 +123,7 @@ def withhold(fit: Fit) -> Fit:
     shown = has_numbers(status)
 
     def blank(value: jax.Array) -> jax.Array:
+        """Numbers, NaN where none are shown."""
         return xp.where(shown, value, xp.nan)
 
     return replace(
@@ -154,6 +155,7 @@ def guarded(fit: Fit) -> Fit:
     empty = jnp.zeros((0,))
 
     def given(value: Any, otherwise: Any) -> jax.Array:
+        """What was given, else what is meant."""
         return jnp.asarray(otherwise if value is None else value)
 
     status = given(fit.status, jnp.int32(Status.OK)).astype(jnp.int32)

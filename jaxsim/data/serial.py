@@ -91,6 +91,7 @@ def lagged(rows: InOrder, groups: int, most: int = 0) -> Lagged:
     code = jnp.concatenate([rows.code, jnp.full(n, groups)])
 
     def products(k: Array) -> tuple[Array, Array]:
+        """Sums of products of rows and those so many rows later in their group, and how many pairs there are."""
         later, later_code = (jax.lax.dynamic_slice_in_dim(column, k, n) for column in (values, code))
         pair = (later_code == rows.code) & (rows.code < groups)
         return jnp.where(pair[:, None], rows.values, 0.0).T @ later, pair.sum().astype(float)
@@ -99,6 +100,7 @@ def lagged(rows: InOrder, groups: int, most: int = 0) -> Lagged:
         return Lagged(*jax.lax.map(products, jnp.arange(most)))
 
     def add(k: Array, found: Lagged) -> Lagged:
+        """The sums by lag, with those of one more."""
         own, pairs = products(k)
         return Lagged(found.products.at[k].set(own), found.pairs.at[k].set(pairs))
 

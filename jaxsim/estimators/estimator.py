@@ -158,10 +158,12 @@ def _fit_batch(estimator: Estimator, data: Any) -> Fit:
 
 def _resample_batch(estimator: Estimator, data: Any, context: Context) -> Fit:
     def one(data: Any, key: jax.Array) -> Fit:
+        """One dataset's fit, guarded."""
         return estimator._guarded(data, Context(key, context.conf_level))
 
     @partial(jax.jit, inline=True)  # traced once, for its shapes and its code
     def fitted(data: Any, keys: jax.Array) -> Fit:
+        """The fits of a batch."""
         return jax.vmap(one)(data, keys)
 
     def together(places: jax.Array) -> Fit:

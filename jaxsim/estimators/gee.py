@@ -182,11 +182,13 @@ def settle(working: Working) -> tuple[jax.Array, jax.Array]:
     """The correlation at which both equations hold, from independence, one step of each in turn; whether it was found."""
 
     def turn(state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """One turn: coefficients, then the working correlation."""
         alpha, _, count = state
         new = working.step(alpha, contrast(solve(working.white(alpha).sum(0)).beta))
         return new, jnp.abs(new - alpha), count + 1
 
     def unfinished(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        """Whether the correlation still moves."""
         return (state[1] > STEP_TOLERANCE) & (state[2] < MAX_STEPS)
 
     alpha, moved, _ = jax.lax.while_loop(unfinished, turn, (jnp.zeros(()), jnp.asarray(jnp.inf), jnp.asarray(0)))
@@ -204,15 +206,18 @@ def exchangeable(products: jax.Array, rows: jax.Array, sizes: jax.Array) -> Work
     pairs = (sizes * (sizes - 1)).sum() / 2
 
     def white(alpha: jax.Array) -> jax.Array:
+        """Products of whitened rows."""
         kappa = alpha / (1 + (sizes - 1) * alpha)
         return (products - kappa[:, None, None] * rows[:, :, None] * rows[:, None, :]) / (1 - alpha)
 
     def step(alpha: jax.Array, c: jax.Array) -> jax.Array:
+        """The next working correlation, from the residuals of the coefficients."""
         squares = quadratic(products.sum(0), c)
         together = (((rows @ c) ** 2).sum() - squares) / 2
         return jnp.where(pairs > 0, together / jnp.maximum(pairs, 1.0) * sizes.sum() / squares, 0.0)
 
     def definite(alpha: jax.Array) -> jax.Array:
+        """Whether a working correlation is definite in all groups."""
         return (alpha < 1) & (1 + (sizes.max() - 1) * alpha > 0)
 
     return Working(white, step, definite)
@@ -228,9 +233,11 @@ def serial(data: Rows, change: jax.Array) -> Working:
     lags = jnp.arange(len(by_lag.pairs), dtype=float)
 
     def white(alpha: jax.Array) -> jax.Array:
+        """Products of whitened rows."""
         return (own - alpha * neighbours + alpha**2 * inner) / (1 - alpha**2)
 
     def step(alpha: jax.Array, c: jax.Array) -> jax.Array:
+        """The next working correlation, from the residuals of the coefficients."""
         together = quadratic(by_lag.products, c) * sizes.sum() / quadratic(own.sum(0), c)
         slope = jnp.where(lags > 0, lags * alpha ** jnp.maximum(lags - 1, 0), 0.0)
         size = (by_lag.pairs * slope**2).sum()

@@ -22,6 +22,7 @@ def formula_text(response: str, fixed: tuple[str, ...], random: Sequence[RandomE
     """The formula with these columns as fixed effects, and a random-effects term for each block of each grouping factor."""
 
     def side(columns: tuple[str, ...]) -> str:
+        """One side of a formula or of a bar."""
         rest = [quoted(name) for name in columns if name != INTERCEPT]
         return " + ".join(["1" if INTERCEPT in columns else "0", *rest])
 
@@ -33,6 +34,7 @@ def formula_in_words(response: str, fixed: tuple[str, ...], random: Sequence[Ran
     """The same as people write it: variables in place of the columns that they stand for, and no ``1 +``."""
 
     def side(columns: tuple[str, ...]) -> str:
+        """One side of a formula or of a bar."""
         if INTERCEPT not in columns:  # where a factor has other columns
             return " + ".join(["0", *map(quoted, columns)])
         return " + ".join(variables(columns, names)) or "1"

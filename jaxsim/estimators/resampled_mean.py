@@ -142,6 +142,7 @@ def resample(sample: Sample, draws: int, key: jax.Array) -> tuple[jax.Array, jax
     both = jnp.concatenate([sample.deviation, sample.deviation**2]).T
 
     def add(g: jax.Array, sums: jax.Array) -> jax.Array:
+        """The sums with those of one more group."""
         return sums + jnp.where(g < size, both[chosen[g]], 0.0)
 
     means = jax.lax.fori_loop(0, groups, add, jnp.zeros((draws, 2 * p))).T / size
@@ -177,11 +178,13 @@ def order_statistic(values: jax.Array, rank: jax.Array) -> jax.Array:
     top = jnp.int64(0x7FFFFFFFFFFFFFFF)
 
     def exchange(bits: jax.Array) -> jax.Array:
+        """Bits in the order of the numbers, and back."""
         return jnp.where(bits < 0, bits ^ top, bits)
 
     ordered = exchange(jax.lax.bitcast_convert_type(values, jnp.int64))
 
     def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """The half in which the quantile lies."""
         low, high = ends
         middle = (low >> 1) + (high >> 1) + (low & high & 1)
         enough = (ordered <= middle[:, None]).sum(1, dtype=jnp.int32) >= rank

@@ -130,6 +130,7 @@ def degrees_of_freedom(own: jax.Array, pull: jax.Array) -> tuple[jax.Array, jax.
     xp = library(own, pull)
 
     def add(carry: tuple[jax.Array, jax.Array], b: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        """The sums with those of one more group."""
         before, pairs = carry
         pairs = pairs + (b[:, :, None] * before * b[:, None, :]).sum((1, 2))
         return (before + b[:, :, None] * b[:, None, :], pairs), None

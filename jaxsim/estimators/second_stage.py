@@ -106,6 +106,7 @@ def paule_mandel(values: jax.Array, sampling: jax.Array, present: jax.Array) -> 
     smallest = xp.where(present, sampling, xp.inf).min(1)
 
     def step(state: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """One step of Newton's method."""
         variance, _, count = state
         weights, mean = weighted_mean(variance, values, sampling, present)
         terms = weights * xp.where(present, (values - mean[:, None]) ** 2, 0.0)
@@ -114,6 +115,7 @@ def paule_mandel(values: jax.Array, sampling: jax.Array, present: jax.Array) -> 
         return new, (new - variance > STEP_TOLERANCE * (new + smallest)).any(), count + 1
 
     def unfinished(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        """Whether the variance still moves."""
         return state[1] & (state[2] < MAX_STEPS)
 
     return while_loop(unfinished, step, (begin, xp.asarray(True), xp.asarray(0)))[0]

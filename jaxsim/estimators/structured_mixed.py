@@ -244,6 +244,7 @@ def _fit_batch(estimator: StructuredMixed, data: Rows, groups: bool) -> Fit:
     jobs = jax.vmap(estimator.job)(data)
 
     def begin(job: Job) -> search.State:
+        """Where the search of one dataset begins."""
         return search.initial(job.problem, job.structured.residuals, job.starts, spec)
 
     best, evaluations = iterate(

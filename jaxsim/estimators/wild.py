@@ -123,6 +123,7 @@ def _share(margins: jax.Array, count: jax.Array) -> Callable[[jax.Array], jax.Ar
     """``t [R, ...] -> [R, ...]``: the share of draws whose margin ``[R, 5, D]`` is positive at t."""
 
     def share(t: jax.Array) -> jax.Array:
+        """The share of draws whose statistic is beyond that of a value."""
         c0, c1, c2, c3, c4 = (margins[:, k].reshape(len(margins), *(1,) * (t.ndim - 1), -1) for k in range(5))
         t = t[..., None]
         return (c0 + t * (c1 + t * (c2 + t * (c3 + t * c4))) > 0).sum(-1) / count
@@ -135,9 +136,11 @@ def _limits(share: Callable[[jax.Array], jax.Array], contrasts: int, alpha: jax.
     side = jnp.ones((contrasts, 1)) * jnp.array([1.0, -1.0])
 
     def above(t: jax.Array) -> jax.Array:
+        """Whether a value is not rejected."""
         return share(t * side.reshape(side.shape + (1,) * (t.ndim - 2))) > alpha + 1e-12  # 1 - 0.9 is below 0.1
 
     def search(carry: Search) -> Search:
+        """Twice as far out."""
         near, far, found, begin, end = carry
         points = begin + (end - begin) * jnp.arange(1, STEPS + 1) / STEPS
         out = ~above(jnp.broadcast_to(points, (*side.shape, STEPS)))
@@ -147,6 +150,7 @@ def _limits(share: Callable[[jax.Array], jax.Array], contrasts: int, alpha: jax.
         return near, jnp.where(now, last, far), found | now, end, 2 * end
 
     def searching(carry: Search) -> jax.Array:
+        """Whether some end is not beyond yet."""
         return ~carry[2].all() & (carry[3] < FARTHEST)
 
     nowhere = jnp.zeros_like(side)
@@ -155,6 +159,7 @@ def _limits(share: Callable[[jax.Array], jax.Array], contrasts: int, alpha: jax.
     )
 
     def halve(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """The half in which the end lies."""
         near, far = ends
         middle = (near + far) / 2
         still = above(middle)

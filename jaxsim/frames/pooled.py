@@ -188,6 +188,7 @@ def clustered(regression: Regression, estimator: ClusterRobust, context: Context
     padded = pad_groups(data, padded_groups(len(data.sizes))) if estimator.resamples else data
 
     def about(which: np.ndarray) -> Fit:
+        """The fit of some coefficients."""
         rows = np.resize(which, len(beta))  # repeated, so that one compiled program serves any selection
         given: Any = basis.inverse[rows], -beta[rows]
         contrasts = Contrasts(*given)
@@ -224,6 +225,7 @@ def answer(beta: np.ndarray, which: np.ndarray, found: Fit, status: Status, mess
     size, count = len(beta), len(which)
 
     def spread(values: jax.Array) -> np.ndarray:
+        """Numbers at their places, NaN elsewhere."""
         full = np.full(size, np.nan)
         full[which] = values[:count]
         return full

@@ -124,6 +124,7 @@ def _criterion(data: Groups, ratio: Array, first: Array, second: Array, third: A
     whole = data.total if ratio.ndim == 1 else data.total[:, :, None]
 
     def matrix(sums: Array) -> Array:
+        """Symmetric matrices of their distinct sums."""
         return sums[places].reshape(m, m, *ratio.shape)
 
     total, pull, stiffness = whole - ratio * matrix(first), matrix(second), first[-2]

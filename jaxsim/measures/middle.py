@@ -52,6 +52,7 @@ def middle_of(values: Array, code: Array, size: Array, below: Array | None = Non
     start = np.concatenate([[0], np.cumsum(held)[:-1]]) - (0 if below is None else below)
 
     def at(rank: Array) -> Array:
+        """The values of these ranks."""
         if not len(ordered):
             return np.full(len(size), np.nan)
         return np.where(size > 0, ordered[np.clip(start + rank - 1, 0, len(ordered) - 1)], np.nan)

@@ -85,6 +85,7 @@ def on_numpy(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
+        """The same, without NumPy's warnings."""
         with np.errstate(all="ignore"):
             return function(*arguments, **options)
 

@@ -17,11 +17,13 @@ def compiled(options: dict[str, Any], static_argnums: int | tuple[int, ...] = ()
     """``jax.jit`` with these options on CPU; without them elsewhere, and where XLA does not know one of them."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, compiled by these options."""
         plain = jax.jit(function, static_argnums=static_argnums)
         tuned = jax.jit(function, static_argnums=static_argnums, compiler_options=options)
 
         @functools.wraps(function)
         def call(*arguments: Any) -> Any:
+            """Its result."""
             if jax.default_backend() != "cpu":
                 return plain(*arguments)
             try:

@@ -33,6 +33,7 @@ def _take(tree: Tree, index: Array) -> Tree:
 
 def _where(mask: Array, a: Tree, b: Tree) -> Tree:
     def pick(x: Array, y: Array) -> Array:
+        """One leaf of both."""
         return jnp.where(mask.reshape(mask.shape + (1,) * (x.ndim - 1)), x, y)
 
     return jax.tree.map(pick, a, b)
@@ -60,19 +61,23 @@ def iterate(
     _, unpack = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], states))
 
     def pack(state: Tree) -> Array:
+        """A state as one vector."""
         return ravel_pytree(state)[0]
 
     states = jax.vmap(pack)(states)
 
     def move(problem: Tree, packed: Array) -> Array:
+        """One step."""
         return pack(step(problem, unpack(packed)))
 
     def finished(packed: Array) -> Array:
+        """Whether a search has ended."""
         return is_done(unpack(packed))
 
     queue = _Queue(problems, states, count)
 
     def advance(now: _Lanes) -> _Lanes:
+        """One step of all lanes; those that are done take the next dataset."""
         state = _where(now.active, jax.vmap(move)(now.problem, now.state), now.state)
         done = now.active & jax.vmap(finished)(state)
         moved = now._replace(state=state)

@@ -22,6 +22,7 @@ def lanes_last(function: Callable[..., Result]) -> Callable[..., Result]:
     @jax.custom_batching.custom_vmap
     @functools.wraps(function)
     def call(*arguments: jax.Array) -> Any:
+        """Of one system."""
         return function(*arguments)
 
     @call.def_vmap

@@ -70,6 +70,7 @@ def _tridiagonal(matrix: Array, right: Array) -> tuple[Array, Array, Array, Arra
     index = xp.arange(size).reshape((size,) + (1,) * (right.ndim - 1))
 
     def reflect(j: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """One reflection."""
         rest, right, reflectors = carry
         column = xp.where(index > j, rest[j], 0.0)
         next_ = rest[j, j + 1]
@@ -97,6 +98,7 @@ def _eliminate(diagonal: Array, beside: Array, right: Array, shifts: Array) -> t
     zero = xp.zeros_like(shifts)
 
     def down(carry: tuple[Array, Array, Array], row: tuple[Array, Array, Array]) -> Any:
+        """The next row, eliminated."""
         over, above, value = carry
         here, next_, given = row
         pivot = here + shifts - over * above
@@ -105,6 +107,7 @@ def _eliminate(diagonal: Array, beside: Array, right: Array, shifts: Array) -> t
         return (over, next_ + zero, value), (pivot, over, value)
 
     def up(after: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+        """The next row from below, solved."""
         pivot, over, value = row
         value = value / xp.where(pivot > 0, pivot, 1.0) - over * after
         return value, value
@@ -121,6 +124,7 @@ def _bend(pivots: Array, over: Array) -> Array:
     first = (before == 1) & (pivots <= 0)
 
     def up(after: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        """The next row from below, solved."""
         first, over = row
         value = xp.where(first, 1.0, -over * after)
         return value, value
@@ -133,6 +137,7 @@ def _reflect_back(reflectors: Array, vectors: Array) -> Array:
     size = vectors.shape[0]
 
     def reflect(k: Array, vectors: Array) -> Array:
+        """One reflection."""
         vector = reflectors[size - 3 - k][:, None]
         return vectors - vector * (vector * vectors).sum(0)
 

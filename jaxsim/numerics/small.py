@@ -59,6 +59,7 @@ def cholesky(matrix: Array) -> tuple[Array, Array]:
     xp, size = library(matrix), matrix.shape[0]
 
     def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """One pivot."""
         rest, factor, pivots = carry
         column = rest[:, j]
         pivot = column[j]
@@ -76,6 +77,7 @@ def solve_lower(factor: Array, right: Array) -> Array:
     xp, size = library(factor, right), factor.shape[0]
 
     def substitute(j: int | Array, rest: Array) -> Array:
+        """One row."""
         value = rest[j] / factor[j, j]
         below = _column(size, rest) > j
         return put(xp.where(below, rest - factor[:, j] * value, rest), j, value)
@@ -105,6 +107,7 @@ def solve_definite(matrix: Array, right: Array) -> tuple[Array, Array]:
     index = _column(size, right)
 
     def eliminate(j: int | Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        """One pivot."""
         system, pivots = carry
         row, column = system[j], system[:, j]
         pivot = row[j]
@@ -125,6 +128,7 @@ def semidefinite_cholesky(matrix: Array, floor: Array | float) -> tuple[Array, A
     xp, size = library(matrix), matrix.shape[0]
 
     def eliminate(j: int | Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """One pivot."""
         rest, factor, pivots = carry
         positive = rest[j, j] > floor
         root = xp.sqrt(xp.where(positive, rest[j, j], 1.0))
@@ -164,12 +168,14 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
     eye = xp.broadcast_to(xp.eye(size, dtype=matrix.dtype).reshape(shape), matrix.shape)
 
     def unfinished(carry: tuple[Array, Array, Any]) -> Array:
+        """Whether something is left beside the diagonal."""
         rest, _, sweep = carry
         beside = xp.where(xp.eye(size, dtype=bool).reshape(shape), 0.0, xp.abs(rest))
         smallest = xp.finfo(matrix.dtype).eps * xp.abs(rest).max((0, 1))
         return (beside.max((0, 1)) > smallest).any() & (sweep < SWEEPS)
 
     def sweep_once(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """Every pair, rotated once."""
         rest, vectors, sweep = carry
         if size <= UNROLLED:
             for p, q in pairs:
@@ -177,6 +183,7 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
         else:
 
             def rotate(k: Array, both: tuple[Array, Array]) -> tuple[Array, Array]:
+                """One pair."""
                 return _rotate(*both, first[k], second[k])
 
             rest, vectors = fori_loop(len(pairs), rotate, (rest, vectors))
@@ -200,6 +207,7 @@ def _rotate(rest: Array, vectors: Array, p: int | Array, q: int | Array) -> tupl
     cosine, sine = xp.where(swap, sine, cosine), xp.where(swap, -cosine, sine)
 
     def mix(a: Array, b: Array) -> tuple[Array, Array]:
+        """Two rows, turned."""
         return cosine * a - sine * b, sine * a + cosine * b
 
     row_p, row_q = mix(rest[p], rest[q])

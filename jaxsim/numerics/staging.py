@@ -28,6 +28,7 @@ def stage(wanted: jax.Array, function: Callable[..., Any], *arguments: jax.Array
 
     @jax.custom_batching.custom_vmap
     def staged(wanted: jax.Array, *arguments: jax.Array) -> Any:
+        """Its results, in a stage of their own."""
         return _apart(wanted, once, arguments)
 
     @staged.def_vmap

@@ -20,6 +20,7 @@ def _coefficients(level: float) -> tuple[float, ...]:
     """Of Chebyshev's polynomials, for the logarithm of the quantile."""
 
     def logarithm(x: Any) -> Any:
+        """Of the quantile, at a place of the polynomial."""
         return np.log(special.stdtrit(2 / (WIDEST * (x + 1)), (1 + level) / 2))
 
     return tuple(np.polynomial.chebyshev.chebinterpolate(logarithm, DEGREE).tolist())

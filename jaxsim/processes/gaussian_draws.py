@@ -33,6 +33,7 @@ def by_cross_products(process: Any, key: Array, parameters: Any, padded_groups: 
     layout, normals, diagonal = triangles(process, key, parameters, sizes)
 
     def vary(first: Array, second: Array, mean: Array, root: Array) -> Array:
+        """Coefficients of the groups."""
         return direct.coefficients_of_groups(Normals(first, second), mean, root)
 
     coefficients = stage(wanted, vary, *normals, beta, parameters["root"])
@@ -47,12 +48,15 @@ def written_out(layout: direct.Layout, wanted: Array, *given: Array) -> Array:
     *common, coefficients, residual_sd = given
 
     def rows(first: Array, second: Array, diagonal: Array, sizes: Array) -> list[direct.Row]:
+        """Triangles, row by row."""
         return direct.upper(layout, Normals(first, second), diagonal, sizes)
 
     def respond(*given: Array) -> Array:
+        """The response's coordinates."""
         return direct.response(rows(*given[:4]), *given[4:])
 
     def multiply(*given: Array) -> Array:
+        """The distinct entries of the cross-products."""
         return direct.cross_products(rows(*given[:4]), given[4])
 
     response = stage(wanted, respond, *common, coefficients, residual_sd)
@@ -64,6 +68,7 @@ def as_matrices(layout: direct.Layout, wanted: Array, *given: Array) -> Array:
     """The same by products of matrices, for many columns."""
 
     def matrices(first: Array, second: Array, diagonal: Array, sizes: Array) -> Array:
+        """Triangles as matrices."""
         return direct.matrices(layout, Normals(first, second), diagonal, sizes)
 
     return direct.products_of(stage(wanted, matrices, *given[:4]), *given[4:])

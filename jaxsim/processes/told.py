@@ -100,6 +100,7 @@ def _shapes(process: Any, traced: tuple[str, ...]) -> tuple[dict[str, Any], dict
     given: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
     def once(key: jax.Array, values: dict[str, jax.Array]) -> Any:
+        """One dataset, for its shapes."""
         truth, columns = _pair(process, process.holding(values).simulate(key))
         given.append((truth, columns))
         return jax.tree.map(jnp.asarray, (truth, columns))

@@ -80,6 +80,7 @@ def compared(standings: Standings, strategies: Sequence[Standing], measure: str)
     """Compare some strategies, all of which have a number of the measure."""
 
     def pairs(name: str) -> dict[str, Number]:
+        """Differences of a strategy less each other of these, by name."""
         known = {other: pair for (of, first, other), pair in standings.differences.items() if (of, first) == (measure, name)}
         return {s.name: known[s.name] for s in strategies if s.name in known}
 

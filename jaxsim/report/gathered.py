@@ -89,6 +89,7 @@ def _differences(numbers: Numbers, standings: Standings) -> dict[tuple[str, str,
     known: dict[tuple[str, str], dict[str, Number]] = {}
 
     def pairs(measure: str, first: str) -> dict[str, Number]:
+        """Differences of a strategy less each other, measured once."""
         if (measure, first) not in known:
             known[measure, first] = _paired(numbers, measure, first)
         return known[measure, first]

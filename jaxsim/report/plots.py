@@ -87,6 +87,7 @@ def _named(results: Results, name: str) -> Callable[..., Figure]:
         title: str | None = None,
         policy: str = "available",
     ) -> Figure:
+        """The figure, of what is asked for."""
         chosen = {what: _names(what, given) for what, given in (("by", by), ("strategies", strategies), ("terms", terms))}
         for what, given in chosen.items():
             if given is not None and what not in entry.takes:

@@ -104,6 +104,7 @@ class Inventory:
 
     def _look_at(self, names: Iterable[str], verify: Callable[[str], About]) -> None:
         def look(name: str) -> None:
+            """What one file says of itself."""
             try:
                 with self._there(name):
                     self._abouts[name] = verify(name)

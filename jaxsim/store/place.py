@@ -158,6 +158,7 @@ class LocalPlace(Place):
     @contextlib.contextmanager
     def lock(self) -> Iterator[Callable[[], bool]]:
         def is_here() -> bool:
+            """Whether the lock is still that of the folder."""
             try:
                 return os.path.samestat(os.fstat(file.fileno()), (self.path / LOCK).stat())
             except OSError:
@@ -217,6 +218,7 @@ class RemotePlace(Place):
     @contextlib.contextmanager
     def open(self, name: str, whole: bool = False) -> Iterator[BinaryIO]:
         def fetch(start: int, stop: int) -> bytes:
+            """Some bytes of the file."""
             with self._asked(name):
                 return self.fs.cat_file(self._at(name), start=start, end=stop)
 

@@ -114,9 +114,11 @@ def expand(residuals: Residuals, psi: Array) -> Expansion:
     """The structure at ``psi`` with two derivatives; both functions are short, so differentiation costs little."""
 
     def both(psi: Array) -> tuple[Array, Array]:
+        """Products and log determinant."""
         return residuals.products(psi), residuals.log_determinant(psi)
 
     def along(psi: Array, k: int) -> tuple[Array, Array]:
+        """Their derivatives along one parameter."""
         unit = jnp.zeros(len(psi)).at[k].set(1.0)
         return jax.jvp(both, (psi,), (unit,))[1]
 

@@ -34,7 +34,10 @@ def simulator(process: Process, bounds: Bounds, reads: type[CrossProducts] | typ
     """
 
     def simulate(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> Draw:
+        """A batch of datasets."""
+
         def one(word: jax.Array, replicate: jax.Array, values: Any, wanted: jax.Array) -> Draw:
+            """Of one dataset."""
             truth, data = process.draw(replicate_key(seed, word, replicate), values, bounds)
             if isinstance(data, Rows) and reads is CrossProducts:
                 data = data.reduce(bounds.cells)
@@ -57,7 +60,10 @@ def truths(process: Process, bounds: Bounds) -> Recipe:
     """
 
     def of_batch(seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any) -> Truth:
+        """Of a batch of datasets."""
+
         def one(word: jax.Array, replicate: jax.Array, values: Any) -> Truth:
+            """Of one dataset."""
             return process.draw(replicate_key(seed, word, replicate), values, bounds).truth
 
         return jax.vmap(one)(words, replicates, conditions[0])
@@ -71,7 +77,10 @@ def unseen(process: Process, bounds: Bounds) -> Recipe:
     def of_batch(
         data: CrossProducts | Rows, truth: Truth, seed: jax.Array, words: jax.Array, replicates: jax.Array, conditions: Any
     ) -> Fresh:
+        """Of a batch of datasets."""
+
         def one(data: CrossProducts | Rows, truth: Truth, word: jax.Array, replicate: jax.Array, values: Any) -> Fresh:
+            """Of one dataset."""
             return fresh(process, replicate_key(seed, word, replicate), Draw(truth, data), values, bounds)
 
         return jax.vmap(one)(data, truth, words, replicates, conditions[0])
@@ -86,6 +95,7 @@ def fitter(estimator: Estimator, conf_level: float, groups: bool = False) -> Rec
         return recipe(plain, (estimator,), "fit", type(estimator), estimator, groups)
 
     def fit(data: Any, seed: jax.Array, words: jax.Array, replicates: jax.Array) -> Fit:
+        """The fits of a batch."""
         context = Context(analysis_keys(seed, words, replicates), conf_level)
         return estimator.fit_batch(data, context, groups=True) if groups else estimator.fit_batch(data, context)
 
@@ -98,7 +108,10 @@ def scorer(score: Score, estimator: Estimator) -> Recipe:
     def of_batch(
         data: Any, fit: Fit, truth: Truth, given: Any, seed: jax.Array, words: jax.Array, replicates: jax.Array
     ) -> dict[str, jax.Array]:
+        """Of a batch of datasets."""
+
         def one(data: Any, fit: Fit, truth: Truth, given: Any, key: jax.Array) -> dict[str, jax.Array]:
+            """Of one dataset."""
             return score.of(Draw(truth, estimator.view(data)), estimator, fit, key, **given)
 
         return jax.vmap(one)(data, fit, truth, given, analysis_keys(seed, words, replicates, Stream.SCORES))

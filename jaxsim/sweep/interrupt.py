@@ -32,6 +32,7 @@ def watched(tell: Callable[[str], None]) -> Iterator[Stop]:
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
+        """A signal: a second one does not wait."""
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True

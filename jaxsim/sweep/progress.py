@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import psutil
 from tqdm import tqdm
 
-from jaxsim import counts
+from jaxsim.counts import counted
 from jaxsim.store.ours import LOG
 from jaxsim.store.place import LocalPlace, Place
 from jaxsim.sweep import notebook
@@ -119,7 +119,7 @@ class Progress:
         rate = (self.done - self.begun_with) / spent if spent > 0 else 0.0
         share = 100 * self.done // self.total if self.total else 100
         left = f", {duration((self.total - self.done) / rate)} left" if rate and self.done < self.total else ""
-        return f"{self.done:,} of {counts.counted(self.total, 'fit')} ({share}%), {rate:,.0f} fits/s{left}, {self._aside()}"
+        return f"{self.done:,} of {counted(self.total, 'fit')} ({share}%), {rate:,.0f} fits/s{left}, {self._aside()}"
 
     def _aside(self) -> str:
         return f"{self.failures:,} failed, {in_words(psutil.Process().memory_info().rss)}"
@@ -134,7 +134,7 @@ class Progress:
 
 
 @contextlib.contextmanager
-def counted(total: int, what: str, shown: bool = True) -> Iterator[Callable[[int], None]]:
+def counting(total: int, what: str, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """A bar for something else than a run, on a terminal or in a notebook.
 
     Args:
@@ -150,7 +150,7 @@ def counted(total: int, what: str, shown: bool = True) -> Iterator[Callable[[int
     def draw() -> None:
         """Show how many are done."""
         if output is not None:
-            output.show(done, total, f"{what}: {done:,} of {counts.counted(total, 'fit')}")
+            output.show(done, total, f"{what}: {done:,} of {counted(total, 'fit')}")
 
     def more(count: int) -> None:
         """So many more are."""

@@ -123,6 +123,7 @@ def check_predictions(study: Study, strategy: Estimator, data: Any) -> None:
     own = data if strategy.reads is Rows else jax.eval_shape(lambda rows: rows.reduce(cells), data)
 
     def once(data: Any, rows: Rows, key: jax.Array) -> Any:
+        """Of one dataset."""
         given = (Context(key, study.conf_level),) if strategy.resamples else ()
         viewed = strategy.view(data)
         return strategy.predict(viewed, strategy._guarded(viewed, *given), rows)
@@ -177,6 +178,7 @@ def check_fit(study: Study, strategy: Estimator, data: Any) -> None:
         data = jax.eval_shape(lambda rows: rows.reduce(cells), data)
 
     def once(data: Any, key: jax.Array) -> Any:
+        """Of one dataset."""
         given = (Context(key, study.conf_level),) if strategy.resamples else ()
         fit = strategy.fit(strategy.view(data), *given)
         if not isinstance(fit, Fit):

@@ -186,6 +186,7 @@ class _Work:
 
     def _plan(self, reached: Reached) -> Plan:
         def limit(shape: Shape) -> int:
+            """Datasets of a chunk of a shape."""
             return memories.chunk_datasets(self.study, shape, self.job.memory, self.executor.beside, self.batch)
 
         return plan(self.study, self.folder.coverage(), limit=limit, replicates=reached.replicates)

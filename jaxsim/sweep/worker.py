@@ -131,6 +131,7 @@ class Worker:
         seconds, lock = dict[str, float](), threading.Lock()
 
         def spend(phase: str, since: float) -> None:
+            """Count the seconds of a phase."""
             with lock:
                 seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - since
 
@@ -245,6 +246,7 @@ def lose(fitted: Fitted, lost: Mapping[int, str]) -> Fitted:
     gone = np.isin(np.arange(n), list(lost))
 
     def without(leaf: np.ndarray) -> np.ndarray:
+        """Numbers, none for datasets that are gone."""
         away = gone.reshape(-1, *[1] * (np.ndim(leaf) - 1))
         return np.where(away, np.nan if np.issubdtype(leaf.dtype, np.floating) else np.zeros((), leaf.dtype), leaf)
 

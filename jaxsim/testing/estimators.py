@@ -75,6 +75,7 @@ def _batched(promises: Promises, strategy: Estimator, study: Study, scales: bool
     context = Context(keys, LEVEL)
 
     def fits(batch: Any, context: Context = context) -> Fit:
+        """The fits of a batch, on the host."""
         return jax.device_get(strategy.fit_batch(batch, context))
 
     whole: list[Fit] = []
@@ -190,6 +191,7 @@ def _external(promises: Promises, strategy: Any, study: Study, scales: bool) -> 
     k = len(strategy.coefficients(study.names))
 
     def handed(rows: Any) -> Handed:
+        """One dataset, as other software gets it."""
         return Handed(rows, study.names, study.conf_level, (0, 0))
 
     found: list[Fit] = []

@@ -116,6 +116,7 @@ def _frames(promises: Promises, process: FrameProcess, keys: list[jax.Array]) ->
     words = [tuple(int(word) for word in jax.random.key_data(key)) for key in keys]
 
     def draw(k: int) -> Any:
+        """One dataset."""
         return checked(process, process.function(np.random.default_rng(words[k]), **process.fields))
 
     first: list[Any] = []

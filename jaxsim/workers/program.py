@@ -55,6 +55,7 @@ def _end_with_parent() -> None:
     parent = os.getppid()
 
     def watch() -> None:
+        """End when the parent has."""
         while os.getppid() == parent:
             time.sleep(PARENT_CHECK_S)
         os._exit(1)

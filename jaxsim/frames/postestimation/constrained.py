@@ -39,6 +39,7 @@ def least(on: Surface, coordinates: Coordinates, start: np.ndarray) -> tuple[flo
     matrix, fixed = coordinates
 
     def function(free: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """The deviance with its derivatives, in the free coordinates."""
         entries = matrix @ free + fixed
         try:
             value, gradient, hessian = derivatives(on, factor_at(on, entries), entries[-1])
@@ -86,6 +87,7 @@ def least_correlated(
     others = np.delete(np.eye(size), places, axis=1)
 
     def within(*constraints: np.ndarray) -> tuple[float, np.ndarray]:
+        """The least deviance on a subspace."""
         _, _, axes = np.linalg.svd(np.array(constraints))
         free = np.zeros((size, 3 - len(constraints)))
         free[places] = axes[len(constraints) :].T

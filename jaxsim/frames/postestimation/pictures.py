@@ -40,6 +40,7 @@ class Pictures:
         rest, fitted = pearson(self.fit), self.fit.fitted.to_numpy()
 
         def draw(axes: Any) -> None:
+            """Onto these axes."""
             axes.axhline(0, color=REFERENCE, lw=0.8)
             axes.plot(fitted, rest, **points(len(rest)))
             at, smooth = local_line(fitted, rest)
@@ -61,6 +62,7 @@ class Pictures:
         limits = [special.ndtri(special.betaincinv(order, n + 1 - order, p)) for p in (0.025, 0.975)]
 
         def draw(axes: Any) -> None:
+            """Onto these axes."""
             axes.fill_between(expected, *limits, color=OKABE_ITO[0], alpha=0.14, lw=0, label="95% of normal samples, each point")
             axes.plot(expected, expected, color=REFERENCE, lw=0.8)
             axes.plot(expected, (rest - middle) / scale, **points(n))
@@ -89,6 +91,7 @@ class Pictures:
         height = min(TALLEST, max(HEIGHT, 1.0 + LINE * len(names)))
 
         def draw(axes: Any) -> None:
+            """Onto these axes."""
             for panel, (name, own, spread) in zip(
                 np.atleast_1d(axes), zip(modes, modes.to_numpy().T, deviations.T, strict=True), strict=True
             ):
@@ -132,6 +135,7 @@ class Pictures:
         categorical = predictor in levels_of(self.fit)
 
         def draw(axes: Any) -> None:
+            """Onto these axes."""
             for i, (label, part) in enumerate(curves):
                 color, shift = OKABE_ITO[i % len(OKABE_ITO)], 0.12 * (i - (len(curves) - 1) / 2)
                 _levels(axes, part, label, color, shift) if categorical else _curve(axes, part, label, color)

@@ -63,6 +63,7 @@ class Profiled:
         seen = {self.estimate: (self.bottom, self.start)}
 
         def excess(value: float) -> float:
+            """How far the deviance is above what the limit has."""
             if value not in seen:
                 # From the nearest on either side: a start across a ridge may lead to a lesser minimum.
                 sides = ([v for v in seen if v < value], [v for v in seen if v > value])
@@ -114,6 +115,7 @@ def _fixed_effect(problem: Posed, on: Surface, place: np.ndarray, bottom: float,
     everything = Coordinates(np.eye(len(place)), np.zeros(len(place)))
 
     def deviance(value: float, start: np.ndarray) -> tuple[float, np.ndarray]:
+        """The least deviance with one value held."""
         return least(problem.surface(False, others, problem.y - value / problem.unit * problem.x[:, j]), everything, start)
 
     unit = problem.unit
@@ -133,6 +135,7 @@ def _component(problem: Posed, on: Surface, place: np.ndarray, bottom: float, i:
         matrix = np.delete(np.eye(len(start)), at, axis=1)
 
         def deviance(value: float, near: np.ndarray) -> tuple[float, np.ndarray]:
+            """The least deviance with one value held."""
             return least(turned, Coordinates(matrix, np.eye(len(start))[at] * value / unit), near)
 
         return Profiled(estimate * unit, 0.0, np.inf, max(estimate, 0.1) * unit, bottom, start, deviance)
@@ -143,6 +146,7 @@ def _component(problem: Posed, on: Surface, place: np.ndarray, bottom: float, i:
     estimate = row[first] / length if length > 0 and own[first, first] > 0 else 0.0
 
     def correlated(value: float, near: np.ndarray) -> tuple[float, np.ndarray]:
+        """The least deviance with the correlation held."""
         return least_correlated(turned, places, shares, value, near)
 
     return Profiled(float(np.clip(estimate, -1, 1)), -1.0, 1.0, 0.1, bottom, start, correlated)
@@ -154,6 +158,7 @@ def _residual(on: Surface, place: np.ndarray, bottom: float) -> Profiled:
     matrix, last = np.eye(size)[:, :-1], np.eye(size)[-1]
 
     def deviance(value: float, start: np.ndarray) -> tuple[float, np.ndarray]:
+        """The least deviance with one value held."""
         return least(on, Coordinates(matrix, 2 * value * last), start)
 
     return Profiled(place[-1] / 2, -np.inf, np.inf, 0.1, bottom, place, deviance)

@@ -66,6 +66,7 @@ def surface(x: np.ndarray, z: np.ndarray, y: np.ndarray, codes: np.ndarray, stru
     first = np.concatenate([[0], np.cumsum(np.bincount(codes))[:-1]])
 
     def by_group(right: np.ndarray) -> np.ndarray:
+        """Products with the random-effects columns, summed by group."""
         return np.add.reduceat(z[order, :, None] * right[order, None, :], first)
 
     sums = by_group(np.column_stack([z, basis.q, rest]))

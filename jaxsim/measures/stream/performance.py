@@ -83,6 +83,7 @@ class Performance:
         given = {"estimates": estimates, "fits": fits}
 
         def frames(table: str, columns: Sequence[str], where: object = None) -> Iterable[pd.DataFrame]:
+            """Tables in memory, in slices."""
             return slices(given[table][list(columns)], datasets)
 
         cells = fits[["cell", *factors]].drop_duplicates("cell")

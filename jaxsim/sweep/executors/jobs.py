@@ -65,6 +65,7 @@ def submit(cluster: Any, count: int) -> None:
         cluster.worker_spec.update(cluster.new_worker_spec())
 
     async def submitted() -> None:
+        """When the cluster is there."""
         await cluster
 
     try:
