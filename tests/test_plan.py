@@ -16,7 +16,11 @@ from jaxsim.sweep.plan import plan
 from jaxsim.sweep.shape import Shape
 
 STUDY = Study(
-    GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 7, 30], group_sd=[0.2, 2]), (PooledOLS(), TwoStage()), 50, seed=1
+    GaussianMultilevel(n_obs=4, n_predictors=1),
+    Grid(n_groups=[4, 7, 30], group_sd=[0.2, 2]),
+    (PooledOLS(), TwoStage(weights="precision")),  # which shares no sizes
+    50,
+    seed=1,
 )
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
-from jaxsim.numerics.arrays import library
+from jaxsim.numerics.arrays import library, over_groups
 from jaxsim.status import Status
 
 Cases = tuple[tuple[jax.Array, Status], ...]
@@ -48,7 +48,7 @@ def saturated(products: jax.Array, fixed: tuple[int, ...], random: tuple[int, ..
     """
     xp = library(products)
     x, z = xp.array(fixed), xp.array(random)
-    total = products.sum(-1)
+    total = over_groups(products)
     chol, _ = small.cholesky(total[x][:, x])
     h = xp.einsum("yx,zxg->zyg", small.inverse_lower(chol), products[z][:, x]).reshape(len(random), -1)
     squares = xp.diagonal(total)[z]

@@ -117,6 +117,10 @@ class ClusterRobust(Clustered):
         return (*told, wording.ROBUST[self.degrees])
 
     @property
+    def same_when_padded(self) -> bool:
+        return self.inference == "t"
+
+    @property
     def closed_form(self) -> bool:
         return self.inference == "t" and self.vcov != "CR2"
 

@@ -13,17 +13,22 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.data.context import Context
-from jaxsim.data.cross_products import CrossProducts
+from jaxsim.data.cross_products import CrossProducts, pad_groups
 from jaxsim.data.fit import Fit, guarded
 from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError
 from jaxsim.estimators.prediction import Coefficients, PredictionError, predicted
 from jaxsim.estimators.strategy import Strategy
+from jaxsim.numerics.lanes import in_parts
 
 # Datasets resampled at a time. One on CPU: each holds an array of draws by groups, which must stay in cache, and loops over several
 # datasets are cut into vectors at places that depend on a dataset's place, which shows in the last bit.
 RESAMPLED_TOGETHER = {"cpu": 1, "gpu": 256}
+# Datasets fitted together on CPU where their bits must not depend on how many there are in a batch.
+PART = 64
+# Groups of such a dataset at least, with padding: loops over fewer are written out by the compiler, and rounded differently.
+ROOM = 16
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,15 @@ def _compiled(function: Any, estimator: Estimator) -> Any:
 
 
 def _fit_batch(estimator: Estimator, data: Any) -> Fit:
-    return jax.vmap(estimator._guarded)(data)
+    if not estimator.same_when_padded or jax.default_backend() != "cpu":
+        return jax.vmap(estimator._guarded)(data)
+
+    def with_room(data: CrossProducts) -> Fit:
+        """One dataset's fit."""
+        few = data.levels is None and len(data.sizes) < ROOM
+        return estimator._guarded(pad_groups(data, ROOM) if few else data)
+
+    return in_parts(jax.vmap(with_room), data, PART)
 
 
 def _resample_batch(estimator: Estimator, data: Any, context: Context) -> Fit:

@@ -27,20 +27,23 @@ from jaxsim.lmm.one_variance_problem import one_variance, optima, optimum
 from jaxsim.lmm.one_variance_problem import pose as pose_lightly
 from jaxsim.lmm.prediction import of_rows
 from jaxsim.lmm.problem import Problem, pose, unidentified
-from jaxsim.lmm.start import starts
+from jaxsim.lmm.start import Starts, starts
 from jaxsim.numerics.lanes import in_parts, iterate
 from jaxsim.status import Status
 
 # Groups of all datasets that are worked on at a time: on CPU enough to amortise a loop's overhead, few enough to stay in cache; a
 # GPU has room for more.
-LANE_GROUPS = {"cpu": 2**11, "gpu": 2**19}
-# Never fewer lanes than a vector holds; and a number that a tile is a multiple of, or nearly, and that fills vectors.
-FEWEST, STEP = 8, 16
+LANE_GROUPS = {"cpu": 2**13, "gpu": 2**19}
+# Never fewer lanes than a vector holds, and a number that a tile is a multiple of. On CPU as many lanes for all padded sizes up to
+# 104: bits depend on their number (see :mod:`jaxsim.sweep.shared_sizes`).
+FEWEST, MOST = 8, {"cpu": 64, "gpu": 2**16}
 
 
 def lanes(groups: int) -> int:
     """Datasets of so many groups that are worked on at a time."""
-    return max(FEWEST, LANE_GROUPS["cpu" if jax.default_backend() == "cpu" else "gpu"] // groups // STEP * STEP)
+    kind = "cpu" if jax.default_backend() == "cpu" else "gpu"
+    fill = max(1, LANE_GROUPS[kind] // groups)
+    return min(MOST[kind], max(FEWEST, 2 ** (fill.bit_length() - 1)))
 
 
 class Search(NamedTuple):
@@ -110,6 +113,10 @@ class LinearMixed(MixedEffects):
                 f"estimator {self.name!r}: vcov={self.vcov!r} is for one grouping factor, and the model has "
                 f"{', '.join(random.factor for random in effects)}. Use vcov='model', or a formula with one factor."
             )
+
+    @property
+    def same_when_padded(self) -> bool:
+        return not self.robust and not self.df.startswith("kenward-roger")
 
     def setting(self, data: CrossProducts) -> crossed_mixed.Setting:
         """A model with several grouping factors for its kernels."""
@@ -233,18 +240,29 @@ class LinearMixed(MixedEffects):
 def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
     one = jax.tree.map(lambda leaf: leaf[0], data)
     spec = estimator.spec(one)
-    problems = jax.vmap(pose)(data)
-    begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
+    size = lanes(data.sizes.shape[1])
+
+    def posed(part: CrossProducts) -> tuple[Problem, Starts]:
+        """Problems of a part, and where their searches begin."""
+        problems = jax.vmap(pose)(part)
+        return problems, jax.vmap(lambda problem: starts(problem, spec))(problems)
+
+    def reported(part: tuple[CrossProducts, Problem, newton.Point, jax.Array]) -> Fit:
+        """The fits of a part."""
+        data, problems, points, evaluations = part
+        finite, flat = jnp.isfinite(data.products).all((1, 2, 3)), jax.vmap(lambda problem: unidentified(problem, spec))(problems)
+        return jax.vmap(estimator._report)(data, problems, points, Search(evaluations, finite, flat))
+
+    problems, begins = in_parts(posed, data, size)
     points, evaluations = iterate(
         step=lambda job, state: newton.step(job[0], job[1], state, spec),
         is_done=lambda state: state.done,
         extract=lambda state: (state.best, state.total_evaluations),
         problems=(problems, begins),
         states=jax.vmap(lambda begin: newton.initial(begin, spec))(begins),
-        lanes=lanes(data.sizes.shape[1]),
+        lanes=size,
     )
-    finite, flat = jnp.isfinite(data.products).all((1, 2, 3)), jax.vmap(lambda problem: unidentified(problem, spec))(problems)
-    return jax.vmap(estimator._report)(data, problems, points, Search(evaluations, finite, flat))
+    return in_parts(reported, (data, problems, points, evaluations), size)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -38,6 +38,10 @@ class PooledOLS(Formulated):
     def closed_form(self) -> bool:
         return True
 
+    @property
+    def same_when_padded(self) -> bool:
+        return True
+
     def in_words(self, names: Names) -> tuple[str, ...]:
         return (self.model_in_words(names), "least squares", wording.errors("iid"), wording.DEGREES["residual"])
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 
 from jaxsim.numerics import small
-from jaxsim.numerics.arrays import library, scan
+from jaxsim.numerics.arrays import library, over_groups, scan
 from jaxsim.numerics.least_squares import LeastSquares
 
 # Exponents of I - K_g in the adjusted scores; the other conventions leave the scores as they are and scale the sandwich.
@@ -71,7 +71,8 @@ def standardise(products: jax.Array, ls: LeastSquares) -> Groups:
     """The groups of ``products`` ``[G, P + 1, P + 1]``, whose sum has the solution ``ls``."""
     xp = library(products)
     xx, xy = products[:, :-1, :-1], products[:, :-1, -1]
-    blocks = xp.moveaxis(ls.root.T @ xx @ ls.root, 0, -1)
+    half = small.times(ls.root.T[:, :, None, None], xp.moveaxis(xx, 0, -1))
+    blocks = small.times(half[:, :, None], ls.root[:, :, None])
     scores = ls.root.T @ (xy - xx @ ls.beta).T
     length = xp.sqrt(xp.diagonal(xx.sum(0)))
     condition = ((xp.abs(ls.root) * length[:, None]).sum(0) ** 2).max()
@@ -119,10 +120,10 @@ def satterthwaite(adjustment: Adjustment, directions: jax.Array) -> tuple[jax.Ar
     """
     xp = library(adjustment.gap, directions)
     vectors, gap, factor = adjustment
-    inside = xp.einsum("pkg,rp->krg", vectors, directions)
+    inside = xp.swapaxes(small.times(directions[:, :, None, None], vectors), 0, 1)
     weight = (factor * (1 - gap))[:, None]
     own = (weight * (factor * gap)[:, None] * inside**2).sum(0)
-    return degrees_of_freedom(own, xp.einsum("pkg,krg->grp", vectors, weight * inside))
+    return degrees_of_freedom(own, small.times(vectors[:, :, None], weight * inside).transpose(2, 1, 0))
 
 
 def degrees_of_freedom(own: jax.Array, pull: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -137,5 +138,5 @@ def degrees_of_freedom(own: jax.Array, pull: jax.Array) -> tuple[jax.Array, jax.
 
     _, r, p = pull.shape
     (_, pairs), _ = scan(add, (xp.zeros((r, p, p)), xp.zeros(r)), pull)
-    expected = own.sum(1)
-    return expected**2 / ((own**2).sum(1) + 2 * pairs), expected
+    expected = over_groups(own)
+    return expected**2 / (over_groups(own**2) + 2 * pairs), expected

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 
-from jaxsim.numerics.arrays import library, while_loop
+from jaxsim.numerics.arrays import library, over_groups, while_loop
 
 # Newton's steps for the variance between groups end when one adds less than this fraction to the smallest variance that a weight is
 # made of. They converge quadratically, so what is then left is at rounding level.
@@ -57,7 +57,7 @@ class Mean(NamedTuple):
 def equal_weights(own: OwnRegressions) -> Mean:
     """Mean, and covariance of the groups' coefficients over G."""
     xp, n_groups = library(own.beta), own.n_groups
-    mean = xp.where(own.present, own.beta, 0.0).sum(1) / n_groups
+    mean = over_groups(xp.where(own.present, own.beta, 0.0)) / n_groups
     deviation = xp.where(own.present, own.beta - mean[:, None], 0.0)
     return Mean(mean, deviation, deviation @ deviation.T / (n_groups - 1) / n_groups)
 

@@ -136,6 +136,11 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
         return not self.batched
 
     @property
+    def same_when_padded(self) -> bool:
+        """Whether its fits are known to be the same to the last bit, on CPU, however many empty groups follow a dataset's."""
+        return False
+
+    @property
     def has_group_coefficients(self) -> bool:
         """Whether it can tell the coefficients of groups."""
         return False

@@ -120,6 +120,10 @@ class TwoStage(Clustered):
         return self.inference != "t"
 
     @property
+    def same_when_padded(self) -> bool:
+        return self.inference == "t" and self.weights == "equal" and self.mean == "arithmetic"
+
+    @property
     def closed_form(self) -> bool:
         return self.inference == "t" and self.weights == "equal" and self.mean != "huber"
 

@@ -21,7 +21,7 @@ import jax
 
 from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
-from jaxsim.numerics.arrays import library
+from jaxsim.numerics.arrays import library, over_groups
 
 Array = jax.Array
 
@@ -60,8 +60,8 @@ def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -
     """
     xp, q = library(products, factor), len(random)
     k_z = products[xp.array(random)]
-    lk = xp.einsum("ai,amg->img", factor, k_z)
-    a = xp.einsum("iag,aj->ijg", lk[:, xp.array(random)], factor) + xp.eye(q)[:, :, None]
+    lk = small.times(factor.T[:, :, None, None], k_z)
+    a = small.times(lk[:, xp.array(random), None], factor[:, :, None]) + xp.eye(q)[:, :, None]
     top = xp.concatenate([a, lk], axis=1)
     logdet = xp.zeros(products.shape[-1])
     rest = products
@@ -70,7 +70,7 @@ def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -
         row = top[0, 1:] / xp.sqrt(top[0, 0])
         rest = rest - row[k:, None] * row[None, k:]
         top = top[1:, 1:] - row[:k, None] * row[None]
-    return logdet.sum(), rest
+    return over_groups(logdet), rest
 
 
 def split_products(products: Array, between: Array, factor: Array, random: tuple[int, ...]) -> tuple[Array, Array]:
@@ -95,7 +95,7 @@ def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: 
         logdet, d = marginal_products(products, factor, spec.random)
     else:
         logdet, d = split_products(products, between, factor, spec.random)
-    s = d.sum(-1)
+    s = over_groups(d)
     chol, pivots = small.cholesky(s[x][:, x])
     root = small.inverse_lower(chol).T
     projected = root.T @ s[x, -1]
@@ -111,7 +111,7 @@ def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: 
     # Sums over few columns are written out: as contractions they would run along the columns, not along the groups.
     h = _total(d_zx[:, k, None] * root[k, :, None] for k in range(p))
     score = d_z[:, -1] - _total(d_zx[:, k] * beta[k] for k in range(p))
-    gamma = u.sum(-1) - weight * score @ score.T
+    gamma = over_groups(u) - weight * score @ score.T
     if spec.reml:
         flat = h.transpose(0, 2, 1).reshape(len(spec.random), -1)
         gamma = gamma - flat @ flat.T

@@ -35,7 +35,7 @@ from jaxsim.lmm.deviance import Profile, Spec, pair_sums, profile, slope_sums
 from jaxsim.lmm.newton import Point
 from jaxsim.lmm.problem import Problem
 from jaxsim.numerics import small
-from jaxsim.numerics.arrays import einsum, library
+from jaxsim.numerics.arrays import einsum, library, over_groups
 
 Array = jax.Array
 
@@ -103,7 +103,7 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
 def turned(at: Profile, structure: Structure) -> Profile:
     """``u``, ``h`` and ``s`` for other random effects, combinations within blocks, for which ``sum U_g`` is the identity."""
     xp = library(at.u)
-    total = at.u.sum(-1) * structure.mask
+    total = over_groups(at.u) * structure.mask
     lengths = xp.sqrt(xp.maximum(xp.diagonal(total), 1e-300))
     chol, _ = small.cholesky(total / xp.outer(lengths, lengths) + BASIS_RIDGE * xp.eye(structure.size))
     turn = small.inverse_lower(chol) / lengths
@@ -116,7 +116,7 @@ def informations(at: Profile, basis: Array, observed: bool) -> tuple[Array, Arra
     xp = library(at.u)
     m, v, c = slope_sums(at, basis)
     hh = xp.einsum("axg,bxg->abg", at.h, at.h)
-    traces = basis @ at.u.sum(-1).ravel() - xp.trace(m, axis1=1, axis2=2)
+    traces = basis @ over_groups(at.u).ravel() - xp.trace(m, axis1=1, axis2=2)
     flat = m.reshape(len(m), -1)
     if not observed:
         return m, pair_sums(at.u, at.u - 2 * hh, basis) + flat @ flat.T, traces

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxsim.numerics.arrays import library
+from jaxsim.numerics.arrays import library, over_groups
 
 Array = jax.Array
 
@@ -51,7 +51,7 @@ def groups_of(total: Array, loads: tuple[Array, ...], squares: Array, n_groups: 
     """From ``S0`` ``[M, M, L]``, the ``M`` entries of the ``k_g`` and ``n_g`` ``[L, G]``, numbers of groups and ``nu`` ``[L]``."""
     xp = library(squares)
     triangle = [loads[i] * loads[j] for i in range(len(loads)) for j in range(i + 1)]
-    mean = squares.sum(-1) / xp.maximum(n_groups, 1.0)
+    mean = over_groups(squares) / xp.maximum(n_groups, 1.0)
     terms = xp.stack([*triangle, squares, squares**2], axis=1)
     return Groups(total, terms, squares, xp.where(mean > 0, mean, 1.0), nu)
 
@@ -114,7 +114,7 @@ def log_terms(data: Groups, ratios: Array) -> Array:
     xp = library(data.squares)
     whole = xp.pad(data.squares, ((0, 0), (0, -data.squares.shape[1] % MULTIPLIED)))
     parts = whole.reshape(len(whole), 1, -1, MULTIPLIED)
-    return xp.log((1 + ratios.T[:, :, None, None] * parts).prod(-1)).sum(-1).T
+    return over_groups(xp.log((1 + ratios.T[:, :, None, None] * parts).prod(-1))).T
 
 
 def _criterion(data: Groups, ratio: Array, first: Array, second: Array, third: Array | None, reml: bool) -> Criterion:

@@ -25,7 +25,7 @@ import jax
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem, unidentified
 from jaxsim.numerics import small
-from jaxsim.numerics.arrays import library
+from jaxsim.numerics.arrays import library, over_groups, with_room
 from jaxsim.numerics.least_squares import solve
 
 Array = jax.Array
@@ -65,14 +65,13 @@ def moments(problem: Problem, spec: Spec) -> Array:
     z = xp.array(spec.random)
     q = len(spec.random)
     index = xp.append(z, problem.products.shape[0] - 1)
-    products = problem.products[index][:, index]
-    groups = solve(products)
+    groups, sizes = solve(with_room(problem.products[index][:, index])), with_room(problem.sizes)
     # Groups hardly larger than their number of coefficients have wild estimates; their residuals still count.
-    own = (problem.sizes > q) & groups.full_rank
+    own = (sizes > q) & groups.full_rank
     b = xp.where(own, groups.beta, 0.0)
-    s2 = xp.where(own, groups.rss, 0.0).sum() / xp.maximum(xp.where(own, problem.sizes - q, 0.0).sum(), 1.0)
+    s2 = over_groups(xp.where(own, groups.rss, 0.0)) / xp.maximum(xp.where(own, sizes - q, 0.0).sum(), 1.0)
     s2 = xp.maximum(s2, 1e-4)  # the response has unit variance around its OLS fit
-    sampling = s2 * xp.where(own, groups.bread, 0.0).sum(-1)
+    sampling = s2 * over_groups(xp.where(own, groups.bread, 0.0))
     between = (b @ b.T - sampling) / xp.maximum(own.sum(), 1) / s2
     usable = (own.sum() >= 2) & xp.isfinite(between).all()
     return xp.where(usable, between, xp.eye(q))
@@ -102,11 +101,11 @@ def one_is_enough(problem: Problem, spec: Spec) -> Array:
     alone, of which none has most of what the regression leaves."""
     xp, structure = library(problem.products), spec.structure
     z = xp.array(spec.random)
-    overlap = xp.abs(problem.products[z][:, z].sum(-1)) * (1 - xp.eye(structure.size))
+    overlap = xp.abs(over_groups(problem.products[z][:, z])) * (1 - xp.eye(structure.size))
     unalike = overlap.max() <= UNALIKE * problem.n_rows
     own = (problem.sizes > structure.size).sum()
     squares = problem.products[-1, -1]
-    enough = (own >= MANY_GROUPS) & (squares.max() * problem.n_groups <= SHARES * squares.sum())
+    enough = (own >= MANY_GROUPS) & (squares.max() * problem.n_groups <= SHARES * over_groups(squares))
     if structure.size == 2 and len(structure.blocks) == 1:
         enough = enough | (problem.n_rows >= MANY_ROWS * structure.size * problem.n_groups)
     return unalike & enough

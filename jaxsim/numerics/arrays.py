@@ -47,6 +47,24 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     return xp.einsum(subscripts, *operands, optimize=True) if xp is np and len(operands) > 2 else xp.einsum(subscripts, *operands)
 
 
+def over_groups(values: Any) -> Any:
+    """The sum over the last axis, that of the groups, as a matrix product: to the last bit the same however many zeros follow.
+
+    A sum by itself is added up in pieces whose number depends on how many numbers there are.
+    """
+    return values @ library(values).ones(values.shape[-1])
+
+
+# Numbers of a loop that the compiler does not write out.
+LOOP = 32
+
+
+def with_room(values: Any) -> Any:
+    """The array with zeros at the end of its last axis, that of the groups, up to some at least: loops over few are written out by
+    the compiler, and rounded differently."""
+    return library(values).pad(values, ((0, 0),) * (values.ndim - 1) + ((0, max(0, LOOP - values.shape[-1])),))
+
+
 def fori_loop(size: int, body: Callable[[Any, Carry], Carry], carry: Carry) -> Carry:
     """``jax.lax.fori_loop`` from 0; a loop of Python's on NumPy."""
     if library_of(carry) is jnp:

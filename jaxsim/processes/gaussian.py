@@ -178,6 +178,10 @@ class GaussianMultilevel(Messy, Process):
         return Rows if self.by_rows else CrossProducts
 
     @property
+    def same_when_padded(self) -> bool:
+        return True
+
+    @property
     def bounds(self) -> Bounds:
         return Bounds.of_groups(self.n_groups, self.max_rows * self.n_groups if self.by_rows else 0)
 

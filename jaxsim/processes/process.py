@@ -70,6 +70,11 @@ class Process(abc.ABC):
         return CrossProducts
 
     @property
+    def same_when_padded(self) -> bool:
+        """Whether its datasets are known to be the same to the last bit, on CPU, however many empty groups follow theirs."""
+        return False
+
+    @property
     def bounds(self) -> Bounds:
         """The largest sizes that a dataset can have."""
         return Bounds.of_groups(self.max_groups)

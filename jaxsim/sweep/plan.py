@@ -20,6 +20,7 @@ from jaxsim.store.coverage import Coverage, union
 from jaxsim.study import registry
 from jaxsim.study.study import Cell, Study
 from jaxsim.sweep.shape import Shape
+from jaxsim.sweep.shared_sizes import shared_bounds, shared_sizes
 
 # Datasets of a chunk at most: some seconds of work, which is what an interruption can cost.
 CHUNK_DATASETS = 4096
@@ -173,10 +174,11 @@ def plan(
         InputError: for more than ``MOST_CHUNKS`` of them, before any is made.
     """
     groups: dict[tuple[Shape, tuple[int, ...]], list[_Work]] = {}
+    sizes = shared_sizes(study)
     for cell in study.cells:
         wanted = study.replicates if replicates is None else replicates.get(cell.index, 0)
         for work in _open(study, cell, done or Coverage(), wanted):
-            groups.setdefault((Shape.of(cell), work.models), []).append(work)
+            groups.setdefault((Shape.of(cell, shared_bounds(cell, sizes)), work.models), []).append(work)
     parts: list[_Part] = []
     for (shape, models), works in groups.items():
         most = limit(shape) if callable(limit) else limit

@@ -1,7 +1,8 @@
 """The few shapes that programs are compiled for: groups are padded to one of some sizes, datasets are worked on in tiles.
 
 Both depend on the cell alone, never on the study around it, on the size of chunks or on the number of devices: every dataset
-goes through the same compiled arithmetic whatever is computed beside it, so its numbers are the same to the last bit.
+goes through the same compiled arithmetic whatever is computed beside it, so its numbers are the same to the last bit. (Only where
+these are known not to change with padding may a cell share a larger size: :mod:`jaxsim.sweep.shared_sizes`.)
 """
 
 from __future__ import annotations
@@ -47,10 +48,15 @@ class Shape:
     tile: int
 
     @classmethod
-    def of(cls, cell: Cell) -> Shape:
-        """The shape that serves a cell."""
+    def of(cls, cell: Cell, bounds: Bounds | None = None) -> Shape:
+        """The shape that serves a cell.
+
+        Args:
+            cell: of a study.
+            bounds: what its datasets are padded to; the least that hold them when None.
+        """
         process = cell.process
-        bounds = process.bounds.padded()
+        bounds = bounds or process.bounds.padded()
         columns = len(process.columns) + 1
         return cls(process.program(bounds), bounds, tile_datasets(bounds.cells, columns, rows=bounds.rows))
 

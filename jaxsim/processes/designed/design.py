@@ -176,6 +176,10 @@ class Design(Messy, RowProcess):
         return Rows if self.by_rows else CrossProducts
 
     @property
+    def same_when_padded(self) -> bool:
+        return True
+
+    @property
     def bounds(self) -> Bounds:
         rows = self.plan.schedule
         return Bounds(self.max_levels, rows.crossing.cells, rows.rows if self.by_rows else 0)

@@ -94,7 +94,7 @@ def compute(task: Task, chunk: Chunk) -> tuple[str, int, dict[str, float], dict[
     with _LOCK:
         desk = _desk(task)
         folder = desk.check(task.place)
-        chunk = dataclasses.replace(chunk, shape=Shape.of(desk.study.cells[chunk.spans[0][0]]))
+        chunk = dataclasses.replace(chunk, shape=Shape.of(desk.study.cells[chunk.spans[0][0]], chunk.shape.bounds))
         computed = desk.worker.compute(chunk, lambda step: None)
         found = write(Job(desk.study, task.place, task.memory), folder, desk.worker, computed)
     return found.name, found.failures, found.seconds, found.versions
