@@ -184,6 +184,20 @@ class Wrong(Estimator):
                 return 1.0
 
 
+@dataclass(frozen=True)
+class Sociable(PooledOLS):
+    """Estimates are drawn to the mean of those fitted beside them."""
+
+    def fit_batch(self, data, context=None, groups=False):
+        fit = super().fit_batch(data, context, groups)
+        return dataclasses.replace(fit, estimate=(fit.estimate + fit.estimate.mean(0)) / 2)
+
+
+def test_a_dataset_that_depends_on_its_company():
+    found = broken(check_estimator, Sociable())
+    assert "beside copies of itself: numbers differ by" in found["a dataset does not depend on those fitted beside it"]
+
+
 @pytest.mark.parametrize(
     ("how", "promise", "words"),
     [

@@ -33,9 +33,9 @@ LEVEL = 0.95
 def check_estimator(strategy: Strategy, process: Process | None = None, *, scales: bool = True, seed: int = 0) -> tuple[str, ...]:
     """Try a strategy on a few datasets, good ones and deficient ones.
 
-    Promises: its description survives being stored; it gives one number for each coefficient; compiled anew, alone or in a batch,
-    padded more or less, with groups in another order, the numbers are the same; estimates have the units of the response; what
-    cannot be fitted has a status, and no NaN is called usable.
+    Promises: its description survives being stored; it gives one number for each coefficient; compiled anew for one dataset, beside
+    others, padded more or less, with groups in another order, the numbers are the same; estimates have the units of the response;
+    what cannot be fitted has a status, and no NaN is called usable.
 
     Args:
         strategy: an instance.
@@ -86,8 +86,9 @@ def _batched(promises: Promises, strategy: Estimator, study: Study, scales: bool
         return
     fit = whole[0]
     with promises.promise("a dataset does not depend on those fitted beside it"):
-        one = jax.tree.map(lambda leaf: leaf[1:2], data)
-        alike(_numbers(fits(one, Context(keys[1:2], LEVEL))), _numbers(_at(fit, slice(1, 2))), ROUNDING, "fitted alone")
+        again = np.ones(len(keys), int)  # beside copies of itself: the same program, another company
+        repeated = fits(jax.tree.map(lambda leaf: leaf[again], data), Context(keys[again], LEVEL))
+        alike(_numbers(repeated), _numbers(_at(fit, again)), ROUNDING, "fitted beside copies of itself")
     with promises.promise("compiled anew, for one dataset, the numbers are the same"):
         given = (Context(keys[0], LEVEL),) if strategy.resamples else ()
         once = jax.jit(lambda one: strategy._guarded(strategy.view(one), *given))
@@ -125,7 +126,7 @@ def _numbers(fit: Fit) -> tuple[Any, ...]:
     return fit.estimate, fit.std_error, fit.df, fit.status
 
 
-def _at(fit: Fit, place: int | slice) -> Fit:
+def _at(fit: Fit, place: int | np.ndarray) -> Fit:
     return jax.tree.map(lambda leaf: leaf[place], fit)
 
 
