@@ -112,12 +112,12 @@ def test_alone_in_a_batch_padded_and_permuted(counts):
 
 
 def test_bits_do_not_depend_on_the_batch():
-    """Of 40 datasets, more than are worked on together, and of a few of them."""
+    """Of 40 datasets, more than are worked on together, of all but a few of them, at other places, and of one."""
     strategy = mixed("subject", "item")
     tables = [cells_of(crossed(seed, (12, 8), share=0.9), 96) for seed in range(40)]
     batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *tables)
     every = optimised_fit_batch(strategy, batch)
-    for some in (slice(5, 6), slice(3, 7), slice(1, 34)):
+    for some in (slice(5, 6), slice(1, 34)):
         few = optimised_fit_batch(strategy, jax.tree.map(lambda leaf, some=some: leaf[some], batch))
         jax.tree.map(lambda one, all_of_them, some=some: np.testing.assert_array_equal(one, all_of_them[some]), few, every)
 
