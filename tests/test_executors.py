@@ -74,18 +74,18 @@ def long(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory):
-    """The address of a scheduler with three worker processes, which stand in another folder than the tests."""
-    folder = tmp_path_factory.mktemp("three")
-    with scheduler(folder / "scheduler") as (_, address), workers(address, 3, folder / "workers"):
+def two(tmp_path_factory):
+    """The address of a scheduler with two worker processes, which stand in another folder than the tests."""
+    folder = tmp_path_factory.mktemp("two")
+    with scheduler(folder / "scheduler") as (_, address), workers(address, 2, folder / "workers"):
         with distributed.Client(address, set_as_default=False) as client:
-            client.wait_for_workers(3)
+            client.wait_for_workers(2)
         yield address
 
 
 @pytest.fixture
-def client(three):
-    with distributed.Client(three, set_as_default=False) as client:
+def client(two):
+    with distributed.Client(two, set_as_default=False) as client:
         yield client
 
 
@@ -93,7 +93,7 @@ def test_local_chunks_of_any_size(tmp_path, expected):
     assert same(STUDY.run(tmp_path / "r", progress=False, executor=Local(threads=1), batch=7), expected)
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("count", [1, 2])
 def test_workers_started_for_the_run(tmp_path, expected, count):
     results = STUDY.run(tmp_path / "r", progress=False, executor=Dask(workers=count), batch=7)
     assert same(results, expected)
@@ -101,22 +101,22 @@ def test_workers_started_for_the_run(tmp_path, expected, count):
 
 
 @pytest.mark.parametrize("batch", [7, 4096])
-def test_workers_that_are_there(tmp_path, expected, three, batch):
-    assert same(STUDY.run(tmp_path / "r", progress=False, executor=Dask(three), batch=batch), expected)
+def test_workers_that_are_there(tmp_path, expected, two, batch):
+    assert same(STUDY.run(tmp_path / "r", progress=False, executor=Dask(two), batch=batch), expected)
 
 
-def test_a_relative_folder_is_that_of_the_run(tmp_path, monkeypatch, expected, three, client):
+def test_a_relative_folder_is_that_of_the_run(tmp_path, monkeypatch, expected, two, client):
     monkeypatch.chdir(tmp_path)
-    assert same(STUDY.run("relative", progress=False, executor=Dask(three)), expected)
+    assert same(STUDY.run("relative", progress=False, executor=Dask(two)), expected)
     assert list(tmp_path.iterdir()) == [tmp_path / "relative"]
     assert str(tmp_path) not in {found["cwd"] for found in client.run(state).values()}
 
 
-def test_what_workers_are_set_to_and_keep(tmp_path, three, client):
+def test_what_workers_are_set_to_and_keep(tmp_path, two, client):
     """float64, the cache of compiled programs, one thread; and of two studies, one after the other, only the last."""
     for seed in (3, 4):
         study = dataclasses.replace(STUDY, seed=seed)
-        study.run(tmp_path / str(seed), progress=False, executor=Dask(three), batch=7)
+        study.run(tmp_path / str(seed), progress=False, executor=Dask(two), batch=7)
         for found in client.run(state).values():
             assert found["float64"]
             assert found["cache"] == found["own cache"]
@@ -125,11 +125,11 @@ def test_what_workers_are_set_to_and_keep(tmp_path, three, client):
         assert [study.to_json()] in [found["studies"] for found in client.run(state).values()]
 
 
-def test_two_runs_at_one_scheduler(tmp_path, expected, three):
+def test_two_runs_at_one_scheduler(tmp_path, expected, two):
     """Of the same study: each must get its own files."""
 
     def work(name):
-        assert same(STUDY.run(tmp_path / name, progress=False, executor=Dask(three), batch=2), expected)
+        assert same(STUDY.run(tmp_path / name, progress=False, executor=Dask(two), batch=2), expected)
 
     with beside(work, "a"):
         work("b")
@@ -152,14 +152,14 @@ def kill_a_worker(client, folder):
     os.kill(pid, signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_costs_nothing(tmp_path, long, three, client):
+def test_a_worker_that_is_killed_costs_nothing(tmp_path, long, two, client):
     with beside(kill_a_worker, client, tmp_path / "r"):
-        results = LONG.run(tmp_path / "r", progress=False, executor=Dask(three), batch=SMALL)
+        results = LONG.run(tmp_path / "r", progress=False, executor=Dask(two), batch=SMALL)
     assert same(results, long)
     assert "workers gone: tcp://" in (tmp_path / "r" / "log.txt").read_text()
     stored = [span for entry in Folder(tmp_path / "r").entries() for span in entry.about.spans]
     assert len(stored) == len(set(stored)), "a chunk that was computed twice is one file"
-    until("its successor", lambda: len(client.nthreads()) == 3)
+    until("its successor", lambda: len(client.nthreads()) == 2)
 
 
 def test_nobody_else_can_use_a_cluster_that_a_run_starts(tmp_path):
@@ -327,13 +327,13 @@ def test_a_script_that_its_workers_would_run_again(tmp_path):
     assert "put what that runs under `if __name__ == '__main__':`" in done.stderr
 
 
-def test_a_worker_that_does_not_see_the_folder(tmp_path, three, client):
+def test_a_worker_that_does_not_see_the_folder(tmp_path, two, client):
     """``memory://`` is another one in each process, as a folder that is not shared is on each machine."""
     with pytest.raises(InputError, match=r"the worker on .* does not see the run's results in memory://blind.*all machines share"):
-        STUDY.run("memory://blind", progress=False, executor=Dask(three))
+        STUDY.run("memory://blind", progress=False, executor=Dask(two))
     client.run(see, STUDY.to_json().encode())
     with pytest.raises(InputError, match=r"it is not in memory://blind here.*all machines share"):
-        STUDY.run("memory://blind", progress=False, executor=Dask(three))
+        STUDY.run("memory://blind", progress=False, executor=Dask(two))
 
 
 def see(study):
