@@ -50,11 +50,47 @@ def start(out: Path, batch: int = BATCH) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-P", "-c", CODE, str(description), str(out), str(batch)], stderr=subprocess.PIPE)
 
 
+# Importing takes far longer than what a run does until it is killed: one process imports, and forks another for each run.
+FORKS = """
+import os, sys
+import jaxsim.sweep.run
+from jaxsim import Study
+for line in sys.stdin:
+    study, out, batch = line[:-1].split("\\t")
+    child = os.fork()
+    if not child:
+        Study.from_json(open(study).read()).run(out, progress=False, batch=int(batch))
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Forked:
+    """A run in a process that was forked, as much of :class:`subprocess.Popen` as is needed."""
+
+    def __init__(self, parent: subprocess.Popen, out: Path, batch: int) -> None:
+        self.parent, study = parent, out.with_suffix(".study.json")
+        study.write_text(STUDY.to_json())
+        print(study, out, batch, sep="\t", file=parent.stdin, flush=True)
+        self.pid = int(parent.stdout.readline())
+
+    def poll(self) -> bool | None:
+        """None while it runs."""
+        return None if Path(f"/proc/{self.pid}").exists() else True
+
+    def kill(self) -> int:
+        """SIGKILL; the status with which it ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        return int(self.parent.stdout.readline())
+
+
 def chunks(out: Path) -> list[Path]:
     return sorted((out / "chunks").glob("*.parquet"))
 
 
-def wait_for(condition, process: subprocess.Popen | None = None) -> None:
+def wait_for(condition, process: subprocess.Popen | Forked | None = None) -> None:
     end = time.monotonic() + PATIENCE
     while not condition() and (process is None or process.poll() is None):
         assert time.monotonic() < end, "nothing happened"
@@ -64,16 +100,16 @@ def wait_for(condition, process: subprocess.Popen | None = None) -> None:
 def test_killed_ten_times_at_random_moments(reference, tmp_path):
     """Killed while it writes or computes, the next one goes on; every fit is there once, and the numbers are the same."""
     out, rng, kills = tmp_path / "out", random.Random(7), 0
-    while kills < 10:
-        before = len(chunks(out))
-        process = start(out, batch=4)
-        wait_for(lambda before=before: len(chunks(out)) > before + rng.randrange(4), process)
-        time.sleep(rng.uniform(0, 0.02))
-        process.kill()
-        process.wait()
-        if process.returncode == 0:
-            break
-        kills += 1
+    forking = [sys.executable, "-P", "-W", "ignore", "-c", FORKS]  # of threads, which JAX has not started
+    with subprocess.Popen(forking, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        while kills < 10:
+            before = len(chunks(out))
+            process = Forked(parent, out, batch=4)
+            wait_for(lambda before=before: len(chunks(out)) > before + rng.randrange(4), process)
+            time.sleep(rng.uniform(0, 0.02))
+            if process.kill() == 0:
+                break
+            kills += 1
     assert kills >= 5, "it was not killed often enough while there was work"
     done = STUDY.run(out, progress=False, batch=4)
     same(done, reference)
