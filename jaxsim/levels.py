@@ -31,6 +31,27 @@ def shown(level: Any) -> Any:
     return ", ".join(f"({shown(v)})" if isinstance(v, tuple) else f"{v:g}" if isinstance(v, float) else str(v) for v in level)
 
 
+def in_tables(levels: Sequence[Any]) -> list[Any]:
+    """Levels of one factor as tables show them: those that all say how many there are of one thing, such as
+    ``nested("clinic", 5)``, as these numbers."""
+    amounts = [amount(level) for level in levels]
+    kinds = {found[0] for found in amounts if found is not None}
+    alike = len(kinds) == 1 and None not in amounts
+    return [found[1] for found in amounts if found is not None] if alike else [shown(level) for level in levels]
+
+
+def amount(level: Any) -> tuple[Any, int] | None:
+    """What a level says how many there are of, and how many; None for one that says it of nothing."""
+    found: tuple[Any, int] | None = getattr(level, "number_in_each", None)
+    return found
+
+
+def is_called(level: Any, given: Any) -> bool:
+    """Whether a level is what was given: itself, or its number as tables show it."""
+    own = amount(level)
+    return bool(level == given) or (own is not None and own[1] == given and not isinstance(given, bool))
+
+
 def in_a_row(levels: Sequence[str]) -> str:
     """Levels beside each other, with a bar between those that have commas of their own."""
     return (" | " if any("," in level for level in levels) else ", ").join(levels)

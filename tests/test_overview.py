@@ -104,7 +104,7 @@ def test_the_level_of_the_tests_can_be_chosen(table):
 def test_lines_can_be_divided(table):
     made = source(table)
     found = headline(made, by=["place", "size"])
-    assert list(found.index) == [(m, k, s) for m in ("a", "b") for k in ("far", "near") for s in (10, 20)]
+    assert list(found.index) == [(m, k, s) for m in ("a", "b") for k in ("near", "far") for s in (10, 20)]  # as cells are
     for name, title in (("bias", "bias"), ("rmse", "RMSE"), ("power", "power")):
         assert found[title].tolist() == shown(table, ["model", "place", "size"], name)
     failed = made.rates(["model", "place", "size"])

@@ -18,6 +18,9 @@ from jaxsim.measures.recipe import Measured
 from jaxsim.measures.sample import Strata
 from jaxsim.measures.summary import Units
 
+# Columns of tables that are no factors of the grid.
+OF_FITS = ("cell", "model", "term")
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -93,7 +96,7 @@ class Pairing:
 
 
 def lines_of(table: pd.DataFrame, by: Sequence[str], within: Sequence[str]) -> Lines:
-    """Lines by the columns ``by``, in sorted order; strata by those and ``within`` (what must not be mixed)."""
+    """Lines by the columns ``by``, in the order of :func:`codes_of`; strata by those and ``within`` (what must not be mixed)."""
     line_of_row, first = codes_of(table, list(by))
     found = table[list(by)].iloc[first].reset_index(drop=True) if by else pd.DataFrame(index=range(min(len(table), 1)))
     every = list(dict.fromkeys((*by, *within)))
@@ -147,11 +150,33 @@ def _pooled_error(lines: Lines, influence: np.ndarray, has_value: np.ndarray, me
 
 
 def codes_of(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Code of each row by the values of some columns, in sorted order, and the first row of each code."""
+    """Code of each row by the values of some columns, and the first row of each code: levels of factors in the order of the cells
+    (the grid's), strategies and coefficients in that of their labels.
+
+    Args:
+        table: has ``cell`` and these columns.
+        columns: by which rows are told apart.
+    """
     if not columns:
         return np.zeros(len(table), int), np.zeros(min(len(table), 1), int)
-    code = table.groupby(columns, observed=True, sort=True, dropna=False).ngroup().to_numpy()
+    keys = [table[name] if name in OF_FITS else _in_order(table[name], table["cell"]) for name in columns]
+    code = (
+        pd.DataFrame(dict(enumerate(keys)))
+        .groupby(list(range(len(keys))), observed=True, sort=True, dropna=False)
+        .ngroup()
+        .to_numpy()
+    )
     return code, np.unique(code, return_index=True)[1]
+
+
+def _in_order(levels: pd.Series, cell: pd.Series) -> np.ndarray:
+    """Levels as numbers in the order of the first cells that have them, ``[rows]``."""
+    code, distinct = pd.factorize(levels, use_na_sentinel=False)
+    first = np.full(len(distinct), np.iinfo(np.int64).max)
+    np.minimum.at(first, code, cell.to_numpy(np.int64))
+    place = np.empty(len(distinct), np.int64)
+    place[np.argsort(first, kind="stable")] = np.arange(len(distinct))
+    return place[code]
 
 
 def _pairs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

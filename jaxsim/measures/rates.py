@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from jaxsim.measures.combine import lines_of, tabulate
+from jaxsim.measures.combine import codes_of, lines_of, tabulate
 from jaxsim.measures.measure import Measure, Rate
 from jaxsim.measures.part import by_line
 from jaxsim.measures.policy import is_usable, require
@@ -56,6 +56,9 @@ def rates(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 def reasons(fits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """How many fits of each group ended with each status: ``*by, status, n, message``, statuses that occur only."""
-    require(fits, [*by, "status"], "fits")
-    table = fits.groupby([*by, "status"], observed=True).size().rename("n").reset_index()
+    require(fits, [*by, "cell", "status"], "fits")
+    line, first = codes_of(fits, list(by))
+    counts = fits["status"].groupby([line, fits["status"]], observed=True).size()
+    lines, status = (counts.index.get_level_values(i) for i in (0, 1))
+    table = fits[list(by)].iloc[first[lines]].reset_index(drop=True).assign(status=status, n=counts.to_numpy())
     return table.assign(message=[Status[str(status).upper()].message for status in table["status"]])

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from jaxsim.counts import counted
+from jaxsim.levels import amount
 from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, NOTHING
 from jaxsim.measures.sufficiency import COLUMNS, whole
 from jaxsim.report.figures.curves import FEWEST
@@ -38,7 +39,9 @@ def how_many(numbers: Numbers, standings: Standings) -> list[str]:
     options: dict[str, Any] = {"terms": numbers.shown, "policy": numbers.policy, "alpha": numbers.alpha}
     table = results.needed("power", TARGET_POWER, over=over, by=by, **options)
     promise = LEVEL if standings.has("level") else COVERAGE
-    told = sentences(table, over, kept, [name for name in verdicts(standings, promise) if name not in kept], promise)
+    told = sentences(
+        table, over, kept, [name for name in verdicts(standings, promise) if name not in kept], promise, _each(numbers, over)
+    )
     pooled = [name for name in results.factors if name not in (over, *by)]
     return [*told, *([f"All levels of {listed(pooled)} are averaged."] if pooled else [])]
 
@@ -53,13 +56,20 @@ def _apart(numbers: Numbers, over: str) -> list[str]:
 
 def size_factor(numbers: Numbers) -> str | None:
     """The factor that says how many, of those with at least three levels that are numbers: units first, then groups, then rows."""
-    long = [name for name, levels in numbers.results.study.grid.factors if len(levels) >= FEWEST and is_numeric(levels)]
+    levels = {name: list(numbers.results.cells[name].astype(object).unique()) for name in numbers.results.factors}
+    long = [name for name, own in levels.items() if len(own) >= FEWEST and is_numeric(own)]
     sizes = [name for name in long if name.startswith(UNITS)] + [name for name in SIZES if name in long]
     return sizes[0] if sizes else None
 
 
+def _each(numbers: Numbers, over: str) -> str:
+    """What nested units are so many in each of."""
+    own = amount(numbers.results.study.cells[0].process.values.get(over))
+    return "" if own is None else f" in each {own[0]}"
+
+
 def sentences(
-    table: pd.DataFrame, over: str, kept: Sequence[str], broken: Sequence[str] = (), promise: Promise = LEVEL
+    table: pd.DataFrame, over: str, kept: Sequence[str], broken: Sequence[str] = (), promise: Promise = LEVEL, each: str = ""
 ) -> list[str]:
     """A sentence for each effect.
 
@@ -68,6 +78,7 @@ def sentences(
         over: the factor whose number it has.
         kept, broken: strategies that kept their promise, and that did not; of others it is not known.
         promise: which it is.
+        each: of what it is the number in each, such as `` in each clinic``.
     """
     by_term: dict[str, dict[str, Rows]] = {}
     for row in table.to_dict("records"):
@@ -77,7 +88,7 @@ def sentences(
         rows = [row for model in by_model.values() for row in model]
         factors = [f for f in table.columns if f not in ("model", "term", *COLUMNS) and len({row[f] for row in rows}) > 1]
         judged = {name: part for name, part in by_model.items() if name in kept and any(row["status"] in TOLD for row in part)}
-        parts = [f"needs {_amounts(judged, factors, SIZES.get(over) or _several(over))}"] if judged else []
+        parts = [f"needs {_amounts(judged, factors, (SIZES.get(over) or _several(over)) + each)}"] if judged else []
         parts += _untold(by_model, kept, broken, promise)
         start = f"A power of {TARGET_POWER:g} for {term}{' ' if judged else ': '}"
         found += [f"{start}{'; '.join(parts)}."] if parts else []

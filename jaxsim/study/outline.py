@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxsim.data.names import Names
 from jaxsim.estimators.strategy import Strategy
-from jaxsim.levels import shown
+from jaxsim.levels import amount, in_tables
 from jaxsim.measures.kit import Kit
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.processes.process import Process
@@ -84,10 +84,18 @@ class Outline:
         return sum(max(e.wanted(count) for e in self.estimators) for count in wanted)
 
     def cell_table(self) -> pd.DataFrame:
-        """One row a cell: its number, its conditions, and the fields that a linked grid sets besides (what is not a number or a
-        string is shown as text)."""
-        rows = [{"cell": c.index, **{k: shown(v) for k, v in (*c.conditions, *c.derived)}} for c in self.cells]
-        return pd.DataFrame(rows)
+        """One row a cell: its number, its conditions, and the fields that a linked grid sets besides (see
+        :func:`jaxsim.levels.in_tables` for what is not a number or a string)."""
+        given = [dict((*c.conditions, *c.derived)) for c in self.cells]
+        columns = {name: in_tables(self._read(name, [row[name] for row in given])) for name in given[0]}
+        return pd.DataFrame({"cell": [c.index for c in self.cells], **columns})
+
+    def _read(self, name: str, levels: list[Any]) -> list[Any]:
+        """Levels of a factor, one a cell, as the process reads them where some are said to be in units of another kind: to a design
+        whose classes lie in schools, 4 is ``nested("school", 4)``."""
+        if all(amount(level) is None for level in levels):
+            return levels
+        return [cell.process.values.get(name, level) for cell, level in zip(self.cells, levels, strict=True)]
 
     @functools.cached_property
     def kit(self) -> Kit:

@@ -16,7 +16,7 @@ import pandas as pd
 from jaxsim.calls import spoken_class
 from jaxsim.errors import InputError, brief, finite, whole_number
 from jaxsim.estimators.strategy import Strategy
-from jaxsim.levels import freeze
+from jaxsim.levels import freeze, is_called
 from jaxsim.measures.own import OwnMeasure
 from jaxsim.scores.group_recovery import GroupRecovery
 from jaxsim.scores.score import Score
@@ -75,7 +75,12 @@ class Study(Outline):
         """A cell by its number or by its conditions; raises :class:`InputError` if there is not exactly one."""
         if isinstance(cell, Mapping):
             wanted = {k: freeze(v) for k, v in cell.items()}
-            matches = [c for c in self.cells if wanted.items() <= dict((*c.conditions, *c.derived)).items()]
+            levels = [dict((*c.conditions, *c.derived)) for c in self.cells]
+            matches = [
+                c
+                for c, own in zip(self.cells, levels, strict=True)
+                if all(name in own and is_called(own[name], level) for name, level in wanted.items())
+            ]
             if len(matches) != 1:
                 names = ", ".join(self.grid.names)
                 there = f"the factors are {names}" if names else "there are no factors, and one cell, 0"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.errors import InputError, brief, choose
-from jaxsim.levels import freeze, shown
+from jaxsim.levels import amount, freeze, shown
 
 
 def check_where(where: object) -> None:
@@ -34,7 +34,7 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
     for name, given in where.items():
         choose("factor", name, map(str, cells.columns))
         levels = [shown(freeze(level)) for level in cells[name]]
-        wanted = [shown(freeze(level)) for level in (given if isinstance(given, list) else [given])]
+        wanted = [_in_words(level, levels) for level in (given if isinstance(given, list) else [given])]
         for level in wanted:
             if level not in levels:
                 present = ", ".join(map(repr, dict.fromkeys(levels)))
@@ -43,3 +43,9 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
     if not kept.any():
         raise InputError(f"where={brief(dict(where))}: no cell has these levels together.")
     return tuple(map(int, cells.loc[kept, "cell"]))
+
+
+def _in_words(given: Any, levels: Sequence[Any]) -> Any:
+    """A level as tables show it; as the number that it says, where they show that."""
+    said, own = shown(freeze(given)), amount(given)
+    return own[1] if own is not None and said not in levels else said

@@ -38,6 +38,11 @@ class Nested:
         """In one of the units that they lie in, at most."""
         return self.number.largest if isinstance(self.number, GroupSizes) else self.number
 
+    @property
+    def number_in_each(self) -> tuple[str, int] | None:
+        """The unit and the number in each, where it is one number: how tables know a level of a grid."""
+        return None if isinstance(self.number, GroupSizes) else (self.unit, self.number)
+
 
 Number = int | Nested
 
