@@ -405,6 +405,48 @@ class TestWhoMeetsWhom:
         other = design.rows(key(1)).groupby("school")["class"].nunique()
         assert (numbers != other).any()
 
+    @pytest.mark.parametrize("units", [
+        {"school": 6, "class": nested("school", (1, 4, 3))}, {"class": nested("school", [1, 4, 3]), "school": 6},
+    ])  # fmt: skip
+    def test_numbers_of_classes_in_order(self, units):
+        variables = {"arm": between("class", ("c", "t")), "x": within(0, 1)}
+        design = Design("y ~ arm + x + (1 | school)", units, 3, variables, effects={"x": 1}, sd={"school": 1})
+        for seed in range(2):
+            rows = design.rows(key(seed))
+            assert rows.groupby("school")["class"].nunique().tolist() == [1, 4, 3, 1, 4, 3]  # they begin again
+            assert set(rows.groupby("class").size()) == {6}
+            assert rows.drop_duplicates("class")["arm"].value_counts().tolist() == [8, 8]  # of those that there are
+        assert "16 class" in str(design.preview())
+        for words in (">16<", "they have (1, 4, 3) class", "96 rows a dataset"):
+            assert words in design._repr_html_()
+        again = Study.from_json(Study(design, Grid(), (PooledOLS(),), 2).to_json()).process
+        assert again == design
+
+    def test_numbers_in_order_within_numbers_in_order(self):
+        units = {"town": 2, "school": nested("town", (1, 2)), "class": nested("school", (3, 1, 2))}
+        rows = Design("y ~ 1 + (1 | town/school)", units, sd={"town": 1}, repeats=2).rows(key(0))
+        assert rows.groupby("town")["school"].nunique().tolist() == [1, 2]
+        assert rows.groupby("school")["class"].nunique().tolist() == [3, 1, 2]
+
+    def test_numbers_in_order_are_levels_of_a_grid(self):
+        sizes = [nested("school", (1, 3)), (2, 4), 3, nested("school", UniformSizes(1, 3))]
+        study = Study(schools(units={"school": 2, "class": nested("school", 2)}), Grid(**{"units.class": sizes}), (PooledOLS(),), 2)
+        assert [study.dataset(k, 0)["class"].nunique() for k in range(3)] == [4, 6, 6]
+        assert study.cell_table()["units.class"].tolist()[0] == "nested('school', (1, 3))"
+
+    @pytest.mark.parametrize("sampler", ["rows", "cross_products"])
+    def test_numbers_in_order_meet_items(self, sampler):
+        units = {"subject": nested("school", (2, 3)), "school": 2, "item": 4}
+        made = Design("y ~ cond + (1 | subject) + (1 | item)", units, variables={"cond": within("a", "b")}, repeats=2,
+                      sd={"subject": 1, "item": 1}, meets=lists(2), sampler=sampler)  # fmt: skip
+        rows = made.rows(key(3))
+        assert rows.groupby("school")["subject"].nunique().tolist() == [2, 3]
+        assert set(rows.groupby("subject").size()) == {8}
+        bounds = made.bounds.padded()
+        data = made.draw(key(3), made.parameters(bounds), bounds).data
+        products = data if sampler == "cross_products" else data.reduce(bounds.cells)
+        assert int(np.asarray(products.sizes).sum()) == len(rows) == 40
+
     def test_random_numbers_of_pupils(self):
         rows = schools(repeats=PoissonSizes(4, 1), variables={"arm": between("class", ("c", "t"))}, formula="y ~ arm + (1 | class)",
                        sd={"class": 1}, correlation=None).rows(key(0))  # fmt: skip
@@ -443,9 +485,10 @@ class TestStudies:
         [
             reading(meets=sampled(3), variables={"cond": COND, "freq": covariate("item", Normal())}),
             schools(units={"school": 3, "class": nested("school", UniformSizes(1, 3))}, repeats=PoissonSizes(3, 1)),
+            schools(units={"school": 3, "class": nested("school", (1, 3, 2))}),
             LAWS["three crossed units"],
         ],
-        ids=["sampled", "nested", "three"],
+        ids=["sampled", "nested", "sizes", "three"],
     )
     def test_the_contract_of_processes(self, design):
         check_process(design)
@@ -481,8 +524,9 @@ class TestStudies:
         [
             (reading(units={"subject": 12, "item": 10}, residual_sd=0.5), READING),
             (schools(units={"school": 8, "class": nested("school", UniformSizes(1, 3))}), "y ~ arm + x + (1 | school/class)"),
+            (schools(units={"school": 6, "class": nested("school", (1, 2, 4))}), "y ~ arm + x + (1 | school/class)"),
         ],
-        ids=["crossed", "nested"],
+        ids=["crossed", "nested", "sizes"],
     )
     def test_models_with_all_units_are_those_of_the_rows(self, design, formula, tmp_path):
         study = Study(design, Grid(), (LinearMixed(formula),), 1, seed=2)
@@ -654,7 +698,17 @@ class TestRefused:
         ("make", "words"),
         [
             (lambda: nested("", 3), "name the unit that they lie in"),
-            (lambda: nested("school", 0), "the number in each=0: give a whole number of at least 1"),
+            (
+                lambda: nested("school", 0),
+                r"the number in each=0: give a whole number of at least 1, or one for each school, such as \(6, 8, 10\), or a "
+                r"distribution, such as UniformSizes\(2, 6\)",
+            ),
+            (lambda: nested("school", (2, 0)), "the number in each=0: give a whole number of at least 1"),
+            (lambda: nested("school", ()), "give at least one number"),
+            (
+                lambda: schools(units={"school": 6, "class": nested("school", (2, 1, 3, 4))}),
+                r"units: 'class' has 4 sizes, \(2, 1, 3, 4\), and there are 6 of 'school': give one for each, or as many as 6 is",
+            ),
             (lambda: sampled(0), "sampled\\(k\\): k=0"),
             (lambda: lists(1.5), "lists\\(n\\): n=1.5"),
             (lambda: counterbalanced(("a",), over=("s", "i")), "give at least two levels"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jaxsim import markup
+from jaxsim.errors import brief
 from jaxsim.processes.designed import dotted, trouble
 from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.meets import ALL, Meets, Sampled
@@ -36,7 +37,8 @@ def met(tree: Tree, meets: Meets, name: str) -> str:
     for other in tree.names:
         number = numbers[other]
         if isinstance(number, Nested) and number.unit == name:
-            found.append(f"each has {number.number} {other}")
+            given = isinstance(number.number, tuple)
+            found.append(f"they have {brief(number.number)} {other}" if given else f"each has {number.number} {other}")
     crossed = [other for other in tree.names if other not in tree.line(name) and name not in tree.line(other)]
     if meets == ALL:
         return "; ".join([*found, *(f"each meets every {other}" for other in crossed)])
@@ -48,7 +50,7 @@ def met(tree: Tree, meets: Meets, name: str) -> str:
 
 
 def _number(tree: Tree, name: str) -> str:
-    return f"{'up to ' * any(map(tree.is_random, tree.line(name)))}{tree.count(name):,}"
+    return f"{'up to ' * any(map(tree.is_random, tree.line(name)))}{int(tree.there(name).sum()):,}"
 
 
 def _rows(plan: Blueprint) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -70,13 +70,23 @@ class Crossing:
 
 
 def crossing(tree: Tree, meets: Meets, given: Mapping[str, np.ndarray]) -> Crossing:
-    """Lay out the cells.
+    """Lay out the cells; those of levels that given sizes do not have are left out.
 
     Args:
         tree: of the units.
         meets: which of them meet.
         given: positions of the levels of the variables that are balanced over a unit, by unit ``[levels, V]``.
     """
+    every = _laid_out(tree, meets, given)
+    absent = {name: ~there for name in every.index if not (there := tree.there(name)).all()}
+    keep = every.keep.copy()
+    for name, left_out in absent.items():
+        keep &= ~left_out[every.index[name]]
+    return replace(every, keep=keep)
+
+
+def _laid_out(tree: Tree, meets: Meets, given: Mapping[str, np.ndarray]) -> Crossing:
+    """Lay out all cells; arguments are those of :func:`crossing`."""
     running = {name: _running(given[name]) for name in tree.names}
     sizes = {name: tree.own(name) for name in tree.order}
     if isinstance(meets, Lists):

@@ -15,6 +15,7 @@ from jaxsim.processes.designed.keys import MET, Keys
 from jaxsim.processes.designed.meets import Sampled
 from jaxsim.processes.designed.schedule import Schedule
 from jaxsim.processes.designed.units import Nested
+from jaxsim.processes.distributions import GroupSizes
 from jaxsim.seeding import Stream, group_keys
 
 
@@ -105,7 +106,7 @@ def _exist(key: jax.Array, plan: Blueprint, name: str) -> jax.Array:
     """Which levels of a nested unit there are, of a random number in each that they lie in, bool ``[U]``."""
     number = dict(plan.tree.numbers)[name]
     assert isinstance(number, Nested)
-    assert not isinstance(number.number, int)
+    assert isinstance(number.number, GroupSizes)
     sizes, parameters = number.number, jnp.asarray(number.number.parameters())
     keys = group_keys(key, plan.tree.count(number.unit))
     numbers = jax.vmap(lambda own: sizes.draw(own, parameters))(keys)

@@ -91,7 +91,7 @@ def schedule(tree: Tree, meets: Meets, repeats: Repeats, variables: Mapping[str,
     combinations = math.prod(len(v.levels) for v in own.values())
     most = repeats.largest if isinstance(repeats, GroupSizes) else int(np.max(repeats))
     _check_rows(tree, meets, combinations, most)
-    given = {unit: _balanced(unit, tree.count(unit), _of(unit, variables)) for unit in tree.names}
+    given = {unit: _balanced(unit, tree.there(unit), _of(unit, variables)) for unit in tree.names}
     stacked = {unit: np.column_stack([np.zeros((tree.count(unit), 0), int), *codes.values()]) for unit, codes in given.items()}
     cells = crossing(tree, meets, stacked)
     keep = np.repeat(_kept_repeats(repeats, most, cells.cells)[:, None], combinations, axis=1)
@@ -154,17 +154,19 @@ def _kept_repeats(repeats: Repeats, most: int, cells: int) -> np.ndarray:
     return np.arange(most) < np.broadcast_to(np.array(repeats), (cells,))[:, None]
 
 
-def _balanced(unit: str, units: int, variables: Mapping[str, Between]) -> dict[str, np.ndarray]:
-    """Positions of the levels that each unit gets, by variable, ``[units]``."""
+def _balanced(unit: str, there: np.ndarray, variables: Mapping[str, Between]) -> dict[str, np.ndarray]:
+    """Positions of the levels that each unit gets, by variable, ``[units]``, balanced over those that ``there`` are."""
     if not variables:
         return {}
     if math.prod(len(v.levels) for v in variables.values()) > MOST_COMBINATIONS:
         raise InputError(f"the variables {', '.join(variables)} have more than {MOST_COMBINATIONS:,} combinations of levels.")
+    units = int(there.sum())
     cells = list(itertools.product(*(range(len(v.levels)) for v in variables.values())))
     weights = np.array([math.prod(v.shares[i] for v, i in zip(variables.values(), cell, strict=True)) for cell in cells])
     counts = apportion(weights, np.array(cells), units)
-    codes = np.array(cells)[interleaved(counts)]
-    for column, (name, variable) in zip(codes.T, variables.items(), strict=True):
+    codes = np.zeros((len(there), len(variables)), int)
+    codes[there] = np.array(cells)[interleaved(counts)]
+    for column, (name, variable) in zip(codes[there].T, variables.items(), strict=True):
         absent = sorted(set(range(len(variable.levels))) - set(column.tolist()))
         if absent:
             raise InputError(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from jaxsim.calls import spoken
+from jaxsim.counts import counted
 from jaxsim.data.names import INTERCEPTS, innermost
 from jaxsim.errors import LARGEST, InputError, advised, brief, whole_number
 from jaxsim.processes.designed.variables import ROW
@@ -22,13 +25,12 @@ class Nested:
     """Units of which each lies in one of another kind; see :func:`nested`."""
 
     unit: str
-    number: int | GroupSizes
+    number: int | tuple[int, ...] | GroupSizes
 
     def __post_init__(self) -> None:
         if not isinstance(self.unit, str) or not self.unit:
             raise InputError(f"nested({brief(self.unit)}, ..): name the unit that they lie in, such as nested('school', 4).")
-        if not isinstance(self.number, GroupSizes):
-            object.__setattr__(self, "number", whole_number(f"nested({brief(self.unit)}, ..): the number in each", self.number, 1))
+        object.__setattr__(self, "number", _checked_number(self.unit, self.number))
 
     def __str__(self) -> str:
         return f"nested({self.unit!r}, {self.number})"
@@ -36,31 +38,51 @@ class Nested:
     @property
     def most(self) -> int:
         """In one of the units that they lie in, at most."""
-        return self.number.largest if isinstance(self.number, GroupSizes) else self.number
+        if isinstance(self.number, GroupSizes):
+            return self.number.largest
+        return max(self.number) if isinstance(self.number, tuple) else self.number
 
     @property
     def number_in_each(self) -> tuple[str, int] | None:
         """The unit and the number in each, where it is one number: how tables know a level of a grid."""
-        return None if isinstance(self.number, GroupSizes) else (self.unit, self.number)
+        return (self.unit, self.number) if isinstance(self.number, int) else None
 
 
 Number = int | Nested
 
 
+def _checked_number(unit: str, given: object) -> int | tuple[int, ...] | GroupSizes:
+    """How many lie in each of a unit; :class:`InputError` for anything else."""
+    if isinstance(given, GroupSizes):
+        return given
+    what = f"nested({brief(unit)}, ..): the number in each"
+    if isinstance(given, list | tuple) or (isinstance(given, np.ndarray) and given.ndim):
+        if not len(given):
+            raise InputError(f"{what}={brief(given)}: give at least one number.")
+        return tuple(whole_number(what, number, 1) for number in given)
+    try:
+        return whole_number(what, given, 1)
+    except InputError as error:
+        ways = f"or one for each {unit}, such as (6, 8, 10), or a distribution, such as UniformSizes(2, 6) or PoissonSizes(8)"
+        raise InputError(f"{str(error).removesuffix('.')}, {ways}.") from None
+
+
 @spoken("nested('school', 4)")
-def nested(unit: str, number: int | GroupSizes) -> Nested:
+def nested(unit: str, number: int | Sequence[int] | GroupSizes) -> Nested:
     """Units that lie in others, for the ``units`` of a design: ``{"school": 20, "class": nested("school", 4)}``.
 
     Their levels are unique over the whole dataset: the first class of one school is another level than that of the next.
 
     Args:
         unit: that they lie in, which may be nested itself.
-        number: in each of them; or a distribution of it, such as :class:`jaxsim.PoissonSizes`, drawn for each in every dataset.
+        number: in each of them; one number for each, in their order, such as ``(6, 8, 10, 16)``, which begin again where there are
+            twice, or three times, as many units; or a distribution of it, such as :class:`jaxsim.PoissonSizes`, drawn for each in
+            every dataset.
 
     Raises:
         InputError: for anything else.
     """
-    return Nested(unit, number)
+    return Nested(unit, number)  # type: ignore[arg-type]  # it makes a tuple of them
 
 
 @dataclass(frozen=True)
@@ -101,6 +123,17 @@ class Tree:
     def count(self, name: str) -> int:
         """Levels in a dataset, those that a random number leaves out included."""
         return math.prod(self.own(unit) for unit in self.line(name))
+
+    def there(self, name: str) -> np.ndarray:
+        """Which levels there are, of as many as fit into the largest of given sizes, bool ``[count]``; those that a random number
+        leaves out included."""
+        number = dict(self.numbers)[name]
+        if not isinstance(number, Nested):
+            return np.ones(number, bool)
+        outer = self.there(number.unit)
+        sizes = np.zeros(len(outer), int)
+        sizes[outer] = np.resize(number.number if isinstance(number.number, tuple) else number.most, outer.sum())
+        return (np.arange(number.most) < sizes[:, None]).reshape(-1)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -143,7 +176,23 @@ def checked_units(given: object) -> dict[str, Number]:
     large = next((name for name in units if tree.count(name) > LARGEST), None)
     if large is not None:
         raise InputError(f"units: there are up to {tree.count(large):,} of {large!r}, more than can be counted.")
+    for name in tree.order:
+        _check_sizes(name, tree)
     return units
+
+
+def _check_sizes(name: str, tree: Tree) -> None:
+    """Raise :class:`InputError` for sizes in order that are not one for each of the units that these lie in, or as many of them
+    again and again."""
+    number = dict(tree.numbers)[name]
+    if not isinstance(number, Nested) or not isinstance(number.number, tuple):
+        return
+    sizes, of = number.number, int(tree.there(number.unit).sum())
+    if of % len(sizes):
+        raise InputError(
+            f"units: {name!r} has {counted(len(sizes), 'size')}, {brief(sizes)}, and there are {of:,} of {number.unit!r}: give one "
+            f"for each, or as many as {of:,} is a multiple of (they begin again), or a distribution such as UniformSizes(2, 6)."
+        )
 
 
 def _check_line(name: str, units: Mapping[str, Number]) -> None:
