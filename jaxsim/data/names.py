@@ -51,6 +51,7 @@ class Names:
         maximal_by: the same by each of the other factors; those that vary within their groups where one is not named.
         nested: for each factor whose groups lie in those of others, these factors, the outermost first.
         planned: of several factors all of whose groups meet, columns whose rows are the same in every combination of groups.
+        balanced: columns that have the same values equally often in every group of every factor.
     """
 
     fixed: tuple[str, ...]
@@ -67,6 +68,7 @@ class Names:
     maximal_by: tuple[tuple[str, tuple[str, ...]], ...] = ()
     nested: tuple[tuple[str, tuple[str, ...]], ...] = ()
     planned: tuple[str, ...] = ()
+    balanced: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -109,6 +111,19 @@ class Names:
     def constant_in(self, factor: str) -> tuple[str, ...]:
         """Columns that are one number in every group of a factor."""
         return self.constant if factor == self.factors[0] else dict(self.constant_by).get(factor, ())
+
+    def within_part(self, name: str, factor: str) -> tuple[str, ...]:
+        """What a column is a multiple of in every group of a factor: of an interaction those of its parts that are not one number a
+        group; nothing of the intercept and of what is one number itself."""
+        constant = (*INTERCEPTS, *self.constant_in(factor))
+        return () if name in constant else tuple(sorted(part for part in name.split(":") if part not in constant))
+
+    def between_part(self, name: str, factor: str) -> tuple[str, ...] | None:
+        """What the group means of a column are a multiple of: of an interaction those of its parts that are one number a group;
+        None for a column whose means may differ otherwise."""
+        within = self.within_part(name, factor)
+        same = bool(within) and all(part in self.balanced for part in within)
+        return tuple(sorted(set(name.split(":")) - set(within))) if same else None
 
     def require(self, name: str, what: str, also: tuple[str, ...] = ()) -> str:
         """The name of a column; :class:`InputError` says what is there if it is none, and what else may be named in its place."""

@@ -66,6 +66,20 @@ class AutoregressiveMixed(StructuredMixed):
         check_columns(names, () if self.time is None else (self.time,), self.name, "the time")
         super().check(names)
 
+    def hopeless(self, names: Names) -> str | None:
+        if self.time is None:
+            return None
+        factor = self.random_effects(names)[0].factor
+        beside = [other for other in names.factors if other != factor and other not in dict(names.nested).get(factor, ())]
+        if self.time in names.constant_in(factor):
+            return f"the time {self.time!r} is one number in each {factor}. Name the column that says when its rows were observed."
+        if beside and self.time in names.balanced:
+            return (
+                f"each {factor} has several rows at the same {self.time!r}, one for each {beside[0]}. Name the unit that is "
+                f"observed once at each time by the random effects of a formula, such as (1 | {beside[0]})."
+            )
+        return None
+
     @property
     def residuals_in_words(self) -> str:
         return "AR(1) residuals " + ("in the order of rows" if self.time is None else f"at the times {self.time}")

@@ -124,6 +124,20 @@ class BetweenWithin(Formulated):
         self.mixed.check_by_one(names)
         super().check(names)
 
+    def hopeless(self, names: Names) -> str | None:
+        factor = self.random_effects(names)[0].factor
+        own = {() if name in INTERCEPTS else tuple(sorted(name.split(":"))): name for name in self.mixed.coefficients(names)}
+        alike = {name: own[part] for name in self.averaged(names) if (part := names.between_part(name, factor)) in own}
+        if not alike:
+            return None
+        name, twin = next(iter(alike.items()))
+        others = tuple(name for name in self.averaged(names) if name not in alike)
+        cure = f"Give means={others!r}" if others else "Use LinearMixed(), whose effects within groups are the same"
+        return (
+            f"the mean of {name!r} is the same in every {factor}{'' if twin in INTERCEPTS else f' but for {twin!r}'}, so that its "
+            f"effect cannot be told from that of {twin!r}. {cure}."
+        )
+
     def augmented(self, data: CrossProducts) -> CrossProducts:
         """One dataset, as :meth:`view` gives it, with the means among its columns and fixed effects."""
         added = self.averaged(data.names)

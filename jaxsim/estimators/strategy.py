@@ -120,6 +120,10 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
                     f"{', '.join(known)}."
                 )
 
+    def hopeless(self, names: Names) -> str | None:
+        """Why no dataset with these columns can be fitted, and what to do instead; None unless that is known."""
+        return None
+
     @property
     def resamples(self) -> bool:
         """Whether the fit draws random numbers, and so needs a key."""

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit, Inference, closed_form, first_status
-from jaxsim.data.names import Names
+from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.errors import InputError, brief, choose, finite
 from jaxsim.estimators import wording
 from jaxsim.estimators.clustered import Clustered
@@ -91,6 +91,20 @@ class TwoStage(Clustered):
 
     def alone(self, names: Names) -> int:
         return len(self.coefficients(names))
+
+    def hopeless(self, names: Names) -> str | None:
+        factor, earlier = self.grouping(names), dict[tuple[str, ...], str]()
+        for name in sorted(self.coefficients(names), key=lambda name: name not in INTERCEPTS):
+            part = names.within_part(name, factor)
+            if part in earlier:
+                times = "" if part == () else f"{':'.join(part)!r} times "
+                return (
+                    f"{name!r} is {times}one number in each {factor}, so that no regression of one {factor} alone can tell its "
+                    f"effect from that of {earlier[part]!r}. Use Aggregated(), which tests such effects by how the regressions of "
+                    "one and another differ, or give a formula without it."
+                )
+            earlier[part] = name
+        return None
 
     def __post_init__(self) -> None:
         super().__post_init__()

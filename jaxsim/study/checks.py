@@ -12,9 +12,10 @@ from jaxsim.errors import InputError, brief, check_probability, choose, meant, p
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.processes import fresh
 from jaxsim.processes.process import Process
-from jaxsim.study import registry
+from jaxsim.study import registry, saved
 from jaxsim.study.absent import AbsentProcess
 from jaxsim.study.cell import Cell
+from jaxsim.study.feasibility import feasible
 from jaxsim.study.grid import Grid
 from jaxsim.study.outline import Outline
 from jaxsim.study.until import Until
@@ -59,6 +60,8 @@ def every(study: Outline) -> None:
     """All of them."""
     for check in (settings, process, named, strategies, cells, measured, described):
         check(study)
+    if not saved.reading():  # results that are there can be read
+        feasible(study)
 
 
 def settings(study: Outline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from jaxsim.errors import InputError, brief
@@ -44,15 +45,27 @@ def read(text: str) -> dict[str, Any]:
     return dict(body)
 
 
+# Whether a study is being made of a text.
+_READING: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+def reading() -> bool:
+    """Whether a study is being made of a text, and not by a person."""
+    return _READING.get()
+
+
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
     """Whatever goes wrong while a study is made of a text, as an :class:`InputError`."""
+    begun = _READING.set(True)
     try:
         yield
     except InputError:
         raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"a saved study cannot be made again ({type(error).__name__}: {brief(str(error))}); {AGAIN}.") from error
+    finally:
+        _READING.reset(begun)
 
 
 def members(what: str, given: Any, known: Mapping[str, Check], required: tuple[str, ...] | None = None) -> None:

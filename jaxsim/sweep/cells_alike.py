@@ -61,7 +61,7 @@ def _names(process: Any) -> Names | None:
 
 
 def _check(study: Study, cell: Cell, names: Names) -> None:
-    mine, others = (dataclasses.replace(one, constant=(), constant_by=(), planned=()) for one in (names, study.names))
+    mine, others = (dataclasses.replace(one, constant=(), constant_by=(), planned=(), balanced=()) for one in (names, study.names))
     if mine != others:
         raise InputError(
             f"cell {cell.index} {dict(cell.conditions)} has the terms {', '.join(names.fixed)} and columns "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from jaxsim.data.names import Names
+from jaxsim.data.names import INTERCEPT, Names
 from jaxsim.processes.designed.blueprint import Blueprint
 from jaxsim.processes.designed.meets import ALL
 from jaxsim.processes.designed.variables import Within
@@ -29,7 +29,14 @@ def names(found: Names, plan: Blueprint, complete: bool) -> Names:
         maximal_by=tuple((unit, plan.maximal[unit]) for unit in others),
         nested=tuple((unit, line) for unit, line in outer.items() if line),
         planned=_planned(plan) if complete and others else (),
+        balanced=_balanced(plan) if complete else (),
     )
+
+
+def _balanced(plan: Blueprint) -> tuple[str, ...]:
+    """Columns of what is varied within every combination of units that there is, in the same way."""
+    within = {name for name, variable in plan.variables.items() if isinstance(variable, Within) and not variable.jitter}
+    return tuple(name for name in plan.matrix.pieces if name != INTERCEPT and set(plan.matrix.base(name)) <= within)
 
 
 def _planned(plan: Blueprint) -> tuple[str, ...]:
@@ -38,5 +45,4 @@ def _planned(plan: Blueprint) -> tuple[str, ...]:
     nested = any(len(plan.tree.line(unit)) > 1 for unit in plan.tree.names)
     if nested or rows.crossing.meets != ALL or rows.crossing.is_random or rows.sizes is not None or not rows.keep.all():
         return ()
-    within = {name for name, variable in plan.variables.items() if isinstance(variable, Within) and not variable.jitter}
-    return tuple(name for name in plan.matrix.pieces if set(plan.matrix.base(name)) <= within)
+    return tuple(name for name in plan.matrix.pieces if name == INTERCEPT or name in _balanced(plan))
