@@ -90,12 +90,21 @@ def printable(what: str, value: object) -> str:
 def meant(given: object, options: Iterable[str]) -> str | None:
     """The option that ``given`` resembles most; None if it resembles none or is no text.
 
-    Whatever its case: the last part of a dotted name, or all but it (``subject`` of ``units.subject``); the beginning of a name,
-    with numbers in digits or words (``type1`` of ``type_one_error``); one with other letters.
+    Whatever its case: of a dotted name those that begin as it does (``units.patient`` for ``units.patients``); the last part of a
+    dotted name, or all but it (``subject`` of ``units.subject``); the beginning of a name, with numbers in digits or words
+    (``type1`` of ``type_one_error``); one with other letters.
     """
     if not isinstance(given, str):
         return None
     known = list(options)
+    beside = siblings(given, known)
+    if beside:
+        start = beside[0].rpartition(".")[0] + "."
+        rests = [option[len(start) :] for option in beside]
+        own = given[len(start) :]
+        turned = [rest for rest in rests if sorted(rest.split(":")) == sorted(own.split(":"))]
+        near = turned[0] if turned else meant(own, [rest for rest in rests if "." not in rest])
+        return None if near is None else start + near
     parts = [option for option in known if given.lower() in option.lower().split(".") or option.lower() in given.lower().split(".")]
     asked = _plain(given)
     begun = [option for option in known if len(asked) >= FEWEST_LETTERS and _plain(option).startswith(asked)]
@@ -105,6 +114,19 @@ def meant(given: object, options: Iterable[str]) -> str | None:
     lower = {option.lower(): option for option in known}
     close = difflib.get_close_matches(given.lower(), lower, n=1)
     return lower[close[0]] if close else None
+
+
+def siblings(given: object, options: Iterable[str]) -> list[str]:
+    """The options that have the beginning of a dotted name, as ``effects.x`` and ``effects.x:z`` have of ``effects.y``; the longest
+    beginning that some have."""
+    start = given.rpartition(".")[0] if isinstance(given, str) else ""
+    known = list(options)
+    while start:
+        found = [option for option in known if option.rpartition(".")[0] == start]
+        if found:
+            return found
+        start = start.rpartition(".")[0]
+    return []
 
 
 def suggestion(given: object, options: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxsim
-from jaxsim import Design, GaussianMultilevel, Grid, InputError, LinearMixed, OwnMeasure, PooledOLS, Study, Until
+from jaxsim import Design, GaussianMultilevel, Grid, InputError, LinearMixed, OwnMeasure, PooledOLS, Study, Until, between, within
 from jaxsim.cli.main import main
 from jaxsim.errors import advised, meant, suggestion
 
@@ -54,6 +54,28 @@ class TestGrids:
             small(Grid(icc=[0.1, 0.3]))
         assert "grid factor 'icc' is not a field of GaussianMultilevel" in str(caught.value)
         assert "linked" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [
+            ("units.patients", "Did you mean 'units.patient'? Use units.patient."),
+            ("units.pupil", "is not a field of Design. Use units.patient."),
+            (
+                "effects.treat:time",
+                "Did you mean 'effects.treatnew:time'? Use effects.Intercept, effects.treatnew, effects.time, eff",
+            ),
+            ("effects.time:treatnew", "Did you mean 'effects.treatnew:time'?"),
+            ("effects.treat", "Did you mean 'effects.treatnew'?"),
+            ("sd.patient.tme", "Did you mean 'sd.patient.time'? Use sd.patient.Intercept, sd.patient.time."),
+            ("sd.patients.time", "Did you mean 'sd.patient'? Use sd.patient."),
+            ("repeat", "Did you mean 'repeats'?"),
+        ],
+    )
+    def test_a_dotted_factor_with_a_mistake_in_its_name(self, name, words):
+        variables = {"treat": between("patient", ("usual", "new")), "time": within(0, 1, 2)}
+        design = Design("y ~ treat * time + (time | patient)", {"patient": 6}, variables=variables)
+        with pytest.raises(InputError, match=re.escape(words)):
+            Study(design, Grid(**{name: [1, 2]}), (PooledOLS(),), 2)
 
     def test_a_factor_with_a_mistake_in_its_name(self):
         with pytest.raises(InputError, match="Did you mean 'n_groups'"):

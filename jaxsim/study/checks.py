@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.rows import Rows
-from jaxsim.errors import InputError, brief, check_probability, choose, meant, printable, several, suggestion
+from jaxsim.errors import InputError, brief, check_probability, choose, meant, printable, several, siblings, suggestion
 from jaxsim.estimators.strategy import Strategy
 from jaxsim.processes import fresh
 from jaxsim.processes.process import Process
@@ -94,10 +94,10 @@ def process(study: Outline) -> None:
     _decorated(given)
     for name in study.grid.must_be_fields:
         if name not in given.values:
-            hint = suggestion(name, given.values) or f" {given.hint(name) or LINKED}"
-            raise InputError(
-                f"grid factor {name!r} is not a field of {given.kind}.{hint} Use {', '.join(given.values) or 'no factor'}."
-            )
+            beside = siblings(name, given.values)
+            hint = suggestion(name, given.values) or ("" if beside else f" {given.hint(name) or LINKED}")
+            there = ", ".join(beside or given.values) or "no factor"
+            raise InputError(f"grid factor {name!r} is not a field of {given.kind}.{hint} Use {there}.")
 
 
 def named(study: Outline) -> None:
