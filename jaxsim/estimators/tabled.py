@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 
 from jaxsim.data.fit import Fit
-from jaxsim.data.names import INTERCEPT
 from jaxsim.estimators.external import whole_fit
+from jaxsim.estimators.foreign_names import ours
 from jaxsim.inference import t_table
 from jaxsim.status import LABELS, Status
 
-# Names that other software has for the intercept.
-INTERCEPTS = ("(Intercept)", "const", "_cons", "intercept", "1")
 NUMBERS = ("estimate", "std_error", "df", "statistic", "p_value", "conf_low", "conf_high")
 # Name of the index of a table whose one row does not say of which coefficient it is.
 UNNAMED = "no term"
@@ -64,11 +62,14 @@ def _told(returned: Any, terms: tuple[str, ...]) -> Told:
     status = _status(of_fit)
     if table.index.name == UNNAMED:
         table = table.set_axis(pd.Index([_only(terms)]))
-    labels = [INTERCEPT if str(label) in INTERCEPTS else str(label) for label in table.index]
+    labels = ours(list(table.index), terms)
     missing = [term for term in terms if term not in labels]
     if missing and status.has_numbers:
         there = tuple(term for term in terms if term in labels)
-        hint = f"; if it has no others, say so: terms={there!r}" if there else ""
+        named = (
+            "call it so where it is returned, or, if there is none of it," if set(labels) - set(terms) else "if it has no others,"
+        )
+        hint = f"; {named} say so: terms={there!r}" if there else ""
         raise WrongTableError(f"no estimate of {missing[0]!r} was returned; there are {', '.join(labels) or 'none'}{hint}")
     if len(set(labels)) < len(labels):
         raise WrongTableError(f"a term is there twice: {', '.join(labels)}")
