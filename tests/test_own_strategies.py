@@ -26,8 +26,10 @@ from jaxsim import (
     RStrategy,
     Study,
 )
+from jaxsim.estimators.external import whole_fit
 from jaxsim.estimators.tabled import told
 from jaxsim.status import Status
+from jaxsim.sweep.worker import _all_failed
 
 WALK = FunctionProcess(walk)
 
@@ -260,6 +262,27 @@ def test_a_strategy_whose_first_fits_all_fail_is_told_of_once(tmp_path, capsys):
     told = "no_table: the first 2 fits have all failed: a float was returned; return a table"
     for said in (capsys.readouterr().err, (tmp_path / "out" / "log.txt").read_text()):
         assert said.count(told) == said.count("have all failed") == 1, "raises has an answer of its first dataset"
+        assert said.count("The run goes on; stop it (Ctrl-C) to correct that.") == 1
+
+
+def no_number(data):
+    return {"x": np.nan, "Intercept": 1.0}
+
+
+def test_a_strategy_that_returns_no_number_is_told_of_with_the_reason(tmp_path, capsys):
+    study = Study(WALK, Grid(), (PooledOLS(), FrameStrategy(no_number, label="none")), replicates=3, seed=3)
+    results = study.run(tmp_path / "out")
+    said = capsys.readouterr().err
+    assert "none: the first 3 fits have all failed: the estimate of 'x' that was returned is nan. The run goes on" in said
+    assert set(of(results, "none")["status"]) == {"non_finite"}
+
+
+def test_of_fits_without_words_the_status_says_why():
+    fit = whole_fit({"estimate": np.full((2, 1), np.nan), "std_error": np.ones((2, 1)), "status": np.zeros(2, np.int32)})
+    assert _all_failed("mine", fit, (None, None)).startswith(
+        "mine: the first 2 fits have all failed: a NaN or an infinite value in"
+    )
+    assert _all_failed("mine", fit, (None, None, None)) == ""  # one of three has an answer
 
 
 def resampled(data, seed, conf_level, scale=1.0):

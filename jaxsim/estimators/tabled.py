@@ -81,7 +81,16 @@ def _told(returned: Any, terms: tuple[str, ...]) -> Told:
         whole = {name: float(of_fit[name]) for name in ("criterion", "sigma") if of_fit.get(name) is not None}
     except (TypeError, ValueError) as error:
         raise WrongTableError(f"a number was expected: {error}") from None
-    return Told(numbers, status, str(of_fit.get("message") or ""), whole)
+    return Told(numbers, status, str(of_fit.get("message") or _not_finite(numbers, terms)), whole)
+
+
+def _not_finite(numbers: Mapping[str, np.ndarray], terms: tuple[str, ...]) -> str:
+    """Which number makes a fit no answer; empty if none does."""
+    for name in ("estimate", "std_error"):
+        for term, number in zip(terms, numbers.get(name, ()), strict=False):
+            if not np.isfinite(number):
+                return f"the {name} of {term!r} that was returned is {number}"
+    return ""
 
 
 def _table(returned: Any) -> tuple[pd.DataFrame, dict[str, Any]]:

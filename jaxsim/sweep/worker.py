@@ -34,6 +34,8 @@ from jaxsim.workers.cores import usable_cores
 
 # Datasets handed to other software at a time: they cost a second or so each, and a progress bar should move.
 EXTERNAL_TOGETHER = 16
+# What a person can do about a strategy that always fails; the run goes on without an answer.
+STOP = "The run goes on; stop it (Ctrl-C) to correct that."
 
 
 @dataclass(frozen=True)
@@ -262,10 +264,11 @@ def _first(tree: Any, count: int) -> Any:
 
 def _all_failed(name: str, fit: Fit, messages: Sequence[str | None]) -> str:
     """What to say of a strategy whose first fits, several of them, have all failed: somebody may want to mend it, not to wait."""
-    failed, said = _failures(fit), next(filter(None, messages), "")
+    failed = _failures(fit)
     if failed < max(2, len(messages)):
         return ""
-    return f"{name}: the first {failed} fits have all failed{f': {said}' if said else ''}"
+    said = next(filter(None, messages), None) or Status(int(np.asarray(fit.status)[0])).message
+    return f"{name}: the first {failed} fits have all failed: {said}. {STOP}"
 
 
 def _failures(fit: Fit) -> int:
