@@ -77,7 +77,7 @@ def test_a_cell_is_found_by_number_or_conditions():
         (dict(seed=-1), "seed"),
         (dict(seed=2**32), "seed"),
         (dict(conf_level=95), "conf_level"),
-        (dict(estimators=()), "at least one estimator"),
+        (dict(estimators=()), "at least one strategy"),
         (dict(estimators=(PooledOLS(), PooledOLS())), "share a label"),
         (dict(estimators=(LinearMixed(random=("IV9",)),)), "IV9"),
         (dict(grid={"n_groups": [5]}), "Grid"),

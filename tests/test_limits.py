@@ -120,7 +120,7 @@ def test_what_is_just_within():
     "label", [5, None, "", "  ", ["ols"], "\ud800", "a\x1b[2J", "a\nb", "a\u202eb", "x" * 201, pytest.param(10**5000, id="huge")]
 )
 def test_labels_are_printable_text(label, strategy):
-    with pytest.raises(InputError, match=r"the label of an estimator, .*printable text"):
+    with pytest.raises(InputError, match=r"the label of a strategy, .*printable text"):
         study(estimators=(strategy(label=label), TwoStage()))
 
 

@@ -376,11 +376,11 @@ class TestRefusedBeforeAnything:
         assert words in str(caught.value)
 
     def test_two_of_one_label(self):
-        with pytest.raises(InputError, match="two estimators share a label"):
+        with pytest.raises(InputError, match="two strategies share a label"):
             self.study(PooledOLS(), FrameStrategy(least_squares, label="ols"))
 
     def test_rows_of_a_process_that_draws_cross_products(self):
-        with pytest.raises(InputError, match="estimator 'median' reads rows, and GaussianMultilevel draws cross-products"):
+        with pytest.raises(InputError, match="strategy 'median' reads rows, and GaussianMultilevel draws cross-products"):
             self.study(Median(), process=jaxsim.GaussianMultilevel())
 
     @pytest.mark.parametrize(

@@ -609,7 +609,7 @@ class Short(Nearest):
         (Careless(mistake="fewer rows"), RANDOM_INTERCEPT, r"fresh rows could not be had from JAX: .*\(12,\)"),
         (Careless(), RANDOM_INTERCEPT, r"simulate_fresh changes the fixed effects"),
         (Careless(mistake="same"), RANDOM_INTERCEPT, r"makes the rows of the dataset again: .* 'other'"),
-        (Trial(), Short(), r"estimator 'nearest': predict gave an array of shape \(1,\) for 72 rows"),
+        (Trial(), Short(), r"strategy 'nearest': predict gave an array of shape \(1,\) for 72 rows"),
     ],
     ids=["raises", "fewer rows", "effects", "same rows", "one prediction"],
 )

@@ -24,7 +24,7 @@ def require_intercept(names: Names, owner: str, why: str) -> None:
     """Raise :class:`InputError` unless there is a column of ones."""
     if intercept_of(names) is None:
         raise InputError(
-            f"estimator {owner!r}: {why} needs the sums of every group's rows, and so a column of ones, {INTERCEPTS[0]!r}; the "
+            f"strategy {owner!r}: {why} needs the sums of every group's rows, and so a column of ones, {INTERCEPTS[0]!r}; the "
             f"process has {', '.join(names.columns)}. Let the process have it; a formula can leave it out."
         )
 

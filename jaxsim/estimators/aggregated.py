@@ -87,6 +87,6 @@ def require_own_intercept(coefficients: tuple[str, ...], owner: str) -> None:
     """Raise :class:`InputError` unless the intercept is among the coefficients."""
     if not any(name in INTERCEPTS for name in coefficients):
         raise InputError(
-            f"estimator {owner!r}: an analysis of means has an intercept; the coefficients are {', '.join(coefficients)}. Leave "
+            f"strategy {owner!r}: an analysis of means has an intercept; the coefficients are {', '.join(coefficients)}. Leave "
             "'0 +' or '- 1' out of the formula, or let the process have an Intercept."
         )

@@ -109,17 +109,15 @@ class BetweenWithin(Formulated):
         require_intercept(names, self.name, "a mean of each group")
         own, added = self.mixed.coefficients(names), self.averaged(names)
         if not added:
-            raise InputError(f"estimator {self.name!r}: no predictor varies within groups, so there are no means to add.")
+            raise InputError(f"strategy {self.name!r}: no predictor varies within groups, so there are no means to add.")
         strange = [name for name in added if name not in own or name in INTERCEPTS]
         if strange:
             allowed = ", ".join(name for name in own if name not in INTERCEPTS)
-            raise InputError(
-                f"estimator {self.name!r}: means={brief(self.means)} has {strange[0]!r}; use fixed effects: {allowed}."
-            )
+            raise InputError(f"strategy {self.name!r}: means={brief(self.means)} has {strange[0]!r}; use fixed effects: {allowed}.")
         taken = [name + self.suffix for name in added if name + self.suffix in names.columns]
         if taken:
             raise InputError(
-                f"estimator {self.name!r}: the process has a column {taken[0]!r}, which the mean's coefficient is called."
+                f"strategy {self.name!r}: the process has a column {taken[0]!r}, which the mean's coefficient is called."
             )
         self.mixed.check_by_one(names)
         super().check(names)

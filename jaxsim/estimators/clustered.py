@@ -34,7 +34,7 @@ class Clustered(Formulated):
 
     def check(self, names: Names) -> None:
         if self.cluster is not None:
-            require_factor(names, self.cluster, f"estimator {self.name!r}: cluster")
+            require_factor(names, self.cluster, f"strategy {self.name!r}: cluster")
         super().check(names)
 
     def view(self, data: Any) -> Any:

@@ -68,7 +68,7 @@ class PlainFormula:
 
     def check(self, names: Names, owner: str) -> None:
         """Raise :class:`InputError` unless the process has these columns and factors."""
-        where = f"estimator {owner!r}: in {self.text!r},"
+        where = f"strategy {owner!r}: in {self.text!r},"
         variables = tuple(one.variable for one in names.coded)
         if self.response != names.response:
             names.require(self.response, f"{where} the response", (names.response,))

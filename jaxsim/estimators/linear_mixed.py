@@ -110,7 +110,7 @@ class LinearMixed(MixedEffects):
         effects = self.random_effects(names)
         if len(effects) > 1 and self.robust:
             raise NotSupportedError(
-                f"estimator {self.name!r}: vcov={self.vcov!r} is for one grouping factor, and the model has "
+                f"strategy {self.name!r}: vcov={self.vcov!r} is for one grouping factor, and the model has "
                 f"{', '.join(random.factor for random in effects)}. Use vcov='model', or a formula with one factor."
             )
 

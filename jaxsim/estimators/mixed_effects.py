@@ -98,19 +98,19 @@ class MixedEffects(Formulated):
         unknown = [name for name in random.columns if name not in names.columns]
         if unknown:
             allowed = ", ".join(names.columns)
-            raise InputError(f"estimator {self.name!r}: random effect {unknown[0]!r} is not a term of the process; use {allowed}.")
+            raise InputError(f"strategy {self.name!r}: random effect {unknown[0]!r} is not a term of the process; use {allowed}.")
         constant = names.constant_in(random.factor)
         fixed = [name for name in random.columns if name in constant]
         if fixed:
             varying = tuple(name for name in names.fixed if name not in constant)
             raise InputError(
-                f"estimator {self.name!r}: {fixed[0]!r} is one number a group of {random.factor}, so its effect cannot differ "
+                f"strategy {self.name!r}: {fixed[0]!r} is one number a group of {random.factor}, so its effect cannot differ "
                 "between groups: the data say nothing about a random effect of it. Leave it out: "
                 f"random={varying!r}, or in a formula."
             )
         if not random.columns:
             raise InputError(
-                f"estimator {self.name!r}: no column varies within groups of {random.factor}; name the random effects, "
+                f"strategy {self.name!r}: no column varies within groups of {random.factor}; name the random effects, "
                 "('Intercept',)."
             )
 

@@ -108,8 +108,8 @@ def require_factors(names: Names, factors: Sequence[str] | None, owner: str, wha
     """Raise :class:`InputError` unless the process has these grouping factors, or several if none are named."""
     if len(names.factors) < 2:
         raise InputError(
-            f"estimator {owner!r} needs two grouping factors, such as subjects and items; the process has {names.factors[0]}. "
+            f"strategy {owner!r} needs two grouping factors, such as subjects and items; the process has {names.factors[0]}. "
             f"Use {instead}."
         )
     for factor in factors or ():
-        require_factor(names, factor, f"estimator {owner!r}: {what}")
+        require_factor(names, factor, f"strategy {owner!r}: {what}")

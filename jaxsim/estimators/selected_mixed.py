@@ -120,7 +120,7 @@ class SelectedMixed(Formulated):
         models = self.models(names)
         if len(models) < 2:
             raise InputError(
-                f"estimator {self.name!r}: the maximal model has random intercepts alone, so there is nothing to select; give "
+                f"strategy {self.name!r}: the maximal model has random intercepts alone, so there is nothing to select; give "
                 "candidates, or use LinearMixed."
             )
         for model in models:
@@ -128,7 +128,7 @@ class SelectedMixed(Formulated):
         sizes = [sum(len(part.structure.entries) for part in model.random_effects(names)) for model in models]
         if self.rule == "backward" and not all(more > fewer for more, fewer in itertools.pairwise(sizes)):
             raise InputError(
-                f"estimator {self.name!r}: its candidates have {', '.join(map(str, sizes))} variances and covariances; "
+                f"strategy {self.name!r}: its candidates have {', '.join(map(str, sizes))} variances and covariances; "
                 "rule='backward' compares each with a simpler one, so give the most complex first and fewer in each that follows."
             )
 

@@ -111,12 +111,12 @@ class Strategy(abc.ABC):  # noqa: B024 - Estimator and External have the abstrac
         for term, estimand in self.compared.items():
             if term not in self.coefficients(names):
                 raise InputError(
-                    f"estimator {self.name!r}: its estimand is about {term!r}, which it does not estimate; it estimates "
+                    f"strategy {self.name!r}: its estimand is about {term!r}, which it does not estimate; it estimates "
                     f"{', '.join(self.coefficients(names))}."
                 )
             if estimand not in known:
                 raise InputError(
-                    f"estimator {self.name!r}: the process has no true value {estimand!r} to compare {term!r} with; it has "
+                    f"strategy {self.name!r}: the process has no true value {estimand!r} to compare {term!r} with; it has "
                     f"{', '.join(known)}."
                 )
 

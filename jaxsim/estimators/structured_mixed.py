@@ -263,5 +263,5 @@ def check_columns(names: Names, columns: tuple[str, ...], owner: str, what: str)
     unknown = [name for name in columns if name not in names.columns]
     if unknown:
         raise InputError(
-            f"estimator {owner!r}: {what} {unknown[0]!r} is not a column of the process; use {', '.join(names.columns)}."
+            f"strategy {owner!r}: {what} {unknown[0]!r} is not a column of the process; use {', '.join(names.columns)}."
         )

@@ -77,7 +77,7 @@ def _require_crossed(names: Names, first: str, second: str, owner: str) -> None:
     for inner, outer in ((first, second), (second, first)):
         if outer in dict(names.nested).get(inner, ()):
             raise InputError(
-                f"estimator {owner!r} joins analyses by crossed factors, such as subjects and items, and {inner!r} lies in "
+                f"strategy {owner!r} joins analyses by crossed factors, such as subjects and items, and {inner!r} lies in "
                 f"{outer!r}. Name two that are crossed in by=(.., ..), or use Aggregated(cluster={outer!r}) or LinearMixed()."
             )
 

@@ -86,11 +86,11 @@ class WithinRegression(Formulated):
         absorbed = [name for name in super().coefficients(names) if name in names.constant]
         if self.formula is not None and absorbed:
             raise InputError(
-                f"estimator {self.name!r}: {absorbed[0]!r} is one number a group, so the groups' own intercepts absorb it and it "
+                f"strategy {self.name!r}: {absorbed[0]!r} is one number a group, so the groups' own intercepts absorb it and it "
                 f"has no coefficient; leave it out of {self.formula!r}."
             )
         if not self.coefficients(names):
-            raise InputError(f"estimator {self.name!r}: no predictor varies within groups, so there is nothing to estimate.")
+            raise InputError(f"strategy {self.name!r}: no predictor varies within groups, so there is nothing to estimate.")
         super().check(names)
 
     def view(self, data: CrossProducts) -> CrossProducts:

@@ -112,9 +112,9 @@ def named(study: Outline) -> None:
         for name in names_of:
             printable(what, name)
     for strategy in study.estimators:
-        printable("the label of an estimator,", _label(strategy))
+        printable("the label of a strategy,", _label(strategy))
         for term in strategy.coefficients(names):
-            printable(f"estimator {strategy.name!r}: the term", term)
+            printable(f"strategy {strategy.name!r}: the term", term)
 
 
 def _label(strategy: Strategy) -> Any:
@@ -126,19 +126,19 @@ def _label(strategy: Strategy) -> Any:
 def strategies(study: Outline) -> None:
     """The strategies, each by itself and with the others."""
     if not study.estimators:
-        raise InputError("a study needs at least one estimator.")
+        raise InputError("a study needs at least one strategy (estimators=..).")
     labels = [strategy.name for strategy in study.estimators]
     if len(set(labels)) != len(labels):
-        raise InputError(f"two estimators share a label in {labels}; give each its own with label=...")
+        raise InputError(f"two strategies share a label in {labels}; give each its own with label=...")
     for strategy in study.estimators:
         strategy.check(study.names)
         if strategy.reads is Rows and study.process.draws is CrossProducts:
             raise InputError(
-                f"estimator {strategy.name!r} reads rows, and {study.process.kind} draws cross-products; take a process that draws "
+                f"strategy {strategy.name!r} reads rows, and {study.process.kind} draws cross-products; take a process that draws "
                 "rows (GaussianMultilevel(sampler='rows'))."
             )
         if not strategy.coefficients(study.names):
-            raise InputError(f"estimator {strategy.name!r} estimates no coefficient.")
+            raise InputError(f"strategy {strategy.name!r} estimates no coefficient.")
     double = [e.name for e in study.estimators if not e.closed_form]
     if study.dtype != "float64" and double:
         raise InputError(

@@ -133,10 +133,10 @@ def check_predictions(study: Study, strategy: Estimator, data: Any) -> None:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"estimator {strategy.name!r}: predict could not be traced by JAX: {in_brief(error)}") from error
+        raise InputError(f"strategy {strategy.name!r}: predict could not be traced by JAX: {in_brief(error)}") from error
     if np.shape(found) != np.shape(data.y):
         raise InputError(
-            f"estimator {strategy.name!r}: predict gave an array of shape {np.shape(found)} for {len(data.y)} rows; give one "
+            f"strategy {strategy.name!r}: predict gave an array of shape {np.shape(found)} for {len(data.y)} rows; give one "
             "number for each."
         )
 
@@ -183,7 +183,7 @@ def check_fit(study: Study, strategy: Estimator, data: Any) -> None:
         fit = strategy.fit(strategy.view(data), *given)
         if not isinstance(fit, Fit):
             raise InputError(
-                f"estimator {strategy.name!r} returned a {type(fit).__name__}; return a Fit, such as Fit(estimate, std_error)."
+                f"strategy {strategy.name!r} returned a {type(fit).__name__}; return a Fit, such as Fit(estimate, std_error)."
             )
         return fit
 
@@ -192,12 +192,12 @@ def check_fit(study: Study, strategy: Estimator, data: Any) -> None:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"estimator {strategy.name!r} could not be traced by JAX: {in_brief(error)}") from error
+        raise InputError(f"strategy {strategy.name!r} could not be traced by JAX: {in_brief(error)}") from error
     for name in PER_TERM:
         value = getattr(fit, name)
         allowed = {(len(names),), *({()} if name == "df" else ()), *({(0,)} if name in PER_TERM[3:] else ())}
         if value is not None and tuple(value.shape) not in allowed:
             raise InputError(
-                f"estimator {strategy.name!r}: {name} has shape {tuple(value.shape)}; it estimates {len(names)} coefficients "
+                f"strategy {strategy.name!r}: {name} has shape {tuple(value.shape)}; it estimates {len(names)} coefficients "
                 f"({', '.join(names)}). One that estimates others says so (coefficients, or terms=...)."
             )

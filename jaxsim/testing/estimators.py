@@ -49,7 +49,7 @@ def check_estimator(strategy: Strategy, process: Process | None = None, *, scale
     Raises:
         BrokenError: an ``AssertionError`` that lists those that were not.
     """
-    promises = Promises(f"estimator {strategy.name!r}")
+    promises = Promises(f"strategy {strategy.name!r}")
     source = process or GaussianMultilevel(12, 8, n_predictors=1, sampler="rows" if strategy.reads is Rows else "cross_products")
     study: list[Study] = []
     with promises.promise("a study takes it"):
