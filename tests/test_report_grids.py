@@ -104,7 +104,8 @@ def test_the_page_of_five_factors_says_what_follows_from_them(five):
 
 def designed(folder, **grid):
     """A design whose only slope is zero in some cells, and a strategy that has no tests."""
-    process = Design("rt ~ cond + (1 | subject)", {"subject": 8}, variables={"cond": within("a", "b")}, effects={"condb": 1.0})
+    cond = {"cond": within("a", "b")}
+    process = Design("rt ~ cond + (1 | subject)", {"subject": 8}, repeats=2, variables=cond, effects={"condb": 1.0})
     return results_of(folder, {"effects.condb": [0.0, 0.5, 2.0], **grid}, process=process, replicates=24)
 
 
