@@ -77,6 +77,8 @@ class TestBy:
 
     def test_one_factor_is_a_panel_and_may_be_any(self, grid):
         figure = grid.plot.bias(by="effect_in_se")
+        assert "vertical scale" not in note(figure)  # of one panel
+        assert note(grid.plot.bias(by=["effect_in_se", "n_obs"])).endswith("Each panel has its own vertical scale.")
         expected = lines(grid, "bias", ["effect_in_se"])
         (ax,) = figure.axes
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "1", "3"]

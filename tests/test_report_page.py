@@ -215,12 +215,27 @@ def test_the_process_is_told_once_and_only_what_it_has():
         assert not set(told) & set(grid)
         for name in (name for name in process.values if name not in told and name not in grid):
             value = process.values[name]
-            assert value in (None, (), {}) or any(part.startswith(f"{name}.") for part in (*told, *grid)), name
+            empty = value in (None, (), {}) or name in process.idle
+            assert empty or any(part.startswith(f"{name}.") for part in (*told, *grid)), name
     told = dict(tables.process(Study(design, Grid(), (PooledOLS(),), 2)))
     assert told["variables.drug"] == "between('subject', ('placebo', 'active'))"
     assert told["effects.day"] == "10"
     assert told["effects.drugactive"] == "0"
     assert told["sd.subject.day"] == "8"
+
+
+def test_a_correlation_is_told_of_two_random_effects_and_not_of_one():
+    def told(model, correlation=0.0, **grid):
+        design = Design(model, {"subject": 20}, variables={"day": within(0, 1, 3)}, correlation={"subject": correlation})
+        return dict(tables.process(Study(design, Grid(**grid), (PooledOLS(),), 2)))
+
+    assert told("rt ~ day + (day | subject)", 0.25)["correlation.subject"] == "0.25"
+    assert "correlation.subject" not in told("rt ~ day + (day || subject)")
+    one = told("rt ~ day + (1 | subject)")
+    assert "sd.subject.Intercept" in one
+    assert "correlation.subject" not in one
+    either = told("rt ~ day + (1 | subject)", formula=["rt ~ day + (1 | subject)", "rt ~ day + (day | subject)"])
+    assert either["correlation.subject"] == "0"
 
 
 def mine(rows):
@@ -242,8 +257,21 @@ def test_the_first_line_says_who_fitted_what():
 
 def test_a_method_of_ones_own_is_said_to_be_one():
     study = Study(GaussianMultilevel(n_predictors=1), Grid(), (FrameStrategy(mine), FunctionEstimator(mine, "x")), 2)
-    about = [row[2] for row in tables.strategies(study).rows]
-    assert about == [f"your own function mine of each dataset's {what}" for what in ("rows", "cross-products")]
+    about, told = zip(*(row[2:4] for row in tables.strategies(study).rows), strict=True)
+    assert about == tuple(f"your own function mine of each dataset's {what}" for what in ("rows", "cross-products"))
+    assert told == ("at most 60 s a fit", "–")  # said once
+
+
+def test_a_method_that_says_what_it_is_is_named_beside_that():
+    def documented(rows):
+        """The mean of all."""
+        return mine(rows)
+
+    study = Study(GaussianMultilevel(n_predictors=1), Grid(), (FunctionEstimator(documented, terms=("IV1",)),), 2)
+    assert tables.strategies(study).rows[0][2:4] == (
+        "The mean of all",
+        "the function documented of each dataset's cross-products; estimates IV1",
+    )
 
 
 def test_formulas_of_methods_name_variables_as_people_do():

@@ -110,6 +110,17 @@ def test_what_a_mixed_model_is_said_to_be():
     )
 
 
+def test_candidates_are_formulas_as_people_write_them():
+    made = jaxsim.SelectedMixed(rule="aic").told(TWO)
+    assert made.startswith(
+        "rt ~ c + (c | subject) + (c | item) or rt ~ c + (c || subject) + (c || item) or rt ~ c + (c || subject) + (1 | item) or "
+        "rt ~ c + (1 | subject) + (1 | item); of these the one with the smallest AIC; by REML"
+    )
+    given = ("rt ~ cb + (cb | subject)", "rt ~ cb + (1 | subject)")
+    assert jaxsim.SelectedMixed(given).told(TWO).startswith("rt ~ cb + (cb | subject) or rt ~ cb + (1 | subject); of these")
+    assert jaxsim.LinearMixed(covariance="diagonal").told(TWO).startswith("rt ~ c + (c || subject) + (c || item); by REML")
+
+
 @dataclass(frozen=True)
 class Mine(Estimator):
     """My method."""

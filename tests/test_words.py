@@ -194,5 +194,5 @@ class TestWhatWasMeant:
             assert said in capsys.readouterr().err
         study = Study(Design("y ~ 1 + (1 | subject)", {"subject": 4}), Grid(**{"units.subject": [4, 6]}), (PooledOLS(),), 2)
         study.run(tmp_path / "by", progress=False)
-        assert main(["summary", str(tmp_path / "by"), "--by", "subject"]) == 2
+        assert main(["summary", str(tmp_path / "by"), "--by", "units.subjects"]) == 2
         assert "can be made of. Did you mean 'units.subject'? Use model" in capsys.readouterr().err

@@ -119,7 +119,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(action=_doctor)
     summary = commands.add_parser("summary", help="print the summary table of a run, or write its measures to a file")
     summary.add_argument("results", help="a folder that a run wrote, or its address")
-    summary.add_argument("--by", nargs="+", help="columns whose levels have lines of their own, such as n_groups term")
+    summary.add_argument(
+        "--by", nargs="+", help="columns whose levels have lines of their own, such as n_groups term; person is units.person"
+    )
     summary.add_argument("--terms", nargs="+", help="coefficients that count (default: all)")
     summary.add_argument("--alpha", type=float, help="level of the tests (default: 1 less the study's confidence level)")
     summary.add_argument("--measures", nargs="+", help="measures to show (default: the main ones; with --csv all)")
@@ -249,7 +251,7 @@ def _summary(options: argparse.Namespace) -> None:
         _write(needed.table(results, options), target, options.csv)
         return
     if asked["by"] is not None:  # a line for each strategy, as on the screen
-        asked["by"] = list(dict.fromkeys(("model", *asked["by"])))
+        asked["by"] = list(results.performance.named_in_full(("model", *asked["by"])))
         asked["terms"] = averaged_terms(results.performance, asked["by"], asked["terms"])
     table = results.measures(**asked)
     lacking = check_absences(options.measures, table["measure"], asked["terms"] or results.performance.present)

@@ -57,6 +57,7 @@ def table(results: Results, options: argparse.Namespace) -> pd.DataFrame:
 
 def text(found: pd.DataFrame, results: Results, options: argparse.Namespace) -> str:
     """The table for a terminal, and what a reader must know besides."""
+    from jaxsim.measures.factor_name import in_full  # noqa: PLC0415 - keeps `jaxsim --help` fast
     from jaxsim.measures.sufficiency import OF_FITS, in_words  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
     kit, (done, planned) = results.study.kit, results.progress
@@ -65,4 +66,4 @@ def text(found: pd.DataFrame, results: Results, options: argparse.Namespace) -> 
     unfinished = (
         [] if done == planned else [f"UNFINISHED: {done:,} of {counted(planned, 'dataset')}. What follows is of those alone."]
     )
-    return "\n\n".join([*unfinished, in_words(found, options.over, how), *results.notes])
+    return "\n\n".join([*unfinished, in_words(found, in_full(options.over, results.factors), how), *results.notes])

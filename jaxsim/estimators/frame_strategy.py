@@ -63,8 +63,7 @@ class FrameStrategy(OwnFunction, External):
         check_seconds("time_limit", self.time_limit)
 
     def in_words(self, names: Names) -> tuple[str, ...]:
-        told = (f"the function {self.kind} of each dataset's rows", *super().in_words(names))
-        return (*told, f"at most {self.time_limit:g} s a fit")
+        return (*super().in_words(names), f"at most {self.time_limit:g} s a fit")
 
     @contextmanager
     def session(self) -> Iterator[Session]:

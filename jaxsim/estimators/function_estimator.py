@@ -11,7 +11,6 @@ from typing import Any
 from jaxsim.data.context import Context
 from jaxsim.data.cross_products import CrossProducts
 from jaxsim.data.fit import Fit
-from jaxsim.data.names import Names
 from jaxsim.data.rows import Rows
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators.estimator import Estimator
@@ -51,9 +50,6 @@ class FunctionEstimator(OwnFunction, Estimator):
             raise InputError(f"function={brief(self.function)} is not a function; give one such as def fit(data): ...")
         choose("data", self.data, READS)
         super().__post_init__()
-
-    def in_words(self, names: Names) -> tuple[str, ...]:
-        return (f"the function {self.kind} of each dataset's {self.data.replace('_', '-')}", *super().in_words(names))
 
     @property
     def reads(self) -> Reads:  # type: ignore[override]  # a class has it once, a function each time

@@ -31,7 +31,7 @@ def formula_text(response: str, fixed: tuple[str, ...], random: Sequence[RandomE
 
 
 def formula_in_words(response: str, fixed: tuple[str, ...], random: Sequence[RandomEffects], names: Names) -> str:
-    """The same as people write it: variables in place of the columns that they stand for, and no ``1 +``."""
+    """The same as people write it: variables in place of the columns that they stand for, ``||`` without correlations, no ``1``."""
 
     def side(columns: tuple[str, ...]) -> str:
         """One side of a formula or of a bar."""
@@ -39,7 +39,13 @@ def formula_in_words(response: str, fixed: tuple[str, ...], random: Sequence[Ran
             return " + ".join(["0", *map(quoted, columns)])
         return " + ".join(variables(columns, names)) or "1"
 
-    groups = [f"({side(block)} | {quoted(part.factor)})" for part in random for block in part.blocks]
+    def bars(part: RandomEffects) -> list[str]:
+        """The terms of a grouping factor."""
+        if len(part.blocks) > 1 and INTERCEPT in part.columns and all(len(block) == 1 for block in part.blocks):
+            return [f"({side(part.columns)} || {quoted(part.factor)})"]
+        return [f"({side(block)} | {quoted(part.factor)})" for block in part.blocks]
+
+    groups = [term for part in random for term in bars(part)]
     return " + ".join([f"{quoted(response)} ~ {side(fixed)}", *groups])
 
 

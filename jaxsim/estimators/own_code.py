@@ -58,10 +58,20 @@ class OwnFunction(OwnCode):
         return str(getattr(self.function, "__name__", "function"))
 
     def in_words(self, names: Names) -> tuple[str, ...]:
-        return (*super().in_words(names), *(f"{name}={wording.written(value)}" for name, value in self.options.items()))
+        called = (f"the function {self.called}",) if self._documented else ()  # else :attr:`about` says it
+        given = (f"{name}={wording.written(value)}" for name, value in self.options.items())
+        return (*called, *super().in_words(names), *given)
 
     @property
     def about(self) -> str:
         """What the function says of itself, or whose it is."""
-        data = getattr(self, "data", "rows").replace("_", "-")
-        return first_line(self.function.__doc__) or f"your own function {self.kind} of each dataset's {data}"
+        return self._documented or f"your own function {self.called}"
+
+    @property
+    def called(self) -> str:
+        """The function's name, and what it is given."""
+        return f"{self.kind} of each dataset's {getattr(self, 'data', 'rows').replace('_', '-')}"
+
+    @property
+    def _documented(self) -> str:
+        return first_line(self.function.__doc__)

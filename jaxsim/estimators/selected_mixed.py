@@ -18,10 +18,9 @@ from jaxsim.data.fit import Fit
 from jaxsim.data.names import INTERCEPTS, Names
 from jaxsim.data.random_effects import RandomEffects
 from jaxsim.errors import InputError, brief, check_probability, choose, names_given
-from jaxsim.estimators import wording
 from jaxsim.estimators.formulated import Formulated
 from jaxsim.estimators.linear_mixed import LinearMixed
-from jaxsim.estimators.notation import formula_text
+from jaxsim.estimators.notation import formula_in_words, formula_text
 from jaxsim.lmm.solution import check_df
 from jaxsim.status import Status
 
@@ -110,8 +109,9 @@ class SelectedMixed(Formulated):
             "aic": "the one with the smallest AIC",
         }
         models = self.models(names)
-        candidates = wording.short(" or ".join(model.model_in_words(names) for model in models))
-        return (candidates, f"of these {rules[self.rule]}", *models[0].in_words(names)[1:])
+        given = self.candidates is not None
+        told = [model.model_in_words(names) if given else _as_written(model, names) for model in models]
+        return (" or ".join(told), f"of these {rules[self.rule]}", *models[0].in_words(names)[1:])
 
     def coefficients(self, names: Names) -> tuple[str, ...]:
         return self.models(names)[0].coefficients(names)
@@ -204,6 +204,11 @@ def ladder(names: Names) -> list[str]:
         steps.append([intercepts(one) if place >= k else one for place, one in enumerate(apart)])
     texts = [formula_text(names.response, names.fixed, step) for step in steps]
     return list(dict.fromkeys(texts))
+
+
+def _as_written(model: LinearMixed, names: Names) -> str:
+    """The formula of a model that was made of columns, as people write it."""
+    return formula_in_words(model.response(names), model.coefficients(names), model.random_effects(names), names)
 
 
 def intercepts(effects: RandomEffects) -> RandomEffects:

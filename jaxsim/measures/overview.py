@@ -151,7 +151,7 @@ def overviewed(
     Raises:
         InputError: as there; and where no coefficient has any of the measures.
     """
-    by = tuple(name for name in by or () if name != "model")
+    by = tuple(name for name in performance.named_in_full(by or ()) if name != "model")
     asked, terms = terms, averaged_terms(performance, by, terms)
     options: dict[str, Any] = {"by": by, "terms": terms, "alpha": alpha, "measures": measures}
     tables = [(f"{what_of(performance, by, asked)} ({_how(performance, alpha)})", headline(performance, **options))]

@@ -42,7 +42,8 @@ def paired(
         by: columns that define the lines, without ``model``; a line that spans several cells or coefficients shows the average
             of their differences.
         reference: the label of the strategy that is subtracted.
-        policy: ``listwise`` uses datasets that every strategy could fit, ``available`` those that the two compared could.
+        policy: ``listwise`` counts the datasets in which the fits of all strategies are usable (status ``ok`` or ``singular``),
+            ``available`` those in which the fits of the two compared are.
         alpha: level of the tests behind ``rejection``; ``1 - conf_level`` when None.
         terms, truth: rows that count, as in :func:`jaxsim.measures.summarise`.
         own: measures of your own; those that give one number per row are compared, too.

@@ -30,8 +30,8 @@ def is_counted(table: pd.DataFrame, policy: str) -> np.ndarray:
 
     Args:
         table: estimates or fits, with ``cell``, ``replicate`` and ``status``.
-        policy: ``available`` counts every usable fit; ``listwise`` only datasets that every strategy of the table could fit (a
-            row that is not there is a fit that is not there).
+        policy: ``available`` counts every usable fit; ``listwise`` only those of datasets in which the fits of all strategies of
+            the table are usable (a row that is not there is a fit that is not there).
     """
     choose("policy", policy, POLICIES)
     usable = is_usable(table)

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.errors import InputError, advised, brief, check_probability, choose, names_given
 from jaxsim.measures.crossing import FOUND, Crossing, crossing_of
+from jaxsim.measures.factor_name import in_full
 from jaxsim.measures.stream import Performance
 
 OF_FITS = ("convergence", "success")
@@ -32,7 +33,8 @@ def sufficiency(
         measure: ``power``, ``rejection``, or of whole fits ``convergence`` or ``success``. Coverage and type I error tend to a
             level of their own however many there are, and cannot be asked for.
         target: between 0 and 1.
-        over: the factor whose number is wanted; its levels are numbers that are not negative.
+        over: the factor whose number is wanted, in full or by the last part of its name; its levels are numbers that are not
+            negative.
         by: factors whose levels have rows of their own besides the strategies and coefficients, all others when None; what is not
             named is averaged.
         options: ``terms`` (all slopes that have the rate when None), ``alpha``, ``policy``, ``truth`` and ``where``, as in
@@ -50,12 +52,13 @@ def sufficiency(
         said = f"measure={brief(measure)}: what is needed is told of rates that grow towards 1 with the size of a study"
         raise InputError(advised(said, measure, RATES, f"use one of {', '.join(map(repr, RATES))}"))
     check_probability("target", target, 0.8)
+    over = in_full(over, performance.columns)
     _check_factor(performance, over)
-    given = [name for name in performance.factors if name != over] if by is None else names_given("by", by)
+    others = [name for name in performance.factors if name != over]
+    given = others if by is None else performance.named_in_full(names_given("by", by))
     if over in given:
         raise InputError(f"by={brief(list(given))}: {over} is what is asked for; name other factors, or none.")
-    others = [name for name in dict.fromkeys(given) if name not in ("model", "term")]
-    lines = ["model", *others, *([] if measure in OF_FITS else ["term"])]
+    lines = ["model", *(name for name in given if name not in ("model", "term")), *([] if measure in OF_FITS else ["term"])]
     for name in lines:
         if name in COLUMNS:
             raise InputError(f"by {name!r}: the table has a column of that name; give the factor another.")

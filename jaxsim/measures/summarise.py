@@ -42,7 +42,8 @@ def summarise(
     Args:
         estimates: long table of a run (see :attr:`jaxsim.results.Results.estimates`). A strategy need not have every coefficient.
         by: columns that define the lines, such as ``["model", "n_groups", "term"]``; ``[]`` for one line.
-        policy: ``available`` uses every usable fit, ``listwise`` only datasets that every strategy could fit.
+        policy: ``available`` counts every usable fit (status ``ok`` or ``singular``), ``listwise`` only those of datasets in which
+            the fits of all strategies are usable.
         alpha: level of the tests behind ``rejection``; ``1 - conf_level`` when None, so that power and coverage speak of one level.
         measures: some of the names in ``CATALOGUE``, in ``GROUPS`` if the table tells of the coefficients of groups, and of
             ``own``; all of these when None. Also ``power`` and ``type_one_error``: ``rejection`` of the coefficients whose truth is

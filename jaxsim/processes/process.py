@@ -121,6 +121,11 @@ class Process(abc.ABC):
         """The fields that a grid may vary, with what they are."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.init}
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Names among :attr:`values` that no dataset depends on, which reports leave out; none, unless a subclass says so."""
+        return frozenset()
+
     def having(self, **changes: Any) -> Self:
         """The same process with other values of some fields."""
         return dataclasses.replace(self, **changes)

@@ -89,13 +89,15 @@ def factors(results: Results) -> list[tuple[str, str]]:
 def process(study: Study) -> list[tuple[str, str]]:
     """The data-generating process: its kind, and its fields that say something and that no factor sets, each once.
 
-    A field that is made of parts by dotted names is told by those; nothing is said of what there is none of. Of one that follows
-    from the factors, its values.
+    A field that is made of parts by dotted names is told by those; nothing is said of what there is none of, or no dataset depends
+    on. Of one that follows from the factors, its values.
     """
     kind = f"{study.process.kind}: {study.process.about}" if study.process.about else study.process.kind
     facts = [("process", kind)]
     known = study.process.values
     for field in (name for name in known if name not in study.grid.names and not any(n.startswith(f"{name}.") for n in known)):
+        if field in study.process.idle and all(field in cell.process.idle for cell in study.cells):
+            continue
         found = {repr(value): value for value in (cell.process.values[field] for cell in study.cells)}
         if all(value is None or (isinstance(value, Sized) and not len(value)) for value in found.values()):
             continue

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.levels import amount, freeze, shown
+from jaxsim.measures.factor_name import in_full
 
 
 def check_where(where: object) -> None:
@@ -31,8 +32,8 @@ def chosen_cells(cells: pd.DataFrame, where: Mapping[str, Any]) -> tuple[int, ..
     """
     check_where(where)
     kept = pd.Series(True, index=cells.index)
-    for name, given in where.items():
-        choose("factor", name, map(str, cells.columns))
+    for named, given in where.items():
+        name = choose("factor", in_full(named, map(str, cells.columns)), map(str, cells.columns))
         levels = [shown(freeze(level)) for level in cells[name]]
         wanted = [_in_words(level, levels) for level in (given if isinstance(given, list) else [given])]
         for level in wanted:

@@ -27,7 +27,7 @@ class Census:
 
     @property
     def wanted(self) -> Array:
-        """Rows of a dataset that every strategy could fit, ``[C]``."""
+        """Rows of a dataset in which the fits of all strategies are there, ``[C]``."""
         return (self.rows.sum(axis=2) > 0).sum(axis=1)
 
     @property
@@ -59,7 +59,8 @@ class Counter:
 
 
 def complete_rows(place: Place, usable: Array, census: Census) -> Array:
-    """Rows of datasets that every strategy could fit, as :func:`jaxsim.measures.policy.is_counted` says, bool ``[rows]``."""
+    """Rows of datasets in which the fits of all strategies are usable, as :func:`jaxsim.measures.policy.is_counted` says, bool
+    ``[rows]``."""
     found = np.bincount(place.dataset[usable], minlength=place.datasets)
     return (found == census.wanted[place.cells][place.dataset_cell])[place.dataset]
 

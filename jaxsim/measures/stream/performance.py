@@ -11,6 +11,7 @@ import pandas as pd
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.errors import InputError, advised, choose, names_given
 from jaxsim.measures.asked import ask
+from jaxsim.measures.factor_name import all_in_full
 from jaxsim.measures.groups import kit_of
 from jaxsim.measures.kit import Kit
 from jaxsim.measures.own import OwnMeasure
@@ -107,7 +108,8 @@ class Performance:
 
         Args:
             by: columns that define the lines, of ``model``, the grid's factors, ``cell`` and ``term``; the model, the factors and
-                the term when None.
+                the term when None. The last part of a factor's name will do where no other factor has it: ``person`` is
+                ``units.person``.
             policy, alpha, measures, terms, truth: as in :func:`jaxsim.measures.summarise`.
             where: levels of factors that count, such as ``{"n_groups": 10}`` or ``{"n_groups": [10, 30]}``.
 
@@ -180,7 +182,8 @@ class Performance:
         Args:
             a, b: labels of the two.
             by: columns that define the lines, of the grid's factors, ``cell`` and ``term``; the factors and the term when None.
-            policy: ``available`` (default) counts datasets that these two could fit; ``listwise`` those that all could.
+            policy: ``available`` (default) counts the datasets in which the fits of these two are usable (status ``ok`` or
+                ``singular``); ``listwise`` those in which the fits of all strategies are.
             options: ``alpha``, ``terms``, ``truth`` and ``where``, as in :meth:`measures`.
 
         Returns:
@@ -268,8 +271,13 @@ class Performance:
         """Which cells of a scan count, bool ``[C]``."""
         return np.isin(scan.layout.cells, chosen_cells(self.cells, where)) if where else np.ones(len(scan.layout.cells), bool)
 
+    def named_in_full(self, by: Sequence[str]) -> tuple[str, ...]:
+        """Names of columns that lines can be made of, those of factors in full, each once; :class:`InputError` for the last part
+        of the names of several factors. What is no such column stays as it is."""
+        return all_in_full(by, ("model", "cell", *self.columns, "term"))
+
     def _groups(self, by: Sequence[str] | None, allowed: Sequence[str], default: Sequence[str]) -> list[str]:
-        given = tuple(default) if by is None else names_given("by", by)
+        given = tuple(default) if by is None else all_in_full(names_given("by", by), allowed)
         for name in given:
             if name not in allowed:
                 also = "For any other column there is jaxsim.measures.summarise(results.estimates, by), in memory"

@@ -197,6 +197,11 @@ class Design(Messy, RowProcess):
         parts = {name: v for name, v in self.leaves.items() if name not in whole and not isinstance(v, Kind)}
         return {**whole, **units, **parts}
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Correlations of units that have a single random effect, or independent ones."""
+        return dotted.idle(self)
+
     def having(self, **changes: Any) -> Self:
         """The same design with other values; ``having(**{"units.subject": 20})`` changes one of several."""
         return dataclasses.replace(self, **dotted.merged(self, changes))

@@ -43,10 +43,15 @@ def leaves(design: Any) -> dict[str, Any]:
     return found
 
 
+def idle(design: Any) -> frozenset[str]:
+    """The correlations that there are not: of a single random effect, or of independent ones."""
+    alone = (unit for unit, random in design.plan.random.items() if max(map(len, random.blocks)) < 2)
+    return frozenset(f"correlation.{unit}" for unit in alone)
+
+
 def spreads(design: Any) -> dict[str, Any]:
-    """Standard deviations and correlations by dotted names, as far as there are any: a single random effect has no correlation."""
-    alone = {f"correlation.{unit}" for unit, random in design.plan.random.items() if len(random.columns) < 2}
-    every = leaves(design)
+    """Standard deviations and correlations by dotted names, as far as there are any."""
+    alone, every = idle(design), leaves(design)
     return {name: every[name] for name in every if name.startswith(SPREADS) and name not in alone}
 
 

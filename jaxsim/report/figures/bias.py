@@ -16,7 +16,7 @@ def draw(numbers: Numbers) -> Figure:
         line=0.0,
         title="Bias: mean of (estimate − truth)",
         y_label="bias (units of the coefficient)",
-        note=f"{numbers.note()} Each panel has its own vertical scale.",
+        note=numbers.note(),
         shared_y="none",
     )
     return figure

@@ -68,6 +68,8 @@ def canvas(
     n_rows = len(layout.levels_of(layout.rows))
     columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
     rows = headings(layout, layout.rows, PANEL_HEIGHTS.get(n_rows, SMALL_PANEL) + GAP)
+    if shared_y == "none" and len(rows) * len(columns) > 1:
+        note = f"{note} Each panel has its own vertical scale."
     figure, axes = frame(Frame(title, y_label, handles, note, columns=columns, rows=rows, shared_y=shared_y))
     label_levels(axes, layout, shared_y)
     return figure, axes

@@ -14,6 +14,7 @@ from jaxsim import measures
 from jaxsim.counts import counted
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import LinearMixed
+from jaxsim.measures.factor_name import in_full
 from jaxsim.report.figures.first import post_table
 from jaxsim.report.figures.layout import Layout, choose_layout
 from jaxsim.report.figures.style import Look, looks
@@ -46,6 +47,8 @@ class Numbers:
         labels = tuple(estimator.name for estimator in study.estimators)
         _check("terms", self.terms, "term", study.terms)
         _check("strategies", self.strategies, "strategy", labels)
+        if self.by is not None:
+            object.__setattr__(self, "by", tuple(in_full(name, self.results.factors) for name in self.by))
         _check("by", self.by, "factor", self.results.factors)
         if self.by is not None and len(self.by) > MOST_FACTORS:
             raise InputError(f"by={brief(self.by)}: a figure tells apart at most {MOST_FACTORS} factors; name the others in none.")

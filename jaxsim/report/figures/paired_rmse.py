@@ -31,7 +31,7 @@ def draw(numbers: Numbers) -> Figure:
         looks=looks,
         title=f"Error on the same datasets: RMSE less that of {reference}",
         y_label="difference of RMSE (units of the coefficient)",
-        note=f"{numbers.note()} Above zero: larger errors than the reference's.{alike} Each panel has its own vertical scale.",
+        note=f"{numbers.note()} Above zero: larger errors than the reference's.{alike}",
         shared_y="none",
     )
     return figure
