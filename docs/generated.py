@@ -127,15 +127,12 @@ def experiments() -> list[str]:
 
 
 def picture(name: str, title: str) -> list[str]:
-    """The picture of an experiment, and what it is made of; nothing for one that would take long to draw."""
+    """The picture of an experiment, and what it is made of; nothing for one without."""
     if name in STORED:
         return [f"![{title}](../notebooks/pictures/{STORED[name]}.png)"]
     if name not in draw.EXPERIMENTS:
         return []
-    figure, replicates, *terms = draw.EXPERIMENTS[name]
-    call = f"results.plot.{figure}({', '.join(f'terms={term!r}' for term in terms)})"
-    made = f"`{call}`, drawn from {replicates:,} datasets of each cell."
-    return [f"![{title}](pictures/experiments/{name}.png)", "", made]
+    return [f"![{title}](pictures/experiments/{name}.png)", "", draw.EXPERIMENTS[name].made_of]
 
 
 def figures() -> list[str]:

@@ -122,7 +122,7 @@ def test_files_that_a_page_names_exist(path):
 
 
 def test_experiments_show_the_pictures_that_there_are(site):
-    """Of the small ones that ``docs/draw.py`` draws, and of those whose results are stored; no other picture lies there."""
+    """Each has one: of those that ``docs/draw.py`` draws, and of those whose results are stored; no other picture lies there."""
     page = Page((site / "gallery.html").read_text())
     shown = {Path(picture).name for picture in page.pictures}
     lying = {path.name for path in (DOCS / "pictures" / "experiments").glob("*.png")}
@@ -130,4 +130,22 @@ def test_experiments_show_the_pictures_that_there_are(site):
     assert asked is not None
     assert {f"{name}.png" for name in re.findall(r'^    "(\w+)": ', asked.group(), re.MULTILINE)} == lying
     assert {*lying, "coverage.png", "massive_coverage_map.png", "sbc.png"} <= shown
-    assert {path.stem for path in (ROOT / "experiments").glob("*.py")} >= {Path(name).stem for name in lying}
+    drawn = {Path(name).stem for name in lying} | {"seed_grid", "massive_grid", "sbc"}
+    assert drawn == {path.stem for path in (ROOT / "experiments").glob("*.py")}
+    text = re.sub(r"<[^>]*>", "", (site / "gallery.html").read_text())
+    assert "from 1,000 datasets of each cell, in a part of the grid: units.subject 48; units.item 8; effects.cond 0." in text
+
+
+def test_pictures_of_experiments_are_of_what_these_have(monkeypatch):
+    """Figures that there are, of parts of the grid and of strategies that the experiment has."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    import draw  # noqa: PLC0415 - lies beside the pages
+
+    for name, drawing in draw.EXPERIMENTS.items():
+        study = draw.study_of(ROOT / "experiments" / f"{name}.py")
+        grid, labels = dict(study.grid.factors), [strategy.name for strategy in study.estimators]
+        assert drawing.figure in draw.FIGURES
+        assert all(set(levels) <= set(grid[factor]) for factor, levels in drawing.levels.items()), name
+        small = drawing.of(study)
+        assert {strategy.name for strategy in small.estimators} == set(drawing.options.get("strategies", labels)), name
+        assert small.replicates == drawing.replicates
