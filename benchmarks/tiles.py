@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxsim.estimators import Fit
 from jaxsim.study.study import Cell, Study
-from jaxsim.sweep.plan import plan
 from jaxsim.sweep.programs import Programs, Simulated
 from jaxsim.sweep.shape import Shape, Tile
 from jaxsim.workers.cores import usable_cores
@@ -41,13 +40,20 @@ class Bench:
         return self.compiled[shape]
 
     def tiles(self) -> list[Tile]:
-        """Every dataset of the study once, in full tiles as far as there are enough; all their programs are compiled."""
+        """Every dataset of the study once, in full tiles as far as there are enough; all their programs are compiled.
+
+        Each cell by the programs of its own padded size, as large studies have them (small ones share programs of larger sizes).
+        """
         found = []
-        for chunk in plan(self.study):
-            self.compile(chunk.shape, self.study.cells[chunk.spans[0][0]])
-            size = chunk.shape.tile
-            cuts = [slice(begin, begin + size) for begin in range(0, len(chunk), size)]
-            found += [Tile(chunk.shape, chunk.cells[rows], chunk.replicates[rows]) for rows in cuts]
+        shapes: dict[Shape, list[Cell]] = {}
+        for cell in self.study.cells:
+            shapes.setdefault(Shape.of(cell), []).append(cell)
+        for shape, some in shapes.items():
+            self.compile(shape, some[0])
+            cells = np.repeat([cell.index for cell in some], self.study.replicates)
+            replicates = np.tile(np.arange(self.study.replicates), len(some))
+            cuts = [slice(begin, begin + shape.tile) for begin in range(0, len(cells), shape.tile)]
+            found += [Tile(shape, cells[rows], replicates[rows]) for rows in cuts]
         return found
 
     def full(self, cell: Cell, count: int) -> list[Tile]:

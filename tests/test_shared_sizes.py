@@ -74,8 +74,8 @@ def numbers(tree, groups):
     """Arrays of the wanted datasets and groups."""
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(tree)):
-        part = leaf[:DATASETS]
-        found[jax.tree_util.keystr(path)] = part[:, :groups] if jax.tree_util.keystr(path).endswith((".products", ".sizes")) else part
+        name, part = jax.tree_util.keystr(path), leaf[:DATASETS]
+        found[name] = part[:, :groups] if name.endswith((".products", ".sizes")) else part
     return found
 
 
