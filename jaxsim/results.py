@@ -188,7 +188,7 @@ class Results:
         frames = functools.partial(self.frames, replicates=replicates, cells=cells)
         table = self.cells if cells is None else self.cells[self.cells["cell"].isin(self._numbers(cells))]
         labels = [strategy.name for strategy in study.estimators]
-        return Performance(frames, table, labels, study.terms, study.mixed, study.kit, self.factors)
+        return Performance(frames, table, labels, study.terms, study.mixed, study.kit, self.factors, study.families)
 
     def measures(self, by: Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
         """Performance measures with their Monte Carlo errors.

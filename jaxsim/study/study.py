@@ -26,6 +26,7 @@ from jaxsim.study.absent import AbsentMeasure, AbsentProcess, AbsentStrategy
 from jaxsim.study.card import study_card
 from jaxsim.study.caveats import caveats
 from jaxsim.study.cell import Cell
+from jaxsim.study.families import families
 from jaxsim.study.hook import start
 from jaxsim.study.outline import Outline
 
@@ -126,6 +127,12 @@ class Study(Outline):
         can be reported, not run. :class:`InputError` for a text that is no study."""
         with saved.readable():
             return cls(**stored.parts(text))
+
+    @functools.cached_property
+    def families(self) -> tuple[tuple[str, ...], ...]:
+        """The coefficients, those together that are exchangeable by construction and that reports average; all others are each by
+        itself. See :func:`jaxsim.study.families.families`."""
+        return families(self)
 
     def _repr_html_(self) -> str:
         return study_card(self)

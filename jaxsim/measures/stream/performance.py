@@ -48,6 +48,7 @@ class Performance:
         mixed: those of the strategies that are mixed models, and may be singular.
         kit: how the estimates are measured.
         factors: columns of ``cells`` that lines are made of by default; all but ``cell`` when None. The others may be asked for.
+        families: coefficients that are exchangeable, together; those that are named in none are each by itself.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Performance:
         mixed: Sequence[str] = (),
         kit: Kit | None = None,
         factors: Sequence[str] | None = None,
+        families: Sequence[Sequence[str]] = (),
     ) -> None:
         self.frames = frames
         self.cells = cells.sort_values("cell", ignore_index=True)
@@ -66,6 +68,7 @@ class Performance:
         self.kit = Kit() if kit is None else kit
         self.columns = tuple(str(name) for name in self.cells.columns if name != "cell")
         self.factors = self.columns if factors is None else tuple(choose("factor", name, self.columns) for name in factors)
+        self.families = tuple(tuple(family) for family in families)
         self._scans: dict[tuple[int, ...] | None, Scan] = {}
         self._held = Held()
 
@@ -242,6 +245,14 @@ class Performance:
             if slopes := tuple(term for term in terms if term not in INTERCEPTS):
                 return slopes
         return self.present
+
+    def by_family(self, terms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Some coefficients, those together whose measures may be averaged: exchangeable ones alone (``families``)."""
+        number = {term: i for i, family in enumerate(self.families) for term in family}
+        found: dict[Any, list[str]] = {}
+        for term in dict.fromkeys(terms):
+            found.setdefault(number.get(term, term), []).append(term)
+        return tuple(map(tuple, found.values()))
 
     @property
     def _estimated(self) -> np.ndarray:
