@@ -15,12 +15,12 @@ from jaxsim.cli.main import main
 from jaxsim.errors import InputError
 from jaxsim.measures.crossing import ABOVE, BELOW, FALLS, FOUND, NOTHING, crossing_of
 from jaxsim.measures.interval import Z, wilson
+from jaxsim.measures.promises import COVERAGE
 from jaxsim.measures.sufficiency import in_words
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.found import found
 from jaxsim.report.gathered import standings_of
 from jaxsim.report.how_many import how_many, sentences
-from jaxsim.report.promises import COVERAGE
 
 SIZES = np.array([20.0, 40.0, 80.0, 120.0])
 

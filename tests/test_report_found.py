@@ -10,12 +10,12 @@ import pytest
 from made_up import results_of
 from scipy import stats
 
-from jaxsim import GaussianMultilevel
+from jaxsim import GaussianMultilevel, Grid
+from jaxsim.measures.evidence import Number, differs, is_above, is_below, trials
 from jaxsim.measures.interval import wilson
 from jaxsim.report.comparison import leader
-from jaxsim.report.evidence import Number, differs, is_above, is_below, trials
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.found import found
+from jaxsim.report.found import found, found_of
 from jaxsim.report.gathered import standings_of
 from jaxsim.report.standings import Standing, Standings
 
@@ -130,7 +130,7 @@ def test_single_cells_are_looked_at_together():
     cells = [rate(50, 1000)] * 44
     bad = strategy("a", levels=(*cells, rate(120, 1000)))
     some = said(strategy("b", levels=cells[:7]), cells=45)["Type I error"]
-    assert ", on average or in any of the 7 cells that can be judged: b (" in some
+    assert ", on average or in any of the 7 cells with enough fits to be judged: b (" in some
     texts = said(bad, strategy("b", levels=tuple(rate(66, 1000) for _ in range(45))), cells=45)
     assert texts["Type I error"] == (
         "Not above 0.05 by more than Monte Carlo error explains, on average or in any cell: b (0.050 ± 0.007). "
@@ -141,7 +141,7 @@ def test_single_cells_are_looked_at_together():
     assert alone["Type I error"] == (
         "Not above 0.05 by more than Monte Carlo error explains, on average, but in some cells: a (in 1 of 45, up to 0.12)."
     )
-    assert alone["Power"] == "a (0.400 ± 0.015)."  # on average it kept its level
+    assert alone["Power"] == "Not judged: no strategy kept the level of its tests in every cell."
     assert ", on average: " in said(strategy("a"), cells=45)["Type I error"]  # cells of which nothing is known are not vouched for
 
 
@@ -231,6 +231,76 @@ def test_nothing_and_little_say_nothing():
     assert list(said(strategy("a", 370), strategy("b"), datasets=19)) == ["Too few datasets", "Fits"]
 
 
+def of_each(*every, sizes=(), **more) -> dict[tuple[str, str], str]:
+    """Sentences about several coefficients, by the coefficient and what they are about; each is its name and its strategies."""
+    given = {"datasets": 1000, "cells": 2, **more}
+    numbers = [differences(Standings(tuple(own), terms=(term,), **given)) for term, own in every]
+    return {(one.of, one.about): one.text for one in found_of(numbers, sizes or [[]] * len(numbers))}
+
+
+GOOD, SURE = "random slope", "random intercept"
+
+
+def test_a_strategy_is_judged_by_the_coefficient_that_is_spoken_of():
+    """The random intercept is cautious between persons and far too sure of slopes: its level of one vouches for no other."""
+    between = strategy(SURE, 17, None, 983), strategy(GOOD, 50, None, 950)
+    slope = strategy(SURE, 203, 870, 773), strategy(GOOD, 49, 703, 947)
+    nowhere = strategy(SURE, None, 870, 773), strategy(GOOD, None, 703, 947)
+    known = of_each(("treat", between), ("treat:time", slope), sizes=([], ["A power of 0.8 takes 12."]))
+    assert known["treat:time", "Power"] == (
+        "Only one strategy kept the level of its tests; its power: random slope (0.703 ± 0.014). random intercept (0.870 ± 0.011) "
+        "does not count: its tests find effects that are not there too often, in some cells at least."
+    )
+    assert known["treat:time", "How many"] == "A power of 0.8 takes 12."
+    assert known["treat", "Type I error"].endswith("Below 0.05 (tests are conservative): random intercept (0.017 ± 0.004).")
+    assert ("treat", "Power") not in known
+    assert known["All coefficients", "Fits"] == "Every fit gave a usable answer."
+    unknown = of_each(("treat", between), ("treat:time", nowhere))
+    assert unknown["treat:time", "Type I error"] == (
+        "Not known: treat:time is zero in no cell. To have it known, give the effect a level of 0 in the grid. The coverage of its "
+        "own intervals stands for it. Below 0.95 by more than Monte Carlo error explains, on average: random intercept "
+        "(0.773 ± 0.013). Not below 0.95 by more than that, on average: random slope (0.947 ± 0.007)."
+    )
+    assert unknown["treat:time", "Power"].startswith(
+        "Only one strategy kept the coverage of its intervals; its power: random slope"
+    )
+
+
+def test_cells_are_those_in_which_the_coefficient_is_zero():
+    cells = (rate(50, 1000),) * 3
+    told = said(strategy("a", levels=cells), cells=6, zero_cells=3)["Type I error"]
+    assert "on average or in any of the 3 cells where the coefficient is zero: a (" in told
+    told = said(strategy("a", levels=(*cells[:2], rate(120, 1000))), cells=6, zero_cells=3)["Type I error"]
+    assert "in some cells: a (in 1 of 3, up to 0.12)." in told
+    one = said(strategy("a", levels=cells[:1]), strategy("b", 200, levels=(rate(200, 1000),)), cells=2, zero_cells=1)
+    assert one["Type I error"] == (
+        "Above 0.05 by more than Monte Carlo error explains, in the one cell where the coefficient is zero: b (0.200 ± 0.013). Not "
+        "above 0.05 by more than that, in the one cell where the coefficient is zero: a (0.050 ± 0.007)."
+    )
+    assert one["Power"].endswith("b (0.400 ± 0.015) does not count: its tests find effects that are not there too often.")
+
+
+def test_of_many_coefficients_the_rest_is_told_in_brief():
+    good = [(f"x{i}", [strategy("a"), strategy("b")]) for i in range(6)]
+    told = of_each(*good, ("x6", [strategy("a", 200), strategy("b")]))
+    assert {of for of, _ in told} == {"x0", "x1", "x2", "x3", "Other coefficients", "All coefficients"}
+    every = found_of([Standings(tuple(own), 1000, terms=(term,)) for term, own in [*good, ("x6", [strategy("a", 200)])]], [[]] * 7)
+    brief = [one.text for one in every if one.of == "Other coefficients"]
+    assert brief == ["x4 and x5: level kept by every strategy.", "x6: level not kept by a."]
+
+
+def test_coverage_is_told_of_a_coefficient_only_where_it_says_another_thing():
+    other = ("z", [strategy("a"), strategy("b")])
+    assert ("x", "Coverage") not in of_each(("x", [strategy("a"), strategy("b", 370, coverage=700)]), other)
+    assert "a (0.700 ± 0.014)" in of_each(("x", [strategy("a", coverage=700), strategy("b")]), other)["x", "Coverage"]
+
+
+def test_nothing_and_little_say_nothing_of_several_coefficients():
+    silent = strategy("a", None, None, None, None, failed=rate(50, 50))
+    assert set(of_each(("x", [silent]), ("z", [silent]))) == {("", "Nothing"), ("", "No answer")}
+    assert set(of_each(("x", [strategy("a")]), ("z", [strategy("a")]), datasets=19)) == {("", "Too few datasets"), ("", "Fits")}
+
+
 SLOPES = ["IV1", "IV2"]  # an intercept is in no average that nobody asked for
 
 
@@ -241,8 +311,8 @@ def results(tmp_path_factory):
     def status(model, cell, replicate):
         return "too_few_rows" if model == "lm2" and cell == 0 else "singular" if model == "lmer" and replicate % 4 == 0 else "ok"
 
-    grid = {"n_groups": [5, 10], "n_obs": [5, 20]}
-    process = GaussianMultilevel(n_predictors=2, fixed_effects=(0, 0.5, 0))
+    grid = Grid(n_groups=[5, 10], effect=[0, 0.5]).linked(lambda effect, **_: {"fixed_effects": (0, effect, effect)})
+    process = GaussianMultilevel(n_predictors=2)
     folder = tmp_path_factory.mktemp("found") / "run"
     return results_of(folder, grid, replicates=30, process=process, status=status, spread={"ols": 0.9})
 
@@ -259,8 +329,9 @@ def test_the_numbers_are_those_of_the_measures(results, policy):
             (row,) = expected[(expected["model"] == s.name) & (expected["measure"] == measure)].to_dict("records")
             assert getattr(s, attribute) == Number(row["value"], row["mcse"], row["low"], row["high"])
     counts = {s.name: (len(s.levels), len(s.coverages), s.lost) for s in standings.strategies}
-    whole = 4 if policy == "available" else 3
-    assert counts == {"ols": (whole, whole, 0), "lm2": (3, 3, 1), "lmer": (whole, whole, 0)}
+    whole, zero = (4, 2) if policy == "available" else (3, 1)
+    assert counts == {"ols": (zero, whole, 0), "lm2": (1, 3, 1), "lmer": (zero, whole, 0)}
+    assert standings.zero_cells == 2
     assert {s.name: s.singular.value for s in standings.strategies} == {"ols": 0, "lm2": 0, "lmer": 8 / 30}
     assert standings.strategies[1].failed.value == 0.25
 

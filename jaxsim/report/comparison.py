@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from jaxsim.report.evidence import Number, differs, is_identical
+from jaxsim.measures.evidence import Number, differs, is_identical
 from jaxsim.report.promises import listed, named, number_in_words
 from jaxsim.report.standings import SIGN, Standing, Standings, best
 

@@ -6,37 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxsim.measures.complaints import OFTEN
-from jaxsim.report.comparison import InWords, compared, in_words
-from jaxsim.report.promises import (
-    COVERAGE,
-    LEVEL,
-    aside,
-    coverage_in_words,
-    keepers,
-    level_in_words,
-    listed,
-    named,
-    number_in_words,
-    rate_in_words,
-    verdicts,
-)
+from jaxsim.measures.promises import COVERAGE, FEWEST, LEVEL
+from jaxsim.report.comparison import compared
+from jaxsim.report.promises import coverage_in_words, level_in_words, listed, named, rate_in_words, unknown_level_in_words
 from jaxsim.report.standard_errors import standard_errors_in_words
-from jaxsim.report.standings import FEWEST, Standing, Standings
+from jaxsim.report.standings import Standings
+from jaxsim.report.winner import agreement_in_words, error_in_words, power_in_words
+
+MOST_TOLD = 4  # coefficients, or families of them, of which everything is said
+EVERY = "All coefficients"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence or some, and what they are about."""
+    """A sentence or some, what they are about, and of which coefficients they are where not all are of the same."""
 
     about: str
     text: str
+    of: str = ""
 
 
 def found(standings: Standings, sizes: Sequence[str] = ()) -> list[Finding]:
-    """What was found: levels of tests, coverage, power, error, failures, and what the comparison suffers from.
+    """What was found of one coefficient, or of exchangeable ones: levels of tests, coverage, power, error, failures, and what the
+    comparison suffers from.
 
     A rate is off its nominal value, and a strategy better than another, only where Monte Carlo error cannot explain it; see
-    :mod:`jaxsim.report.evidence`. Strategies that gave no answer at all are named, and in nothing else.
+    :mod:`jaxsim.measures.evidence`. Strategies that gave no answer at all are named, and in nothing else.
 
     Args:
         standings: the numbers.
@@ -44,23 +39,89 @@ def found(standings: Standings, sizes: Sequence[str] = ()) -> list[Finding]:
     """
     said, standings = _without_answers(standings), standings.answering
     if not standings.strategies:
-        return [Finding("Nothing", "No fit gave a usable answer: there is nothing to measure."), *said]
+        return [_NOTHING, *said]
     others = "other " * bool(said)
-    if not standings.has("rmse"):
-        said.append(Finding("Nothing", _nothing(standings)))
-    elif standings.datasets < FEWEST:
-        text = f"With fewer than {FEWEST} datasets no statement is safe: Monte Carlo errors are uncertain themselves."
-        said.append(Finding("Too few datasets", text))
+    if why := _unsafe(standings):
+        said.append(why)
     else:
-        said += [Finding("Together", text) for text in _agreement(standings)]
+        said += [Finding("Together", text) for text in agreement_in_words(standings)]
         said.append(Finding("Type I error", level_in_words(standings)))
         said += [Finding("Coverage", coverage_in_words(standings))] if standings.has("coverage") else []
         said += [Finding("Standard errors", standard_errors_in_words(standings))] if standings.has("model_se") else []
-        said += [Finding("Power", _power(standings))] if standings.infers else []
+        said += [Finding("Power", power_in_words(standings))] if standings.infers else []
         said += [Finding("How many", text) for text in sizes]
-        said.append(Finding("RMSE", _error(standings)))
-    said.append(Finding("Fits", _fits(standings, others)))
-    return said + [Finding("Caution", text) for text in _cautions(standings, others)]
+        said.append(Finding("RMSE", error_in_words(standings)))
+    return [*said, *_of_fits(standings, others)]
+
+
+def found_of(every: Sequence[Standings], sizes: Sequence[Sequence[str]]) -> list[Finding]:
+    """The same of several coefficients, each by itself: what a strategy does with one says nothing of another.
+
+    Args:
+        every: numbers of each family of exchangeable coefficients; of the first ``MOST_TOLD`` everything is said.
+        sizes: sentences for each of them.
+    """
+    if len(every) == 1:
+        return found(every[0], sizes[0])
+    said, first = _without_answers(every[0]), every[0].answering
+    if not first.strategies:
+        return [_NOTHING, *said]
+    others = "other " * bool(said)
+    answering = [standings.answering for standings in every]
+    if why := next((why for one in answering if (why := _unsafe(one)) and why.about != "Nothing"), None):
+        return [*said, why, *_of_fits(first, others)]
+    told, rest = answering[:MOST_TOLD], answering[MOST_TOLD:]
+    for standings, own in zip(told, sizes, strict=False):
+        said += [Finding(one.about, one.text, listed(standings.terms)) for one in _of_coefficient(standings, own)]
+    said += [Finding("In brief", text, "Other coefficients") for text in _in_brief(rest)]
+    return [*said, *(Finding(one.about, one.text, EVERY) for one in _of_fits(first, others))]
+
+
+def _of_coefficient(standings: Standings, sizes: Sequence[str]) -> list[Finding]:
+    """What matters of a coefficient among others: how its tests keep their level, who finds it, and how many that takes; coverage
+    only where it says another thing of a strategy than the level, RMSE where it differs. All numbers are in the tables."""
+    if not standings.has("rmse"):
+        return [Finding("Nothing", _nothing(standings))]
+    said = [Finding("Together", text) for text in agreement_in_words(standings)]
+    if standings.infers:
+        known, keepers = standings.has("level"), standings.keepers
+        said.append(Finding("Type I error", level_in_words(standings) if known else unknown_level_in_words(standings)))
+        apart = [name for name, verdict in standings.verdicts(COVERAGE).items() if verdict.is_kept != (name in keepers)]
+        said += [Finding("Coverage", coverage_in_words(standings))] if known and apart else []
+        said += [Finding("Power", power_in_words(standings))] if standings.has("power") else []
+        said += [Finding("How many", text) for text in sizes]
+    erring = [s for s in standings.strategies if s.rmse is not None]
+    differ = len(erring) > 1 and compared(standings, erring, "rmse").tells_apart
+    return [*said, *([Finding("RMSE", error_in_words(standings))] if differ or not standings.infers else [])]
+
+
+def _in_brief(rest: Sequence[Standings]) -> list[str]:
+    """Of further coefficients, those with the same verdicts together, which strategies do not keep their level."""
+    groups: dict[str, list[str]] = {}
+    for standings in rest:
+        promise = standings.promise
+        bad = [name for name, verdict in standings.verdicts(promise).items() if not verdict.is_kept]
+        what = "level" if promise is LEVEL else "never zero, so that the level is not known; coverage of the intervals"
+        text = f"{what} {f'not kept by {listed(bad)}' if bad else 'kept by every strategy'}"
+        groups.setdefault(text if standings.rates(promise) else "nothing is known", []).extend(standings.terms)
+    return [f"{listed(terms)}: {text}." for text, terms in groups.items()]
+
+
+def _unsafe(standings: Standings) -> Finding | None:
+    """Why nothing can be said; None if something can."""
+    if not standings.has("rmse"):
+        return Finding("Nothing", _nothing(standings))
+    if standings.datasets < FEWEST:
+        text = f"With fewer than {FEWEST} datasets no statement is safe: Monte Carlo errors are uncertain themselves."
+        return Finding("Too few datasets", text)
+    return None
+
+
+def _of_fits(standings: Standings, others: str) -> list[Finding]:
+    return [Finding("Fits", _fits(standings, others)), *(Finding("Caution", text) for text in _cautions(standings, others))]
+
+
+_NOTHING = Finding("Nothing", "No fit gave a usable answer: there is nothing to measure.")
 
 
 def _without_answers(standings: Standings) -> list[Finding]:
@@ -77,61 +138,6 @@ def _nothing(standings: Standings) -> str:
     if standings.policy == "listwise":
         return "No dataset was fitted by every strategy, and only such datasets count (“listwise”): there is nothing to measure."
     return "No fit gave a usable answer: there is nothing to measure."
-
-
-def _power(standings: Standings) -> str:
-    if not standings.has("power"):
-        but = f" but {aside(standings, 'power')}" if standings.aside.get("power") else ""
-        return f"Every coefficient{but} is zero: there is no effect to find."
-    names = keepers(standings)
-    among = [s for s in standings.strategies if s.name in names and s.power is not None]
-    kept = "kept the level of its tests" if standings.has("level") else "kept the coverage of its intervals"
-    if not among:
-        return f"Not judged: no strategy {kept}."
-    every, left = len(among) == len(standings.strategies), _not_counted(standings, names)
-    if len(among) == 1:
-        text = _each(among, "power", rate_in_words)
-        return (f"{text}." if every else f"Only one strategy {kept}; its power: {text}.") + left
-    those = "" if every else f" among those that {kept.replace('its', 'their')}"
-    return in_words(compared(standings, among, "power"), rate_in_words, "found most", those) + left
-
-
-def _not_counted(standings: Standings, kept: Sequence[str]) -> str:
-    """Strategies whose power is not compared, and why; empty if there are none."""
-    out = [s for s in standings.strategies if s.name not in kept and s.power is not None]
-    if not out:
-        return ""
-    does, its = ("does", "its") if len(out) == 1 else ("do", "their")
-    level = "tests find effects that are not there too often"
-    why = level if standings.has("level") else "intervals contain the truth too seldom"
-    where = ", in some cells at least" if standings.cells > 1 else ""
-    return f" {_each(out, 'power', rate_in_words)} {does} not count: {its} {why}{where}."
-
-
-def _error(standings: Standings) -> str:
-    known = [s for s in standings.strategies if s.rmse is not None]
-    if len(known) == 1:
-        return f"{_each(known, 'rmse', number_in_words)}."
-    return in_words(compared(standings, known, "rmse"), number_in_words, "has the smallest")
-
-
-def _each(strategies: Sequence[Standing], measure: str, number: InWords) -> str:
-    return listed([named(s.name, number(getattr(s, measure)) + s.of) for s in strategies])
-
-
-def _agreement(standings: Standings) -> list[str]:
-    """Whether all strategies have one verdict on every promise, and no difference of power or RMSE is one."""
-    strategies = standings.strategies
-    measures = ["rmse", *(["coverage"] if standings.infers else []), *(["power"] if standings.has("power") else [])]
-    if len(strategies) == 1 or any(getattr(s, name) is None for s in strategies for name in measures):
-        return []
-    told = [{verdict.name for verdict in verdicts(standings, promise).values()} for promise in (LEVEL, COVERAGE)]
-    apart = {name: compared(standings, strategies, name) for name in measures if name != "coverage"}
-    if any(one.tells_apart for one in apart.values()) or any(len(names) > 1 for names in told):
-        return []
-    if apart["rmse"].is_identical:
-        return ["Nothing tells the strategies apart: their errors are identical in every dataset."]
-    return ["Nothing tells the strategies apart: the differences below are within Monte Carlo error."]
 
 
 def _fits(standings: Standings, others: str) -> str:

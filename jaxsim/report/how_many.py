@@ -11,12 +11,13 @@ import pandas as pd
 from jaxsim.counts import counted
 from jaxsim.levels import amount
 from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, NOTHING
+from jaxsim.measures.promises import LEVEL, Promise
 from jaxsim.measures.sufficiency import COLUMNS, whole
 from jaxsim.report.figures.curves import FEWEST
 from jaxsim.report.figures.layout import is_numeric
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import TARGET_POWER, effect_factors
-from jaxsim.report.promises import COVERAGE, LEVEL, Promise, keepers, listed, verdicts
+from jaxsim.report.promises import listed
 from jaxsim.report.standings import Standings
 
 SIZES = {"n_groups": "groups", "n_obs": "rows a group", "repeats": "repeats"}
@@ -30,17 +31,17 @@ Rows = list[dict[Any, Any]]
 def how_many(numbers: Numbers, standings: Standings) -> list[str]:
     """A sentence for each effect, of the first factor of sizes that has at least three levels; none without such a factor, an
     effect, or a strategy that kept the level of its tests (where that is not known, the coverage of its intervals)."""
-    over, kept = size_factor(numbers), keepers(standings)
-    if over is None or not kept or not standings.has("power"):
+    over, kept = size_factor(numbers), standings.keepers
+    if over is None or not standings.has("power"):
         return []
     results, by = numbers.results, _apart(numbers, over)
     if len(results.cells[[over, *by]].drop_duplicates()) > MOST_CELLS:
         return []
-    options: dict[str, Any] = {"terms": numbers.shown, "policy": numbers.policy, "alpha": numbers.alpha}
+    options: dict[str, Any] = {"terms": standings.terms, "policy": numbers.policy, "alpha": numbers.alpha}
     table = results.needed("power", TARGET_POWER, over=over, by=by, **options)
-    promise = LEVEL if standings.has("level") else COVERAGE
+    promise = standings.promise
     told = sentences(
-        table, over, kept, [name for name in verdicts(standings, promise) if name not in kept], promise, _each(numbers, over)
+        table, over, kept, [name for name in standings.verdicts(promise) if name not in kept], promise, _each(numbers, over)
     )
     pooled = [name for name in results.factors if name not in (over, *by)]
     return [*told, *([f"All levels of {listed(pooled)} are averaged."] if pooled else [])]

@@ -19,8 +19,8 @@ from jaxsim.report import tables
 from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.filters import filters
-from jaxsim.report.found import found
-from jaxsim.report.gathered import standings_of
+from jaxsim.report.found import found_of
+from jaxsim.report.gathered import every_standings
 from jaxsim.report.how_many import how_many
 from jaxsim.report.saved_figures import SavedFigure, save_figures
 from jaxsim.results import Results
@@ -30,7 +30,7 @@ from jaxsim.store.place import place_of
 def write(results: Results, folder: str | Path | None = None, *, policy: str = "available") -> Path:
     """Write the report: ``index.html``, which needs no other file, and the figures as PNG and SVG under ``figures/``.
 
-    The page says first what was found (:func:`jaxsim.report.found.found`), as far as Monte Carlo error allows. Its tables are
+    The page says first what was found (:func:`jaxsim.report.found.found_of`), as far as Monte Carlo error allows. Its tables are
     sorted and narrowed by a script of its own; without it everything is there.
 
     Args:
@@ -79,7 +79,7 @@ def _part(name: str) -> str:
 
 def content(numbers: Numbers) -> dict[str, Any]:
     """What the template shows besides pictures."""
-    results, standings = numbers.results, standings_of(numbers)
+    results, every = numbers.results, every_standings(numbers)
     shown = _tables(numbers)
     lists = [table if isinstance(table, list) else [table] for table in shown.values() if table is not None]
     keys = {key for group in lists for table in group for key in table.keys}
@@ -91,8 +91,8 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "policy": numbers.policy,
         "progress": results.progress,
         "averaged": what_of(results.performance, (), numbers.terms),
-        "notes": [note for note in results.notes if note not in standings.why],  # said above
-        "findings": found(standings, how_many(numbers, standings.answering)),
+        "notes": [note for note in results.notes if note not in every[0].why],  # said above
+        "findings": found_of(every, [how_many(numbers, standings.answering) for standings in every]),
         "filters": [one for one in filters(results) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),

@@ -1,67 +1,15 @@
-"""What strategies promise, the level of their tests and the coverage of their intervals, and whether they kept it."""
+"""Whether strategies kept the level of their tests and the coverage of their intervals, in sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from jaxsim.data.names import INTERCEPTS
+from jaxsim.measures.evidence import Number
 from jaxsim.measures.overview import rate_with_error, with_error
-from jaxsim.report.evidence import Number, is_above, is_below
+from jaxsim.measures.promises import BROKEN, CAUTIOUS, COVERAGE, IN_CELLS, KEPT, LEVEL, Promise, Verdict
 from jaxsim.report.figures.tiles import LIBERAL
-from jaxsim.report.standings import Standings
-
-
-@dataclass(frozen=True)
-class Promise:
-    """A rate that is promised: its names in a :class:`Standing`, and which of its directions breaks the promise."""
-
-    average: str
-    by_cell: str
-    nominal: Callable[[Standings], float]
-    broken: Callable[[Number, float, int], bool]
-    exceeded: Callable[[Number, float, int], bool]
-    worst: Callable[[Iterable[float]], float]
-
-
-LEVEL = Promise("level", "levels", lambda standings: standings.alpha, is_above, is_below, max)
-COVERAGE = Promise("coverage", "coverages", lambda standings: standings.conf_level, is_below, is_above, min)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """``broken`` on average; ``in cells``: only in some, whose rates are ``cells``; ``cautious``: further from the promise than it
-    need be, such as too low a type I error; or ``kept``."""
-
-    name: str
-    cells: tuple[Number, ...] = ()
-
-
-def verdicts(standings: Standings, promise: Promise) -> dict[str, Verdict]:
-    """Of each strategy that has the rate; all averages, and all cells, are looked at together (Bonferroni)."""
-    known = [s for s in standings.strategies if getattr(s, promise.average) is not None]
-    nominal, in_cells = promise.nominal(standings), sum(len(getattr(s, promise.by_cell)) for s in known)
-    found = {}
-    for s in known:
-        rate = getattr(s, promise.average)
-        bad = tuple(cell for cell in getattr(s, promise.by_cell) if promise.broken(cell, nominal, in_cells))
-        if promise.broken(rate, nominal, len(known)):
-            found[s.name] = Verdict("broken", bad)
-        elif bad and standings.cells > 1:
-            found[s.name] = Verdict("in cells", bad)
-        else:
-            found[s.name] = Verdict("cautious" if promise.exceeded(rate, nominal, len(known)) else "kept")
-    return found
-
-
-def keepers(standings: Standings) -> list[str]:
-    """Strategies that kept the level of their tests; where no coefficient is zero, the coverage of their intervals.
-
-    Those that kept it on average and in every cell or, if there are none, on average.
-    """
-    found = verdicts(standings, LEVEL if standings.has("level") else COVERAGE)
-    strictly = [name for name, verdict in found.items() if verdict.name in ("kept", "cautious")]
-    return strictly or [name for name, verdict in found.items() if verdict.name == "in cells"]
+from jaxsim.report.standings import ATTRIBUTES, Standings
 
 
 def level_in_words(standings: Standings) -> str:
@@ -70,13 +18,22 @@ def level_in_words(standings: Standings) -> str:
         return "These strategies give no tests and no intervals: there is no level to keep."
     if not standings.has("level"):
         return _not_judged(standings)
-    found, alpha = verdicts(standings, LEVEL), f"{standings.alpha:g}"
+    found, alpha = standings.verdicts(LEVEL), f"{standings.alpha:g}"
     told = _told(standings, LEVEL, found, ("Above", "Not above", f"Below {alpha} (tests are conservative)"))
-    kept = [s.level for s in standings.strategies if s.level is not None and found[s.name].name == "kept"]
+    kept = [s.level for s in standings.strategies if s.level is not None and found[s.name].name == KEPT]
     highest = max((level.high for level in kept), default=0.0)
     if highest > LIBERAL * standings.alpha:
         told += f" Monte Carlo error is large, though: up to {highest:.2g} is not ruled out."
     return told
+
+
+def unknown_level_in_words(standings: Standings) -> str:
+    """That the level of a coefficient is not known, how to have it known, and the coverage that stands for it."""
+    it = listed(standings.terms)
+    remedy = f"Not known: {it} is zero in no cell. To have it known, give the effect a level of 0 in the grid."
+    if not standings.has("coverage"):
+        return f"{remedy} Neither is the coverage of its intervals."
+    return f"{remedy} The coverage of its own intervals stands for it. {coverage_in_words(standings)}"
 
 
 def _not_judged(standings: Standings) -> str:
@@ -96,46 +53,56 @@ def aside(standings: Standings, measure: str) -> str:
 def coverage_in_words(standings: Standings) -> str:
     """Whether intervals contain the truth as often as they say."""
     over = f"Above {standings.conf_level:g} (intervals are wider than they need be)"
-    return _told(standings, COVERAGE, verdicts(standings, COVERAGE), ("Below", "Not below", over))
+    return _told(standings, COVERAGE, standings.verdicts(COVERAGE), ("Below", "Not below", over))
 
 
 def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], texts: tuple[str, str, str]) -> str:
     """Sentences, one for each verdict that some strategy has: broken, kept, in some cells, cautious."""
     groups: dict[str, list[str]] = {}
+    rates, cells = standings.rates(promise), standings.cells_of(promise)
     for s in standings.strategies:
         if s.name not in found:
             continue
-        verdict, text = found[s.name], named(s.name, rate_in_words(getattr(s, promise.average)) + s.of)
-        if verdict.name == "in cells":
+        verdict, text = found[s.name], named(s.name, rate_in_words(rates[s.name].average) + s.of)
+        if verdict.name == IN_CELLS:
             worst = promise.worst(cell.value for cell in verdict.cells)
             ends = "up" if promise is LEVEL else "down"
-            text = f"{s.name} (in {len(verdict.cells):,} of {standings.cells:,}, {ends} to {worst:.2g})"
+            text = f"{s.name} (in {len(verdict.cells):,} of {cells:,}, {ends} to {worst:.2g})"
         groups.setdefault(verdict.name, []).append(text)
     broken, kept, cautious = texts
-    nominal = f"{promise.nominal(standings):g}"
+    nominal = f"{standings.nominal(promise):g}"
     than = f"{nominal} by more than Monte Carlo error explains"
-    average = ", on average" if standings.cells > 1 else ""
-    everywhere = _cells_judged(standings, promise, [name for name, verdict in found.items() if verdict.name == "kept"])
-    whole, average_told = f"{kept} {than}{average}", bool({"broken", "kept"} & set(groups))
+    average = _averaged(standings, cells)
+    everywhere = _cells_judged(standings, promise, [name for name, verdict in found.items() if verdict.name == KEPT])
+    whole, average_told = f"{kept} {than}{average}", bool({BROKEN, KEPT} & set(groups))
     sentences = {
-        "broken": f"{broken} {than}{average}",
-        "kept": f"{kept} {nominal} by more than that{average}{everywhere}" if "broken" in groups else f"{whole}{everywhere}",
-        "in cells": "Not on average, but in some cells" if average_told else f"{whole}, but in some cells",
-        "cautious": cautious,
+        BROKEN: f"{broken} {than}{average}",
+        KEPT: f"{kept} {nominal} by more than that{average}{everywhere}" if BROKEN in groups else f"{whole}{everywhere}",
+        IN_CELLS: "Not on average, but in some cells" if average_told else f"{whole}, but in some cells",
+        CAUTIOUS: cautious,
     }
     told = [f"{text}: {listed(groups[name])}." for name, text in sentences.items() if name in groups]
     lacking = [s.name for s in standings.strategies if s.name not in found and s.rmse is not None]
     return " ".join([*told, f"No number: {listed(lacking)}."] if lacking else told)
 
 
+def _averaged(standings: Standings, cells: int) -> str:
+    """Where a rate is the average of several cells, or is that of one of several."""
+    if cells > 1:
+        return ", on average"
+    return ", in the one cell where the coefficient is zero" if standings.cells > 1 else ""
+
+
 def _cells_judged(standings: Standings, promise: Promise, kept: Sequence[str]) -> str:
     """That no cell breaks a promise, said of as many cells as had enough fits for every strategy that kept it."""
-    judged = min((len(getattr(s, promise.by_cell)) for s in standings.strategies if s.name in kept), default=0)
-    if standings.cells == 1 or not judged:
+    _, by_cell = ATTRIBUTES[promise.measure]
+    judged = min((len(getattr(s, by_cell)) for s in standings.strategies if s.name in kept), default=0)
+    cells = standings.cells_of(promise)
+    if cells == 1 or not judged:
         return ""
-    if judged == standings.cells:
-        return " or in any cell"
-    return " or in the 1 cell that can be judged" if judged == 1 else f" or in any of the {judged:,} cells that can be judged"
+    if judged < cells:
+        return f" or in {'the one cell' if judged == 1 else f'any of the {judged:,} cells'} with enough fits to be judged"
+    return " or in any cell" if cells == standings.cells else f" or in any of the {cells:,} cells where the coefficient is zero"
 
 
 def named(name: str, text: str) -> str:

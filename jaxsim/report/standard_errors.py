@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jaxsim.measures.evidence import Number, differs
 from jaxsim.measures.overview import with_error
-from jaxsim.report.evidence import Number, differs
 from jaxsim.report.promises import listed, named
 from jaxsim.report.standings import Standings
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from jaxsim.report.evidence import Number
+from jaxsim.measures.evidence import Number
+from jaxsim.measures.promises import COVERAGE, LEVEL, Promise, Rates, Verdict, judge
 
-FEWEST = 20  # datasets, of all cells or of one, below which Monte Carlo errors are too uncertain themselves
+ATTRIBUTES = {LEVEL.measure: ("level", "levels"), COVERAGE.measure: ("coverage", "coverages")}
 NEVER = Number(0.0, 0.0)
 SIGN = {"power": 1, "rmse": -1}  # of what is better
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A strategy's averages over all cells and coefficients, None where there is no number.
+    """A strategy's averages over all cells, of one coefficient or of exchangeable ones; None where there is no number.
 
     ``levels`` and ``coverages`` are type I error and coverage of every cell that has ``FEWEST`` usable fits, ``lost`` counts cells
     without a usable fit, and ``model_se`` is how far standard errors are off, in percent. ``only`` is how many datasets of each
@@ -47,7 +48,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Standings:
-    """What sentences are made of.
+    """What sentences about one coefficient, or about exchangeable ones, are made of.
 
     Attributes:
         strategies: in the study's order.
@@ -60,6 +61,8 @@ class Standings:
         infers: whether the strategies give tests and intervals.
         why: sentences about the strategies that gave no answer at all.
         aside: coefficients that are in no average and have a ``level`` (they are zero) or ``power`` (they are not), by these names.
+        terms: the coefficients.
+        zero_cells: cells in which they are zero, and that a ``level`` is of; as many as ``cells`` when None.
     """
 
     strategies: tuple[Standing, ...]
@@ -73,11 +76,42 @@ class Standings:
     replicates: int = 0
     why: tuple[str, ...] = ()
     aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    terms: tuple[str, ...] = ()
+    zero_cells: int | None = None
 
     @property
     def answering(self) -> Standings:
         """Without the strategies that gave no answer at all."""
         return replace(self, strategies=tuple(s for s in self.strategies if not s.is_silent))
+
+    @property
+    def promise(self) -> Promise:
+        """What strategies are judged by: the level of their tests or, where that is not known, the coverage of their intervals."""
+        return LEVEL if self.has("level") else COVERAGE
+
+    def cells_of(self, promise: Promise) -> int:
+        """How many cells have the rate that is promised."""
+        return self.cells if promise is COVERAGE or self.zero_cells is None else self.zero_cells
+
+    def nominal(self, promise: Promise) -> float:
+        """What is promised."""
+        return self.alpha if promise is LEVEL else self.conf_level
+
+    def rates(self, promise: Promise) -> dict[str, Rates]:
+        """Of each strategy that has a number."""
+        average, by_cell = ATTRIBUTES[promise.measure]
+        known = [s for s in self.strategies if getattr(s, average) is not None]
+        return {s.name: Rates(getattr(s, average), getattr(s, by_cell)) for s in known}
+
+    def verdicts(self, promise: Promise) -> dict[str, Verdict]:
+        """Of each strategy that has a number; see :func:`jaxsim.measures.promises.judge`."""
+        return judge(self.rates(promise), promise, self.nominal(promise), self.cells_of(promise))
+
+    @property
+    def keepers(self) -> tuple[str, ...]:
+        """Strategies whose power counts: they keep the level of these coefficients, on average and in every cell in which these are
+        zero; where they are nowhere zero, the coverage of their intervals."""
+        return tuple(name for name, verdict in self.verdicts(self.promise).items() if verdict.is_kept)
 
     def has(self, measure: str) -> bool:
         """Whether some strategy has a number."""

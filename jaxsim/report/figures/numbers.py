@@ -95,6 +95,19 @@ class Numbers:
         return self.terms or self.results.performance.compared or self.results.study.terms
 
     @functools.cached_property
+    def families(self) -> tuple[tuple[str, ...], ...]:
+        """The shown terms, exchangeable ones together, whose measures may be averaged: in the order that was asked for; else those
+        first that are zero in some cells and not in others, or that a factor of the grid names."""
+        found = self.results.performance.by_family(self.shown)
+        if self.terms is not None or len(found) == 1:
+            return found
+        varied = {name.partition(".")[2] for name, levels in self.results.study.grid.factors if len(levels) > 1}
+        truths = self.shown_truths
+        both = truths.assign(zero=truths["truth"] == 0).groupby("term", observed=True)["zero"].nunique() > 1
+        asked = varied | {str(term) for term in both.index[both]}
+        return tuple(sorted(found, key=asked.isdisjoint))
+
+    @functools.cached_property
     def shown_truths(self) -> pd.DataFrame:
         """``cell``, ``term`` and ``truth`` of the shown coefficients: an example in each cell of each that is zero, or is not."""
         parts: list[pd.DataFrame] = []

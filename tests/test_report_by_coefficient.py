@@ -1,0 +1,67 @@
+"""A treatment of persons whose effect grows in time: what a report says of each coefficient is of that coefficient alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from jaxsim import ClusterRobust, Design, Grid, LinearMixed, Study, between, within
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.found import found_of
+from jaxsim.report.gathered import every_standings
+from jaxsim.report.how_many import how_many
+
+ASKED = "treatnew:time"
+SURE, GOOD = "random intercept", "robust"
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """Slopes differ between persons, which one of the models leaves out; with a level of zero of the interaction, and without."""
+    design = Design(
+        "score ~ treat * time + (time | patient)",
+        units={"patient": 20},
+        variables={"treat": between("patient", ("usual", "new")), "time": within(0, 1, 2, 3, 4, 5)},
+        effects={"Intercept": 20, "time": -0.5, ASKED: -0.5},
+        sd={"patient": {"Intercept": 3, "time": 0.8}},
+        residual_sd=2,
+    )
+    strategies = (LinearMixed("score ~ treat * time + (1 | patient)", label=SURE), ClusterRobust(label=GOOD))
+    folder, found = tmp_path_factory.mktemp("trial"), {}
+    for name, effects in (("zero", {f"effects.{ASKED}": [0.0, -0.5]}), ("never", {})):
+        study = Study(design, Grid(**{"units.patient": [40, 80, 160], **effects}), strategies, 200, seed=5)
+        found[name] = study.run(folder / name, progress=False)
+    return found
+
+
+def findings(results, **options):
+    numbers = Numbers(results, **options)
+    every = every_standings(numbers)
+    return {(one.of, one.about): one.text for one in found_of(every, [how_many(numbers, s.answering) for s in every])}
+
+
+def test_the_model_that_is_too_sure_of_the_interaction_is_not_recommended_for_it(studies):
+    told = findings(studies["zero"])
+    assert [of for of, about in told if about == "Type I error"] == [ASKED, "treatnew", "time"]  # what varies comes first
+    assert f"Above 0.05 by more than Monte Carlo error explains, on average: {SURE} (" in told[ASKED, "Type I error"]
+    assert "any of the 3 cells where the coefficient is zero" in told[ASKED, "Type I error"]
+    assert f"conservative): {SURE} (" in told["treatnew", "Type I error"]  # of the same strategy
+    assert told[ASKED, "Power"].startswith(f"Only one strategy kept the level of its tests; its power: {GOOD} (")
+    assert told[ASKED, "Power"].endswith(
+        "does not count: its tests find effects that are not there too often, in some cells at least."
+    )
+    assert told[ASKED, "How many"].endswith(f"; by {SURE} it is not told, for it does not keep its level.")
+    assert f"by {GOOD}" in told[ASKED, "How many"]
+    assert told["time", "Type I error"].startswith("Not known: time is zero in no cell.")
+    assert told["time", "How many"].endswith(f"; by {SURE} it is not told, for it does not keep the coverage of its intervals.")
+
+
+def test_where_it_is_never_zero_its_own_coverage_stands_for_its_level(studies):
+    told = findings(studies["never"])
+    assert told[ASKED, "Type I error"].startswith(
+        f"Not known: {ASKED} is zero in no cell. To have it known, give the effect a level"
+    )
+    assert told[ASKED, "Power"].endswith("does not count: its intervals contain the truth too seldom, in some cells at least.")
+    assert told[ASKED, "How many"].endswith(f"; by {SURE} it is not told, for it does not keep the coverage of its intervals.")
+    one = findings(studies["never"], terms=(ASKED,))
+    assert {of for of, _ in one} == {""}  # one coefficient is told as before
+    assert one["", "Power"] == told[ASKED, "Power"]
