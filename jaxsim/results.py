@@ -221,7 +221,10 @@ class Results:
             One row for each strategy, combination of levels and coefficient: ``model, *by, term, measure, target``, then
             ``needed`` (not rounded) with 95% Monte Carlo limits ``low, high``, the simulated levels on both sides ``level_below,
             level_above``, and a ``status``: ``found``, ``below target at all levels``, ``above target at all levels``, ``not
-            monotone beyond Monte Carlo error`` or ``no number``. What cannot be told from the levels is NaN.
+            monotone beyond Monte Carlo error`` or ``no number``. What cannot be told from the levels is NaN. Of coefficients there
+            are ``promise`` (``type_one_error`` or, of a coefficient that is nowhere zero, ``coverage``), ``rate, rate_mcse`` and a
+            ``verdict``: ``kept``, ``not kept``, ``not kept in some cells`` or ``not known``. The number of a strategy that does not
+            keep its promise for that coefficient counts for nothing.
 
         Raises:
             InputError: for another rate (coverage tends to a level of its own, however many there are), a target outside (0, 1),

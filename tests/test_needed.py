@@ -159,6 +159,7 @@ def test_results_tell_it_for_every_strategy_and_level(results):
     every = results.needed("power", 0.8, over="n_groups")
     assert list(every.columns) == [
         "model", "group_sd", "term", "measure", "target", "needed", "low", "high", "level_below", "level_above", "status",
+        "promise", "rate", "rate_mcse", "verdict",
     ]  # fmt: skip
     assert set(every["term"]) == {"IV1"}  # IV2 is zero, and the intercept is not asked for
     assert len(every) == 6
@@ -175,6 +176,48 @@ def test_results_tell_it_for_every_strategy_and_level(results):
     fits = results.needed("convergence", 0.9, over="n_groups", by=[])
     assert list(fits["status"]) == [ABOVE] * 3
     assert "term" not in fits
+    assert "verdict" not in fits
+
+
+def test_every_number_has_the_verdict_on_that_coefficient(results):
+    """IV1 is nowhere zero, so that the coverage of its intervals stands for its level; that of IV2 says nothing of it."""
+    table = results.needed("power", 0.8, over="n_groups")
+    coverage = results.measures(["model"], terms=["IV1"], measures=["coverage"]).set_index("model")
+    for row in table.to_dict("records"):
+        expected = coverage.loc[row["model"]]
+        assert (row["promise"], row["rate"], row["rate_mcse"]) == ("coverage", expected["value"], expected["mcse"])
+        assert row["verdict"] == ("not kept" if row["model"] == "ols" else "kept")
+    strict = results.needed("power", 0.8, over="n_groups", policy="listwise", alpha=0.01)
+    assert set(strict["promise"]) == {"coverage"}
+
+
+def judged(*verdicts):
+    """A table with these verdicts, of strategies a, b, ..."""
+    rows = [line(name, 22.5, 21.1, 23.9, term=term) for name, (term, *_) in zip("abcde", verdicts, strict=False)]
+    names = ("promise", "rate", "rate_mcse", "verdict")
+    return pd.DataFrame([row | dict(zip(names, rest, strict=True)) for row, (_, *rest) in zip(rows, verdicts, strict=True)])
+
+
+def test_a_terminal_shows_the_verdicts():
+    level = judged(("x", "type_one_error", 0.203, 0.006, "not kept"), ("x", "type_one_error", 0.05, 0.003, "kept"))
+    _, table, caveat = in_words(level, "n_groups").split("\n\n")
+    head, a, b = table.splitlines()
+    assert head.endswith("type I error  verdict")
+    assert a.endswith("0.203 ± 0.006 not kept")
+    assert b.split()[-1] == "kept"
+    assert caveat == "Where the verdict is “not kept” a number counts for nothing: tests find effects that are not there too often."
+    both = judged(
+        ("x", "coverage", 0.7, 0.01, "not kept in some cells"),
+        ("z", "type_one_error", 0, 0, "kept"),
+        ("x", "", np.nan, np.nan, "not known"),
+    )
+    text = in_words(both, "n_groups")
+    assert "coverage or type I error" in text
+    assert "coverage 0.700 ± 0.010 not kept in some cells" in text
+    assert "type I error 0 " in " ".join(text.split()) + " "
+    assert "a number counts for nothing: intervals contain the truth too seldom." in text
+    assert "\n\nx: zero in no cell, so that the type I error is not known;" in text
+    assert text.endswith("Whether tests keep their level is not known of c.")
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,19 @@ import pandas as pd
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.errors import InputError, advised, brief, check_probability, choose, names_given
 from jaxsim.measures.crossing import FOUND, Crossing, crossing_of
+from jaxsim.measures.evidence import Number
 from jaxsim.measures.factor_name import in_full
+from jaxsim.measures.overview import SHOWN, with_error
+from jaxsim.measures.promises import BROKEN, CAUTIOUS, COVERAGE, IN_CELLS, KEPT, LEVEL, record_of
 from jaxsim.measures.stream import Performance
 
 OF_FITS = ("convergence", "success")
 RATES = ("power", "rejection", *OF_FITS)
 NUMBERS = ["needed", "low", "high", "level_below", "level_above"]
-COLUMNS = ["measure", "target", *NUMBERS, "status"]
+JUDGED = ["promise", "rate", "rate_mcse", "verdict"]
+COLUMNS = ["measure", "target", *NUMBERS, "status", *JUDGED]
+KEPT_IN_WORDS = {KEPT: "kept", CAUTIOUS: "kept", BROKEN: "not kept", IN_CELLS: "not kept in some cells"}
+UNKNOWN = "not known"
 ROUNDING = 1e-9  # of a size that is a whole number but for the last digits of a square
 
 
@@ -43,7 +49,9 @@ def sufficiency(
     Returns:
         ``model, *by, term, measure, target, needed, low, high, level_below, level_above, status``, the numbers not rounded; see
         :func:`jaxsim.measures.crossing.crossing_of` for how they are found, and :class:`jaxsim.measures.crossing.Crossing` for the
-        columns.
+        columns. Of coefficients also ``promise, rate, rate_mcse, verdict``: whether the strategy keeps the level of its tests of
+        that coefficient or, where it is nowhere zero, the coverage of its intervals, in all cells; see
+        :func:`jaxsim.measures.promises.record_of`. The number of one that does not counts for nothing.
 
     Raises:
         InputError: for another rate, a target outside (0, 1), a factor without numbers, or results without the rate.
@@ -67,7 +75,23 @@ def sufficiency(
         {**dict(zip(lines, key, strict=True)), "measure": measure, "target": target, **dataclasses.asdict(_of(part, over, target))}
         for key, part in table.groupby(lines, sort=False, observed=True, dropna=False)
     ]
-    return pd.DataFrame(rows, columns=[*lines, *COLUMNS])
+    found = pd.DataFrame(rows, columns=[*lines, *(name for name in COLUMNS if name not in JUDGED)])
+    return found if measure in OF_FITS else _judged(performance, found, options)
+
+
+def _judged(performance: Performance, found: pd.DataFrame, options: Mapping[str, Any]) -> pd.DataFrame:
+    """The same with what each strategy promises of each coefficient, and whether it kept it."""
+    asked = {name: options[name] for name in ("policy", "alpha") if name in options}
+    terms = set(found["term"].astype(str))
+    families = [family for family in performance.by_family(performance.present) if not terms.isdisjoint(family)]
+    records = {term: record for family in families for record in [record_of(performance, family, **asked)] for term in family}
+    rows = []
+    for model, term in zip(found["model"].astype(str), found["term"].astype(str), strict=True):
+        record = records[term]
+        rate = record.rates[model].average if model in record.rates else Number(np.nan, np.nan)
+        verdict = KEPT_IN_WORDS[record.verdicts[model].name] if model in record.verdicts else UNKNOWN
+        rows.append((record.promise.measure if record.rates else "", rate.value, rate.mcse, verdict))
+    return found.assign(**{name: [row[k] for row in rows] for k, name in enumerate(JUDGED)})
 
 
 def _check_factor(performance: Performance, over: str) -> None:
@@ -121,7 +145,7 @@ def whole(number: float, row: Mapping[Any, Any]) -> str:
 
 
 def in_words(table: pd.DataFrame, over: str, how: str = "") -> str:
-    """A table of :func:`sufficiency` as a terminal shows it, numbers rounded up.
+    """A table of :func:`sufficiency` as a terminal shows it, numbers rounded up, with what strategies keep of each coefficient.
 
     Args:
         table: with at least one row.
@@ -130,11 +154,42 @@ def in_words(table: pd.DataFrame, over: str, how: str = "") -> str:
     """
     measure, target = table["measure"].iloc[0], table["target"].iloc[0]
     lines = [name for name in table.columns if name not in COLUMNS]
+    promises = [name for name in table.get("promise", pd.Series(dtype=object)).unique() if name]
+    judged = [" or ".join(SHOWN[name] for name in promises) or "level", "verdict"] if "promise" in table else []
     rows = []
     for row in table.to_dict("records"):
         interval = f"{whole(row['low'], row)} to {whole(row['high'], row)}"
         levels = f"{row['level_below']:g} and {row['level_above']:g}"
         simulated = f"between {levels}" if row["status"] == FOUND else row["status"]
-        rows.append([*(row[name] for name in lines), whole(row["needed"], row), interval, simulated])
-    shown = pd.DataFrame(rows, columns=[*lines, "needed", "95% limits", "simulated"], dtype=object)
-    return f"{over} needed for a {measure} of {target:g}{how}:\n\n{shown.to_string(index=False)}"
+        found = [*(row[name] for name in lines), whole(row["needed"], row), interval, simulated]
+        rows.append([*found, *(_kept(row, len(promises) > 1) if judged else [])])
+    shown = pd.DataFrame(rows, columns=[*lines, "needed", "95% limits", "simulated", *judged], dtype=object)
+    text = f"{over} needed for a {measure} of {target:g}{how}:\n\n{shown.to_string(index=False)}"
+    return "\n\n".join([text, *(caveats(table) if judged else [])])
+
+
+def _kept(row: Mapping[Any, Any], named: bool) -> list[str]:
+    """The rate that was promised, with its name where there are two kinds, and the verdict."""
+    rate = "0" if row["rate"] == 0 else with_error(row["rate"], row["rate_mcse"])
+    return [f"{SHOWN[row['promise']]} {rate}" if named and row["promise"] else rate, row["verdict"]]
+
+
+def caveats(table: pd.DataFrame) -> list[str]:
+    """What a reader of a table of :func:`sufficiency` must know of the verdicts, a sentence or two each."""
+    broken = set(table.loc[~table["verdict"].isin(["kept", UNKNOWN]), "promise"])
+    nowhere = dict.fromkeys(table.loc[table["promise"] == COVERAGE.measure, "term"].astype(str))
+    unknown = dict.fromkeys(table.loc[table["verdict"] == UNKNOWN, "model"].astype(str))
+    why = {
+        LEVEL.measure: "tests find effects that are not there too often",
+        COVERAGE.measure: "intervals contain the truth too seldom",
+    }
+    told = []
+    if broken:
+        reasons = " or ".join(text for name, text in why.items() if name in broken)
+        told.append(f"Where the verdict is “not kept” a number counts for nothing: {reasons}.")
+    if nowhere:
+        told.append(
+            f"{', '.join(nowhere)}: zero in no cell, so that the type I error is not known; the coverage of the intervals stands "
+            "for it. To have it known, give the effect a level of 0 in the grid."
+        )
+    return told + ([f"Whether tests keep their level is not known of {', '.join(unknown)}."] if unknown else [])
