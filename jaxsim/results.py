@@ -194,7 +194,9 @@ class Results:
         """Performance measures with their Monte Carlo errors.
 
         Args:
-            by: columns that define the lines, of ``model``, the factors, ``cell`` and ``term``; all but the cell when None.
+            by: columns that define the lines, of ``model``, the factors, ``cell`` and ``term``; all but the cell when None. What is
+                not named is averaged: without ``term`` all coefficients, the intercept among them, alike or not
+                (:attr:`jaxsim.Study.families`), unless ``terms`` names some.
             options: ``policy``, ``alpha``, ``measures``, ``terms``, ``truth`` and ``where``; see
                 :meth:`jaxsim.measures.stream.Performance.measures`.
         """

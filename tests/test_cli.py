@@ -54,7 +54,7 @@ def test_measures_as_a_file(script, capsys):
     capsys.readouterr()
     assert main(["summary", "there", "--by", "n_groups", "--terms", "IV1", "--alpha", "0.1", "--measures", "power"]) == 0
     told = capsys.readouterr().out
-    assert "By n_groups, averages of 2 cells and the coefficient IV1" in told
+    assert "By n_groups, a line for each of 2 cells and the coefficient IV1" in told
     assert "tests at alpha = 0.1" in told
     assert "bias" not in told.splitlines()[2]
     assert main(["summary", "there", "--terms", "IV7"]) == 2

@@ -350,8 +350,8 @@ def test_power_and_type_one_error_are_never_averaged(rng):
     table.loc[zero, "truth"] = 0.0
     table["p_value"] = np.where(zero, 0.5, 0.001)
     text = headline(Performance.of_tables(table, fits_of(table)))
-    assert text["power"].iloc[0].startswith("1 ")
-    assert text["type I error"].iloc[0].startswith("0 ")
+    assert text.loc["one", "power"].iloc[0].startswith("1 ")
+    assert text.loc["zero", "type I error"].iloc[0].startswith("0 ")
     assert "type I error" not in headline(Performance.of_tables(table[~zero], fits_of(table)))
 
 

@@ -41,6 +41,8 @@ def lines(text):
 
 def as_printed(table):
     """The lines of a table of strategies."""
+    if table.index.nlevels > 1:
+        return table.reset_index().to_string(justify="right", index=False).splitlines()
     return table.rename_axis(index=None).to_string(justify="right").splitlines()
 
 
@@ -70,20 +72,52 @@ def test_the_first_line_says_what_is_averaged_and_at_which_levels(table):
     ("terms", "said"),
     [
         (("(Intercept)", "x"), "4 cells and the coefficient x, 160"),
-        (("y", "x"), "2 coefficients, 160"),
+        (("y", "x"), "4 cells, each of 2 coefficients by itself, 160"),
         (("Intercept",), "4 cells and the coefficient Intercept, 160"),
     ],
     ids="-".join,
 )
-def test_the_intercept_is_averaged_with_others_only_if_it_is_asked_for(table, terms, said):
+def test_the_intercept_is_there_only_if_it_is_asked_for_or_alone(table, terms, said):
     named = dict(zip(TERMS, terms, strict=False))
     some = table[table["term"].isin(list(named))].assign(term=lambda t: t["term"].astype(str).map(named))
     made = source(some.astype({"term": "category"}))
     assert said in overview(made)
     slopes = [term for term in made.present if "Intercept" not in term] or list(made.present)
     assert body(overview(made)) == as_printed(headline(made, terms=slopes))[1:]
-    every = overview(made, terms=list(made.present))
-    assert ("the intercept among them" in every) == (len(slopes) < len(made.present))
+
+
+def test_unlike_coefficients_have_lines_of_their_own(table):
+    made = source(table)
+    found = headline(made, terms=TERMS)
+    assert list(found.index) == [(term, model) for term in TERMS for model in ("a", "b")]
+    for term in TERMS:
+        for name, title in (("bias", "bias"), ("coverage", "coverage"), ("rmse", "RMSE")):
+            assert found.loc[term, title].tolist() == shown(table, ["model"], name, terms=[term])
+    assert found.loc[("Intercept", "a"), "power"] == found.loc[("x", "a"), "type I error"] == "–"
+    first, lines, whole, fits, *_ = overview(made, terms=TERMS).split("\n\n")
+    assert first.startswith("Averaged over 4 cells, each of 2 coefficients by itself (Intercept, x), 160 datasets")
+    assert lines.splitlines()[0].split()[:2] == ["term", "model"]
+    assert "failed" not in lines
+    assert (whole, fits.split()[0]) == ("Of whole fits:", "failed")
+    divided = headline(made, by=["size"], terms=TERMS)
+    assert list(divided.index.names) == ["term", "model", "size"]
+    assert divided.loc["x", "bias"].tolist() == shown(table, ["model", "size"], "bias", terms=["x"])
+
+
+def test_exchangeable_coefficients_are_averaged(table):
+    alike = table.assign(term=table["term"].astype(str).map({"Intercept": "z", "x": "x"}).astype("category"))
+    fits = fits_of(table).merge(table[["cell", "size", "place"]].drop_duplicates(), on="cell")
+    every = Performance.of_tables(alike, fits, ["size", "place"])
+    every.families = (("x", "z"),)
+    assert headline(every)["coverage"].tolist() == shown(alike, ["model"], "coverage")
+    assert "4 cells and 2 coefficients, 160" in overview(every)
+    three = alike[alike["term"] == "x"].assign(term="w")
+    made = pd.concat([alike.astype({"term": str}), three]).astype({"term": "category"})
+    some = Performance.of_tables(made, fits, ["size", "place"])
+    some.families = (("x", "z"), ("w",))
+    found = headline(some)
+    assert list(found.index) == [("w", "a"), ("w", "b"), ("x, z", "a"), ("x, z", "b")]
+    assert found.loc["x, z", "coverage"].tolist() == shown(made, ["model"], "coverage", terms=["x", "z"])
 
 
 def test_terms_can_be_chosen(table):
@@ -97,7 +131,8 @@ def test_the_level_of_the_tests_can_be_chosen(table):
     for alpha in (0.05, 0.3):
         found = headline(source(table), alpha=alpha)
         assert found["power"].tolist() == shown(table, ["model"], "power", alpha=alpha)
-        assert found["type I error"].tolist() == shown(table, ["model"], "type_one_error", alpha=alpha)
+        zero = headline(source(table), alpha=alpha, terms=["Intercept"])
+        assert zero["type I error"].tolist() == shown(table, ["model"], "type_one_error", alpha=alpha)
     assert headline(source(table), alpha=0.3)["power"].tolist() != headline(source(table))["power"].tolist()
 
 
@@ -106,13 +141,14 @@ def test_lines_can_be_divided(table):
     found = headline(made, by=["place", "size"])
     assert list(found.index) == [(m, k, s) for m in ("a", "b") for k in ("near", "far") for s in (10, 20)]  # as cells are
     for name, title in (("bias", "bias"), ("rmse", "RMSE"), ("power", "power")):
-        assert found[title].tolist() == shown(table, ["model", "place", "size"], name)
+        assert found[title].tolist() == shown(table, ["model", "place", "size"], name, terms=["x"])
     failed = made.rates(["model", "place", "size"])
     assert found["failed"].tolist() == [in_words(row) for row in failed[failed["measure"] == "failure"].to_dict("records")]
     text = overview(made, by=["place", "size"])
-    assert text.startswith("By place and size, averages of 4 cells and the coefficient x, 160")
+    assert text.startswith("By place and size, a line for each of 4 cells and the coefficient x, 160")
+    assert overview(made, by=["size"]).startswith("By size, averages of 4 cells and the coefficient x, 160")
     (head, *body) = text.split("\n\n")[1].splitlines()
-    assert head.split()[:4] == ["model", "place", "size", "bias"]
+    assert head.split()[:4] == ["model", "place", "size", "coverage"]
     assert [row.split()[:3] for row in body] == [[m, k, str(s)] for m, k, s in found.index]
     assert "(listwise)" in text
     assert overview(made, by=["model"]) == overview(made)
@@ -131,8 +167,9 @@ def test_lines_of_coefficients_have_no_rates_of_fits(table):
 
 def test_measures_can_be_chosen(table):
     found = headline(source(table), measures=["exaggeration", "power", "bias"])
-    assert list(found) == ["exaggeration", "power", "bias", "failed"]
-    assert found["exaggeration"].tolist() == shown(table, ["model"], "exaggeration")
+    assert list(found) == ["exaggeration", "power", "bias", "failed"]  # in this order; and some fits failed
+    assert list(headline(source(table), measures=["bias", "power"], by=["term"])) == ["bias", "power"]
+    assert found["exaggeration"].tolist() == shown(table, ["model"], "exaggeration", terms=["x"])
     text = overview(source(table), measures=["type_s"])
     assert "type_s" in text
     assert "RMSE" not in text
@@ -146,7 +183,7 @@ def test_own_measures_are_shown_with_the_others(table):
     own = [OwnMeasure("p90", lambda rows: np.quantile(np.abs(rows.error), 0.9))]
     found = headline(source(table, own=own))
     assert list(found)[-2:] == ["p90", "failed"]
-    assert found["p90"].tolist() == shown(table, ["model"], "p90", own=own)
+    assert found["p90"].tolist() == shown(table, ["model"], "p90", own=own, terms=["x"])
 
 
 def test_tables_without_tests_name_no_level(component_fits):
@@ -154,7 +191,7 @@ def test_tables_without_tests_name_no_level(component_fits):
     only = "the coefficient sigma, the only one that every strategy has"
     assert text.splitlines()[0] == f"Averaged over 2 cells and {only}, 80 datasets (± Monte Carlo standard error):"
     (head, *_) = text.split("\n\n")[1].splitlines()
-    assert head.split() == ["bias", "RMSE", "median", "|error|", "failed"]
+    assert head.split() == ["bias", "RMSE", "failed"]
 
 
 def test_the_table_of_one_line_a_strategy_is_a_plain_one(table):
@@ -162,7 +199,7 @@ def test_the_table_of_one_line_a_strategy_is_a_plain_one(table):
     assert isinstance(found.index, pd.Index)
     assert found.index.name == "model"
     assert list(found.index) == ["a", "b"]
-    assert list(found) == ["bias", "RMSE", "median |error|", "model SE error %", "coverage", "power", "type I error", "failed"]
+    assert list(found) == ["coverage", "power", "bias", "RMSE", "model SE error %", "failed"]
 
 
 def test_a_factor_called_like_a_column_of_the_table_is_refused(table):

@@ -154,12 +154,17 @@ def test_the_table_of_cells_has_every_measure(results):
             assert row[table.columns.index(title)] == texts.get((*row[:4], measure), "–")
 
 
-def test_too_many_rows_average_coefficients_and_then_are_left_out(results, monkeypatch):
+def test_too_many_rows_average_exchangeable_coefficients_and_then_are_left_out(results, tmp_path, monkeypatch):
     monkeypatch.setattr(cells, "MOST_ROWS", 35)
-    table = cells.by_cell(Numbers(results))
+    unlike = cells.by_cell(Numbers(results))
+    assert unlike.keys == ["factor n_groups", "factor n_obs", "term", "model"]
+    assert {row[2] for row in unlike.rows} == {"IV1", "IV2"}
+    alike = results_of(tmp_path / "alike", {"n_groups": [5, 10], "n_obs": [5, 20]}, replicates=8)
+    table = cells.by_cell(Numbers(alike))
+    assert table.caption.startswith("Coefficients that are alike are averaged")
     assert table.keys == ["factor n_groups", "factor n_obs", "model"]
     assert len(table.rows) == 12
-    coverage = results.measures(["n_groups", "n_obs", "model"], measures=["coverage"], terms=["IV1", "IV2"])
+    coverage = alike.measures(["n_groups", "n_obs", "model"], measures=["coverage"], terms=["IV1", "IV2"])
     found = {tuple(row[:3]): row[table.columns.index("coverage")] for row in table.rows}
     assert found == {(*map(str, line[:3]),): in_words(line._asdict()) for line in coverage.itertuples(index=False)}
     monkeypatch.setattr(cells, "MOST_ROWS", 11)

@@ -258,7 +258,7 @@ class TestResults:
         results = results_of(tmp_path / "a & b", POST_GRID, status=status)
         found = shown(results)
         first, listwise = found.tables
-        assert first[0][:4] == ["", "bias", "RMSE", "median |error|"]
+        assert first[0][:4] == ["", "coverage", "power", "bias"]
         assert [row[0] for row in first[1:]] == [model.name for model in MODELS]
         text = overview(results.performance)
         for cell in [cell for table in (first, listwise) for row in table for cell in row]:

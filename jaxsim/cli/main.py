@@ -235,7 +235,7 @@ def _write_report(results: Results, folder: Path | None) -> None:
 
 def _summary(options: argparse.Namespace) -> None:
     from jaxsim.measures.absence import check_absences  # noqa: PLC0415 - keeps `jaxsim --help` fast
-    from jaxsim.measures.overview import averaged_terms  # noqa: PLC0415 - as above
+    from jaxsim.measures.apart import averaged_terms, measures_apart  # noqa: PLC0415 - as above
 
     is_number = needed.is_asked(options)
     results = _loaded(options)
@@ -253,7 +253,9 @@ def _summary(options: argparse.Namespace) -> None:
     if asked["by"] is not None:  # a line for each strategy, as on the screen
         asked["by"] = list(results.performance.named_in_full(("model", *asked["by"])))
         asked["terms"] = averaged_terms(results.performance, asked["by"], asked["terms"])
-    table = results.measures(**asked)
+        table = measures_apart(results.performance, **asked)
+    else:
+        table = results.measures(**asked)
     lacking = check_absences(options.measures, table["measure"], asked["terms"] or results.performance.present)
     _write(table, target, options.csv)
     for sentence in lacking:

@@ -1,4 +1,5 @@
-"""The summary a person reads first: one line a strategy, averaged over the grid, every number with its Monte Carlo error."""
+"""The summary a person reads first: a line for each strategy and coefficient (exchangeable ones together), averaged over the grid,
+every number with its Monte Carlo error."""
 
 from __future__ import annotations
 
@@ -12,19 +13,21 @@ import pandas as pd
 from jaxsim.counts import counted
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.absence import check_absences
+from jaxsim.measures.apart import TERM, averaged_terms, families_of, measures_apart
 from jaxsim.measures.asked import measure_of
 from jaxsim.measures.catalogue import CATALOGUE, OF_SCORES, REJECTIONS
+from jaxsim.measures.prediction import PREDICTION
 from jaxsim.measures.rates import EVENTS
 from jaxsim.measures.stream import Performance
 
 SHOWN = {
+    "coverage": "coverage",
+    "type_one_error": "type I error",
+    "power": "power",
     "bias": "bias",
     "rmse": "RMSE",
-    "median_absolute_error": "median |error|",
     "model_se_error": "model SE error %",
-    "coverage": "coverage",
-    "power": "power",
-    "type_one_error": "type I error",
+    "median_absolute_error": "median |error|",
     "group_rmse": "group RMSE",
     "group_shrinkage": "shrinkage",
     "prediction_rmse_known": "predict known",
@@ -32,6 +35,7 @@ SHOWN = {
     "prediction_coverage_known": "PI known",
     "prediction_coverage_new": "PI new",
 }
+LEFT_OUT = ("median_absolute_error",)  # of the first table, which is to be read at one sight
 RATES = {"singular": "singular", "failure": "failed"}
 PROPORTIONS = frozenset({*EVENTS, *REJECTIONS, *(name for name, measure in CATALOGUE.items() if measure.is_rate)})
 # A Monte Carlo error is shown to one digit (two if the first is a 1), and its value to as many decimals.
@@ -67,7 +71,8 @@ def rate_with_error(value: float, mcse: float, low: float, high: float) -> str:
 def main_measures(
     performance: Performance, by: Sequence[str], policy: str = "available", measures: Sequence[str] | None = None, **options: Any
 ) -> pd.DataFrame:
-    """Measures, long; rejections of coefficients that are zero and of those that are not are never pooled.
+    """Measures, long; neither rejections of coefficients that are zero and of those that are not are pooled, nor coefficients that
+    are not exchangeable: see :func:`jaxsim.measures.apart.measures_apart`.
 
     Args:
         performance: of a run.
@@ -80,32 +85,72 @@ def main_measures(
     if measures is None:
         shown = [name for name in SHOWN if measure_of(name) in known]
         measures = [*shown, *(name for name in known if name not in (*CATALOGUE, *OF_SCORES) and name not in shown)]
-    return performance.measures(by, policy=policy, measures=measures, **options)
+    return measures_apart(performance, by, policy=policy, measures=measures, **options)
 
 
 def headline(performance: Performance, policy: str = "available", by: Sequence[str] = (), **options: Any) -> pd.DataFrame:
-    """Strategies as rows, measures as columns, text with Monte Carlo errors: averages of the measures of all cells and terms.
+    """Strategies as rows, measures as columns, text with Monte Carlo errors: averages of the measures of all cells. Coefficients
+    that are not exchangeable have rows of their own, first by ``term``.
 
     Args:
         performance, policy: as for :func:`main_measures`.
         by: what lines are divided by beyond the model; there is a row for each combination. Of a coefficient there are no rates
-            of fits; nor are there in a table of some datasets alone (``listwise``), since rates are of all fits.
-        options: ``measures``, ``terms`` and ``alpha``, as there.
+            of fits and no predictions (see :func:`of_fits`); nor are there rates in a table of some datasets alone (``listwise``),
+            since they are of all fits.
+        options: ``measures``, ``terms`` (those that compare strategies when None) and ``alpha``, as there.
     """
-    lines = ["model", *by]
-    measured = main_measures(performance, lines, policy, **options)
-    order = [name for name in SHOWN if name in set(measured["measure"])] if options.get("measures") is None else []
-    names = [*dict.fromkeys((*order, *measured["measure"]))]
-    found: dict[tuple[Any, ...], dict[str, str]] = {}
-    for row in measured.to_dict("records"):
-        found.setdefault(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
-    if "term" not in by and policy == "available":
-        rated = performance.rates(lines)
-        rated = rated[(rated["measure"] != "singular") | rated["model"].isin(performance.mixed)]
-        for row in rated[rated["measure"].isin(list(RATES))].to_dict("records"):
-            found.get(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
+    several = len(families_of(performance, by, options.get("terms"))) > 1
+    measured, asked = main_measures(performance, ["model", *by], policy, **options), options.get("measures")
+    lines = [*([TERM] if several else []), "model", *by]
+    there = set(measured["measure"])
+    usual = [name for name in SHOWN if name not in LEFT_OUT and not (several and name in PREDICTION)]
+    own = [name for name in measured["measure"] if name not in SHOWN]
+    names = list(dict.fromkeys(name for name in (asked or (*usual, *own)) if name in there))
+    found = _texts(measured, lines)
+    if not several and TERM not in by and policy == "available":
+        rated = _rates(performance, lines, asked)
+        for key, texts in _texts(rated, lines).items():
+            found.get(key, {}).update(texts)
         names += [name for name in RATES if any(name in texts for texts in found.values())]
-    index = pd.MultiIndex.from_tuples(list(found), names=lines) if by else pd.Index([model for (model,) in found], name="model")
+    return _as_table(found, lines, names)
+
+
+def of_fits(performance: Performance, by: Sequence[str] = (), **options: Any) -> pd.DataFrame:
+    """The table of what is of whole fits and not of a coefficient, where :func:`headline` has rows for these: predictions, and
+    rates of singular and failed fits. The arguments are its."""
+    lines, asked = ["model", *by], options.get("measures")
+    known = [name for name in SHOWN if name in PREDICTION and name in performance.kit.measures and name in (asked or SHOWN)]
+    found = _texts(_rates(performance, lines, asked), lines)
+    if known:
+        first = families_of(performance, by, options.get("terms"))[0]
+        for key, texts in _texts(performance.measures(lines, measures=known, terms=first), lines).items():
+            found.setdefault(key, {}).update(texts)
+    names = [name for name in (*known, *RATES) if any(name in texts for texts in found.values())]
+    return _as_table(found, lines, names)
+
+
+def _rates(performance: Performance, lines: Sequence[str], asked: Sequence[str] | None) -> pd.DataFrame:
+    """How many fits of mixed models were singular, and how many of all failed; where measures are asked for, failures alone, if
+    there are any."""
+    found = performance.rates(lines)
+    found = found[found["measure"].isin(list(RATES))]
+    if asked is None:
+        return found[(found["measure"] != "singular") | found["model"].isin(performance.mixed)]
+    found = found[found["measure"] == "failure"]
+    return found if (found["value"] > 0).any() else found.iloc[:0]
+
+
+def _texts(long: pd.DataFrame, lines: Sequence[str]) -> dict[tuple[Any, ...], dict[str, str]]:
+    """Texts by line and measure."""
+    found: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in long.to_dict("records"):
+        found.setdefault(tuple(row[name] for name in lines), {})[row["measure"]] = in_words(row)
+    return found
+
+
+def _as_table(found: Mapping[tuple[Any, ...], Mapping[str, str]], lines: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+    several = len(lines) > 1
+    index = pd.MultiIndex.from_tuples(list(found), names=list(lines)) if several else pd.Index([k for (k,) in found], name=lines[0])
     cells = [[texts.get(name, NO_NUMBER) for name in names] for texts in found.values()]
     return pd.DataFrame(cells, index, [(SHOWN | RATES).get(name, name) for name in names], dtype=object)
 
@@ -145,7 +190,8 @@ def overviewed(
         planned: datasets of the whole study; fewer in the tables, and the text says first that the run is unfinished.
         notes: what a reader must know about these numbers, printed below them.
         by: what lines are divided by beyond the model, such as ``["n_groups"]``: a row for each combination.
-        terms: coefficients that are averaged; those of :attr:`jaxsim.measures.stream.Performance.compared` when None.
+        terms: coefficients that count; those of :attr:`jaxsim.measures.stream.Performance.compared` when None. Those that are not
+            exchangeable have rows of their own.
         alpha, measures: as for :meth:`jaxsim.measures.stream.Performance.measures`; some measures when None.
 
     Raises:
@@ -163,6 +209,9 @@ def overviewed(
             "the command that began the run completes it."
         )
     rated = performance.rates(["model"]).query("measure == 'failure'")
+    if len(families_of(performance, by, terms)) > 1:
+        whole = of_fits(performance, by, terms=terms, measures=measures)
+        tables += [("Of whole fits", whole)] if len(whole.columns) else []
     if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
         same = headline(performance, "listwise", **options)
         if has_numbers(same):
@@ -182,23 +231,33 @@ def has_numbers(table: pd.DataFrame) -> bool:
     return bool((table != NO_NUMBER).to_numpy().any())
 
 
-def averaged_terms(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The coefficients that lines are averages of: those that were asked for, or else those that compare strategies; None where
-    each has a line of its own, and of results without estimates."""
-    if terms is not None:
-        return tuple(dict.fromkeys(terms))
-    return None if "term" in by else performance.compared or None
-
-
 def what_of(performance: Performance, by: Sequence[str], terms: Sequence[str] | None) -> str:
-    """What the numbers average over; the arguments are those of :func:`averaged_terms`."""
+    """What the numbers average over; the arguments are those of :func:`jaxsim.measures.apart.averaged_terms`."""
     cells, _, datasets = performance.counts
     present = averaged_terms(performance, by, terms) or performance.present
-    start = f"By {' and '.join(by)}, averages of" if by else "Averaged over" if cells > 1 or len(present) > 1 else "Of"
-    several = f"{counted(len(present), 'coefficient')}{_which(performance, by, terms, present)}"
-    one = f"the coefficient {present[0]}{_only(performance, terms, present)}" if len(present) == 1 else several
-    averaged = f"{counted(cells, 'cell')} and {one}"
-    return f"{start} {averaged}, {counted(datasets, 'dataset')}"
+    families = families_of(performance, by, terms)
+    which = _which(performance, terms, present)
+    if len(families) > 1:
+        each = ", each of" if by or cells > 1 else " and each of"
+        of = f"{each} {counted(len(families), 'coefficient')} by itself{which}"
+        if len(families) < len(present):
+            of = f"{each} {len(families)} sets of alike coefficients by itself{which}"
+    elif len(present) == 1:
+        of = f" and the coefficient {present[0]}{_only(performance, terms, present)}"
+    else:
+        of = f" and {counted(len(present), 'coefficient')}{which}"
+    start = _start(performance, by, len(families) == 1 and len(present) > 1)
+    return f"{start} {counted(cells, 'cell')}{of}, {counted(datasets, 'dataset')}"
+
+
+def _start(performance: Performance, by: Sequence[str], several: bool) -> str:
+    """Whether lines are averages."""
+    cells = performance.counts[0]
+    factors = [name for name in by if name in performance.columns]
+    if by:
+        apart = "cell" in by or len(performance.cells[factors].drop_duplicates()) >= len(performance.cells)
+        return f"By {' and '.join(by)}, {'a line for each of' if apart and cells > 1 else 'averages of'}"
+    return "Averaged over" if cells > 1 or several else "Of"
 
 
 def _only(performance: Performance, terms: Sequence[str] | None, present: Sequence[str]) -> str:
@@ -207,11 +266,10 @@ def _only(performance: Performance, terms: Sequence[str] | None, present: Sequen
     return ", the only one that every strategy has" if terms is None and others else ""
 
 
-def _which(performance: Performance, by: Sequence[str], terms: Sequence[str] | None, present: Sequence[str]) -> str:
+def _which(performance: Performance, terms: Sequence[str] | None, present: Sequence[str]) -> str:
     """Which coefficients these are, where it is not all that there are."""
     if terms is not None:
-        pooled = len(present) > 1 and "term" not in by and set(INTERCEPTS) & set(present)
-        return f" ({', '.join(present)}){', the intercept among them' if pooled else ''}"
+        return f" ({', '.join(present)})"
     left_out = set(performance.present) - set(present)
     if left_out - set(INTERCEPTS):
         return f" that every strategy has ({', '.join(present)})"

@@ -12,15 +12,19 @@ MOST_ROWS = 2000  # of a table in a page: a browser sorts and narrows as many at
 
 
 def by_cell(numbers: Numbers) -> Table | None:
-    """The main measures of each cell, strategy and coefficient; coefficients are averaged where there would be more than
-    ``MOST_ROWS`` rows. None with one cell, which other tables are about, or where there are still more rows."""
-    results = numbers.results
+    """The main measures of each cell, strategy and coefficient; exchangeable coefficients are averaged where there would be more
+    than ``MOST_ROWS`` rows. None with one cell, which other tables are about, or where there are still more rows."""
+    results, families = numbers.results, numbers.families
     rows = len(results.cells) * len(numbers.models)
-    if len(results.cells) == 1 or rows > MOST_ROWS:
+    if len(results.cells) == 1 or rows * len(families) > MOST_ROWS:
         return None
-    apart = [TERM] if rows * len(results.study.terms) <= MOST_ROWS else []
+    terms = numbers.terms or results.study.terms
+    apart = [TERM] if rows * len(terms) <= MOST_ROWS else []
+    long = main_measures(
+        results.performance, ["cell", *apart, MODEL], numbers.policy, terms=numbers.terms if apart else numbers.shown
+    )
+    apart = apart or [TERM] * (len(families) > 1)
     by = ["cell", *apart, MODEL]
-    long = main_measures(results.performance, by, numbers.policy, terms=None if apart else numbers.shown)
     measured = set(long["measure"])
     names = [name for name in SHOWN if name not in PREDICTION or not apart]  # a prediction is of a fit, not of a coefficient
     shown = [name for name in (*names, *results.study.kit.own_names) if name in measured]
@@ -30,7 +34,8 @@ def by_cell(numbers: Numbers) -> Table | None:
         for cell, *row in results.cells[["cell", *results.factors]].itertuples(index=False)
     }
     found = [[*levels[cell], *rest] for cell, *rest in wide(long, by, shown)]
-    caption = "" if apart or len(results.study.terms) == 1 else "Coefficients are averaged: each by itself would be too many rows."
+    together = max(map(len, families)) > 1 and len(terms) * rows > MOST_ROWS
+    caption = "Coefficients that are alike are averaged: each by itself would be too many rows." * together
     columns = [*results.factors, *(["coefficient"] if apart else []), "strategy"]
     keys = [*map(key_of, results.factors), *apart, MODEL]
     return Table(caption, [*columns, *(SHOWN.get(name, name) for name in shown), "estimates used"], found, len(columns), keys)

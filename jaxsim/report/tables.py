@@ -12,7 +12,8 @@ from jaxsim import measures
 from jaxsim.audit import table as audit_summary
 from jaxsim.counts import counted
 from jaxsim.levels import in_a_row, shown
-from jaxsim.measures.overview import SHOWN, has_numbers, headline, in_words, main_measures
+from jaxsim.measures.overview import RATES as OF_FITS
+from jaxsim.measures.overview import SHOWN, has_numbers, headline, in_words, main_measures, of_fits
 from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
@@ -113,7 +114,8 @@ def strategies(study: Study) -> Table:
 
 
 def headlines(numbers: Numbers) -> list[Table]:
-    """Main measures of each strategy over all cells and terms; if any fit failed under both policies, if the other has a number."""
+    """Main measures of each strategy and coefficient (exchangeable ones together) over all cells; if any fit failed under both
+    policies, if the other has a number. Predictions, which are of whole fits, in a table of their own where there are several."""
     results = numbers.results
     failed = bool((results.rates(["model"]).query("measure == 'failure'")["value"] > 0).any())
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
@@ -122,15 +124,27 @@ def headlines(numbers: Numbers) -> list[Table]:
         table = headline(results.performance, policy, terms=numbers.shown)
         if policy != numbers.policy and not has_numbers(table):
             continue
-        rows = [[str(model), *map(str, line)] for model, line in zip(table.index, table.to_numpy(), strict=True)]
-        found.append(Table(POLICY_TEXT[policy] if failed else "", ["strategy", *map(str, table.columns)], rows, 1, [MODEL]))
+        found.append(_of_lines(table, POLICY_TEXT[policy] if failed else ""))
+    if len(numbers.families) > 1:
+        whole = of_fits(results.performance, terms=numbers.shown)
+        found += [_of_lines(whole, "Predictions, and fits")] if len(whole.columns) > len(OF_FITS) else []
     return found
+
+
+def _of_lines(table: pd.DataFrame, caption: str) -> Table:
+    """A table of :func:`jaxsim.measures.overview.headline`, whose index may have coefficients, or sets of them, too."""
+    texts = table.reset_index()
+    rows = [[str(value) for value in row] for row in texts.itertuples(index=False)]
+    each = TERM in texts and not texts[TERM].str.contains(", ").any()
+    names = {TERM: ("coefficient", TERM if each else ""), "model": ("strategy", MODEL)}
+    labels = [names[str(name)] for name in table.index.names]
+    return Table(caption, [*(name for name, _ in labels), *map(str, table.columns)], rows, len(labels), [key for _, key in labels])
 
 
 def by_term(numbers: Numbers) -> Table:
     """The same for each coefficient."""
     results = numbers.results
-    long = main_measures(results.performance, ["term", "model"], numbers.policy)
+    long = main_measures(results.performance, ["term", "model"], numbers.policy, terms=numbers.terms)
     measured = set(long["measure"])
     of_terms = [name for name in SHOWN if name not in PREDICTION]  # a prediction is of a fit, not of a coefficient
     shown = [name for name in (*of_terms, *results.study.kit.own_names) if name in measured]
