@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from made_up import marks, note, segments
 
 from jaxsim import ClusterRobust, Design, Grid, LinearMixed, Study, between, within
 from jaxsim.report.figures.numbers import Numbers
@@ -65,3 +67,44 @@ def test_where_it_is_never_zero_its_own_coverage_stands_for_its_level(studies):
     one = findings(studies["never"], terms=(ASKED,))
     assert {of for of, _ in one} == {""}  # one coefficient is told as before
     assert one["", "Power"] == told[ASKED, "Power"]
+
+
+def drawn(ax):
+    """Heights of each strategy's points in a panel, from left to right; of points with bars there are several lines."""
+    lines = [line for line in ax.lines if line.get_label() in (SURE, GOOD)]
+    return {str(line.get_label()): np.asarray(line.get_ydata(), float) for line in lines}
+
+
+@pytest.mark.parametrize("figure", ["power", "power_curve"])
+def test_a_figure_has_a_panel_for_each_coefficient(studies, figure):
+    results = studies["zero"]
+    made = getattr(results.plot, figure)()
+    titles = [ax.get_title() for ax in made.axes[:2]]
+    assert titles == [f"effects.{ASKED}: 0", f"effects.{ASKED}: -0.5"]
+    power = results.measures(["model", "units.patient", f"effects.{ASKED}", "term"], measures=["power"])
+    nothing, asked, *time = made.axes
+    assert [text.get_text() for text in nothing.texts][:1] == ["nothing to show"]  # where it is zero it has no power
+    for ax, term, level in ((asked, ASKED, -0.5), (time[0], "time", 0), (time[1], "time", -0.5)):
+        lines = power[(power["term"] == term) & (power[f"effects.{ASKED}"] == level)]
+        for model, heights in drawn(ax).items():
+            np.testing.assert_allclose(heights, lines.loc[lines["model"] == model, "value"], rtol=1e-12)
+    assert "Each coefficient by itself." in note(made)
+
+
+def test_figures_of_type_one_error_are_of_coefficients_that_are_zero(studies):
+    made = studies["zero"].plot.type_one_error()
+    level = studies["zero"].measures(["model", "units.patient", f"effects.{ASKED}", "term"], measures=["type_one_error"])
+    limits = level[["low", "high"]].to_numpy(float)
+    np.testing.assert_allclose(segments(made), np.array(sorted(map(tuple, limits))), rtol=1e-10, atol=1e-12)
+    assert len(made.axes) == 4  # of treatnew and of the interaction, not of time
+    bias = studies["zero"].plot.bias()
+    assert len(bias.axes) == 6
+    assert bias.axes[0].get_ylim() != bias.axes[-1].get_ylim()  # their units differ
+
+
+def test_maps_cross_out_what_the_same_coefficient_forbids(studies):
+    made = studies["zero"].plot.power_map()
+    assert [ax.get_title() for ax in made.axes[:2]] == [ASKED, "time"]
+    too_sure, robust = marks(made, "crosses")[:2], marks(made, "crosses")[2:]
+    assert all(len(found) >= 3 for found in too_sure)
+    assert not any(robust)

@@ -67,7 +67,7 @@ def test_levels_that_are_no_numbers_can_be_read(tmp_path):
         words == ["observations per group: 5, UniformSizes(3, 9), UniformSizes(4, 46)", "fixed effects: 0, 0.5, 0, 0, 0, 0"]
         or words
     )
-    ticks = [text.get_text().replace("\n", "") for text in report.draw("coverage_map", results).axes[0].get_xticklabels()]
+    ticks = [text.get_text().replace("\n", "") for text in report.draw("coverage_map", results).axes[-1].get_xticklabels()]
     assert ticks == ["5", "UniformSizes(3, 9)", "UniformSizes(4, 46)"]
 
 

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from jaxsim.errors import InputError
 from jaxsim.picture import Picture
-from jaxsim.report.figures.layout import MOST_PANELS, Layout
+from jaxsim.report.figures.layout import COEFFICIENT, MOST_PANELS, Layout
 from jaxsim.report.figures.style import LONGEST_TICK, Look, factor_label, level_label
 from jaxsim.style import GRID
 
@@ -158,11 +158,13 @@ def headings(layout: Layout, factor: str | None, room: float) -> list[str]:
     """
     if factor is None:
         return [""]
-    if len(layout.levels_of(factor)) > MOST_PANELS:
+    if len(layout.levels_of(factor)) > MOST_PANELS and factor != COEFFICIENT:
         raise InputError(
             f"by: {factor!r} has {len(layout.levels_of(factor))} levels, and more than {MOST_PANELS} panels side by side cannot "
             "be read; put it first, along the axis."
         )
+    if factor == COEFFICIENT:
+        return [level_label(level) for level in layout.levels_of(factor)]
     found = [(factor_label(factor), level_label(level)) for level in layout.levels_of(factor)]
     separator = ": " if max(len(f"{name}: {level}") for name, level in found) * CHARACTER < room else ":\n"
     return [separator.join(pair) for pair in found]

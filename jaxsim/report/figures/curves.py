@@ -13,8 +13,8 @@ from matplotlib.ticker import NullLocator
 from jaxsim.errors import InputError
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.absent import Absent
-from jaxsim.report.figures.canvas import Frame, frame, headings, mark_empty, model_handles, panel_width
-from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
+from jaxsim.report.figures.canvas import PANEL_HEIGHTS, SMALL_PANEL, Frame, frame, headings, mark_empty, model_handles, panel_width
+from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where, with_coefficients
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import Look, factor_label, level_label
@@ -28,7 +28,7 @@ HEIGHT = 3.3
 def draw_curves(
     numbers: Numbers, rate: Rate, *, title: str, line: float, along: Sequence[str] = (), note: str = ""
 ) -> tuple[Figure, np.ndarray, pd.DataFrame]:
-    """A whole figure, its axes ``[1, columns]`` and its numbers.
+    """A whole figure, its axes ``[rows, columns]`` and its numbers.
 
     Args:
         numbers: of the results.
@@ -42,6 +42,7 @@ def draw_curves(
         Absent: without the rate, without a numeric factor of three levels, or with more strategies than can be told apart.
     """
     rates.check_crowd(numbers)
+    numbers = rates.of(numbers, rate)
     layout = places(numbers, rate, along)
     if layout is None:
         raise Absent(
@@ -52,10 +53,12 @@ def draw_curves(
     columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
     looks = numbers.looks_of(table)
     text = f"{rates.note(numbers, rate, table, layout.pooled, 'a point')} {note} {numbers.silent(table)}"
-    parts = Frame(title, rate.name, model_handles(looks), " ".join(text.split()), columns=columns, panel=HEIGHT)
+    height = PANEL_HEIGHTS.get(len(layout.levels_of(layout.rows)), SMALL_PANEL) if layout.rows else HEIGHT
+    rows = headings(layout, layout.rows, height)
+    parts = Frame(title, rate.name, model_handles(looks), " ".join(text.split()), columns=columns, rows=rows, panel=height)
     figure, axes = frame(parts)
-    for _, j, lines in layout.panels(table):
-        ax = axes[0, j]
+    for i, j, lines in layout.panels(table):
+        ax = axes[i, j]
         ax.axhline(line, color=REFERENCE, lw=0.9, zorder=1.5)
         for model, look in looks.items():
             _draw_curve(ax, layout, lines[lines["model"].astype(str) == model], look, model)
@@ -66,11 +69,13 @@ def draw_curves(
 
 
 def places(numbers: Numbers, rate: Rate, along: Sequence[str]) -> Layout | None:
-    """A layout with a horizontal axis and at most columns; None without a numeric factor of three levels or more."""
+    """A layout with a horizontal axis and at most columns, and rows of coefficients that are not averaged; None without a numeric
+    factor of three levels or more."""
     found = rates.layout_of(numbers, rate)
     varied = [name for name in (found.columns, found.rows, found.x, *found.pooled) if name is not None]
     if numbers.by is not None:
-        return _given(found)
+        given = _given(found)
+        return None if given is None else with_coefficients(given, numbers.labels, given=True)
     long = [name for name in rates.effect_factors(numbers) if rate is rates.POWER and len(found.levels[name]) > MOST_PANELS]
     curved = [name for name in varied if len(found.levels[name]) >= FEWEST and is_numeric(found.levels[name])]
     x = next((name for name in (*long, *along) if name in curved), found.x if found.x in curved else None)
@@ -78,7 +83,8 @@ def places(numbers: Numbers, rate: Rate, along: Sequence[str]) -> Layout | None:
         return None
     others = [name for name in varied if name != x]
     columns = next((name for name in others if len(found.levels[name]) <= MOST_PANELS), None)
-    return Layout(x, columns, None, tuple(name for name in others if name != columns), found.levels)
+    chosen = Layout(x, columns, None, tuple(name for name in others if name != columns), found.levels)
+    return with_coefficients(chosen, numbers.labels)
 
 
 def _given(found: Layout) -> Layout | None:
@@ -102,10 +108,12 @@ def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model
 def _label_axis(axes: np.ndarray, layout: Layout) -> None:
     """Ticks at the levels; on a logarithmic scale if they span much."""
     levels = sorted(layout.x_levels)
-    for j, ax in enumerate(axes[0]):
+    last = len(axes) - 1
+    for (i, j), ax in np.ndenumerate(axes):
         if levels[0] > 0 and levels[-1] >= WIDE * levels[0]:
             ax.set_xscale("log")
         ax.set_xticks(levels, [level_label(level) for level in levels])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.tick_params(length=2.5, width=0.6, labelleft=j == 0)
-        ax.set_xlabel(factor_label(str(layout.x)))
+        ax.tick_params(length=2.5, width=0.6, labelleft=j == 0, labelbottom=i == last)
+        if i == last:
+            ax.set_xlabel(factor_label(str(layout.x)))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, model_handles
 from jaxsim.report.figures.numbers import Numbers
@@ -22,18 +23,24 @@ def measured(numbers: Numbers, name: str, score: str) -> pd.DataFrame:
     """
     if name not in numbers.results.study.kit.measures:
         raise Absent(f"{name} is measured by studies with scores=({score}(),)")
-    by = ["model", *numbers.layout.by]
-    table = numbers.only(numbers.results.measures(by, policy=numbers.policy, measures=[name], terms=numbers.shown))
+    if name in PREDICTION:  # of a fit: the same for all of its coefficients
+        by, first = ["model", *numbers.layout_of_fits.by], numbers.families[0]
+        table = numbers.only(numbers.results.measures(by, policy=numbers.policy, measures=[name], terms=first))
+    else:
+        table = numbers.by_family(numbers.layout.by, measures=[name])
     if not np.isfinite(table["value"].to_numpy(float)).any():
         raise Absent(f"no strategy has a finite {name} of {', '.join(numbers.shown)}")
     return table
 
 
-def draw_errors(numbers: Numbers, table: pd.DataFrame, *, title: str, y_label: str, note: str, from_zero: bool = True) -> Figure:
-    """A whole figure of a root mean squared error, on a logarithmic scale if it spans much."""
+def draw_errors(
+    numbers: Numbers, table: pd.DataFrame, *, title: str, y_label: str, note: str, from_zero: bool = True, of_fits: bool = False
+) -> Figure:
+    """A whole figure of a root mean squared error, of coefficients or of whole fits, on a logarithmic scale if it spans much."""
+    layout = numbers.layout_of_fits if of_fits else numbers.layout
     looks, note = numbers.looks_of(table), f"{note} {numbers.silent(table)}".strip()
-    figure, axes = canvas(numbers.layout, title=title, y_label=y_label, handles=model_handles(looks), note=note)
-    draw_intervals(axes, numbers.layout, table, looks)
+    figure, axes = canvas(layout, title=title, y_label=y_label, handles=model_handles(looks), note=note)
+    draw_intervals(axes, layout, table, looks)
     value = table["value"].to_numpy(float)
     positive = value[value > 0]
     if len(positive) and positive.max() > WIDE * positive.min():

@@ -20,19 +20,19 @@ def draw(numbers: Numbers) -> Figure:
     series, datasets = _series(numbers), counted(numbers.results.study.replicates, "dataset")
     handles = [_handle(numbers.looks[model], f"{model}: {EVENTS[event]}", event) for model, event in series]
     figure, axes = canvas(
-        numbers.layout,
+        numbers.layout_of_fits,
         title="Singular and failed fits",
         y_label="proportion of fits",
         handles=handles,
         note=f"{datasets} per cell. Failed: no usable answer (not converged, rank deficient, "
-        f"too few rows or groups, no finite numbers). {_silent(numbers)} {numbers.layout.note()}",
+        f"too few rows or groups, no finite numbers). {_silent(numbers)} {numbers.layout_of_fits.note()}",
     )
-    size = marker_size(numbers.layout, len(series))
-    for (model, event), shift in zip(series, offsets(numbers.layout, len(series)), strict=True):
+    size = marker_size(numbers.layout_of_fits, len(series))
+    for (model, event), shift in zip(series, offsets(numbers.layout_of_fits, len(series)), strict=True):
         lines = numbers.rates[(numbers.rates["model"].astype(str) == model) & (numbers.rates["measure"] == event)]
         look, label, hollow = numbers.looks[model], f"{model}: {EVENTS[event]}", event == "failure"
-        for i, j, panel in numbers.layout.panels(lines):
-            draw_series(axes[i, j], numbers.layout, panel, look, label=label, shift=shift, size=size, hollow=hollow)
+        for i, j, panel in numbers.layout_of_fits.panels(lines):
+            draw_series(axes[i, j], numbers.layout_of_fits, panel, look, label=label, shift=shift, size=size, hollow=hollow)
     axes[0, 0].set_ylim(-0.03, 1.03)
     return figure
 

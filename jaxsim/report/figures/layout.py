@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from jaxsim.errors import InputError
 from jaxsim.report.figures.style import factor_label
 
 # More panels than this in one direction would be too small to read at page width.
 MOST_PANELS = 5
+# The column of tables, and the place in a layout, of coefficients that are not averaged because they are not exchangeable.
+COEFFICIENT = "term"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,31 @@ class Layout:
         if not self.pooled:
             return ""
         return f"All levels of {enumeration(self.pooled)} are averaged."
+
+
+def with_coefficients(found: Layout, labels: Sequence[str], given: bool = False) -> Layout:
+    """The same with panels for each of several coefficients: in columns where no factor is, else in rows, whose factor is pooled.
+
+    Args:
+        found: where the factors go.
+        labels: of the coefficients; with a single one the layout stays as it is.
+        given: whether the factors were asked for, so that none may be pooled.
+
+    Raises:
+        InputError: if there is no place left.
+    """
+    if len(labels) < 2:
+        return found
+    levels = {**found.levels, COEFFICIENT: tuple(labels)}
+    if found.columns is None and len(labels) <= MOST_PANELS:
+        return replace(found, columns=COEFFICIENT, levels=levels)
+    if given and found.rows is not None:
+        raise InputError(
+            f"by: there are panels for each of {', '.join(labels)}, whose measures are not averaged; leave out {found.rows!r}, or "
+            "name one coefficient in terms."
+        )
+    pooled = (*found.pooled, *([found.rows] if found.rows is not None else []))
+    return replace(found, rows=COEFFICIENT, pooled=pooled, levels=levels)
 
 
 def enumeration(factors: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from jaxsim.levels import in_a_row
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import Frame, frame, mark_empty
+from jaxsim.report.figures.layout import COEFFICIENT
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import factor_label, level_label
@@ -43,8 +44,9 @@ def draw_loops(numbers: Numbers, rate: Rate, *, title: str, line: float, note: s
     Raises:
         Absent: without the rate, with fewer than two factors, or with more strategies than can be told apart.
     """
+    numbers = rates.of(numbers, rate)
     factors, pooled, steps = loops(numbers, rate)
-    if len(factors) < FEWEST_FACTORS:
+    if len(set(factors) - {COEFFICIENT}) < FEWEST_FACTORS:
         raise Absent(f"it needs at least {FEWEST_FACTORS} factors{' in by' * bool(numbers.by)}")
     rates.check_crowd(numbers)
     rates.check_pooled(numbers, rate, pooled)
@@ -63,7 +65,7 @@ def draw_loops(numbers: Numbers, rate: Rate, *, title: str, line: float, note: s
         ax.step(*_ends(value), where="post", color=look.color, lw=1.0 if len(steps) <= 120 else 0.75, label=model)
     if not np.isfinite(table["value"].to_numpy(float)).any():
         mark_empty(ax, "no usable fit")
-    _draw_stairs(stairs, steps, rates.layout_of(numbers, rate).levels, factors)
+    _draw_stairs(stairs, steps, {**rates.layout_of(numbers, rate).levels, COEFFICIENT: numbers.labels}, factors)
     _draw_breaks((ax, stairs), steps[factors[0]])
     return figure, ax, table
 
@@ -72,16 +74,20 @@ def loops(numbers: Numbers, rate: Rate) -> tuple[list[str], list[str], pd.DataFr
     """Factors from the outermost loop to the innermost, those averaged over so that the steps can be read, and the steps.
 
     The factor along the axis of other figures is the innermost: each run of its levels is a small curve. What was asked for is in
-    the same order: the first of them is the innermost.
+    the same order: the first of them is the innermost. Coefficients that are not averaged are the outermost loop.
     """
     found = rates.layout_of(numbers, rate)
     cells = rates.cells_with(numbers, rate)
     pooled = found.pooled if numbers.by is None else ()
     order = [name for name in (found.columns, found.rows, *pooled, found.x) if name is not None]
-    kept = list(order)
+    apart = [COEFFICIENT] * (len(numbers.labels) > 1)
+    if apart:
+        cells = cells.merge(pd.DataFrame({COEFFICIENT: numbers.labels}), how="cross")
+    kept = [*apart, *order]
     while len(cells[kept].drop_duplicates()) > MOST_STEPS and len(kept) > FEWEST_FACTORS:
         kept.pop(-2)
-    places = {name: {level: k for k, level in enumerate(found.levels[name])} for name in kept}
+    levels = {**found.levels, COEFFICIENT: numbers.labels}
+    places = {name: {level: k for k, level in enumerate(levels[name])} for name in kept}
     steps = cells[kept].drop_duplicates()
     ranks = pd.DataFrame({name: [places[name][level] for level in steps[name].astype(object)] for name in kept}, index=steps.index)
     steps = steps.loc[ranks.sort_values(kept).index].reset_index(drop=True) if kept else steps

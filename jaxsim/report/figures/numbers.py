@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,25 +15,28 @@ from jaxsim import measures
 from jaxsim.counts import counted
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import LinearMixed
+from jaxsim.measures.apart import label, measures_apart
 from jaxsim.measures.factor_name import in_full
 from jaxsim.report.figures.first import post_table
-from jaxsim.report.figures.layout import Layout, choose_layout
+from jaxsim.report.figures.layout import COEFFICIENT, Layout, choose_layout, with_coefficients
 from jaxsim.report.figures.style import Look, looks
 from jaxsim.results import Results
 
 SHOWN = ("bias", "coverage", "model_se_error")
 # Along the axis, columns and rows of panels.
 MOST_FACTORS = 3
+MOST_FAMILIES = 8  # coefficients with panels of their own
 
 
 @dataclass(frozen=True)
 class Numbers:
     """What a report shows of some results, under one policy for failed fits.
 
-    Averages are over some terms: ``terms`` or, when None, the slopes that every strategy has (see
-    :attr:`jaxsim.measures.stream.Performance.compared`). The Monte Carlo errors of the measures take care of the dependence between
-    terms of one dataset. Figures show all strategies, or ``strategies``, which keep the colours that they have among all; and tell
-    apart the factors that :func:`choose_layout` chooses, or those in ``by``.
+    They are of some terms: ``terms`` or, when None, the slopes that every strategy has (see
+    :attr:`jaxsim.measures.stream.Performance.compared`). Those that are exchangeable are averaged, and the Monte Carlo errors take
+    care of the dependence between terms of one dataset; any others have panels of their own. Figures show all strategies, or
+    ``strategies``, which keep the colours that they have among all; and tell apart the factors that :func:`choose_layout` chooses,
+    or those in ``by``.
     """
 
     results: Results
@@ -86,7 +90,12 @@ class Numbers:
 
     @functools.cached_property
     def layout(self) -> Layout:
-        """Where the factors go."""
+        """Where the factors go, and coefficients that are not averaged."""
+        return with_coefficients(self.layout_of_fits, self.labels, self.by is not None)
+
+    @functools.cached_property
+    def layout_of_fits(self) -> Layout:
+        """Where the factors go in figures of whole fits."""
         return choose_layout(self.results.cells, self.results.factors, by=self.by)
 
     @functools.cached_property
@@ -108,6 +117,34 @@ class Numbers:
         return tuple(sorted(found, key=asked.isdisjoint))
 
     @functools.cached_property
+    def drawn(self) -> tuple[tuple[str, ...], ...]:
+        """Those of the families that figures have room for."""
+        return self.families[:MOST_FAMILIES]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the drawn families are called."""
+        return tuple(label(family) for family in self.drawn)
+
+    def of(self, *, truth_is_zero: bool | None) -> Numbers:
+        """The same of the families alone with a true value that is zero, or one that is not; of all where none has, or for None."""
+        if truth_is_zero is None or len(self.families) < 2:
+            return self
+        known = self.estimates_where(truth_is_zero=truth_is_zero)["term"].astype(str)
+        terms = tuple(term for family in self.families if not known[known.isin(family)].empty for term in family)
+        if not terms or len(terms) == len(self.shown):
+            return self
+        some = dataclasses.replace(self, terms=terms)
+        vars(some)["shown_truths"] = self.shown_truths[self.shown_truths["term"].isin(terms)]  # read once
+        return some
+
+    def by_family(self, by: Sequence[str], **options: Any) -> pd.DataFrame:
+        """Measures of the drawn terms by strategy and some columns, of which the coefficient may be one."""
+        given = {"policy": self.policy, "terms": [term for family in self.drawn for term in family], **options}
+        rest = [name for name in by if name != COEFFICIENT]
+        return self.only(measures_apart(self.results.performance, ["model", *rest], **given))
+
+    @functools.cached_property
     def shown_truths(self) -> pd.DataFrame:
         """``cell``, ``term`` and ``truth`` of the shown coefficients: an example in each cell of each that is zero, or is not."""
         parts: list[pd.DataFrame] = []
@@ -125,23 +162,16 @@ class Numbers:
     @functools.cached_property
     def performance(self) -> pd.DataFrame:
         """Measures in ``SHOWN`` of the shown terms, by strategy and the layout's factors."""
-        by = ["model", *self.layout.by]
-        return self.only(self.results.measures(by, policy=self.policy, measures=SHOWN, terms=self.shown))
+        return self.by_family(self.layout.by, measures=SHOWN)
 
     def measure(self, name: str) -> pd.DataFrame:
         """One measure's lines of :attr:`performance`."""
         return self.performance[self.performance["measure"] == name]
 
-    def rejection(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Rejection rates where the truth is zero, or is not, as in ``table``; at level :attr:`alpha`, by strategy and factors."""
-        truth = "zero" if (table["truth"] == 0).all() else "nonzero"
-        options: dict[str, Any] = {"policy": self.policy, "alpha": self.alpha, "terms": self.shown, "truth": truth}
-        return self.only(self.results.measures(["model", *self.layout.by], measures=["rejection"], **options))
-
     @functools.cached_property
     def rates(self) -> pd.DataFrame:
         """Rates of singular and failed fits by strategy and the layout's factors."""
-        return self.only(self.results.rates(["model", *self.layout.by]))
+        return self.only(self.results.rates(["model", *self.layout_of_fits.by]))
 
     @functools.cached_property
     def post(self) -> pd.DataFrame:
@@ -159,16 +189,26 @@ class Numbers:
         return next((name for name in models if name in mixed), models[0])
 
     def paired(self, measure: str) -> pd.DataFrame:
-        """Paired differences of the shown terms to :attr:`reference`; needs two strategies."""
-        table = self.results.paired(self.reference, self.layout.by, policy=self.policy, terms=self.shown)
+        """Paired differences of the drawn terms to :attr:`reference`; needs two strategies."""
+        by = [name for name in self.layout.by if name != COEFFICIENT]
+        parts = [
+            self.results.paired(self.reference, by, policy=self.policy, terms=family).assign(**{COEFFICIENT: label(family)})
+            for family in self.drawn
+        ]
+        table = pd.concat(parts, ignore_index=True)
         return self.only(table[table["measure"] == measure])
 
-    def note(self, table: pd.DataFrame | None = None) -> str:
-        """Which coefficients a figure shows (those in ``table`` if it shows only some rows of the estimates) and what it pools."""
-        present = set(self.shown if table is None else table["term"].astype(str))
-        shown = [term for term in self.shown if term in present]
-        names = f"Coefficient: {shown[0]}." if len(shown) == 1 else f"Coefficients {', '.join(shown)}, averaged."
-        return f"{names} {self.note_of_fits()}"
+    def note(self) -> str:
+        """Which coefficients a figure shows and what it pools."""
+        return f"{self.coefficients_in_words()} {self.note_of_fits()}"
+
+    def coefficients_in_words(self) -> str:
+        """Which coefficients a figure shows, and whether they are averaged."""
+        if len(self.families) > 1:
+            some = len(self.drawn) < len(self.families)
+            which = f"{len(self.drawn)} of {len(self.families)} coefficients, each" if some else "Each coefficient"
+            return f"{which} by itself{'; name others in terms' if some else ''}."
+        return f"Coefficient: {self.shown[0]}." if len(self.shown) == 1 else f"Coefficients {', '.join(self.shown)}, averaged."
 
     def note_of_fits(self) -> str:
         """Which datasets a figure counts and what it pools."""

@@ -21,4 +21,5 @@ def draw_new(numbers: Numbers) -> Figure:
 def _draw(numbers: Numbers, name: str, title: str) -> Figure:
     table = measured(numbers, name, "Prediction")
     note = numbers.note_of_fits()
-    return draw_errors(numbers, table, title=title, y_label="root mean squared error (response)", note=note, from_zero=False)
+    y_label = "root mean squared error (response)"
+    return draw_errors(numbers, table, title=title, y_label=y_label, note=note, from_zero=False, of_fits=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxsim.counts import counted
 from jaxsim.report.figures.absent import Absent
-from jaxsim.report.figures.layout import Layout, choose_layout, enumeration
+from jaxsim.report.figures.layout import Layout, choose_layout, enumeration, with_coefficients
 from jaxsim.report.figures.numbers import Numbers
 
 TARGET_POWER = 0.8
@@ -45,9 +44,8 @@ def measure(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame | N
     zero = rate.truth_is_zero
     if zero is not None and numbers.estimates_where(truth_is_zero=zero).empty:
         return None
-    options: dict[str, Any] = {"policy": numbers.policy, "alpha": numbers.alpha, "terms": numbers.shown}
     truth = {None: None, True: "zero", False: "nonzero"}[zero]
-    return numbers.only(numbers.results.measures(["model", *by], measures=[rate.measure], truth=truth, **options))
+    return numbers.by_family(by, measures=[rate.measure], truth=truth, alpha=numbers.alpha)
 
 
 def needed(numbers: Numbers, rate: Rate, by: Sequence[str]) -> pd.DataFrame:
@@ -84,11 +82,21 @@ def effect_factors(numbers: Numbers) -> tuple[str, ...]:
     return tuple(name for name in varied if name.partition(".")[0] in EFFECTS or name not in fields)
 
 
+def of(numbers: Numbers, rate: Rate) -> Numbers:
+    """The same of the coefficients that have the rate."""
+    return numbers.of(truth_is_zero=rate.truth_is_zero)
+
+
 def layout_of(numbers: Numbers, rate: Rate) -> Layout:
     """Where the factors go in a figure of the rate: effects are told apart for power, and pooled first for anything else."""
     cells, names, effects = cells_with(numbers, rate), numbers.results.factors, effect_factors(numbers)
     kinds = dict(apart=effects) if rate is POWER else dict(last=effects)
     return choose_layout(cells, names, **kinds, by=numbers.by)
+
+
+def layout_by_coefficient(numbers: Numbers, rate: Rate) -> Layout:
+    """The same with places for coefficients that are not averaged."""
+    return with_coefficients(layout_of(numbers, rate), numbers.labels, numbers.by is not None)
 
 
 def misleads(numbers: Numbers, rate: Rate, pooled: Sequence[str]) -> bool:
@@ -119,8 +127,7 @@ def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str
         pooled: factors that are averaged over.
         unit: what one number is called, such as ``a tile``.
     """
-    terms = numbers.shown
-    names = f"Coefficient: {terms[0]}." if len(terms) == 1 else f"Coefficients {', '.join(terms)}, averaged."
+    names = numbers.coefficients_in_words()
     if rate.truth_is_zero is not None:
         names += f" Only where the true value is {'zero' if rate.truth_is_zero else 'not zero'}."
     left = " Only datasets that every strategy fitted." if numbers.policy == "listwise" else ""

@@ -16,7 +16,8 @@ from jaxsim.report.figures.rates import POWER, TYPE_ONE_ERROR
 
 def draw_power(numbers: Numbers) -> Figure:
     """Rejection rate where the true value is not zero; :class:`Absent` if it always is."""
-    layout = rates.layout_of(numbers, POWER)
+    numbers = rates.of(numbers, POWER)
+    layout = rates.layout_by_coefficient(numbers, POWER)
     if numbers.by is not None:  # by itself the figure keeps effects apart while there is any place for them
         rates.check_pooled(numbers, POWER, layout.pooled)
     table = rates.needed(numbers, POWER, layout.by)
@@ -35,7 +36,8 @@ def draw_power(numbers: Numbers) -> Figure:
 
 def draw_type_one_error(numbers: Numbers) -> Figure:
     """Rejection rate where the true value is zero; :class:`Absent` if it never is."""
-    layout = rates.layout_of(numbers, TYPE_ONE_ERROR)
+    numbers = rates.of(numbers, TYPE_ONE_ERROR)
+    layout = rates.layout_by_coefficient(numbers, TYPE_ONE_ERROR)
     table = rates.needed(numbers, TYPE_ONE_ERROR, layout.by)
     figure, axes = interval_figure(
         numbers,

@@ -14,6 +14,7 @@ OTHERS = (*OKABE_ITO[len(FIXED) :], "#8C6D31", "#7B4FA3", "#7F7F7F", "#B8B000", 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "<", ">", "p", "h", "*")
 
 LABELS = {
+    "term": "coefficient",
     "n_groups": "groups",
     "n_obs": "observations per group",
     "group_sd": "between-group SD",

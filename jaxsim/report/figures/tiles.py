@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from jaxsim.errors import InputError
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import CHARACTER, LEFT, Frame, frame, headings, label_levels, panel_width
-from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where
+from jaxsim.report.figures.layout import COEFFICIENT, MOST_PANELS, Layout, is_numeric, where
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import LONGEST_TICK, factor_label, level_label
@@ -65,6 +66,7 @@ def draw_map(numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: st
     Raises:
         Absent: without the rate, or with fewer than two factors to spread it over.
     """
+    numbers = rates.of(numbers, rate)
     layout = places(numbers, rate)
     if layout is None:
         raise Absent(f"it needs two factors to spread over{' in by' * bool(numbers.by)}")
@@ -93,17 +95,35 @@ def draw_map(numbers: Numbers, rate: Rate, scale: Scale, *, title: str, mark: st
 
 
 def places(numbers: Numbers, rate: Rate) -> Layout | None:
-    """A layout whose ``rows`` is the vertical axis of every panel; None with fewer than two factors."""
+    """A layout whose ``rows`` is the vertical axis of every panel, and ``columns`` a third factor or coefficients that are not
+    averaged; None with fewer than two factors."""
     found = rates.layout_of(numbers, rate)
     others = [name for name in (found.columns, found.rows, *found.pooled) if name is not None]
     if found.x is None or not others or (numbers.by is not None and found.columns is None):
         return None
     if numbers.by is not None:  # its second is the vertical axis, its third the columns
-        return dataclasses.replace(found, columns=found.rows, rows=found.columns)
+        return _by_coefficient(numbers, dataclasses.replace(found, columns=found.rows, rows=found.columns))
     columns = next((name for name in others[: len(others) * (len(others) > 1)] if len(found.levels[name]) <= MOST_PANELS), None)
     left = [name for name in others if name != columns]
     vertical = max(left[:2], key=lambda name: (name == left[0]) + 2 * is_numeric(found.levels[name]))
-    return Layout(found.x, columns, vertical, tuple(name for name in left if name != vertical), found.levels)
+    pooled = tuple(name for name in left if name != vertical)
+    return _by_coefficient(numbers, Layout(found.x, columns, vertical, pooled, found.levels))
+
+
+def _by_coefficient(numbers: Numbers, found: Layout) -> Layout:
+    """Coefficients that are not averaged in the columns of panels, whose factor is then pooled."""
+    if len(numbers.labels) < 2:
+        return found
+    if len(numbers.labels) > MOST_PANELS:
+        raise Absent(
+            f"it shows at most {MOST_PANELS} coefficients beside each other, and here are {len(numbers.labels)}; name some in terms"
+        )
+    if found.columns is not None and numbers.by is not None:
+        raise InputError(
+            f"by: columns of panels are coefficients, which are not averaged; leave out {found.columns!r}, or name one in terms."
+        )
+    pooled = (*found.pooled, *([found.columns] if found.columns is not None else []))
+    return Layout(found.x, COEFFICIENT, found.rows, pooled, {**found.levels, COEFFICIENT: numbers.labels})
 
 
 def marked(rate: Rate, numbers: Numbers, layout: Layout, lines: pd.DataFrame) -> np.ndarray:
@@ -133,25 +153,29 @@ def _panels(models: Sequence[str], layout: Layout, table: pd.DataFrame) -> Itera
 
 
 def _crosses(numbers: Numbers, models: Sequence[str], layout: Layout) -> tuple[str, list[np.ndarray]]:
-    """Why tiles are crossed, and which of each panel, bool ``[y, x]``: type I error far above its level, beyond Monte Carlo error.
+    """Why tiles are crossed, and which of each panel, bool ``[y, x]``: type I error of these very coefficients far above its level,
+    beyond Monte Carlo error.
 
-    Type I error is the same for all effects, which it has not. Where a study has none, or effects along the axes, it is too low a
-    coverage that crosses tiles out: tests and intervals of a strategy keep their promise, or not, together.
+    It is the same for all of their effects, which are zero where it is known. Where they are nowhere zero, or effects are along the
+    axes, it is too low a coverage that crosses tiles out.
     """
     columns, effects = layout.levels_of(layout.columns), rates.effect_factors(numbers)
     own = dataclasses.replace(layout, columns=None if layout.columns in effects else layout.columns)
-    table = None if {layout.x, layout.rows} & set(effects) else rates.measure(numbers, rates.TYPE_ONE_ERROR, own.by)
-    if table is not None:
-        limit = LIBERAL * numbers.alpha
-        panels = _panels(models, own, _within(own, table))
-        found = [tile_values(own, lines, "low") > limit for lines in panels]
-        return f"type I error above {limit:g} there", [mask for mask in found for _ in range(1 if own == layout else len(columns))]
-    table = rates.measure(numbers, rates.COVERAGE, layout.by)
-    if table is None:
-        return "", []
-    limit = 1 - LIBERAL * (1 - numbers.results.study.conf_level)
-    panels = _panels(models, layout, _within(layout, table))
-    return f"coverage below {limit:g} there", [tile_values(layout, lines, "high") < limit for lines in panels]
+    level = None if {layout.x, layout.rows} & set(effects) else rates.measure(numbers, rates.TYPE_ONE_ERROR, own.by)
+    coverage = rates.measure(numbers, rates.COVERAGE, layout.by)
+    limits = LIBERAL * numbers.alpha, 1 - LIBERAL * (1 - numbers.results.study.conf_level)
+    each = 1 if own == layout else len(columns)
+    known = [] if level is None else [lines for lines in _panels(models, own, _within(own, level)) for _ in range(each)]
+    masks, why = [], dict[str, None]()
+    covered = [] if coverage is None else list(_panels(models, layout, _within(layout, coverage)))
+    for k in range(max(len(known), len(covered))):
+        if known and np.isfinite(known[k]["value"].to_numpy(float)).any():
+            masks.append(tile_values(own, known[k], "low") > limits[0])
+            why[f"type I error above {limits[0]:g} there"] = None
+        elif covered:
+            masks.append(tile_values(layout, covered[k], "high") < limits[1])
+            why[f"coverage below {limits[1]:g} there"] = None
+    return " or ".join(why), masks
 
 
 def _within(layout: Layout, table: pd.DataFrame) -> pd.DataFrame:
@@ -176,7 +200,7 @@ def _frame(
         title,
         factor_label(str(layout.rows)),
         *(legends[0], note, legends[1], columns, rows),
-        panel=max(TILE * len(vertical), ALONE if len(rows) == 1 else SHORTEST),
+        panel=max(TILE * len(vertical), ALONE if len(rows) == 1 else SHORTEST, CHARACTER * max(map(len, rows))),
         gap=GAP if layout.columns is not None else TITLED_GAP,
         left=max(LEFT, 0.42 + CHARACTER * longest),
     )
