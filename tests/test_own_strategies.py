@@ -28,6 +28,8 @@ from jaxsim import (
 )
 from jaxsim.estimators.external import whole_fit
 from jaxsim.estimators.tabled import told
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.tables import headlines
 from jaxsim.status import Status
 from jaxsim.sweep.worker import _all_failed
 
@@ -310,6 +312,8 @@ class TestArgumentsOfFunctions:
         results = study.run(tmp_path / "out", progress=False, batch=2)
         assert of(results, "least_squares")["replicate"].unique().tolist() == [0, 1]
         assert any("least_squares: fitted the first 2 of 5 datasets" in said for said in study.caveats())
+        captions = [table.caption for table in headlines(Numbers(results))]  # of different datasets, and of the same
+        assert [caption.partition("(")[2] for caption in captions] == ["“available”)", "“listwise”)"]
 
     def test_a_subset_of_the_terms_is_absent_not_nan(self, tmp_path):
         results = run(tmp_path, PooledOLS(), FrameStrategy(least_squares, terms=("x",)), Median())

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from made_up import marks, note, segments
 
-from jaxsim import ClusterRobust, Design, Grid, LinearMixed, Study, between, within
+from jaxsim import ClusterRobust, Design, Grid, LinearMixed, Study, between, report, within
+from jaxsim.cli.main import main
+from jaxsim.measures.overview import in_words
+from jaxsim.report import tables
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.found import found_of
 from jaxsim.report.gathered import every_standings
@@ -108,3 +111,28 @@ def test_maps_cross_out_what_the_same_coefficient_forbids(studies):
     too_sure, robust = marks(made, "crosses")[:2], marks(made, "crosses")[2:]
     assert all(len(found) >= 3 for found in too_sure)
     assert not any(robust)
+
+
+def test_a_report_may_be_about_some_coefficients(studies, tmp_path, capsys):
+    folder = str(studies["zero"].out)
+    assert main(["report", folder, "--out", str(tmp_path / "one"), "--terms", ASKED]) == 0
+    page = (tmp_path / "one" / "index.html").read_text(encoding="utf-8")
+    assert f"6 cells and the coefficient {ASKED}, " in page
+    assert ">treatnew<" not in page  # in no table and no control
+    assert ">time<" not in page
+    every = report.write(studies["zero"], tmp_path / "every").read_text(encoding="utf-8")
+    assert every.index(f"<h3>{ASKED}</h3>") < every.index("<h3>treatnew</h3>") < every.index("<h3>All coefficients</h3>")
+    assert ">treatnew<" in every
+    assert "Averaged over 6 cells, each of 3 coefficients by itself, without the intercept" in every
+    assert main(["report", folder, "--terms", "treat"]) == 2
+    assert "term='treat' is not known. Did you mean 'treatnew'?" in capsys.readouterr().err
+
+
+def test_tables_of_the_page_average_no_unlike_coefficients(studies):
+    results = studies["zero"]
+    (table,) = tables.headlines(Numbers(results))
+    assert table.columns[:4] == ["coefficient", "strategy", "coverage", "type I error"]
+    assert table.keys == ["term", "model"]
+    expected = results.measures(["term", "model"], measures=["coverage"])
+    texts = {(str(row["term"]), str(row["model"])): in_words(row) for row in expected.to_dict("records")}
+    assert {(row[0], row[1]): row[2] for row in table.rows} == {key: text for key, text in texts.items() if key[0] != "Intercept"}

@@ -96,10 +96,10 @@ def test_small_pictures_keep_their_words_and_places():
 
 def test_a_figure_in_words_has_the_ends_of_every_strategys_numbers(results):
     words = describe(report.draw("coverage", results), NAMES)
-    table = results.measures(["model", "n_groups", "n_obs"], measures=["coverage"], terms=["IV1", "IV2"])
+    table = results.measures(["model", "n_groups", "n_obs", "term"], measures=["coverage"], terms=["IV1", "IV2"])
     for model in NAMES:
         values = table.loc[(table["model"] == model) & table["value"].notna(), "value"]
-        assert len(values) == (3 if model == "lm2" else 4)
+        assert len(values) == 2 * (3 if model == "lm2" else 4)
         assert f"{model} {values.min():.3g} to {values.max():.3g}" in words
     assert words.startswith("Proportion of intervals that contain the truth: ols ")
     tiles = describe(report.draw("coverage_map", results), NAMES)
@@ -134,7 +134,7 @@ def test_every_part_of_a_strategy_is_known(results):
     panels = len(figure.axes)
     # points and intervals in each panel (lm2 has none in one cell only), and two parts of the legend
     assert [found.count(k) for k in range(3)] == [2 * panels + 2] * 3
-    assert [k for _, k in parts(report.draw("coverage_map", results), NAMES)] == [0, 1, 2]
+    assert [k for _, k in parts(report.draw("coverage_map", results), NAMES)] == [0, 0, 1, 1, 2, 2]  # of two coefficients
     assert [k for _, k in parts(report.draw("paired_rmse", results), NAMES)].count(2) == 0  # the reference has no line
 
 

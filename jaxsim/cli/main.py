@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the HTML report and its figures")
     report.add_argument("results", help="a folder that a run wrote, or its address")
     report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
+    report.add_argument("--terms", nargs="+", help="coefficients that it is about (default: those that every strategy has)")
     _add_script(report, "so that its own measures are in the report")
     report.set_defaults(action=_report)
     audit = commands.add_parser("audit", help="fit a random sample of a run again with lme4 and compare")
@@ -224,13 +225,13 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    _write_report(_loaded(options), options.out)
+    _write_report(_loaded(options), options.out, options.terms)
 
 
-def _write_report(results: Results, folder: Path | None) -> None:
+def _write_report(results: Results, folder: Path | None, terms: Sequence[str] | None = None) -> None:
     from jaxsim import report  # noqa: PLC0415 - keeps `jaxsim --help` fast
 
-    print(f"report:  {report.write(results, folder)}")
+    print(f"report:  {report.write(results, folder, terms=terms)}")
 
 
 def _summary(options: argparse.Namespace) -> None:

@@ -208,11 +208,10 @@ def overviewed(
             f"UNFINISHED: {datasets:,} of {counted(planned, 'dataset')}. What follows averages over those alone; "
             "the command that began the run completes it."
         )
-    rated = performance.rates(["model"]).query("measure == 'failure'")
     if len(families_of(performance, by, terms)) > 1:
         whole = of_fits(performance, by, terms=terms, measures=measures)
         tables += [("Of whole fits", whole)] if len(whole.columns) else []
-    if rated["n_failed"].any() or rated["n_used"].nunique() > 1:
+    if differ_in_datasets(performance):
         same = headline(performance, "listwise", **options)
         if has_numbers(same):
             tables.append(("The same, only for datasets that every strategy fitted (listwise)", same))
@@ -224,6 +223,12 @@ def overviewed(
 def _named(table: pd.DataFrame, measures: Sequence[str] | None) -> list[str]:
     """Those of some measures that a table of :func:`headline` has."""
     return [name for name in measures or () if SHOWN.get(name, name) in table.columns]
+
+
+def differ_in_datasets(performance: Performance) -> bool:
+    """Whether averages of strategies are of different datasets: some fits failed, or some strategies fitted the first alone."""
+    rated = performance.rates(["model"]).query("measure == 'failure'")
+    return bool(rated["n_failed"].any() or rated["n_used"].nunique() > 1)
 
 
 def has_numbers(table: pd.DataFrame) -> bool:

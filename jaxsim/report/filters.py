@@ -22,13 +22,13 @@ class Filter:
     options: Sequence[str]
 
 
-def filters(results: Results) -> list[Filter]:
-    """One for each factor with two levels or more, the strategies and the coefficients."""
+def filters(results: Results, terms: Sequence[str] | None = None) -> list[Filter]:
+    """One for each factor with two levels or more, the strategies and the coefficients (all when None)."""
     study = results.study
     by_factor = [Filter(key_of(name), factor_label(name), list(level_texts(results, name).values())) for name in results.factors]
     models = Filter(MODEL, "strategy", [estimator.name for estimator in study.estimators])
-    terms = Filter(TERM, "coefficient", [str(term) for term in study.terms])
-    return [one for one in (*by_factor, models, terms) if len(one.options) > 1]
+    coefficients = Filter(TERM, "coefficient", [str(term) for term in terms or study.terms])
+    return [one for one in (*by_factor, models, coefficients) if len(one.options) > 1]
 
 
 def key_of(factor: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from jaxsim.audit import table as audit_summary
-from jaxsim.errors import InputError, choose
+from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures import POLICIES
 from jaxsim.measures.overview import what_of
 from jaxsim.report import tables
@@ -27,7 +28,9 @@ from jaxsim.results import Results
 from jaxsim.store.place import place_of
 
 
-def write(results: Results, folder: str | Path | None = None, *, policy: str = "available") -> Path:
+def write(
+    results: Results, folder: str | Path | None = None, *, policy: str = "available", terms: str | Sequence[str] | None = None
+) -> Path:
     """Write the report: ``index.html``, which needs no other file, and the figures as PNG and SVG under ``figures/``.
 
     The page says first what was found (:func:`jaxsim.report.found.found_of`), as far as Monte Carlo error allows. Its tables are
@@ -38,12 +41,15 @@ def write(results: Results, folder: str | Path | None = None, *, policy: str = "
         folder: where to; ``report`` inside the results' folder when None. An older report there is replaced.
         policy: which fits count when some have failed: ``available`` (every usable one) or ``listwise`` (only datasets that
             every strategy fitted).
+        terms: coefficients that the whole page is about, the first of them first; those that every strategy has, without the
+            intercept, when None. Only exchangeable ones are averaged (:attr:`jaxsim.Study.families`).
 
     Returns:
         The path of ``index.html``.
 
     Raises:
-        InputError: for an unknown policy, a folder that is a file or has somebody else's page, or results without a chunk.
+        InputError: for an unknown policy or coefficient, a folder that is a file or has somebody else's page, or results without a
+            chunk.
     """
     choose("policy", policy, POLICIES)
     target = Path(folder) if folder is not None else results.out / "report"
@@ -52,7 +58,8 @@ def write(results: Results, folder: str | Path | None = None, *, policy: str = "
     index = target / "index.html"
     if index.exists() and not _is_report(index):
         raise InputError(f"{index} is no report of jaxsim and is not replaced; give another folder for the report.")
-    numbers = Numbers(results, policy)
+    chosen = (terms,) if isinstance(terms, str) else None if terms is None else names_given("terms", terms)
+    numbers = Numbers(results, policy, chosen)
     pictures = save_figures(numbers, target / "figures")
     place_of(target).write(index.name, render(numbers, pictures).encode())
     return index
@@ -89,11 +96,12 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "study": results.study,
         "size": tables.size(results.study),
         "policy": numbers.policy,
+        "both_policies": {*tables.POLICY_TEXT.values()} <= {table.caption for group in lists for table in group},
         "progress": results.progress,
         "averaged": what_of(results.performance, (), numbers.terms),
         "notes": [note for note in results.notes if note not in every[0].why],  # said above
         "findings": found_of(every, [how_many(numbers, standings.answering) for standings in every]),
-        "filters": [one for one in filters(results) if one.key in keys],
+        "filters": [one for one in filters(results, numbers.terms) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),
         "process": tables.process(results.study),

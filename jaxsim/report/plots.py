@@ -25,7 +25,8 @@ ABOUT = """{title}. {caption}{without}
                 over. Chosen by the figure when None.
             strategies: labels of those that are shown, all when None; each keeps its colour. Who counts under the policy
                 ``listwise`` does not depend on it.
-            terms: coefficients whose measures are averaged; every one but the intercept when None.
+            terms: coefficients that are shown, every one but the intercept when None. Those that are exchangeable
+                (``study.families``) are averaged, each other has a panel of its own.
             title: instead of the figure's own.
             policy: which fits count when some have failed, ``available`` or ``listwise``.
 

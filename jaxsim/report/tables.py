@@ -13,7 +13,7 @@ from jaxsim.audit import table as audit_summary
 from jaxsim.counts import counted
 from jaxsim.levels import in_a_row, shown
 from jaxsim.measures.overview import RATES as OF_FITS
-from jaxsim.measures.overview import SHOWN, has_numbers, headline, in_words, main_measures, of_fits
+from jaxsim.measures.overview import SHOWN, differ_in_datasets, has_numbers, headline, in_words, main_measures, of_fits
 from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
@@ -114,17 +114,18 @@ def strategies(study: Study) -> Table:
 
 
 def headlines(numbers: Numbers) -> list[Table]:
-    """Main measures of each strategy and coefficient (exchangeable ones together) over all cells; if any fit failed under both
-    policies, if the other has a number. Predictions, which are of whole fits, in a table of their own where there are several."""
+    """Main measures of each strategy and coefficient (exchangeable ones together) over all cells; under both policies where
+    averages are of different datasets, if the other has a number. Predictions, which are of whole fits, in a table of their own
+    where there are several coefficients."""
     results = numbers.results
-    failed = bool((results.rates(["model"]).query("measure == 'failure'")["value"] > 0).any())
-    chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if failed else [numbers.policy]
+    both = differ_in_datasets(results.performance)
+    chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if both else [numbers.policy]
     found = []
     for policy in chosen:
         table = headline(results.performance, policy, terms=numbers.shown)
         if policy != numbers.policy and not has_numbers(table):
             continue
-        found.append(_of_lines(table, POLICY_TEXT[policy] if failed else ""))
+        found.append(_of_lines(table, POLICY_TEXT[policy] if both else ""))
     if len(numbers.families) > 1:
         whole = of_fits(results.performance, terms=numbers.shown)
         found += [_of_lines(whole, "Predictions, and fits")] if len(whole.columns) > len(OF_FITS) else []

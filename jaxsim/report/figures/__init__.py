@@ -61,7 +61,7 @@ LOOPS = (
     "Every combination of the factors is a step, strategies over each other; the stairs below say which combination (Rücker & "
     "Schwarzer 2014): the topmost factor changes slowest, the lowest one fastest"
 )
-TILES = "Each tile is one combination of two factors; a row of panels is a strategy"
+TILES = "Each tile is a combination of two factors; each panel is a strategy, and a level of a third factor or a coefficient"
 BOXES = (
     "Boxes are quartiles with the median, whiskers reach the last fit within 1.5 interquartile ranges: the spread of fits, "
     "not Monte Carlo error."
@@ -92,13 +92,6 @@ FIGURES: dict[str, Entry] = {
         f"Absolute t statistics of each fit in total; large ones are a virtue only where standard errors are honest. {BOXES}",
         post.draw_t_sum,
         takes=("strategies",),
-    ),
-    "failures": Entry(
-        "Singular and failed fits",
-        "Singular fits lie on the boundary (a random-effects covariance of less than full rank) and count as answers; failed fits "
-        "gave no usable answer and are in no measure. Bars are 95% Wilson intervals.",
-        failures.draw,
-        takes=("by", "strategies"),
     ),
     "bias": Entry(
         "Bias",
@@ -197,6 +190,13 @@ FIGURES: dict[str, Entry] = {
         "comparison of two separate errors. The line at zero is the reference.",
         paired_rmse.draw,
     ),
+    "failures": Entry(
+        "Singular and failed fits",
+        "Singular fits lie on the boundary (a random-effects covariance of less than full rank) and count as answers; failed fits "
+        "gave no usable answer and are in no measure. Bars are 95% Wilson intervals.",
+        failures.draw,
+        takes=("by", "strategies"),
+    ),
 }
 
 
@@ -207,7 +207,8 @@ def draw(name: str, results: Results, *, policy: str = "available", terms: Seque
         name: a key of ``FIGURES``.
         results: of a run.
         policy: which fits count when some have failed (``available`` or ``listwise``).
-        terms: coefficients to show, their measures averaged; every one but the intercept when None.
+        terms: coefficients to show, exchangeable ones averaged, each other in a panel of its own; every one but the intercept when
+            None.
 
     Raises:
         InputError: for an unknown name, policy or term.

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxsim.counts import counted
+from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import DASHES, draw_series, marker_size, offsets
@@ -16,7 +17,10 @@ EVENTS = {"singular": "singular", "failure": "failed"}
 
 
 def draw(numbers: Numbers) -> Figure:
-    """Rates with Wilson intervals: singular fits of mixed models, failed fits of any strategy that has some."""
+    """Rates with Wilson intervals: singular fits of mixed models, failed fits of any strategy that has some; :class:`Absent` if no
+    fit was either."""
+    if not {*_ever(numbers.rates, "singular"), *_ever(numbers.rates, "failure")}:
+        raise Absent("no fit failed, and none was singular")
     series, datasets = _series(numbers), counted(numbers.results.study.replicates, "dataset")
     handles = [_handle(numbers.looks[model], f"{model}: {EVENTS[event]}", event) for model, event in series]
     figure, axes = canvas(
@@ -38,12 +42,11 @@ def draw(numbers: Numbers) -> Figure:
 
 
 def _series(numbers: Numbers) -> list[tuple[str, str]]:
-    """Strategy and event of each series: what can be singular, and what failed at least once; never empty."""
+    """Strategy and event of each series: what can be singular, and what failed at least once."""
     study = numbers.results.study
     mixed = [model for model in study.mixed if model in numbers.models]
     failed = _ever(numbers.rates, "failure")
-    series = [(model, "singular") for model in mixed] + [(model, "failure") for model in numbers.models if model in failed]
-    return series or [(model, "failure") for model in numbers.models]
+    return [(model, "singular") for model in mixed] + [(model, "failure") for model in numbers.models if model in failed]
 
 
 def _silent(numbers: Numbers) -> str:
