@@ -219,16 +219,15 @@ def test_figures_have_names_and_words(desk, results):
         title = figures.nth(k).locator("h3").inner_text()
         told = re.compile(rf"^{re.escape(title)} .*: .*(\d|no number)")  # the title, and numbers of the figure
         assert figures.nth(k).get_by_role("img", name=told).count() == 1
-    covered = results.measures(["model", "n_groups", "n_obs"], measures=["coverage"], terms=["IV1", "IV2"]).groupby("model")[
-        "value"
-    ]
+    each = results.measures(["model", "n_groups", "n_obs", "term"], measures=["coverage"], terms=["IV1", "IV2"])
+    covered = each.groupby("model")["value"]
     words = desk.page.locator("#coverage desc").text_content()
     assert all(f"{model} {values.min():.3g} to {values.max():.3g}" in words for model, values in covered)
 
 
 def test_tables_follow_the_filters(desk, results):
     every = {name: len(desk.rows(name)) for name in ("headline", "cells", "terms")}
-    assert every == {"headline": 3, "cells": 36, "terms": 9}
+    assert every == {"headline": 6, "cells": 36, "terms": 9}
     total = int(desk.status().split()[2])
     desk.page.select_option("select[name='factor n_groups']", "10")
     ten = desk.rows("cells")
@@ -238,7 +237,7 @@ def test_tables_follow_the_filters(desk, results):
     assert desk.status() == f"{total - 18} of {total} table rows shown (groups: 10)."
     assert (
         desk.page.locator("#headline .count").first.inner_text()
-        == "3 of 3 rows; not narrowed by groups, which this table does not tell apart."
+        == "6 of 6 rows; not narrowed by groups, which this table does not tell apart."
     )
     desk.page.select_option("select[name='factor n_groups']", "")
     desk.page.select_option("select[name='factor n_obs']", "5")
@@ -254,7 +253,7 @@ def test_tables_follow_the_filters(desk, results):
         "return [...document.querySelector('#cells thead tr').cells].findIndex((cell) => cell.textContent == 'coverage')"
     )
     assert [float(re.match(r"[\d.]+", row[place]).group()) for row in rows] == pytest.approx(list(expected["value"]), abs=0.005)
-    assert [row[0] for row in desk.rows("headline")] == ["lmer"]
+    assert [row[:2] for row in desk.rows("headline")] == [["IV1", "lmer"]]
     assert desk.page.locator("#cells .count").inner_text() == "2 of 36 rows."
     assert desk.page.locator("#narrowed span").inner_text() == (
         "Only groups: 10; strategy: lmer; coefficient: IV1 (in tables; figures show all cells and coefficients)"
@@ -272,7 +271,7 @@ def test_figures_follow_the_choice_of_a_strategy(desk):
         return [k, [parts.length, parts.filter((part) => part.classList.contains("faded")).length]];
     }));"""
     counts = {k: found for k, (found, _) in desk.ask(faded).items()}
-    assert set(counts.values()) == {6}  # points and intervals in two panels, and the legend's mark and word
+    assert set(counts.values()) == {10}  # points and intervals in two panels of each coefficient, and the legend's mark and word
     desk.page.select_option("select[name=model]", "lm2")
     assert desk.ask(faded) == {k: [n, 0 if k == "1" else n] for k, n in counts.items()}
     note = desk.page.locator("#figures-note")
@@ -327,10 +326,10 @@ def test_everything_works_by_keyboard(desk):
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelector('#narrowed').hidden")
     page.keyboard.press("Tab")
-    assert desk.ask("return document.activeElement.getAttribute('aria-label')") == "Results, table"
+    assert desk.ask("return document.activeElement.textContent") == "coefficient"  # the table itself has nothing to scroll
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    assert [row[0] for row in desk.rows("headline")] == ["lm2", "lmer", "ols"]
+    assert [row[1] for row in desk.rows("headline")] == ["lm2", "lm2", "lmer", "lmer", "ols", "ols"]
     assert desk.ask("return getComputedStyle(document.activeElement).outlineStyle") == "solid"
     assert page.get_by_role("columnheader", name="strategy", exact=True).count() > 3  # arrows are no part of a name
     assert page.locator("#headline").get_by_role("button", name="RMSE", exact=True).count() == 2  # both policies
@@ -343,7 +342,15 @@ def test_the_keyboard_reaches_what_scrolls_and_stops_nowhere_else(sights, width)
             [box.tabIndex === 0, box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight]);"""
     )
     assert all(stop == scrolls for stop, scrolls in boxes)
-    assert {stop for stop, _ in boxes} == ({True, False} if width == 1280 else {True})
+    assert {stop for stop, _ in boxes} == {True, False}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_figures_are_as_wide_as_the_page_and_the_first_table_can_be_seen_whole(sights, width):
+    seen = sights(width)
+    assert seen.ask("return [...document.querySelectorAll('.plot')].every((box) => box.scrollWidth <= box.clientWidth)")
+    first = "return [...document.querySelectorAll('#headline .scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
+    assert seen.ask(first) == (width == 1280)
 
 
 def test_without_scripts_everything_is_there(sights, desk):

@@ -133,6 +133,7 @@ def test_tables_of_the_page_average_no_unlike_coefficients(studies):
     (table,) = tables.headlines(Numbers(results))
     assert table.columns[:4] == ["coefficient", "strategy", "coverage", "type I error"]
     assert table.keys == ["term", "model"]
+    assert list(dict.fromkeys(row[0] for row in table.rows)) == [ASKED, "treatnew", "time"]  # as the sentences above it
     expected = results.measures(["term", "model"], measures=["coverage"])
     texts = {(str(row["term"]), str(row["model"])): in_words(row) for row in expected.to_dict("records")}
     assert {(row[0], row[1]): row[2] for row in table.rows} == {key: text for key, text in texts.items() if key[0] != "Intercept"}

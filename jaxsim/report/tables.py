@@ -122,12 +122,12 @@ def headlines(numbers: Numbers) -> list[Table]:
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if both else [numbers.policy]
     found = []
     for policy in chosen:
-        table = headline(results.performance, policy, terms=numbers.shown)
+        table = headline(results.performance, policy, terms=numbers.in_order)
         if policy != numbers.policy and not has_numbers(table):
             continue
         found.append(_of_lines(table, POLICY_TEXT[policy] if both else ""))
     if len(numbers.families) > 1:
-        whole = of_fits(results.performance, terms=numbers.shown)
+        whole = of_fits(results.performance, terms=numbers.in_order)
         found += [_of_lines(whole, "Predictions, and fits")] if len(whole.columns) > len(OF_FITS) else []
     return found
 
@@ -150,7 +150,7 @@ def by_term(numbers: Numbers) -> Table:
     of_terms = [name for name in SHOWN if name not in PREDICTION]  # a prediction is of a fit, not of a coefficient
     shown = [name for name in (*of_terms, *results.study.kit.own_names) if name in measured]
     rows = wide(long, ["term", "model"], shown)
-    order = {term: i for i, term in enumerate(results.study.terms)}
+    order = {term: i for i, term in enumerate(numbers.terms or results.study.terms)}
     rows.sort(key=lambda row: order.get(row[0], len(order)))
     columns = ["coefficient", "strategy", *(SHOWN.get(name, name) for name in shown), "estimates used"]
     return Table("", columns, rows, 2, [TERM, MODEL])

@@ -116,6 +116,11 @@ class Numbers:
         asked = varied | {str(term) for term in both.index[both]}
         return tuple(sorted(found, key=asked.isdisjoint))
 
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """The shown terms in the order of their families."""
+        return tuple(term for family in self.families for term in family)
+
     @functools.cached_property
     def drawn(self) -> tuple[tuple[str, ...], ...]:
         """Those of the families that figures have room for."""
