@@ -38,7 +38,8 @@ def place(tmp_path):
 def few(page, monkeypatch, place):
     """Studies of pages have few datasets of few conditions, and their scripts can be imported."""
     whole = Study.run
-    levels = 2 if LEVELS.search((ROOT / page).read_text()) else 1
+    text = (ROOT / page).read_text()
+    levels = 3 if "_curve(" in text else 2 if LEVELS.search(text) else 1
     monkeypatch.setattr(Study, "run", lambda study, out, **options: whole(thinned(study, levels), out, progress=False))
     monkeypatch.chdir(place)
     monkeypatch.syspath_prepend(str(place))

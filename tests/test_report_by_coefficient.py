@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import marks, note, segments
+from made_up import marks, note, results_of, segments
 
-from jaxsim import ClusterRobust, Design, Grid, LinearMixed, Study, between, report, within
+from jaxsim import ClusterRobust, Design, GaussianMultilevel, Grid, InputError, LinearMixed, Study, between, report, within
 from jaxsim.cli.main import main
 from jaxsim.measures.overview import in_words
 from jaxsim.report import tables
@@ -137,3 +137,19 @@ def test_tables_of_the_page_average_no_unlike_coefficients(studies):
     expected = results.measures(["term", "model"], measures=["coverage"])
     texts = {(str(row["term"]), str(row["model"])): in_words(row) for row in expected.to_dict("records")}
     assert {(row[0], row[1]): row[2] for row in table.rows} == {key: text for key, text in texts.items() if key[0] != "Intercept"}
+
+
+def test_notes_say_what_is_averaged_in_the_figure(tmp_path):
+    process = GaussianMultilevel(n_predictors=2, fixed_effects=(0, 0, 0.3))
+    grid = {"group_sd": [0.1, 0.5, 1], "n_groups": [5, 10], "n_obs": [5, 9]}
+    made = results_of(tmp_path / "run", grid, process=process, status=lambda *_: "singular")
+    assert "All levels of observations per group are averaged." in note(made.plot.bias())  # panels of coefficients are in its place
+    assert "averaged" not in note(made.plot.failures())
+    assert "averaged" not in note(made.plot.bias(terms="IV1"))
+    with pytest.raises(
+        InputError, match="there are panels for each of IV1, IV2, whose measures are not averaged; leave out 'n_obs'"
+    ):
+        made.plot.bias(by=["group_sd", "n_groups", "n_obs"])
+    with pytest.raises(InputError, match="columns of panels are coefficients, which are not averaged; leave out 'n_obs'"):
+        made.plot.coverage_map(by=["group_sd", "n_groups", "n_obs"])
+    assert len(made.plot.bias(by=["group_sd", "n_groups", "n_obs"], terms="IV1").axes) == 4

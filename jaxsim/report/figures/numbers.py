@@ -111,10 +111,19 @@ class Numbers:
         if self.terms is not None or len(found) == 1:
             return found
         varied = {name.partition(".")[2] for name, levels in self.results.study.grid.factors if len(levels) > 1}
-        truths = self.shown_truths
-        both = truths.assign(zero=truths["truth"] == 0).groupby("term", observed=True)["zero"].nunique() > 1
-        asked = varied | {str(term) for term in both.index[both]}
+        asked = varied | self._sometimes_zero
         return tuple(sorted(found, key=asked.isdisjoint))
+
+    @property
+    def _sometimes_zero(self) -> set[str]:
+        """Those of the shown terms that have both a level and power."""
+        if not self.results.study.kit.has_inference:
+            return set()
+        both = self.results.performance.measures(
+            ["term"], policy=self.policy, measures=["power", "type_one_error"], terms=self.shown
+        )
+        kinds = both.groupby(both["term"].astype(str))["measure"].nunique()
+        return set(kinds.index[kinds > 1])
 
     @property
     def in_order(self) -> tuple[str, ...]:
@@ -205,7 +214,7 @@ class Numbers:
 
     def note(self) -> str:
         """Which coefficients a figure shows and what it pools."""
-        return f"{self.coefficients_in_words()} {self.note_of_fits()}"
+        return f"{self.coefficients_in_words()} {self._note(self.layout)}"
 
     def coefficients_in_words(self) -> str:
         """Which coefficients a figure shows, and whether they are averaged."""
@@ -217,8 +226,11 @@ class Numbers:
 
     def note_of_fits(self) -> str:
         """Which datasets a figure counts and what it pools."""
+        return self._note(self.layout_of_fits)
+
+    def _note(self, layout: Layout) -> str:
         left = " Only datasets that every strategy fitted." if self.policy == "listwise" else ""
-        return f"{counted(self.results.study.replicates, 'dataset')} per cell.{left} {self.layout.note()}".strip()
+        return f"{counted(self.results.study.replicates, 'dataset')} per cell.{left} {layout.note()}".strip()
 
 
 def _check(argument: str, asked: Sequence[str] | None, what: str, known: Sequence[str]) -> None:
