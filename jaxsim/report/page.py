@@ -15,7 +15,7 @@ from markupsafe import Markup
 from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures import POLICIES
-from jaxsim.measures.overview import what_of
+from jaxsim.measures.averaged import what_of
 from jaxsim.report import tables
 from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
