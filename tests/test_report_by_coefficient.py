@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import marks, note, results_of, segments
 
@@ -153,3 +154,25 @@ def test_notes_say_what_is_averaged_in_the_figure(tmp_path):
     with pytest.raises(InputError, match="columns of panels are coefficients, which are not averaged; leave out 'n_obs'"):
         made.plot.coverage_map(by=["group_sd", "n_groups", "n_obs"])
     assert len(made.plot.bias(by=["group_sd", "n_groups", "n_obs"], terms="IV1").axes) == 4
+
+
+def test_a_file_of_measures_averages_no_unlike_coefficients(studies, tmp_path):
+    file = tmp_path / "by.csv"
+    assert main(["summary", str(studies["zero"].out), "--by", "units.patient", "--measures", "coverage", "--csv", str(file)]) == 0
+    stored = pd.read_csv(file)
+    expected = studies["zero"].measures(["model", "units.patient", "term"], measures=["coverage"]).set_index(["term", "model"])
+    assert set(stored["term"]) == {ASKED, "treatnew", "time"}
+    assert len(stored) == 18
+    for (term, model), lines in stored.groupby(["term", "model"]):
+        np.testing.assert_allclose(lines["value"], expected.loc[(term, model), "value"], rtol=1e-12)
+
+
+def test_numbers_that_are_needed_have_the_verdict_on_their_own_coefficient(studies):
+    table = studies["zero"].needed("power", 0.8, over="units.patient").set_index(["term", "model"]).sort_index()
+    level = studies["zero"].measures(["model"], terms=[ASKED], measures=["type_one_error"]).set_index("model")["value"]
+    for term, promise in ((ASKED, "type_one_error"), ("time", "coverage")):
+        for model, verdict in ((SURE, "not kept"), (GOOD, "kept")):
+            lines = table.loc[(term, model)]
+            assert set(lines["promise"]) == {promise}
+            assert set(lines["verdict"]) == {verdict}
+    assert set(table.loc[(ASKED, SURE), "rate"]) == {level[SURE]}
