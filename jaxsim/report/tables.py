@@ -125,6 +125,8 @@ def headlines(numbers: Numbers) -> list[Table]:
         table = headline(results.performance, policy, terms=numbers.in_order)
         if policy != numbers.policy and not has_numbers(table):
             continue
+        if len(numbers.families) > 1:  # no room on a desk: it is in the table of each coefficient
+            table = table.drop(columns=SHOWN["model_se_error"], errors="ignore")
         found.append(_of_lines(table, POLICY_TEXT[policy] if both else ""))
     if len(numbers.families) > 1:
         whole = of_fits(results.performance, terms=numbers.in_order)
