@@ -13,7 +13,7 @@ from scipy import optimize, stats
 from jaxsim import GaussianMultilevel, Grid
 from jaxsim.cli.main import main
 from jaxsim.errors import InputError
-from jaxsim.measures.crossing import ABOVE, BELOW, FALLS, FOUND, NOTHING, crossing_of
+from jaxsim.measures.crossing import ABOVE, BELOW, FALLS, FOUND, NOTHING, between_sizes, crossing_of
 from jaxsim.measures.interval import Z, wilson
 from jaxsim.measures.promises import COVERAGE
 from jaxsim.measures.sufficiency import in_words
@@ -257,7 +257,7 @@ def test_numbers_are_rounded_up_in_words():
     assert in_words(table, "units.subject", " (so)").startswith("units.subject needed for a power of 0.8 (so):")
     assert head.split("  ")[-1].strip() == "simulated"
     assert a.split() == ["a", "x", "23", "22", "to", "40", "between", "20", "and", "40"]
-    assert b.split() == ["b", "x", "–", "–", "to", "–", *BELOW.split()]
+    assert b.split() == ["b", "x", "more", "than", "120", "–", *BELOW.split()]
     assert c.split()[2] == "1.23"
 
 
@@ -380,3 +380,19 @@ def test_a_summary_says_what_it_has_not(results, tmp_path, capsys):
         assert said in capsys.readouterr().err
     assert main(["summary", folder, "--measures", "power", "type_one_error"]) == 0
     assert "There is no" not in capsys.readouterr().out
+
+
+def test_curves_cross_the_target_at_the_number_that_is_needed():
+    """What a power curve draws between simulated sizes is what the number is read off."""
+    size, rate, error = np.array([20.0, 40.0, 80.0, 160.0]), np.array([0.2, 0.38, 0.64, 0.91]), np.full(4, 0.01)
+    x, y = between_sizes(size, rate, 64)
+    np.testing.assert_allclose(y[::64], rate, rtol=1e-14)
+    np.testing.assert_allclose(x[::64], size, rtol=1e-14)
+    found = crossing_of(size, rate, error, rate - 0.02, rate + 0.02, 0.8)
+    # Between points of a fine grid the curve is straight to a thousandth of a subject.
+    assert abs(np.interp(0.8, y, x) - found.needed) < 0.02
+
+
+def test_curves_are_straight_beside_a_rate_of_one():
+    x, y = between_sizes(np.array([10.0, 20.0]), np.array([0.5, 1.0]), 4)
+    np.testing.assert_allclose(y, 0.5 + (x - 10) / 20, rtol=1e-12)

@@ -15,7 +15,7 @@ from jaxsim.measures.evidence import Number, differs, is_above, is_below, trials
 from jaxsim.measures.interval import wilson
 from jaxsim.report.comparison import leader
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.found import found, found_of
+from jaxsim.report.found import OVER_SIZES, found, found_of
 from jaxsim.report.gathered import standings_of
 from jaxsim.report.standings import Standing, Standings
 
@@ -249,7 +249,7 @@ def test_a_strategy_is_judged_by_the_coefficient_that_is_spoken_of():
     known = of_each(("treat", between), ("treat:time", slope), sizes=([], ["A power of 0.8 takes 12."]))
     assert known["treat:time", "Power"] == (
         "Only one strategy kept the level of its tests; its power: random slope (0.703 ± 0.014). random intercept (0.870 ± 0.011) "
-        "does not count: its tests find effects that are not there too often, in some cells at least."
+        f"does not count: its tests find effects that are not there too often, in some cells at least. {OVER_SIZES}"
     )
     assert known["treat:time", "How many"] == "A power of 0.8 takes 12."
     assert known["treat", "Type I error"].endswith("Below 0.05 (tests are conservative): random intercept (0.017 ± 0.004).")

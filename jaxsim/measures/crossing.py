@@ -16,6 +16,8 @@ from jaxsim.measures.sample import Array
 FOUND, BELOW, ABOVE = "found", "below target at all levels", "above target at all levels"
 FALLS, NOTHING = "not monotone beyond Monte Carlo error", "no number"
 SIGNIFICANCE = 0.05  # of all comparisons of two levels together
+SIZES = ("n_groups", "n_obs", "repeats")
+UNITS = "units."
 MOST_TRIALS = 1e15  # of a rate that is exactly 0 or 1, whose probit would be infinite
 PEAK = float(np.sqrt(2 * np.pi))
 
@@ -55,6 +57,38 @@ class Curve:
     error: Array
     none: Array
     all: Array
+
+
+def is_size(factor: str) -> bool:
+    """Whether a factor says how many units, groups or rows there are."""
+    return factor in SIZES or factor.startswith(UNITS)
+
+
+def between_sizes(size: Array, rate: Array, points: int = 16) -> tuple[Array, Array]:
+    """Sizes and rates between simulated ones, by the line that :func:`crossing_of` reads its number off: straight in the probit of
+    the rate and the square root of the size; straight as they are beside a rate of 0 or 1.
+
+    Args:
+        size: that were simulated, increasing, ``[K]``.
+        rate: there, ``[K]``.
+        points: of each gap.
+
+    Returns:
+        Both ``[(K - 1) * points + 1]``, the simulated ones among them.
+    """
+    x, y = [size[:1]], [rate[:1]]
+    step = np.arange(1, points + 1) / points
+    for k in range(len(size) - 1):
+        ends, roots = rate[k : k + 2], np.sqrt(size[k : k + 2])
+        here = (roots[0] + step * (roots[1] - roots[0])) ** 2
+        probits = special.ndtri(ends)
+        if np.isfinite(probits).all():
+            there = special.ndtr(probits[0] + step * (probits[1] - probits[0]))
+        else:
+            there = ends[0] + (here - size[k]) / (size[k + 1] - size[k]) * (ends[1] - ends[0])
+        x.append(here)
+        y.append(there)
+    return np.concatenate(x), np.concatenate(y)
 
 
 def crossing_of(size: Array, value: Array, mcse: Array, low: Array, high: Array, target: float) -> Crossing:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.errors import InputError, advised, brief, check_probability, choose, names_given
-from jaxsim.measures.crossing import FOUND, Crossing, crossing_of
+from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, Crossing, crossing_of
 from jaxsim.measures.evidence import Number
 from jaxsim.measures.factor_name import in_full
 from jaxsim.measures.overview import SHOWN, with_error
@@ -144,6 +144,21 @@ def whole(number: float, row: Mapping[Any, Any]) -> str:
     return f"{number:.3g}"
 
 
+def _amount(row: dict[Any, Any]) -> str:
+    """The number, or which side of all levels it is on."""
+    if row["status"] == BELOW:
+        return f"more than {row['level_below']:g}"
+    return f"at most {row['level_above']:g}" if row["status"] == ABOVE else whole(row["needed"], row)
+
+
+def _interval(row: dict[Any, Any]) -> str:
+    """Its limits, as far as they are among the levels."""
+    low, high = (whole(row[name], row) if math.isfinite(row[name]) else "" for name in ("low", "high"))
+    if low and high:
+        return f"{low} to {high}"
+    return f"at least {low}" if low else f"at most {high}" if high else "–"
+
+
 def in_words(table: pd.DataFrame, over: str, how: str = "") -> str:
     """A table of :func:`sufficiency` as a terminal shows it, numbers rounded up, with what strategies keep of each coefficient.
 
@@ -158,10 +173,9 @@ def in_words(table: pd.DataFrame, over: str, how: str = "") -> str:
     judged = [" or ".join(SHOWN[name] for name in promises) or "level", "verdict"] if "promise" in table else []
     rows = []
     for row in table.to_dict("records"):
-        interval = f"{whole(row['low'], row)} to {whole(row['high'], row)}"
         levels = f"{row['level_below']:g} and {row['level_above']:g}"
         simulated = f"between {levels}" if row["status"] == FOUND else row["status"]
-        found = [*(row[name] for name in lines), whole(row["needed"], row), interval, simulated]
+        found = [*(row[name] for name in lines), _amount(row), _interval(row), simulated]
         rows.append([*found, *(_kept(row, len(promises) > 1) if judged else [])])
     shown = pd.DataFrame(rows, columns=[*lines, "needed", "95% limits", "simulated", *judged], dtype=object)
     text = f"{over} needed for a {measure} of {target:g}{how}:\n\n{shown.to_string(index=False)}"

@@ -48,7 +48,7 @@ def found(standings: Standings, sizes: Sequence[str] = ()) -> list[Finding]:
         said.append(Finding("Type I error", level_in_words(standings)))
         said += [Finding("Coverage", coverage_in_words(standings))] if standings.has("coverage") else []
         said += [Finding("Standard errors", standard_errors_in_words(standings))] if standings.has("model_se") else []
-        said += [Finding("Power", power_in_words(standings))] if standings.infers else []
+        said += [Finding("Power", _power(standings, sizes))] if standings.infers else []
         said += [Finding("How many", text) for text in sizes]
         said.append(Finding("RMSE", error_in_words(standings)))
     return [*said, *_of_fits(standings, others)]
@@ -88,11 +88,16 @@ def _of_coefficient(standings: Standings, sizes: Sequence[str]) -> list[Finding]
         said.append(Finding("Type I error", level_in_words(standings) if known else unknown_level_in_words(standings)))
         apart = [name for name, verdict in standings.verdicts(COVERAGE).items() if verdict.is_kept != (name in keepers)]
         said += [Finding("Coverage", coverage_in_words(standings))] if known and apart else []
-        said += [Finding("Power", power_in_words(standings))] if standings.has("power") else []
+        said += [Finding("Power", _power(standings, sizes))] if standings.has("power") else []
         said += [Finding("How many", text) for text in sizes]
     erring = [s for s in standings.strategies if s.rmse is not None]
     differ = len(erring) > 1 and compared(standings, erring, "rmse").tells_apart
     return [*said, *([Finding("RMSE", error_in_words(standings))] if differ or not standings.infers else [])]
+
+
+def _power(standings: Standings, sizes: Sequence[str]) -> str:
+    """Of a study of several sizes, too, that it is an average over them."""
+    return power_in_words(standings) + (f" {OVER_SIZES}" if sizes else "")
 
 
 def _in_brief(rest: Sequence[Standings]) -> list[str]:
@@ -121,6 +126,7 @@ def _of_fits(standings: Standings, others: str) -> list[Finding]:
     return [Finding("Fits", _fits(standings, others)), *(Finding("Caution", text) for text in _cautions(standings, others))]
 
 
+OVER_SIZES = "All of these are averages over small and large studies: for the power of one size see the table by cell."
 _NOTHING = Finding("Nothing", "No fit gave a usable answer: there is nothing to measure.")
 
 

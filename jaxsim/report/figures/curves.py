@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from jaxsim.errors import InputError
+from jaxsim.measures.crossing import between_sizes, is_size
 from jaxsim.report.figures import rates
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import PANEL_HEIGHTS, SMALL_PANEL, Frame, frame, headings, mark_empty, model_handles, panel_width
@@ -23,6 +24,7 @@ from jaxsim.style import REFERENCE
 FEWEST = 3  # levels that make a curve
 WIDE = 10  # the largest level over the smallest from which on the axis is logarithmic
 HEIGHT = 3.3
+POINTS = 16  # of a curve that bends between two levels
 
 
 def draw_curves(
@@ -61,7 +63,7 @@ def draw_curves(
         ax = axes[i, j]
         ax.axhline(line, color=REFERENCE, lw=0.9, zorder=1.5)
         for model, look in looks.items():
-            _draw_curve(ax, layout, lines[lines["model"].astype(str) == model], look, model)
+            _draw_curve(ax, layout, lines[lines["model"].astype(str) == model], look, model, bent=rate is rates.POWER)
         if not np.isfinite(lines["value"].to_numpy(float)).any():
             mark_empty(ax, "nothing to show" if lines.empty else "no usable fit")
     _label_axis(axes, layout)
@@ -94,15 +96,20 @@ def _given(found: Layout) -> Layout | None:
     return found if len(found.x_levels) >= FEWEST and found.x_is_numeric else None
 
 
-def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model: str) -> None:
+def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model: str, bent: bool) -> None:
     numbers = where(lines, {}).sort_values(str(layout.x))
     x, value, low, high = numbers[[str(layout.x), "value", "low", "high"]].to_numpy(float).T
     shown = np.isfinite(value)
     if not shown.any():
         return
-    ribbon = ax.fill_between(x[shown], low[shown], high[shown], color=look.color, alpha=0.2, lw=0)
+    x, value, low, high = x[shown], value[shown], low[shown], high[shown]
+    wide, bottom, top, line, every = x, low, high, value, 1
+    if bent and is_size(str(layout.x)):
+        (wide, line), (_, bottom), (_, top) = (between_sizes(x, of, POINTS) for of in (value, low, high))
+        every = POINTS
+    ribbon = ax.fill_between(wide, bottom, top, color=look.color, alpha=0.2, lw=0)
     ribbon.set_label(f"ribbon of {model}")
-    ax.plot(x[shown], value[shown], color=look.color, marker=look.marker, ms=3.6, lw=1.1, label=model)
+    ax.plot(wide, line, color=look.color, marker=look.marker, markevery=every, ms=3.6, lw=1.1, label=model)
 
 
 def _label_axis(axes: np.ndarray, layout: Layout) -> None:
