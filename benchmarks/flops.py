@@ -51,19 +51,19 @@ def _profile(q: int, p: int, reml: bool) -> list[Count]:
     e_sum = 2 * q * q * p if reml else 0
     root = triangle(p) * 2 * q
     return [
-        Count("profile", "L'K_z.", "2 Q^2 M", 2 * q * q * m, 2 * triangle(q) * m),
-        Count("profile", "A = (L'K_z.)_z L + I", "2 Q^3 + Q", 2 * q**3 + q, q * (q + 1) * (q + 2) / 3 + q),
+        Count("profile", "L'K_z.", "(2 Q - 1) Q M", (2 * q - 1) * q * m, 2 * triangle(q) * m - q * m),
+        Count("profile", "A = (L'K_z.)_z L + I", "(2 Q - 1) Q^2 + Q", (2 * q - 1) * q * q + q, q * (q + 1) * (q + 2) / 3 + q),
         Count("profile", "pivot rows and log|A|", "sum_k (k + M + 3), k < Q", rows, rows),
         Count("profile", "elimination below the pivots", "2 sum_k k (k + M), k < Q", 2 * below, 2 * below_symmetric),
         Count("profile", "D = K - R'R", "2 Q M^2", 2 * q * m * m, 2 * q * triangle(m)),
-        Count("profile", "S = sum D", "M^2", m * m, triangle(m)),
+        Count("profile", "S = sum D, by products", "2 M^2", 2 * m * m, triangle(m)),
         Count("profile", "h = D_zx root", "Q P (2 P - 1)", q * p * (2 * p - 1), root),
         Count("profile", "s = D_zy - D_zx beta", "Q (2 P - 1)", q * (2 * p - 1), q * (2 * p - 1)),
         Count(
             "profile",
             "Gamma = sum U - h h' - w s s'",
-            "Q^2 (3 + 2 P)",
-            3 * q * q + e_sum,
+            "Q^2 (4 + 2 P)",
+            4 * q * q + e_sum,
             triangle(q) * (3 + (2 * p if reml else 0)),
         ),
         Count("profile", "factor of S_xx, root, beta, pw", "P^3 + 6 P^2", p**3 + 6 * p * p, 2 * p**3 / 3 + 4 * p * p, False),

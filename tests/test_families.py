@@ -31,7 +31,7 @@ def test_predictors_that_are_drawn_alike_are_one_family():
     ("found", "fields"),
     [
         ([("Intercept",), ("IV1", "IV2"), ("IV3",)], {"fixed_effects": (0, 0, 0, 0.3)}),
-        ([("Intercept",), ("IV1", "IV2"), ("IV3",)], {"n_between": 1}),
+        ([("Intercept",), ("IV1", "IV2"), ("IV3",)], {"n_between": 1, "models": (PooledOLS(), LinearMixed())}),
         ([("Intercept",), ("IV1", "IV3"), ("IV2",)], {"group_sd": (1, 0.5, 0.6, 0.5)}),
         (ALONE, {"correlation": ((1, 0.1, 0.2, 0.3), (0.1, 1, 0, 0), (0.2, 0, 1, 0), (0.3, 0, 0, 1))}),
         ([("Intercept",), ("IV1",), ("IV2", "IV3")], {"missing": MAR(0.2, by="IV1")}),

@@ -24,7 +24,11 @@ from jaxsim.sweep.rounds import precision
 from jaxsim.sweep.worker import Worker, finish
 
 STUDY = Study(
-    GaussianMultilevel(n_obs=4, n_predictors=1), Grid(n_groups=[4, 12], group_sd=[0.2]), (PooledOLS(), TwoStage()), 12, seed=3
+    GaussianMultilevel(n_obs=4, n_predictors=1),
+    Grid(n_groups=[4, 12], group_sd=[0.2]),
+    (PooledOLS(), TwoStage(weights="precision")),  # which shares no sizes
+    12,
+    seed=3,
 )
 
 
