@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from jaxsim import GaussianMultilevel, GroupRecovery, InputError, report
 from jaxsim.picture import Picture
+from jaxsim.report.figures.curves import POINTS
 from jaxsim.report.figures.style import looks
 
 
@@ -99,7 +100,7 @@ class TestBy:
         curve = grid.plot.power_curve(by=["n_groups", "effect_in_se"])
         expected = lines(grid, "rejection", ["n_groups", "effect_in_se"], where=lambda truth: truth != 0)
         assert [ax.get_title() for ax in curve.axes] == ["effect (standard errors): 1", "effect (standard errors): 3"]
-        same(points(curve.axes[1], "lmer"), [expected["lmer", groups, 3]["value"] for groups in LEVELS["n_groups"]])
+        same(points(curve.axes[1], "lmer")[::POINTS], [expected["lmer", groups, 3]["value"] for groups in LEVELS["n_groups"]])
         loop = grid.plot.coverage_loop(by=["n_groups", "n_obs"])
         expected = lines(grid, "coverage", ["n_groups", "n_obs"])
         same(
