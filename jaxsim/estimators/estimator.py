@@ -161,12 +161,12 @@ def _fit_batch(estimator: Estimator, data: Any) -> Fit:
     if not estimator.same_when_padded or jax.default_backend() != "cpu":
         return jax.vmap(estimator._guarded)(data)
 
-    def with_room(data: CrossProducts) -> Fit:
-        """One dataset's fit."""
+    def fitted(data: CrossProducts) -> Fit:
+        """One dataset's fit, with room for some groups."""
         few = data.levels is None and len(data.sizes) < ROOM
         return estimator._guarded(pad_groups(data, ROOM) if few else data)
 
-    return in_parts(jax.vmap(with_room), data, PART)
+    return in_parts(jax.vmap(fitted), data, PART)
 
 
 def _resample_batch(estimator: Estimator, data: Any, context: Context) -> Fit:

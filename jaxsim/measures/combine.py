@@ -19,7 +19,7 @@ from jaxsim.measures.sample import Strata
 from jaxsim.measures.summary import Units
 
 # Columns of tables that are no factors of the grid.
-OF_FITS = ("cell", "model", "term")
+NO_FACTORS = ("cell", "model", "term")
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def codes_of(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, np.nd
     """
     if not columns:
         return np.zeros(len(table), int), np.zeros(min(len(table), 1), int)
-    keys = [table[name] if name in OF_FITS else _in_order(table[name], table["cell"]) for name in columns]
+    keys = [table[name] if name in NO_FACTORS else _in_order(table[name], table["cell"]) for name in columns]
     code = (
         pd.DataFrame(dict(enumerate(keys)))
         .groupby(list(range(len(keys))), observed=True, sort=True, dropna=False)

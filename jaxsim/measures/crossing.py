@@ -16,7 +16,8 @@ from jaxsim.measures.sample import Array
 FOUND, BELOW, ABOVE = "found", "below target at all levels", "above target at all levels"
 FALLS, NOTHING = "not monotone beyond Monte Carlo error", "no number"
 SIGNIFICANCE = 0.05  # of all comparisons of two levels together
-SIZES = ("n_groups", "n_obs", "repeats")
+# Factors that say how many there are, and of what; and the beginning of the names of such factors of designs.
+SIZES = {"n_groups": "groups", "n_obs": "rows a group", "repeats": "repeats"}
 UNITS = "units."
 MOST_TRIALS = 1e15  # of a rate that is exactly 0 or 1, whose probit would be infinite
 PEAK = float(np.sqrt(2 * np.pi))
@@ -64,9 +65,9 @@ def is_size(factor: str) -> bool:
     return factor in SIZES or factor.startswith(UNITS)
 
 
-def between_sizes(size: Array, rate: Array, points: int = 16) -> tuple[Array, Array]:
+def between_sizes(size: Array, rate: Array, points: int) -> tuple[Array, Array]:
     """Sizes and rates between simulated ones, by the line that :func:`crossing_of` reads its number off: straight in the probit of
-    the rate and the square root of the size; straight as they are beside a rate of 0 or 1.
+    the rate and the square root of the size; straight as they are beside a rate of 0 or 1. (Rates that fall are not levelled.)
 
     Args:
         size: that were simulated, increasing, ``[K]``.

@@ -129,12 +129,12 @@ def rates_of(
     options: dict[str, Any] = {"policy": policy, "alpha": alpha, "terms": terms, "measures": [promise.measure]}
     averages = performance.measures(["model"], **options)
     by_cell = performance.measures(["model", "cell"], **options)
-    enough = enough_fits(performance)
-    found = {}
-    for row in finite(averages):
-        name = str(row["model"])
-        own = [line for line in finite(by_cell) if str(line["model"]) == name and (name, line["cell"]) in enough]
-        found[name] = Rates(number_of(row), tuple(map(number_of, own)))
+    enough, cells = enough_fits(performance), dict[str, list[Number]]()
+    for line in finite(by_cell):
+        name = str(line["model"])
+        if (name, line["cell"]) in enough:
+            cells.setdefault(name, []).append(number_of(line))
+    found = {name: Rates(number_of(row), tuple(cells.get(name, ()))) for row in finite(averages) for name in [str(row["model"])]}
     return found, by_cell["cell"].nunique()
 
 

@@ -144,19 +144,22 @@ def whole(number: float, row: Mapping[Any, Any]) -> str:
     return f"{number:.3g}"
 
 
-def _amount(row: dict[Any, Any]) -> str:
-    """The number, or which side of all levels it is on."""
+def amount_in_words(row: Mapping[Any, Any], noun: str = "") -> str:
+    """The number of a row of :func:`sufficiency`, or which side of all levels it is on, with what there are so many of."""
+    things = f" {noun}" if noun else ""
     if row["status"] == BELOW:
-        return f"more than {row['level_below']:g}"
-    return f"at most {row['level_above']:g}" if row["status"] == ABOVE else whole(row["needed"], row)
+        return f"more than {row['level_below']:,.12g}{things}"
+    if row["status"] == ABOVE:
+        return f"at most {row['level_above']:,.12g}{things}"
+    return f"{whole(row['needed'], row)}{things}"
 
 
-def _interval(row: dict[Any, Any]) -> str:
-    """Its limits, as far as they are among the levels."""
+def limits_in_words(row: Mapping[Any, Any]) -> str:
+    """Its limits, as far as they are among the levels; empty if neither is."""
     low, high = (whole(row[name], row) if math.isfinite(row[name]) else "" for name in ("low", "high"))
     if low and high:
         return f"{low} to {high}"
-    return f"at least {low}" if low else f"at most {high}" if high else "–"
+    return f"at least {low}" if low else f"at most {high}" if high else ""
 
 
 def in_words(table: pd.DataFrame, over: str, how: str = "") -> str:
@@ -175,7 +178,7 @@ def in_words(table: pd.DataFrame, over: str, how: str = "") -> str:
     for row in table.to_dict("records"):
         levels = f"{row['level_below']:g} and {row['level_above']:g}"
         simulated = f"between {levels}" if row["status"] == FOUND else row["status"]
-        found = [*(row[name] for name in lines), _amount(row), _interval(row), simulated]
+        found = [*(row[name] for name in lines), amount_in_words(row), limits_in_words(row) or "–", simulated]
         rows.append([*found, *(_kept(row, len(promises) > 1) if judged else [])])
     shown = pd.DataFrame(rows, columns=[*lines, "needed", "95% limits", "simulated", *judged], dtype=object)
     text = f"{over} needed for a {measure} of {target:g}{how}:\n\n{shown.to_string(index=False)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from jaxsim.measures.evidence import Number, differs, is_identical
-from jaxsim.report.promises import listed, named, number_in_words
+from jaxsim.report.kept_in_words import listed, named, number_in_words
 from jaxsim.report.standings import SIGN, Standing, Standings, best
 
 EXPLAINED = "is larger than Monte Carlo error explains"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jaxsim.measures.complaints import OFTEN
 from jaxsim.measures.promises import COVERAGE, FEWEST, LEVEL
 from jaxsim.report.comparison import compared
-from jaxsim.report.promises import coverage_in_words, level_in_words, listed, named, rate_in_words, unknown_level_in_words
+from jaxsim.report.kept_in_words import coverage_in_words, level_in_words, listed, named, rate_in_words, unknown_level_in_words
 from jaxsim.report.standard_errors import standard_errors_in_words
 from jaxsim.report.standings import Standings
 from jaxsim.report.winner import agreement_in_words, error_in_words, power_in_words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,18 +9,16 @@ import pandas as pd
 
 from jaxsim.counts import counted
 from jaxsim.levels import amount
-from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, NOTHING
+from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, NOTHING, SIZES, UNITS
 from jaxsim.measures.promises import LEVEL, Promise
-from jaxsim.measures.sufficiency import COLUMNS, whole
+from jaxsim.measures.sufficiency import COLUMNS, amount_in_words, limits_in_words
 from jaxsim.report.figures.curves import FEWEST
 from jaxsim.report.figures.layout import is_numeric
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import TARGET_POWER, effect_factors
-from jaxsim.report.promises import listed
+from jaxsim.report.kept_in_words import listed
 from jaxsim.report.standings import Standings
 
-SIZES = {"n_groups": "groups", "n_obs": "rows a group", "repeats": "repeats"}
-UNITS = "units."
 MOST_EFFECTS, MOST_CONDITIONS = 6, 3  # that are told one by one
 MOST_CELLS = 200  # whose levels are kept apart
 TOLD = (ABOVE, FOUND, BELOW)  # from few to many
@@ -130,19 +127,10 @@ def _size(row: Mapping[Any, Any]) -> float:
 
 def _amount(row: Mapping[Any, Any], noun: str) -> str:
     """``23 subjects (22 to 24)``; ``more than 120`` or ``at most 20`` where all levels are too few, or enough."""
-    things = f" {noun}" if noun else ""
     if row["status"] not in TOLD:
         return f"a number{' of ' * bool(noun)}{noun} that is not told"
-    if row["status"] == BELOW:
-        return f"more than {row['level_below']:,.12g}{things}"
-    if row["status"] == ABOVE:
-        return f"at most {row['level_above']:,.12g}{things}"
-    low, high = (whole(row[name], row) if math.isfinite(row[name]) else "" for name in ("low", "high"))
-    if low and high:
-        interval = f"{low} to {high}"
-    else:
-        interval = f"at most {high}" if high else f"at least {low}" if low else "limits beyond the levels"
-    return f"{whole(row['needed'], row)}{things} ({interval})"
+    limits = f" ({limits_in_words(row) or 'limits beyond the levels'})" if row["status"] == FOUND else ""
+    return amount_in_words(row, noun) + limits
 
 
 def _untold(by_model: Mapping[str, Rows], kept: Sequence[str], broken: Sequence[str], promise: Promise) -> list[str]:

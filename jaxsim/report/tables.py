@@ -18,7 +18,7 @@ from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.report.filters import LONGEST, MODEL, TERM, key_of, level_texts
-from jaxsim.report.promises import listed
+from jaxsim.report.kept_in_words import listed
 from jaxsim.results import Results
 from jaxsim.study import card
 from jaxsim.study.study import Study

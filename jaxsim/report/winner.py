@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jaxsim.measures.promises import COVERAGE, IN_CELLS, LEVEL
 from jaxsim.report.comparison import InWords, compared, in_words
-from jaxsim.report.promises import aside, listed, named, number_in_words, rate_in_words
+from jaxsim.report.kept_in_words import aside, listed, named, number_in_words, rate_in_words
 from jaxsim.report.standings import Standing, Standings
 
 
