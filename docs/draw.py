@@ -5,6 +5,7 @@ With names of experiments, ``python docs/draw.py how_many_people``, only those o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import sys
@@ -19,7 +20,7 @@ from jaxsim import Grid, Study
 from jaxsim.cli.script import study_of
 from jaxsim.report import FIGURES
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -106,6 +107,7 @@ def main() -> None:
     (HERE / "pictures" / "experiments").mkdir(parents=True, exist_ok=True)
     if not asked:
         draw_figures()
+        draw_own_study()
     for name in asked or EXPERIMENTS:
         draw_experiment(name)
         print(name)
@@ -122,6 +124,16 @@ def draw_figures() -> None:
             figure = getattr(known["results"].plot, name)()
             figure.savefig(HERE / "pictures" / f"{name}.png", dpi=80)
             print(name)
+
+
+def draw_own_study() -> None:
+    """Run the study of the page of one's own study, and draw its curve."""
+    known: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for block in BLOCK.findall((HERE / "how-to" / "own-study.md").read_text()):
+            exec(block, known)
+        known["results"].plot.power_curve(terms="treatnew:visit").savefig(HERE / "pictures" / "own_study.png", dpi=80)
+    print("own_study")
 
 
 def draw_experiment(name: str) -> None:

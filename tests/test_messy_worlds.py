@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from from_rows import assert_fitted_from_rows
 from scipy import stats
 
 import jaxsim
@@ -412,16 +413,9 @@ class TestAnyProcess:
         assert (abs(mean[0] - mean[1]) < 4 * np.hypot(*error)).all(), (mean, error)
 
     def test_the_stored_fit_is_that_of_the_rows(self, tmp_path):
-        formula = "y ~ drug * day + age + (1 + day | s)"
         process = growth(scenario=MESSIEST, measurement_error={"age": 0.7}, sd={"s": {"Intercept": 3, "day": 1}})
-        study = Study(process, Grid(), (LinearMixed(formula),), 3, seed=5)
-        stored = study.run(tmp_path / "out", progress=False).read("estimates")
-        for replicate in range(3):
-            own = stored[stored["replicate"] == replicate].set_index("term")
-            table = lmer(formula, study.dataset(0, replicate)).table.set_index("term").rename({"(Intercept)": "Intercept"})
-            for column in ("estimate", "std_error"):
-                # 1e-9: two optimisers that end with Newton steps on the same cross-products; what differs is rounding.
-                np.testing.assert_allclose(own[column], table[column].loc[own.index], rtol=1e-9, atol=1e-9)
+        model = LinearMixed("y ~ drug * day + age + (1 + day | s)")
+        assert_fitted_from_rows(Study(process, Grid(), (model,), 3, seed=5), tmp_path / "out")
 
     def test_gaussian_rows_are_those_that_were_fitted(self, tmp_path):
         process = GaussianMultilevel(10, 8, (0.5, 0.4), 1, (0.0, 0.3), scenario="realistic")
@@ -430,7 +424,7 @@ class TestAnyProcess:
         for replicate in range(2):
             fit = lmer("DV ~ IV1 + (IV1 | Group)", study.dataset(0, replicate))
             own = stored.loc[stored["replicate"] == replicate, "estimate"]
-            np.testing.assert_allclose(own, fit.table["estimate"], rtol=1e-9, atol=1e-9)  # as above
+            np.testing.assert_allclose(own, fit.table["estimate"], rtol=1e-9, atol=1e-9)  # as in from_rows
 
 
 class TestAFactorOfAGrid:

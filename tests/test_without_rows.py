@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from from_rows import assert_fitted_from_rows
 
 from jaxsim import (
     Bernoulli,
@@ -25,7 +26,6 @@ from jaxsim import (
     counterbalanced,
     covariate,
     lists,
-    lmer,
     nested,
     sampled,
     within,
@@ -160,16 +160,8 @@ class TestDesigns:
 @pytest.mark.parametrize("name", ["growth in two arms, a covariate", "subjects who meet some items"])
 def test_its_rows_are_what_was_fitted(name, tmp_path):
     """By the engines of one and of several factors; of the other designs, everything that these read is compared above."""
-    formula = DESIGNS[name]["formula"]
-    study = Study(design(name), Grid(), (LinearMixed(formula),), 2, seed=5)
-    stored = study.run(tmp_path / "out", progress=False).read("estimates")
-    for replicate in range(2):
-        own = stored[stored["replicate"] == replicate].set_index("term")
-        table = lmer(formula, study.dataset(0, replicate)).table.set_index("term").rename({"(Intercept)": "Intercept"})
-        for column in ("estimate", "std_error"):
-            # 1e-9: as where rows are drawn. They were made from the cross-products, and two optimisers went to one optimum:
-            # at most 6e-12 of a standard error was seen.
-            np.testing.assert_allclose(own[column], table[column].loc[own.index], rtol=1e-9, atol=1e-9)
+    model = LinearMixed(DESIGNS[name]["formula"])
+    assert_fitted_from_rows(Study(design(name), Grid(), (model,), 2, seed=5), tmp_path / "out")
 
 
 def test_cells_that_are_not_ideal_draw_rows(tmp_path):

@@ -94,6 +94,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--no-trial", action="store_true", help="do not compile and time one tile of each shape")
     plan.set_defaults(action=_plan)
+    doctor = commands.add_parser("doctor", help="say what is installed and what is missing, for jaxsim and for comparing with lme4")
+    doctor.add_argument("--json", action="store_true", help="print it for a program")
+    doctor.add_argument(
+        "--report",
+        nargs="?",
+        const="",
+        metavar="RESULTS",
+        help="print what a report of a wrong number needs, about the study in that folder if there is one: fill it in, and send it",
+    )
+    doctor.set_defaults(action=_doctor)
+    _add_readers(commands)
+    return parser
+
+
+def _add_readers(commands: Any) -> None:
+    """The commands that read a folder of results."""
     report = commands.add_parser("report", help="write the HTML report and its figures")
     report.add_argument("results", help="a folder that a run wrote, or its address")
     report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
@@ -108,16 +124,6 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--no-report", action="store_true", help="do not write the report again")
     audit.add_argument("--quiet", action="store_true", help="no progress bar and no table, one line and the exit status only")
     audit.set_defaults(action=_audit)
-    doctor = commands.add_parser("doctor", help="say what is installed and what is missing, for jaxsim and for comparing with lme4")
-    doctor.add_argument("--json", action="store_true", help="print it for a program")
-    doctor.add_argument(
-        "--report",
-        nargs="?",
-        const="",
-        metavar="RESULTS",
-        help="print what a report of a wrong number needs, about the study in that folder if there is one: fill it in, and send it",
-    )
-    doctor.set_defaults(action=_doctor)
     summary = commands.add_parser("summary", help="print the summary table of a run, or write its measures to a file")
     summary.add_argument("results", help="a folder that a run wrote, or its address")
     summary.add_argument(
@@ -130,7 +136,6 @@ def _parser() -> argparse.ArgumentParser:
     summary.add_argument("--csv", type=Path, help="write the measures with their Monte Carlo errors there instead")
     _add_script(summary, "so that its own measures are in the table")
     summary.set_defaults(action=_summary)
-    return parser
 
 
 def _add_script(parser: argparse.ArgumentParser, why: str) -> None:

@@ -67,6 +67,7 @@ class AutoregressiveMixed(StructuredMixed):
         super().check(names)
 
     def hopeless(self, names: Names) -> str | None:
+        """A time that is one number in each group, or that several rows of a group share."""
         if self.time is None:
             return None
         factor = self.random_effects(names)[0].factor

@@ -123,6 +123,7 @@ class BetweenWithin(Formulated):
         super().check(names)
 
     def hopeless(self, names: Names) -> str | None:
+        """A mean that is the same in every group, or a multiple of another column."""
         factor = self.random_effects(names)[0].factor
         own = {() if name in INTERCEPTS else tuple(sorted(name.split(":"))): name for name in self.mixed.coefficients(names)}
         alike = {name: own[part] for name in self.averaged(names) if (part := names.between_part(name, factor)) in own}

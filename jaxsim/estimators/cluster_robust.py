@@ -118,6 +118,7 @@ class ClusterRobust(Clustered):
 
     @property
     def same_when_padded(self) -> bool:
+        """All conventions; not the wild bootstrap."""
         return self.inference == "t"
 
     @property

@@ -116,6 +116,7 @@ class LinearMixed(MixedEffects):
 
     @property
     def same_when_padded(self) -> bool:
+        """Satterthwaite's and simpler degrees of freedom; not Kenward and Roger's, nor robust variances."""
         return not self.robust and not self.df.startswith("kenward-roger")
 
     def setting(self, data: CrossProducts) -> crossed_mixed.Setting:

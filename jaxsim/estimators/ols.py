@@ -40,6 +40,7 @@ class PooledOLS(Formulated):
 
     @property
     def same_when_padded(self) -> bool:
+        """One formula of sums over groups."""
         return True
 
     def in_words(self, names: Names) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ class TwoStage(Clustered):
         return len(self.coefficients(names))
 
     def hopeless(self, names: Names) -> str | None:
+        """Two coefficients that no regression of one group can tell apart."""
         factor, earlier = self.grouping(names), dict[tuple[str, ...], str]()
         for name in sorted(self.coefficients(names), key=lambda name: name not in INTERCEPTS):
             part = names.within_part(name, factor)
@@ -135,6 +136,7 @@ class TwoStage(Clustered):
 
     @property
     def same_when_padded(self) -> bool:
+        """The plain mean; not resampling, other weights or robust means."""
         return self.inference == "t" and self.weights == "equal" and self.mean == "arithmetic"
 
     @property

@@ -179,6 +179,7 @@ class GaussianMultilevel(Messy, Process):
 
     @property
     def same_when_padded(self) -> bool:
+        """Random numbers belong to groups, by number."""
         return True
 
     @property

@@ -15,6 +15,7 @@ from jaxsim.report.winner import agreement_in_words, error_in_words, power_in_wo
 
 MOST_TOLD = 4  # coefficients, or families of them, of which everything is said
 EVERY = "All coefficients"
+OVER_SIZES = "All of these are averages over small and large studies: for the power of one size see the table by cell."
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,6 @@ def _of_fits(standings: Standings, others: str) -> list[Finding]:
     return [Finding("Fits", _fits(standings, others)), *(Finding("Caution", text) for text in _cautions(standings, others))]
 
 
-OVER_SIZES = "All of these are averages over small and large studies: for the power of one size see the table by cell."
 _NOTHING = Finding("Nothing", "No fit gave a usable answer: there is nothing to measure.")
 
 

@@ -177,6 +177,7 @@ class Design(Messy, RowProcess):
 
     @property
     def same_when_padded(self) -> bool:
+        """Datasets are padded when they are drawn."""
         return True
 
     @property
