@@ -1,7 +1,5 @@
 """``python -m jaxsim``."""
 
-import sys
+from jaxsim.cli.command import command
 
-from jaxsim.cli.main import main
-
-sys.exit(main())
+command()

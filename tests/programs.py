@@ -33,9 +33,9 @@ def counted(monkeypatch) -> list:
     """Programs that studies compile from now on, one after the other."""
     found: list = []
 
-    def compiled(function, *arguments, original=recipe.compile_program):
+    def compiled(function, *arguments, original=recipe.compile_program, **options):
         found.append(function)
-        return original(function, *arguments)
+        return original(function, *arguments, **options)
 
     monkeypatch.setattr(recipe, "compile_program", compiled)
     return found

@@ -65,7 +65,7 @@ def test_a_wheel_has_the_package_whole_and_nothing_else(built):
         (points,) = [wheel.read(name).decode() for name in about if name.endswith("entry_points.txt")]
     assert names - about == package_files()
     assert any(name.endswith("/licenses/LICENSE") for name in about)
-    assert "jaxsim = jaxsim.cli.main:main" in points
+    assert "jaxsim = jaxsim.cli.command:command" in points
 
 
 def test_every_file_that_is_no_code_is_named_for_a_wheel():

@@ -30,7 +30,7 @@ import json, sys
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, Study
 from jaxsim.sweep import recipe
 count, original = [], recipe.compile_program
-recipe.compile_program = lambda *given: count.append(1) or original(*given)
+recipe.compile_program = lambda *given, **more: count.append(1) or original(*given, **more)
 study = Study(GaussianMultilevel(6, 4, n_predictors=1), Grid(), (LinearMixed(),), 5, seed=int(sys.argv[2]))
 table = study.run(sys.argv[1], progress=False).estimates
 print(json.dumps([len(count), table.select_dtypes("number").to_numpy().tolist()]))
@@ -67,7 +67,9 @@ def compiled(monkeypatch):
 
 def run(study, place):
     recipe.forget()  # as a new process
-    return study.run(place, progress=False).read("estimates")
+    found = study.run(place, progress=False).read("estimates")
+    shelf.wait()
+    return found
 
 
 def test_another_process_compiles_nothing_and_finds_the_same_bits(tmp_path):

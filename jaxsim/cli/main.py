@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the versions that numbers depend on")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run an experiment script and report on it")
     run.add_argument("script", type=Path, help="a Python file that defines `study`, such as experiments/seed_grid.py")
@@ -151,6 +151,14 @@ def _loaded(options: argparse.Namespace) -> Results:
     return load(options.results)
 
 
+class _Version(argparse.Action):
+    """Look up the versions, which takes a while, only where they are asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(_version())
+        parser.exit()
+
+
 def _version() -> str:
     """Our version, and those that numbers depend on besides it."""
     import platform  # noqa: PLC0415 - only needed here
@@ -206,9 +214,9 @@ def _prepare_report(study: Study) -> None:
 
 
 def _look_for_garbage_less_often() -> None:
-    """In a process of ours: tracing makes millions of objects, hardly any of them garbage, and every search is of all of them."""
+    """In a process of ours: importing and tracing make millions of objects, hardly any of them garbage, and a search is of all."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import linalg
 
 from jaxsim.crossed.deviance import Profile, profile
 from jaxsim.crossed.level_sums import Pairs, diagonal_sums, own_sums, pair_sums, slopes
@@ -45,7 +44,11 @@ def in_pairs(sums: dict[tuple[int, int], Array], flat: list[Array]) -> Array:
 
 def block_diagonal(blocks: list[Array]) -> Array:
     """One matrix of the blocks ``[q, q]`` of all factors, ``[Q, Q]``."""
-    made: Any = linalg if library(*blocks) is np else jax.scipy.linalg
+    if library(*blocks) is not np:
+        return jax.scipy.linalg.block_diag(*blocks)
+    from scipy import linalg  # noqa: PLC0415 - slow to import, and batches do without it
+
+    made: Any = linalg
     return made.block_diag(*blocks)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import linalg
 
 from jaxsim.numerics import small
 from jaxsim.numerics.arrays import library
@@ -37,6 +36,8 @@ def _of_one(matrix: Any) -> tuple[Any, Any]:
         return matrix, np.zeros(())
     if not np.isfinite(matrix).all():
         return np.full_like(matrix, np.nan), np.asarray(np.nan)
+    from scipy import linalg  # noqa: PLC0415 - slow to import, and batches do without it
+
     factor = linalg.cholesky(matrix, lower=True, check_finite=False)
     inverse, _ = linalg.lapack.dtrtri(factor, lower=1)
     return inverse, 2 * np.log(np.diagonal(factor)).sum()

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy import linalg
 
 from jaxsim.numerics.arrays import fori_loop, library, put, scan
 from jaxsim.numerics.lanes_last import lanes_last
@@ -47,6 +46,8 @@ def solve_shifted(matrix: Array, right: Array, shifts: Array, watched: int = 0) 
 
 def _of_one(watched: int, matrix: Any, right: Any, shifts: Any) -> Solutions:
     """The same of one system of NumPy's, whose tridiagonal form is LAPACK's (with other signs)."""
+    from scipy import linalg  # noqa: PLC0415 - slow to import, and batches do without it
+
     form, turn = linalg.hessenberg(matrix, calc_q=True, check_finite=False)
     diagonal: Any = np.diagonal(form)
     beside: Any = np.append(np.diagonal(form, -1), 0.0)

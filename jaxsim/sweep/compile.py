@@ -29,18 +29,26 @@ CPU_OPTIONS: dict[str, str | bool] = {
     "xla_cpu_multi_thread_eigen": False,
 }
 
+TWO_GENERATORS: dict[str, str | bool] = {"xla_cpu_parallel_codegen_split_count": "2"}
+
 # Tracing is Python, of which one thread runs at a time: two functions by turns would both be late for XLA, which needs no Python.
 _TRACING = threading.Lock()
 
 
-def compile_program(function: Callable[..., Any], *arguments: Any) -> Compiled:
-    """Compile a function for arguments of these shapes (and devices, if they name one), with the options above on CPU."""
+def compile_program(function: Callable[..., Any], *arguments: Any, alone: bool = False) -> Compiled:
+    """Compile a function for arguments of these shapes (and devices, if they name one), with the options above on CPU.
+
+    Args:
+        function, arguments: what is compiled.
+        alone: no other long program is compiled beside it, so two code generators have a core each. The program's results are the
+            same to the last bit.
+    """
     with _TRACING:
         lowered = jax.jit(function).lower(*arguments)
     if jax.default_backend() != "cpu":
         return lowered.compile()
     try:
-        return lowered.compile(compiler_options=CPU_OPTIONS)
+        return lowered.compile(compiler_options=CPU_OPTIONS | (TWO_GENERATORS if alone else {}))
     except (RuntimeError, ValueError) as error:  # a version of XLA without one of them
         warnings.warn(
             f"XLA does not take jaxsim's options ({error}): the last digits of a number may depend on what is computed beside it.",

@@ -126,14 +126,14 @@ class Programs:
 
     def _start_fit(self, shape: Shape, model: int, data: Any, truth: Any, arguments: tuple[Any, ...]) -> None:
         """The program of a strategy, which is the same whether or not groups are asked for if it can tell their coefficients
-        afterwards; then its scores, each a program of its own."""
+        afterwards; then its scores, each a program of its own. A study's only strategy has no other program of its length."""
         estimator, study = self.ours[model], self.study
         function = fitter(estimator, study.conf_level, self.scored)
         keys = key_arguments(arguments)
         given = (data, *(keys if estimator.resamples else ()))
         scores = [score for score in study.every_score if score.applies(estimator, study.names)]
         fit = self._result(function, given) if scores else None
-        self._start(self._key(shape, model), function, given)
+        self._start(self._key(shape, model), function, given, alone=len(self.ours) == 1)
         for score in scores:
             more = {"fresh": self.fresh[shape]} if score.needs_fresh else {}
             self._start(self._score_key(score, shape, model), scorer(score, estimator), (data, fit, truth, more, *keys))
@@ -142,11 +142,11 @@ class Programs:
         """Shapes of what a function gives."""
         return result(function, arguments, self.study.dtype)
 
-    def _start(self, key: Hashable, function: Recipe, arguments: tuple[Any, ...]) -> bool:
+    def _start(self, key: Hashable, function: Recipe, arguments: tuple[Any, ...], alone: bool = False) -> bool:
         """Have a program compiled, unless it is already; whether it was not."""
         if key in self.made:
             return False
-        self.made[key] = self.pool.submit(self._copies, function, arguments)
+        self.made[key] = self.pool.submit(self._copies, function, arguments, alone)
         return True
 
     def _key(self, shape: Shape, model: int) -> tuple[Hashable, ...]:
@@ -216,9 +216,9 @@ class Programs:
         """What a program gives; None where there is no such program."""
         return self._program(key, tile)(*arguments) if key in self.made else None
 
-    def _copies(self, function: Recipe, arguments: tuple[Any, ...]) -> Copies:
+    def _copies(self, function: Recipe, arguments: tuple[Any, ...], alone: bool) -> Copies:
         """The program, once for each device."""
-        return tuple(program(function, arguments, device, self.study.dtype) for device in self.devices or ())
+        return tuple(program(function, arguments, device, self.study.dtype, alone) for device in self.devices or ())
 
     def keys(self, tile: Tile) -> tuple[Any, ...]:
         """Seed, cell words and replicates of a full tile."""

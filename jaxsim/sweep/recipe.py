@@ -94,13 +94,13 @@ def forget() -> None:
     _RESULTS.clear()
 
 
-def program(recipe: Recipe, arguments: tuple[Any, ...], device: jax.Device, dtype: str) -> Compiled:
-    """The compiled program of a recipe for arguments of these shapes on a device."""
+def program(recipe: Recipe, arguments: tuple[Any, ...], device: jax.Device, dtype: str, alone: bool = False) -> Compiled:
+    """The compiled program of a recipe for arguments of these shapes on a device; ``alone`` as of :func:`compile_program`."""
 
     def make() -> Compiled:
         """Compiled now."""
         with precision(dtype):
-            return compile_program(recipe.function, *on(device, arguments))
+            return compile_program(recipe.function, *on(device, arguments), alone=alone)
 
     def find() -> Compiled:
         """Found on disk, or made and kept there."""

@@ -18,6 +18,7 @@ import secrets
 import threading
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from jaxsim.sweep.content import UnknownError, content
 # Settings of JAX that say where and when programs are kept, not what they are.
 OF_CACHES = ("jax_compilation_cache", "jax_persistent_cache", "jax_enable_compilation_cache")
 DIGEST = hashlib.sha256().digest_size
+_KEEPER = ThreadPoolExecutor(1, thread_name_prefix="keep")
 # XLA loses parts of a program that it did not compile in this process, when it is taken out of it once more.
 FROM_CACHE = "/jax/compilation_cache/cache_hits"
 
@@ -124,9 +126,19 @@ def load_program(name: str | None, device: jax.Device) -> Any:
 
 
 def save_program(name: str | None, program: Any) -> None:
-    """Keep a compiled program."""
+    """Keep a compiled program: on a thread of its own, so that whoever runs it need not wait. A process waits at its end."""
     if name is None or place() is None:
         return
+    with contextlib.suppress(RuntimeError):  # the process is ending
+        _KEEPER.submit(_save_program, name, program)
+
+
+def wait() -> None:
+    """Until all programs are kept."""
+    _KEEPER.submit(lambda: None).result()
+
+
+def _save_program(name: str, program: Any) -> None:
     try:
         stored = serialize_executable.serialize(program)
     except Exception:  # a device whose programs cannot be taken out of it
