@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     """Tracing makes millions of objects, hardly any of them garbage: looking for it every 700 takes a quarter of the time."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(500_000, 20, 50)
 
 
 @pytest.fixture(scope="module", autouse=True)
