@@ -11,6 +11,7 @@ from jaxsim.processes.designed.design import Design
 from jaxsim.processes.gaussian import GaussianMultilevel
 from jaxsim.scores.prediction import Prediction
 from jaxsim.study.absent import AbsentMeasure
+from jaxsim.study.left_out import left_out_in_words
 from jaxsim.study.outline import Outline
 
 # Groups up to which Satterthwaite's tests between groups are said to be liberal: from there on they reject less than 8%.
@@ -25,6 +26,7 @@ def caveats(study: Outline) -> tuple[str, ...]:
     return (
         *_absent_measures(study),
         *_partial_strategies(study),
+        *left_out_in_words(study),
         *_infinite_variances(study),
         *_infinite_errors(study),
         *_liberal_tests(study),
