@@ -20,8 +20,8 @@ POST_GRID = {"n_groups": [10, 30], "n_obs": [5, 25], "group_sd": [0.1, 1, 4]}
 
 
 def tables(study: Study, status, spread) -> tuple[pa.Table, pa.Table]:
-    """Made-up estimates and fits of every dataset; ``status(model, cell, replicate)`` names how a fit ended, and ``spread`` has
-    the standard deviation of the estimates of some models, where it is not 0.3."""
+    """Made-up estimates and fits of every dataset, of the coefficients that each strategy has; ``status(model, cell, replicate)``
+    names how a fit ended, and ``spread`` has the standard deviation of the estimates of some models, where it is not 0.3."""
     rng = np.random.default_rng(1)
     estimates, fits = [], []
     terms = study.process.terms
@@ -31,11 +31,12 @@ def tables(study: Study, status, spread) -> tuple[pa.Table, pa.Table]:
             given = getattr(cell.process, "fixed_effects", tuple(named.values()))
             truth = rng.uniform(size=len(terms)) if isinstance(given, Uniform) else np.asarray(given, float)
             for estimator in study.estimators:
+                own = estimator.coefficients(study.names) if replicate < estimator.wanted(study.replicates) else ()
                 label = status(estimator.name, cell.index, replicate)
                 usable = label in USABLE_LABELS
                 key = {"cell": cell.index, "replicate": replicate, "model": estimator.name}
                 mixed = isinstance(estimator, LinearMixed)
-                fits.append(
+                fits += [
                     {
                         **key,
                         "status": label,
@@ -43,7 +44,7 @@ def tables(study: Study, status, spread) -> tuple[pa.Table, pa.Table]:
                         "singular": label == "singular",
                         "sigma": 1.0 if mixed else np.nan,
                     }
-                )
+                ] * bool(own)
                 numbers = np.stack(
                     [truth + rng.normal(0, spread.get(estimator.name, 0.3), len(terms)), rng.uniform(0.2, 0.4, len(terms))]
                 )
@@ -51,13 +52,13 @@ def tables(study: Study, status, spread) -> tuple[pa.Table, pa.Table]:
                     terms, truth, numbers.T if usable else np.full((len(terms), 2), np.nan), strict=True
                 ):
                     z = estimate / error
-                    estimates.append(
+                    estimates += [
                         {
                             **key, "term": term, "truth": true, "estimate": estimate, "std_error": error, "statistic": z,
                             "df": 20.0 if usable else np.nan, "p_value": 2 * stats.norm.sf(abs(z)),
                             "conf_low": estimate - 1.96 * error, "conf_high": estimate + 1.96 * error, "status": label,
                         }
-                    )  # fmt: skip
+                    ] * (term in own)  # fmt: skip
     return arrow(estimates, terms), arrow(fits, terms)
 
 
@@ -79,18 +80,22 @@ def results_of(folder, grid=None, estimators=MODELS, replicates=6, status=None, 
 
 
 def store(folder, study, estimates, fits, stop=None):
-    """Write made-up tables as the one chunk of a results folder that holds the first ``stop`` replicates of each cell."""
+    """Write made-up tables as a results folder that holds the first ``stop`` replicates of each cell: one chunk, and one
+    more for the strategies that fit the first datasets alone."""
     place = Folder(folder)
     place.claim(study)
     own = [name for name in fits.column_names if name not in ("cell", "replicate", "model", "status")]
     both = estimates.to_pandas().merge(fits.to_pandas()[["cell", "replicate", "model", *own]], on=["cell", "replicate", "model"])
     keys = [cell.key for cell in study.cells]
     both.insert(0, "cell_key", pd.Categorical.from_codes(both.pop("cell"), keys))
-    both["term"] = pd.Categorical(both["term"], study.process.terms)
-    models = {estimator.name: registry.canonical(estimator) for estimator in study.estimators}
-    spans = tuple(Span(key, 0, stop or study.replicates) for key in keys)
-    about = About("0" * DIGITS, 2 ** study.replicates.bit_length(), models, spans, study.settings)
-    place.write_chunk(pa.Table.from_pandas(both, preserve_index=False), about)
+    both["term"] = pd.Categorical(both["term"], study.terms)
+    for count in sorted({estimator.wanted(stop or study.replicates) for estimator in study.estimators}):
+        some = [estimator for estimator in study.estimators if estimator.wanted(stop or study.replicates) == count]
+        models = {estimator.name: registry.canonical(estimator) for estimator in some}
+        spans = tuple(Span(key, 0, count) for key in keys)
+        about = About("0" * DIGITS, 2 ** study.replicates.bit_length(), models, spans, study.settings)
+        rows = both[both["model"].isin(list(models))]
+        place.write_chunk(pa.Table.from_pandas(rows, preserve_index=False), about)
     return place
 
 

@@ -272,17 +272,15 @@ def test_a_sentence_names_those_that_keep_their_level():
     told = sentences(pd.DataFrame(rows), "units.subject", ["lmer", "lm2", "gee"], ["intercepts only"])
     assert told == [
         "A power of 0.8 for x needs 23 subjects (22 to 24) by lmer, 26 (at least 25) by lm2, more than 120 by gee; "
-        "by intercepts only it is not told, for it does not keep its level."
+        "no number for intercepts only, which does not keep its level."
     ]
     falls = sentences(pd.DataFrame([line("a", status=FALLS), line("b", 3, 2, 4)]), "n_groups", ["a"], ["b"], COVERAGE)
     assert falls == [
-        "A power of 0.8 for x: by b it is not told, for it does not keep the coverage of its intervals; "
-        "by a it is not told, for its power falls between levels."
+        "A power of 0.8 for x: no number for b, which does not keep the coverage of its intervals; "
+        "no number for a, whose power falls between levels."
     ]
     unknown = sentences(pd.DataFrame([line("a", 3, 2, 4), line("b", 3, 2, 4), line("c", 3, 2, 4)]), "units.city", ["a"])
-    assert unknown == [
-        "A power of 0.8 for x needs 3 cities (2 to 4) by a; by b and c it is not told, for their level is not known."
-    ]
+    assert unknown == ["A power of 0.8 for x needs 3 cities (2 to 4) by a; no number for b and c, whose level is not known."]
 
 
 def test_other_factors_are_told_one_by_one_or_from_least_to_most():
@@ -320,7 +318,7 @@ def test_the_report_says_it(results, tmp_path):
     (text,) = how_many(numbers, standings)
     table = results.needed(over="n_groups").set_index(["model", "group_sd"])
     assert text.startswith(f"A power of 0.8 for IV1 needs {math.ceil(table.loc[('lm2', 0.5), 'needed'])} groups (")
-    assert text.endswith("; by ols it is not told, for it does not keep its level.")
+    assert text.endswith("; no number for ols, which does not keep its level.")
     (finding,) = [one for one in found(standings, [text]) if one.about == "How many"]
     assert finding.text == text
     two = Numbers(results_of(tmp_path / "two", Grid(n_groups=[10, 80]).linked(power_of), replicates=30))

@@ -12,6 +12,7 @@ from textbook_measures import of_line
 
 from jaxsim import measures
 from jaxsim.measures import OwnMeasure
+from jaxsim.measures.apart import measures_of_fits
 from jaxsim.measures.overview import headline, overview
 from jaxsim.measures.stream import Performance
 
@@ -141,10 +142,10 @@ def test_the_overview_has_a_dash_where_there_is_nothing(table):
     assert len(text) == 7
     zero = table.assign(truth=table["truth"].where(table["model"] != "part", 0.0))
     wide = headline(Performance.of_tables(zero, fits_of(zero)))
-    assert wide.loc["part", "power"] == "–"
-    assert wide.loc["part", "type I error"] != "–"
-    assert wide.loc["full", "type I error"] == "–"
-    assert "2 cells and the coefficient x, the only one that every strategy has, 72 datasets" in overview(made)
+    assert wide.loc[("x", "part"), "power"] == "–"
+    assert wide.loc[("x", "part"), "type I error"] != "–"
+    assert wide.loc[("x", "full"), "type I error"] == "–"
+    assert ("z", "part") not in wide.index
 
 
 def of_terms(table, **wanted):
@@ -154,14 +155,43 @@ def of_terms(table, **wanted):
     return Performance.of_tables(some, fits_of(some))
 
 
-def test_averages_are_of_what_all_strategies_estimate(whole):
-    """Else one strategy's mean would be of other coefficients than another's, and tell nothing of the two."""
+def test_a_coefficient_is_that_of_the_strategies_that_have_it(whole):
+    """One that some strategy lacks is in the tables of the others, which is said, and averaged with none that they all have."""
     made = of_terms(whole, full=TERMS, part=("Intercept", "z"), slopes=("x", "z"))
-    assert made.compared == ("z",)
+    assert made.compared == ("x", "z")
+    assert made.estimating(["x"]) == ("full", "slopes")
+    assert made.estimating(["Intercept", "x"]) == MODELS
     text = overview(made, measures=["rmse"])
-    assert "2 cells and the coefficient z, the only one that every strategy has, 72 datasets" in text
-    table = headline(made, terms=["z"], measures=["rmse"])
-    assert text.split("\n\n")[1] == table.rename_axis(index=None).to_string(justify="right")
+    assert "2 cells, each of 2 coefficients by itself, without the intercept, 72 datasets; part has no x (" in text
+    table = headline(made, measures=["rmse"])
+    assert list(table.index) == [("x", "full"), ("x", "slopes"), *(("z", model) for model in MODELS)]
+    for term in ("x", "z"):
+        alone = headline(made, terms=[term], measures=["rmse"])["RMSE"]
+        assert table.loc[term, "RMSE"].tolist() == alone.tolist()
+    assert "has no" not in overview(made, terms=["x"], measures=["rmse"]), "of what was asked for"
     assert of_terms(whole, full=TERMS, part=TERMS, slopes=TERMS).compared == ("x", "z")
     assert of_terms(whole, full=("Intercept",), part=("Intercept",), slopes=("Intercept",)).compared == ("Intercept",)
-    assert of_terms(whole, full=("Intercept", "x"), part=("Intercept", "z"), slopes=("Intercept",)).compared == ("x", "z")
+    two = of_terms(whole, full=("Intercept", "x"), part=("Intercept", "z"), slopes=("Intercept",))
+    assert two.compared == ("x", "z")
+    assert "; full has no z; part has no x (" in overview(two)
+
+
+def test_a_coefficient_without_a_true_value_is_for_those_who_ask_for_it(whole):
+    """Unless every strategy has it: nothing can be said of it but how often it is told from zero."""
+    untold = whole.assign(truth=whole["truth"].where(whole["term"] != "z"))
+    assert of_terms(untold, full=TERMS, part=("x",), slopes=("x",)).compared == ("x",)
+    assert "2 cells and the coefficient x, the only one with a true value, 72 datasets (" in overview(
+        of_terms(untold, full=TERMS, part=("x",), slopes=("x",))
+    )
+    assert of_terms(untold, full=TERMS, part=("x", "z"), slopes=("x", "z")).compared == ("x", "z")
+    assert of_terms(untold, full=("z",), part=("Intercept",), slopes=("z",)).compared == ("z",)
+
+
+def test_what_is_of_whole_fits_is_that_of_every_strategy(whole):
+    """Read beside the first coefficient that each has."""
+    made = of_terms(whole, full=TERMS, part=("Intercept", "z"), slopes=("x", "z"))
+    found = measures_of_fits(made, ["model"], ["coverage"], [("x",), ("z",)])
+    assert found["model"].astype(str).tolist() == ["full", "slopes", "part"]
+    for model, term in (("full", "x"), ("slopes", "x"), ("part", "z")):
+        (value,) = made.measures(["model"], measures=["coverage"], terms=[term]).query("model == @model")["value"]
+        assert found.set_index("model").loc[model, "value"] == value

@@ -50,15 +50,15 @@ def test_the_model_that_is_too_sure_of_the_interaction_is_not_recommended_for_it
     assert [of for of, about in told if about == "Type I error"] == [ASKED, "treatnew", "time"]  # what varies comes first
     assert f"Above 0.05 by more than Monte Carlo error explains, on average: {SURE} (" in told[ASKED, "Type I error"]
     assert "any of the 3 cells where the coefficient is zero" in told[ASKED, "Type I error"]
-    assert f"conservative): {SURE} (" in told["treatnew", "Type I error"]  # of the same strategy
+    assert f"on average (tests are conservative): {SURE} (" in told["treatnew", "Type I error"]  # of the same strategy
     assert told[ASKED, "Power"].startswith(f"Only one strategy kept the level of its tests; its power: {GOOD} (")
     assert told[ASKED, "Power"].endswith(
         f"does not count: its tests find effects that are not there too often, in some cells at least. {OVER_SIZES}"
     )
-    assert told[ASKED, "How many"].endswith(f"; by {SURE} it is not told, for it does not keep its level.")
+    assert told[ASKED, "How many"].endswith(f"; no number for {SURE}, which does not keep its level.")
     assert f"by {GOOD}" in told[ASKED, "How many"]
     assert told["time", "Type I error"].startswith("Not known: time is zero in no cell.")
-    assert told["time", "How many"].endswith(f"; by {SURE} it is not told, for it does not keep the coverage of its intervals.")
+    assert told["time", "How many"].endswith(f"; no number for {SURE}, which does not keep the coverage of its intervals.")
 
 
 def test_where_it_is_never_zero_its_own_coverage_stands_for_its_level(studies):
@@ -69,7 +69,7 @@ def test_where_it_is_never_zero_its_own_coverage_stands_for_its_level(studies):
     assert told[ASKED, "Power"].endswith(
         f"does not count: its intervals contain the truth too seldom, in some cells at least. {OVER_SIZES}"
     )
-    assert told[ASKED, "How many"].endswith(f"; by {SURE} it is not told, for it does not keep the coverage of its intervals.")
+    assert told[ASKED, "How many"].endswith(f"; no number for {SURE}, which does not keep the coverage of its intervals.")
     one = findings(studies["never"], terms=(ASKED,))
     assert {of for of, _ in one} == {""}  # one coefficient is told as before
     assert one["", "Power"] == told[ASKED, "Power"]

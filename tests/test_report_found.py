@@ -38,7 +38,7 @@ def differences(standings: Standings, mcse=0.01) -> Standings:
     """With all paired differences, of one Monte Carlo error."""
     known = {
         (measure, a.name, b.name): Number(getattr(a, measure).value - getattr(b, measure).value, mcse)
-        for measure in ("power", "rmse")
+        for measure in ("power", "rmse", "level", "coverage")
         for a in standings.strategies
         for b in standings.strategies
         if a is not b and getattr(a, measure) and getattr(b, measure)
@@ -49,7 +49,7 @@ def differences(standings: Standings, mcse=0.01) -> Standings:
 def said(*strategies, mcse=0.01, **more) -> dict[str, str]:
     """Sentences by what they are about; those about the same thing are joined."""
     texts: dict[str, str] = {}
-    for finding in found(differences(Standings(strategies, **{"datasets": 1000, **more}), mcse)):
+    for finding in found(differences(Standings(strategies, **{"datasets": 1000, "terms": ("x",), **more}), mcse)):
         texts[finding.about] = f"{texts.get(finding.about, '')} {finding.text}".strip()
     return texts
 
@@ -114,15 +114,19 @@ def test_few_replicates_do_not_prove_a_level():
     text = said(dataclasses.replace(strategy("a"), level=rate(2, 40)))["Type I error"]
     assert text == (
         "Not above 0.05 by more than Monte Carlo error explains: a (0.05 ± 0.03). "
-        "Monte Carlo error is large, though: up to 0.17 is not ruled out."
+        "Monte Carlo error is large, though: the true rate may be as high as 0.17 for a."
     )
+    few = {"level": rate(2, 40), "coverage": rate(38, 40)}
+    text = said(*(dataclasses.replace(strategy(name), **few) for name in "ab"), strategy("c"))["Coverage"]
+    assert text.endswith("Monte Carlo error is large, though: the true coverage may be as low as 0.83 for a and 0.83 for b.")
+    assert "as low as" not in said(strategy("c"))["Coverage"]
 
 
 def test_conservative_tests_are_told_from_exact_ones():
     text = said(strategy("a", 20), strategy("b"))["Type I error"]
     assert text == (
         "Not above 0.05 by more than Monte Carlo error explains: b (0.050 ± 0.007). "
-        "Below 0.05 (tests are conservative): a (0.020 ± 0.004)."
+        "Below 0.05 by more than that (tests are conservative): a (0.020 ± 0.004)."
     )
 
 
@@ -149,8 +153,7 @@ def test_coverage_is_judged_downwards():
     texts = said(strategy("a", coverage=800), strategy("b", coverage=985), strategy("c"))
     assert texts["Coverage"] == (
         "Below 0.95 by more than Monte Carlo error explains: a (0.800 ± 0.013). Not below 0.95 by more than "
-        "that: c (0.950 ± 0.007). "
-        "Above 0.95 (intervals are wider than they need be): b (0.985 ± 0.004)."
+        "that: c (0.950 ± 0.007). Above 0.95 by more than that (intervals are conservative): b (0.985 ± 0.004)."
     )
     cells = (rate(950, 1000), rate(700, 1000))
     assert "in some cells: a (in 1 of 2, down to 0.7)" in said(strategy("a", coverages=cells), cells=2)["Coverage"]
@@ -173,7 +176,9 @@ def test_power_is_compared_among_those_that_kept_their_level():
 
 def test_without_a_zero_the_level_is_not_judged_and_coverage_says_who_is_compared():
     texts = said(strategy("a", None, coverage=700, power=800), strategy("b", None), strategy("c", None))
-    assert texts["Type I error"].startswith("Not judged: no coefficient of this study is zero")
+    assert texts["Type I error"] == (
+        "Not judged: x is zero in no cell. To have it judged, give the effect a level of 0 in the grid."
+    )
     assert texts["Power"].startswith("No difference among those that kept the coverage of their intervals is larger")
     assert "Together" not in texts
 
@@ -252,7 +257,7 @@ def test_a_strategy_is_judged_by_the_coefficient_that_is_spoken_of():
         f"does not count: its tests find effects that are not there too often, in some cells at least. {OVER_SIZES}"
     )
     assert known["treat:time", "How many"] == "A power of 0.8 takes 12."
-    assert known["treat", "Type I error"].endswith("Below 0.05 (tests are conservative): random intercept (0.017 ± 0.004).")
+    assert known["treat", "Type I error"].endswith("on average (tests are conservative): random intercept (0.017 ± 0.004).")
     assert ("treat", "Power") not in known
     assert known["All coefficients", "Fits"] == "Every fit gave a usable answer."
     unknown = of_each(("treat", between), ("treat:time", nowhere))
@@ -384,8 +389,8 @@ def test_a_strategy_without_an_answer_is_named_once_and_in_nothing_else():
 def test_a_zero_that_no_average_has_is_named():
     texts = said(strategy("a", None), strategy("b", None), aside={"level": ("Intercept",)})
     assert texts["Type I error"] == (
-        "Not judged: no coefficient but the intercept is zero, and averages leave out the intercept (see “Each coefficient” "
-        "below). To have it judged, give the effect a level of 0 in the grid."
+        "Not judged: x is zero in no cell. To have it judged, give the effect a level of 0 in the grid. (The rate of the "
+        "intercept, which is zero, is in the table “Each coefficient” below.)"
     )
     texts = said(strategy("a", power=None), aside={"power": ("(Intercept)", "z")})
     assert texts["Power"] == "Every coefficient but the intercept and z is zero: there is no effect to find."
@@ -420,25 +425,90 @@ def test_what_is_identical_in_every_dataset_is_called_so():
     assert text.endswith("; a and b are identical in every dataset.")
 
 
+def on_common(*strategies, common, mcse=0.001, datasets=1000, replicates=300, **more) -> dict[str, str]:
+    """Sentences where some strategies fitted the first datasets of each cell alone, whose numbers are those of ``common``."""
+    first = differences(Standings(tuple(common), 400, terms=("x",), replicates=200, **more), mcse)
+    every = differences(Standings(strategies, datasets, terms=("x",), replicates=replicates, **more), mcse)
+    return {one.about: one.text for one in found(dataclasses.replace(every, common=first))}
+
+
 def test_datasets_of_both_are_what_is_compared():
-    """A strategy of the first datasets alone, which happen to be easy or hard."""
-    few, every = dataclasses.replace(strategy("few", power=420), only=200), strategy("every", power=410)
-
-    def told(difference):
-        pairs = {
-            ("power", *names): Number(sign * difference, 0.001) for names, sign in ((("few", "every"), 1), (("every", "few"), -1))
-        }
-        findings = found(Standings((few, every), 1000, differences=pairs, replicates=300))
-        return {finding.about: finding.text for finding in findings}["Power"]
-
-    assert told(0.02) == (
-        "few (0.420 ± 0.016, of the first 200 alone) found most: 0.0200 ± 0.0010 more than every (0.4 there, 0.410 ± 0.016 of "
-        "all), on the same datasets."
+    """A strategy of the first datasets alone, which happen to be hard, is compared with the best of the others on these."""
+    few = dataclasses.replace(strategy("few", power=380, rmse=0.33), only=200)
+    given = (strategy("a", power=410), few, strategy("b", power=400, rmse=0.31))
+    there = (strategy("a", power=380, rmse=0.33), strategy("few", power=380, rmse=0.33), strategy("b", power=375, rmse=0.34))
+    told = on_common(*given, common=there)
+    assert told["Power"] == (
+        "On all 300 datasets of each cell, a (0.410 ± 0.016) found most: 0.0100 ± 0.0010 more than b (0.400 ± 0.015), on the same "
+        "datasets. On the first 200 datasets of each cell, which all of these fitted, no difference is larger than Monte Carlo "
+        "error explains: a (0.380 ± 0.015) and few (0.380 ± 0.015)."
     )
-    assert told(-0.02) == (
-        "every (0.410 ± 0.016) found most: 0.0200 ± 0.0010 more than few (0.420 ± 0.016, of the first 200 alone, where every has "
-        "0.44), on the same datasets."
+    assert told["RMSE"].endswith(
+        "On the first 200 datasets of each cell, which all of these fitted, no difference is larger than Monte Carlo error "
+        "explains: a (0.330 ± 0.003) and few (0.330 ± 0.003)."
     )
+    better = (there[0], strategy("few", power=400, rmse=0.33))
+    assert on_common(*given[:2], common=better)["Power"] == (
+        "On the first 200 datasets of each cell, which all of these fitted, few (0.400 ± 0.015) found most: 0.0200 ± 0.0010 more "
+        "than a (0.380 ± 0.015), on the same datasets."
+    )
+    same = on_common(strategy("a"), dataclasses.replace(strategy("few"), only=200), common=(strategy("a"), strategy("few")), mcse=0)
+    assert same["Together"] == "Nothing tells the strategies apart: their errors are identical in every dataset."
+    assert same["Power"].startswith(
+        "On the first 200 datasets of each cell, which all of these fitted, identical in every dataset: a"
+    )
+    assert "Together" not in told
+
+
+def test_too_few_datasets_of_all_are_no_comparison():
+    few = dataclasses.replace(strategy("few", power=200), only=5)
+    common = Standings((strategy("a"), strategy("few")), 10, terms=("x",), replicates=5)
+    standings = Standings((strategy("a"), few, strategy("b")), 1000, terms=("x",), replicates=500, common=common)
+    told = {one.about: one.text for one in found(differences(standings))}
+    for about in ("Power", "RMSE"):
+        assert told[about].startswith("On all 500 datasets of each cell, no difference is larger")
+        assert told[about].endswith(" Not compared: few, for 10 datasets that all strategies fitted are too few.")
+    assert "Together" not in told
+
+
+def bias(*numbers, **more) -> str:
+    """What is said of the bias of some strategies, a, b and so on."""
+    given = [strategy(name, bias=Number(value, 0.1)) for name, value in zip("abcdef", numbers, strict=False)]
+    return said(*given, **more)["Bias"]
+
+
+def test_a_bias_is_one_only_beyond_monte_carlo_error():
+    assert bias(0.05) == "Not larger than Monte Carlo error explains."
+    assert bias(0.05, -0.1, cells=3) == "None is larger than Monte Carlo error explains, on average."
+    assert bias(0.21).startswith("Larger")
+    assert bias(0.21, -0.1, 0, 0).startswith("None")  # of four strategies one may be as far as that
+    assert bias(0.4, -0.1, -0.5) == (
+        "Larger than Monte Carlo error explains: a (0.40 ± 0.10) and c (-0.50 ± 0.10). Not larger than that: b (-0.10 ± 0.10)."
+    )
+    assert "Bias" not in said(strategy("a"))
+
+
+def test_a_bias_that_all_strategies_share_may_be_chance_of_their_datasets():
+    text = "None is larger than Monte Carlo error explains. That all estimates lie {} the truth may be chance which they share, "
+    assert bias(-0.19, -0.2, -0.18, -0.1).startswith(text.format("below"))
+    assert bias(0.19, 0.2, 0.18, 0.1).startswith(text.format("above"))
+    for other in ((-0.19, -0.2, 0.01), (-0.1, -0.1, -0.1), (-0.19,)):
+        assert "chance" not in bias(*other)
+
+
+def test_strategies_without_a_coefficient_are_named_and_not_missed():
+    told = of_each(("x", [strategy("a"), strategy("b"), strategy("c", failed=rate(80, 1000))]), ("z", [strategy("a")]))
+    assert "c (0.080" in told["All coefficients", "Fits"]  # of those of every coefficient
+    every = [
+        Standings((strategy("a"),), 1000, terms=("x",), lacking=("two-stage",)),
+        Standings((strategy("a"), strategy("two-stage", failed=rate(80, 1000))), 1000, terms=("z",)),
+        Standings((strategy("a"),), 1000, terms=("u", "v"), lacking=("b", "c")),
+    ]
+    found_ = {(one.of, one.about): one.text for one in found_of(every, [[]] * 3)}
+    assert found_["x", "Without it"] == "two-stage has no x."
+    assert found_["u and v", "Without it"] == "b and c have no u or v."
+    assert ("z", "Without it") not in found_
+    assert "two-stage (0.080" in found_["All coefficients", "Fits"]
 
 
 def test_power_that_does_not_count_says_why():

@@ -113,7 +113,7 @@ def _add_readers(commands: Any) -> None:
     report = commands.add_parser("report", help="write the HTML report and its figures")
     report.add_argument("results", help="a folder that a run wrote, or its address")
     report.add_argument("--out", type=Path, help="folder of the report (default: RESULTS/report)")
-    report.add_argument("--terms", nargs="+", help="coefficients that it is about (default: those that every strategy has)")
+    report.add_argument("--terms", nargs="+", help="coefficients that it is about (default: all but the intercept)")
     _add_script(report, "so that its own measures are in the report")
     report.set_defaults(action=_report)
     audit = commands.add_parser("audit", help="fit a random sample of a run again with lme4 and compare")

@@ -46,3 +46,30 @@ def measures_apart(performance: Performance, by: Sequence[str], terms: Sequence[
     parts = [performance.measures(by, terms=family, **options).assign(**{TERM: label(family)}) for family in families]
     found = pd.concat(parts, ignore_index=True)
     return found[[TERM, *(name for name in found.columns if name != TERM)]]
+
+
+def measures_of_fits(
+    performance: Performance,
+    by: Sequence[str],
+    measures: Sequence[str],
+    families: Sequence[Sequence[str]],
+    policy: str = "available",
+) -> pd.DataFrame:
+    """Measures of whole fits, such as predictions, which are the same whichever coefficient they are read beside: of each strategy
+    beside the first of its own.
+
+    Args:
+        performance: of a run.
+        by: columns that define the lines, ``model`` among them.
+        measures: their names.
+        families: coefficients that there are, exchangeable ones together.
+        policy: as for :meth:`jaxsim.measures.stream.Performance.measures`.
+    """
+    parts, seen = [], set[str]()
+    for family in families:
+        there = {*performance.estimating(family)} - seen
+        if there:
+            table = performance.measures(by, measures=measures, terms=family, policy=policy)
+            parts.append(table[table["model"].astype(str).isin(there)])
+            seen |= there
+    return pd.concat(parts, ignore_index=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxsim.counts import counted
+from jaxsim.counts import counted, listed
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.apart import averaged_terms, families_of
 from jaxsim.measures.stream import Performance
@@ -26,7 +26,8 @@ def what_of(performance: Performance, by: Sequence[str], terms: Sequence[str] | 
     else:
         of = f" and {counted(len(present), 'coefficient')}{which}"
     start = _start(performance, by, len(families) == 1 and len(present) > 1)
-    return f"{start} {counted(cells, 'cell')}{of}, {counted(datasets, 'dataset')}"
+    gone = "" if terms is not None else lacking(performance, present)
+    return f"{start} {counted(cells, 'cell')}{of}, {counted(datasets, 'dataset')}{f'; {gone}' if gone else ''}"
 
 
 def _start(performance: Performance, by: Sequence[str], several: bool) -> str:
@@ -42,7 +43,7 @@ def _start(performance: Performance, by: Sequence[str], several: bool) -> str:
 def _only(performance: Performance, terms: Sequence[str] | None, present: Sequence[str]) -> str:
     """Why there is one coefficient, where there are others besides the intercept."""
     others = set(performance.present) - {*present, *INTERCEPTS}
-    return ", the only one that every strategy has" if terms is None and others else ""
+    return ", the only one with a true value" if terms is None and others else ""
 
 
 def _which(performance: Performance, terms: Sequence[str] | None, present: Sequence[str]) -> str:
@@ -51,5 +52,16 @@ def _which(performance: Performance, terms: Sequence[str] | None, present: Seque
         return f" ({', '.join(present)})"
     left_out = set(performance.present) - set(present)
     if left_out - set(INTERCEPTS):
-        return f" that every strategy has ({', '.join(present)})"
+        return f" with a true value ({', '.join(present)})"
     return ", without the intercept" if left_out else ""
+
+
+def lacking(performance: Performance, terms: Sequence[str], models: Sequence[str] | None = None) -> str:
+    """Which of some strategies (all that estimate any of the coefficients when None) lack which: ``two-stage has no age``; empty if
+    all have all."""
+    by_terms: dict[tuple[str, ...], list[str]] = {}
+    for model in performance.estimating(terms) if models is None else models:
+        without = tuple(term for term in terms if model not in performance.estimating([term]))
+        by_terms.setdefault(without, []).append(model)
+    told = [f"{listed(own)} {'has' if len(own) == 1 else 'have'} no {listed(gone, 'or')}" for gone, own in by_terms.items() if gone]
+    return "; ".join(told)

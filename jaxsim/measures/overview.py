@@ -12,7 +12,7 @@ import pandas as pd
 
 from jaxsim.counts import counted
 from jaxsim.measures.absence import check_absences
-from jaxsim.measures.apart import TERM, averaged_terms, families_of, measures_apart
+from jaxsim.measures.apart import TERM, averaged_terms, families_of, measures_apart, measures_of_fits
 from jaxsim.measures.asked import measure_of
 from jaxsim.measures.averaged import what_of
 from jaxsim.measures.catalogue import CATALOGUE, OF_SCORES, REJECTIONS
@@ -122,8 +122,8 @@ def of_fits(performance: Performance, by: Sequence[str] = (), **options: Any) ->
     known = [name for name in SHOWN if name in PREDICTION and name in performance.kit.measures and name in (asked or SHOWN)]
     found = _texts(_rates(performance, lines, asked), lines)
     if known:
-        first = families_of(performance, by, options.get("terms"))[0]
-        for key, texts in _texts(performance.measures(lines, measures=known, terms=first), lines).items():
+        families = families_of(performance, by, options.get("terms"))
+        for key, texts in _texts(measures_of_fits(performance, lines, known, families), lines).items():
             found.setdefault(key, {}).update(texts)
     names = [name for name in (*known, *RATES) if any(name in texts for texts in found.values())]
     return _as_table(found, lines, names)

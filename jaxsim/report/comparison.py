@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
+from jaxsim.counts import listed
 from jaxsim.measures.evidence import Number, differs, is_identical
-from jaxsim.report.kept_in_words import listed, named, number_in_words
+from jaxsim.report.kept_in_words import named, number_in_words
 from jaxsim.report.standings import SIGN, Standing, Standings, best
 
 EXPLAINED = "is larger than Monte Carlo error explains"
@@ -81,8 +82,8 @@ def compared(standings: Standings, strategies: Sequence[Standing], measure: str)
 
     def pairs(name: str) -> dict[str, Number]:
         """Differences of a strategy less each other of these, by name."""
-        known = {other: pair for (of, first, other), pair in standings.differences.items() if (of, first) == (measure, name)}
-        return {s.name: known[s.name] for s in strategies if s.name in known}
+        known = {s.name: standings.differences.get((measure, name, s.name)) for s in strategies if s.name != name}
+        return {other: pair for other, pair in known.items() if pair is not None}
 
     first = leader(strategies, measure, standings.datasets, pairs) or strategies[0]
     found, size = pairs(first.name), abs(getattr(first, measure).value)
@@ -103,7 +104,7 @@ def _kind(pair: Number | None, measure: str, size: float, datasets: int, looks: 
     return "beaten" if SIGN[measure] * pair.value > 0 else "tied"  # of different datasets each may be ahead of another
 
 
-def in_words(told: Comparison, number: InWords, won: str, those: str = "") -> str:
+def in_words(told: Comparison, number: InWords, won: str, those: str = "", where: str = "") -> str:
     """One sentence: whom the first beats and by how much, or why it is nobody.
 
     Args:
@@ -111,23 +112,28 @@ def in_words(told: Comparison, number: InWords, won: str, those: str = "") -> st
         number: a strategy's number in words.
         won: what the first did, such as ``found most``.
         those: among whom, with a space before it; empty for all.
+        where: on which datasets, to begin with; empty for all.
     """
     beaten, close, tied, identical = map(told.of_kind, ("beaten", "close", "tied", "identical"))
     same = f"; {_each(told, identical, number)} {_is(identical)} identical in every dataset" if identical else ""
     who = "it" if beaten else told.first.name
     apart = f"; from {_each(told, tied, number)} {who} cannot be told apart" if tied else ""
     if beaten:
-        than = [f"{_apart(told, s)} {BETTER[told.measure]} than {_beside(told, s, number)}" for s in beaten]
+        than = [f"{apart_in_words(told, s)} {BETTER[told.measure]} than {_each(told, [s], number)}" for s in beaten]
         near = f"; {listed([_near(told, s, number) for s in close])} {_is(close)} practically the same" if close else ""
-        return f"{_each(told, [told.first], number)} {won}{those}: {listed(than)}, on the same datasets{near}{apart}{same}."
+        return f"{where}{_each(told, [told.first], number)} {won}{those}: {listed(than)}, on the same datasets{near}{apart}{same}."
     if close:
         near = listed([_each(told, [told.first], number), *(_near(told, s, number) for s in close)])
-        return f"Practically the same{those}: {near}{apart}{same}."
+        return f"{_begun(where, 'Practically the same')}{those}: {near}{apart}{same}."
     if tied:
         names = listed([s.name for s in told.strategies if s is told.first or s in identical])
         same = f"; {names} are identical in every dataset" if identical else ""
-        return f"No difference{those} {EXPLAINED}: {_each(told, told.strategies, number)}{same}."
-    return f"Identical in every dataset{those}: {_each(told, told.strategies, number)}."
+        return f"{_begun(where, 'No difference')}{those} {EXPLAINED}: {_each(told, told.strategies, number)}{same}."
+    return f"{_begun(where, 'Identical in every dataset')}{those}: {_each(told, told.strategies, number)}."
+
+
+def _begun(where: str, text: str) -> str:
+    return f"{where}{text[:1].lower()}{text[1:]}" if where else text
 
 
 def _each(told: Comparison, strategies: Sequence[Standing], number: InWords) -> str:
@@ -138,7 +144,7 @@ def _is(strategies: Sequence[Standing]) -> str:
     return "is" if len(strategies) == 1 else "are"
 
 
-def _apart(told: Comparison, other: Standing) -> str:
+def apart_in_words(told: Comparison, other: Standing) -> str:
     """How far the first is from another, without a sign."""
     pair = told.differences[other.name]
     return number_in_words(Number(abs(pair.value), pair.mcse))
@@ -147,21 +153,5 @@ def _apart(told: Comparison, other: Standing) -> str:
 def _near(told: Comparison, other: Standing, number: InWords) -> str:
     """One that is close to the first, with the difference."""
     word = "less" if told.differences[other.name].value > 0 else "more"
-    return named(other.name, f"{_numbers(told, other, number)}; {_apart(told, other)} {word} on the same datasets")
-
-
-def _beside(told: Comparison, other: Standing, number: InWords) -> str:
-    return named(other.name, _numbers(told, other, number))
-
-
-def _numbers(told: Comparison, other: Standing, number: InWords) -> str:
-    """Another's number; and where the two are of different datasets, that of the one with more of them on those of both."""
-    first, own = told.first, number(getattr(other, told.measure)) + other.of
-    if other.only == first.only:
-        return own
-    pair = told.differences[other.name].value
-    about = "about " if first.failed.value or other.failed.value else ""
-    if first.only is not None and (other.only is None or other.only > first.only):
-        there = f"{about}{getattr(first, told.measure).value - pair:.3g} there"
-        return f"{there}, {own}" if other.only is not None else f"{there}, {own} of all"
-    return f"{own}, where {first.name} has {about}{getattr(other, told.measure).value + pair:.3g}"
+    own = number(getattr(other, told.measure)) + other.of
+    return named(other.name, f"{own}; {apart_in_words(told, other)} {word} on the same datasets")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.results import Results
 
@@ -22,12 +23,13 @@ class Filter:
     options: Sequence[str]
 
 
-def filters(results: Results, terms: Sequence[str] | None = None) -> list[Filter]:
-    """One for each factor with two levels or more, the strategies and the coefficients (all when None)."""
-    study = results.study
+def filters(numbers: Numbers) -> list[Filter]:
+    """One for each factor with two levels or more, the strategies that are shown, and the coefficients (all unless some are asked
+    for)."""
+    results = numbers.results
     by_factor = [Filter(key_of(name), factor_label(name), list(level_texts(results, name).values())) for name in results.factors]
-    models = Filter(MODEL, "strategy", [estimator.name for estimator in study.estimators])
-    coefficients = Filter(TERM, "coefficient", [str(term) for term in terms or study.terms])
+    models = Filter(MODEL, "strategy", list(numbers.models))
+    coefficients = Filter(TERM, "coefficient", [str(term) for term in numbers.terms or results.study.terms])
     return [one for one in (*by_factor, models, coefficients) if len(one.options) > 1]
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from jaxsim.counts import listed
 from jaxsim.measures.complaints import OFTEN
 from jaxsim.measures.promises import COVERAGE, FEWEST, LEVEL
-from jaxsim.report.comparison import compared
-from jaxsim.report.kept_in_words import coverage_in_words, level_in_words, listed, named, rate_in_words, unknown_level_in_words
+from jaxsim.report.bias_in_words import bias_in_words
+from jaxsim.report.kept_in_words import coverage_in_words, level_in_words, named, rate_in_words, unknown_level_in_words
 from jaxsim.report.standard_errors import standard_errors_in_words
 from jaxsim.report.standings import Standings
-from jaxsim.report.winner import agreement_in_words, error_in_words, power_in_words
+from jaxsim.report.winner import agreement_in_words, comparisons, error_in_words, power_in_words
 
 MOST_TOLD = 4  # coefficients, or families of them, of which everything is said
 EVERY = "All coefficients"
@@ -45,12 +46,14 @@ def found(standings: Standings, sizes: Sequence[str] = ()) -> list[Finding]:
     if why := _unsafe(standings):
         said.append(why)
     else:
+        said += _lacking(standings)
         said += [Finding("Together", text) for text in agreement_in_words(standings)]
         said.append(Finding("Type I error", level_in_words(standings)))
         said += [Finding("Coverage", coverage_in_words(standings))] if standings.has("coverage") else []
         said += [Finding("Standard errors", standard_errors_in_words(standings))] if standings.has("model_se") else []
         said += [Finding("Power", _power(standings, sizes))] if standings.infers else []
         said += [Finding("How many", text) for text in sizes]
+        said += [Finding("Bias", text) for text in bias_in_words(standings)]
         said.append(Finding("RMSE", error_in_words(standings)))
     return [*said, *_of_fits(standings, others)]
 
@@ -64,7 +67,8 @@ def found_of(every: Sequence[Standings], sizes: Sequence[Sequence[str]]) -> list
     """
     if len(every) == 1:
         return found(every[0], sizes[0])
-    said, first = _without_answers(every[0]), every[0].answering
+    whole = _of_all(every)
+    said, first = _without_answers(whole), whole.answering
     if not first.strategies:
         return [_NOTHING, *said]
     others = "other " * bool(said)
@@ -78,12 +82,27 @@ def found_of(every: Sequence[Standings], sizes: Sequence[Sequence[str]]) -> list
     return [*said, *(Finding(one.about, one.text, EVERY) for one in _of_fits(first, others))]
 
 
+def _of_all(every: Sequence[Standings]) -> Standings:
+    """Of the strategies of all coefficients: what is said of whole fits."""
+    strategies = {s.name: s for standings in every for s in standings.strategies}
+    why = dict.fromkeys(text for standings in every for text in standings.why)
+    return replace(every[0], strategies=tuple(strategies.values()), why=tuple(why))
+
+
+def _lacking(standings: Standings) -> list[Finding]:
+    """Which strategies have no such coefficient, and are in nothing that is said of it."""
+    names = standings.lacking
+    if not names:
+        return []
+    return [Finding("Without it", f"{listed(names)} {'has' if len(names) == 1 else 'have'} no {listed(standings.terms, 'or')}.")]
+
+
 def _of_coefficient(standings: Standings, sizes: Sequence[str]) -> list[Finding]:
     """What matters of a coefficient among others: how its tests keep their level, who finds it, and how many that takes; coverage
     only where it says another thing of a strategy than the level, RMSE where it differs. All numbers are in the tables."""
     if not standings.has("rmse"):
         return [Finding("Nothing", _nothing(standings))]
-    said = [Finding("Together", text) for text in agreement_in_words(standings)]
+    said = [*_lacking(standings), *(Finding("Together", text) for text in agreement_in_words(standings))]
     if standings.infers:
         known, keepers = standings.has("level"), standings.keepers
         said.append(Finding("Type I error", level_in_words(standings) if known else unknown_level_in_words(standings)))
@@ -91,8 +110,9 @@ def _of_coefficient(standings: Standings, sizes: Sequence[str]) -> list[Finding]
         said += [Finding("Coverage", coverage_in_words(standings))] if known and apart else []
         said += [Finding("Power", _power(standings, sizes))] if standings.has("power") else []
         said += [Finding("How many", text) for text in sizes]
+    said += [Finding("Bias", text) for text in bias_in_words(standings)]
     erring = [s for s in standings.strategies if s.rmse is not None]
-    differ = len(erring) > 1 and compared(standings, erring, "rmse").tells_apart
+    differ = len(erring) > 1 and any(one.tells_apart for one, _ in comparisons(standings, erring, "rmse"))
     return [*said, *([Finding("RMSE", error_in_words(standings))] if differ or not standings.infers else [])]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -12,47 +12,157 @@ import pandas as pd
 from jaxsim.measures.complaints import complaints
 from jaxsim.measures.evidence import Number
 from jaxsim.measures.promises import COVERAGE, LEVEL, Rates, finite, number_of, rates_of
-from jaxsim.report.comparison import leader
+from jaxsim.measures.stream import Performance
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.standings import ATTRIBUTES, Standing, Standings
 
 AVERAGES = {
     "power": "power",
     "rmse": "rmse",
+    "bias": "bias",
     "model_se_error": "model_se",
 }
+OF_ESTIMATES = ("rmse", "bias")  # that need no inference
 ASIDE = {"type_one_error": "level", "power": "power"}
-PAIRED = {"power": ("rejection", "nonzero"), "rmse": ("rmse", None)}
+PAIRED = {"power": ("rejection", "nonzero"), "rmse": ("rmse", None), "level": ("rejection", "zero"), "coverage": ("coverage", None)}
+
+
+class Differences(Mapping[tuple[str, str, str], Number]):
+    """Paired differences of a strategy less another, by measure and the two names: measured when they are asked for.
+
+    Args:
+        performance: of the datasets.
+        terms, policy: as for :meth:`jaxsim.measures.stream.Performance.paired`.
+    """
+
+    def __init__(self, performance: Performance, terms: tuple[str, ...], policy: str) -> None:
+        self._performance, self._terms, self._policy = performance, terms, policy
+        self._known: dict[tuple[str, str], dict[str, Number]] = {}
+
+    def __getitem__(self, key: tuple[str, str, str]) -> Number:
+        measure, first, other = key
+        if (measure, first) not in self._known:
+            self._known[measure, first] = self._less_each(measure, first)
+        if other not in self._known[measure, first]:
+            raise KeyError(key)
+        return self._known[measure, first][other]
+
+    def __iter__(self) -> Iterator[tuple[str, str, str]]:
+        return iter([(*of, other) for of, found in self._known.items() for other in found])
+
+    def __len__(self) -> int:
+        return sum(map(len, self._known.values()))
+
+    def _less_each(self, measure: str, first: str) -> dict[str, Number]:
+        """Differences of a strategy less each other, by name."""
+        if len(self._performance.models) < 2:
+            return {}
+        name, truth = PAIRED[measure]
+        table = self._performance.paired(first, [], policy=self._policy, truth=truth, terms=self._terms)
+        # pairs are the others less the first; the error of a difference is the same both ways
+        found = {str(row["model"]): number_of(row) for row in finite(table[table["measure"] == name])}
+        return {other: Number(-pair.value, pair.mcse, -pair.high, -pair.low) for other, pair in found.items()}
 
 
 def every_standings(numbers: Numbers) -> list[Standings]:
     """Of each family of exchangeable coefficients by itself, those that vary first."""
-    families = numbers.families
-    return [standings_of(numbers if len(families) == 1 else dataclasses.replace(numbers, terms=family)) for family in families]
+    families, gathered = numbers.families, Gathered(numbers)
+    if len(families) == 1:
+        return [gathered.of(numbers.shown)]
+    return [gathered.of(family, is_one=False) for family in families]
 
 
 def standings_of(numbers: Numbers) -> Standings:
-    """Averages of all cells and of the coefficients that are shown; the best strategies are compared with the others."""
-    results, policy = numbers.results, numbers.policy
-    kit, cells, datasets = results.study.kit, len(results.study.cells), results.progress[0]
-    rates = {p.measure: rates_of(results.performance, p, numbers.shown, policy) for p in (LEVEL, COVERAGE)}
-    strategies = tuple(_strategies(numbers, {measure: found for measure, (found, _) in rates.items()}))
-    standings = Standings(strategies, datasets, cells, kit.alpha, kit.conf_level, policy=policy, infers=kit.has_inference)
-    standings = dataclasses.replace(standings, zero_cells=rates[LEVEL.measure][1] or None, terms=numbers.shown)
-    more: dict[str, Any] = {
-        "replicates": results.study.replicates,
-        "why": _why(numbers, standings),
-        "aside": _aside(numbers, standings),
-    }
-    return dataclasses.replace(standings, differences=_differences(numbers, standings.answering), **more)
+    """Averages of all cells and of the coefficients that are shown."""
+    return Gathered(numbers).of(numbers.shown)
 
 
-def _strategies(numbers: Numbers, promised: Mapping[str, Mapping[str, Rates]]) -> Iterator[Standing]:
-    results, performance = numbers.results, numbers.results.performance
-    names = [name for name in AVERAGES if results.study.kit.has_inference or name == "rmse"]
-    averages = performance.measures(["model"], measures=names, policy=numbers.policy, terms=numbers.shown)
+@dataclasses.dataclass(frozen=True)
+class Gathered:
+    """Numbers of all datasets, and of those that every strategy fitted, each read once for all coefficients."""
+
+    numbers: Numbers
+
+    def of(self, terms: tuple[str, ...], is_one: bool = True) -> Standings:
+        """Of exchangeable coefficients; ``is_one`` if they are all that the page is about."""
+        results = self.numbers.results
+        has = results.performance.estimating(terms)
+        names = tuple(name for name in self.numbers.models if name in has)
+        standings = self._on(results.performance, terms, names, results.study.replicates, results.progress[0])
+        wanted = {e.wanted(results.study.replicates) for e in results.study.estimators if e.name in names}
+        common = None
+        if len(wanted) > 1:
+            first = self._first(min(wanted))
+            common = self._on(first, terms, names, min(wanted), first.counts[2])
+        more: dict[str, Any] = {
+            "why": self._why(standings),
+            "aside": self._aside(standings) if is_one and self.numbers.terms is None else {},
+            "lacking": tuple(name for name in self.numbers.models if name not in names),
+            "common": common,
+        }
+        return dataclasses.replace(standings, **more)
+
+    def _first(self, replicates: int) -> Performance:
+        """Of the first datasets of each cell."""
+        if replicates not in self._performances:
+            self._performances[replicates] = self.numbers.results.performance_of(replicates)
+        return self._performances[replicates]
+
+    @cached_property
+    def _performances(self) -> dict[int, Performance]:
+        return {}
+
+    def _on(
+        self, performance: Performance, terms: tuple[str, ...], names: tuple[str, ...], replicates: int, datasets: int
+    ) -> Standings:
+        """Of so many datasets of each cell, of which some are finished."""
+        policy, study = self.numbers.policy, self.numbers.results.study
+        rates = {p.measure: rates_of(performance, p, terms, policy) for p in (LEVEL, COVERAGE)}
+        promised = {measure: found for measure, (found, _) in rates.items()}
+        return Standings(
+            tuple(_strategies(self.numbers, performance, terms, names, promised, replicates)),
+            datasets=datasets,
+            cells=len(study.cells),
+            alpha=study.kit.alpha,
+            conf_level=study.kit.conf_level,
+            differences=Differences(performance, terms, policy),
+            policy=policy,
+            infers=study.kit.has_inference,
+            replicates=replicates,
+            terms=terms,
+            zero_cells=rates[LEVEL.measure][1] or None,
+        )
+
+    def _why(self, standings: Standings) -> tuple[str, ...]:
+        """Of the strategies that gave no answer at all, what most of their failed fits say."""
+        results = self.numbers.results
+        silent, rates = [s.name for s in standings.strategies if s.is_silent], results.rates(["model"])
+        return tuple(complaints(results.frames, rates[rates["model"].astype(str).isin(silent)])) if silent else ()
+
+    def _aside(self, standings: Standings) -> dict[str, tuple[str, ...]]:
+        """Coefficients that are in no average and have a level, or power, where no average has it."""
+        asked = {of: to for of, to in ASIDE.items() if standings.infers and not standings.has(to)}
+        found: dict[str, tuple[str, ...]] = {}
+        for of, to in asked.items():
+            table = self.numbers.results.performance.measures(["term"], measures=[of], policy=self.numbers.policy)
+            terms = [str(row["term"]) for row in finite(table)]
+            found[to] = tuple(term for term in terms if term not in standings.terms)
+        return found
+
+
+def _strategies(
+    numbers: Numbers,
+    performance: Performance,
+    terms: tuple[str, ...],
+    names: tuple[str, ...],
+    promised: Mapping[str, Mapping[str, Rates]],
+    replicates: int,
+) -> Iterator[Standing]:
+    study = numbers.results.study
+    wanted = [name for name in AVERAGES if study.kit.has_inference or name in OF_ESTIMATES]
+    averages = performance.measures(["model"], measures=wanted, policy=numbers.policy, terms=terms)
     failures, rates = performance.rates(["model", "cell"]).query("measure == 'failure'"), performance.rates(["model"])
-    for estimator in results.study.estimators:
+    for estimator in (e for e in study.estimators if e.name in names):
         name, limit = estimator.name, estimator.limit
         fits = failures[failures["model"].astype(str) == name]
         values: dict[str, Any] = {AVERAGES[measure]: number for measure, number in _numbers(averages, name).items()}
@@ -60,54 +170,10 @@ def _strategies(numbers: Numbers, promised: Mapping[str, Mapping[str, Rates]]) -
             if name in promised[measure]:
                 values |= {average: promised[measure][name].average, by_cell: promised[measure][name].cells}
         events = _numbers(rates, name)
-        shown = {"failed": "failure", **({"singular": "singular"} if name in results.study.mixed else {})}
+        shown = {"failed": "failure", **({"singular": "singular"} if name in study.mixed else {})}
         values |= {to: events[event] for to, event in shown.items() if event in events}
-        only = limit if limit is not None and limit < results.study.replicates else None
+        only = limit if limit is not None and limit < replicates else None
         yield Standing(name, **values, lost=int((fits["n_used"] == fits["n_failed"]).sum()), only=only)
-
-
-def _why(numbers: Numbers, standings: Standings) -> tuple[str, ...]:
-    """Of the strategies that gave no answer at all, what most of their failed fits say."""
-    silent, rates = [s.name for s in standings.strategies if s.is_silent], numbers.results.rates(["model"])
-    return tuple(complaints(numbers.results.frames, rates[rates["model"].astype(str).isin(silent)])) if silent else ()
-
-
-def _aside(numbers: Numbers, standings: Standings) -> dict[str, tuple[str, ...]]:
-    """Coefficients that are in no average and have a level, or power, where no average has it."""
-    asked = {of: to for of, to in ASIDE.items() if standings.infers and not standings.has(to)}
-    found: dict[str, tuple[str, ...]] = {}
-    for of, to in asked.items():
-        table = numbers.results.performance.measures(["term"], measures=[of], policy=numbers.policy)
-        terms = [str(row["term"]) for row in finite(table)]
-        found[to] = tuple(term for term in terms if term not in numbers.shown)
-    return found
-
-
-def _differences(numbers: Numbers, standings: Standings) -> dict[tuple[str, str, str], Number]:
-    """Of the strategies with the smallest RMSE, with most power, and with most of it among those that kept their level; and of
-    those that are better than these on the same datasets, where averages are of different ones."""
-    every, kept = standings.strategies, standings.keepers
-    groups = [("rmse", every), ("power", every), ("power", tuple(s for s in every if s.name in kept))]
-    known: dict[tuple[str, str], dict[str, Number]] = {}
-
-    def pairs(measure: str, first: str) -> dict[str, Number]:
-        """Differences of a strategy less each other, measured once."""
-        if (measure, first) not in known:
-            known[measure, first] = _paired(numbers, measure, first)
-        return known[measure, first]
-
-    for measure, group in groups if len(every) > 1 else ():
-        leader(group, measure, standings.datasets, partial(pairs, measure))
-    return {(measure, first, other): pair for (measure, first), found in known.items() for other, pair in found.items()}
-
-
-def _paired(numbers: Numbers, measure: str, first: str) -> dict[str, Number]:
-    """Differences of a strategy less each other, by name."""
-    name, truth = PAIRED[measure]
-    table = numbers.results.paired(first, [], policy=numbers.policy, truth=truth, terms=numbers.shown)
-    # pairs are the others less the first; the error of a difference is the same both ways
-    found = {str(row["model"]): number_of(row) for row in finite(table[table["measure"] == name])}
-    return {other: Number(-pair.value, pair.mcse, -pair.high, -pair.low) for other, pair in found.items()}
 
 
 def _numbers(table: pd.DataFrame, model: str) -> dict[str, Number]:

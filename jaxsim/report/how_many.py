@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from jaxsim.counts import counted
+from jaxsim.counts import counted, listed
 from jaxsim.levels import amount
 from jaxsim.measures.crossing import ABOVE, BELOW, FOUND, NOTHING, SIZES, UNITS
 from jaxsim.measures.promises import LEVEL, Promise
@@ -16,7 +16,6 @@ from jaxsim.report.figures.curves import FEWEST
 from jaxsim.report.figures.layout import is_numeric
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import TARGET_POWER, effect_factors
-from jaxsim.report.kept_in_words import listed
 from jaxsim.report.standings import Standings
 
 MOST_EFFECTS, MOST_CONDITIONS = 6, 3  # that are told one by one
@@ -37,9 +36,9 @@ def how_many(numbers: Numbers, standings: Standings) -> list[str]:
     options: dict[str, Any] = {"terms": standings.terms, "policy": numbers.policy, "alpha": numbers.alpha}
     table = results.needed("power", TARGET_POWER, over=over, by=by, **options)
     promise = standings.promise
-    told = sentences(
-        table, over, kept, [name for name in standings.verdicts(promise) if name not in kept], promise, _each(numbers, over)
-    )
+    broken = [name for name in standings.verdicts(promise) if name not in kept]
+    of = {s.name: f" (on the first {counted(s.only, 'dataset')})" for s in standings.strategies if s.only is not None}
+    told = sentences(table, over, kept, broken, promise, _each(numbers, over), of)
     pooled = [name for name in results.factors if name not in (over, *by)]
     return [*told, *([f"All levels of {listed(pooled)} are averaged."] if pooled else [])]
 
@@ -67,7 +66,13 @@ def _each(numbers: Numbers, over: str) -> str:
 
 
 def sentences(
-    table: pd.DataFrame, over: str, kept: Sequence[str], broken: Sequence[str] = (), promise: Promise = LEVEL, each: str = ""
+    table: pd.DataFrame,
+    over: str,
+    kept: Sequence[str],
+    broken: Sequence[str] = (),
+    promise: Promise = LEVEL,
+    each: str = "",
+    of: Mapping[str, str] | None = None,
 ) -> list[str]:
     """A sentence for each effect.
 
@@ -77,7 +82,9 @@ def sentences(
         kept, broken: strategies that kept their promise, and that did not; of others it is not known.
         promise: which it is.
         each: of what it is the number in each, such as `` in each clinic``.
+        of: on which datasets, by strategy, where these are not all: `` (on the first 500 datasets)``.
     """
+    of = {} if of is None else of
     by_term: dict[str, dict[str, Rows]] = {}
     for row in table.to_dict("records"):
         by_term.setdefault(str(row["term"]), {}).setdefault(str(row["model"]), []).append(row)
@@ -85,7 +92,8 @@ def sentences(
     for term, by_model in list(by_term.items())[:MOST_EFFECTS]:
         rows = [row for model in by_model.values() for row in model]
         factors = [f for f in table.columns if f not in ("model", "term", *COLUMNS) and len({row[f] for row in rows}) > 1]
-        judged = {name: part for name, part in by_model.items() if name in kept and any(row["status"] in TOLD for row in part)}
+        told = [name for name, part in by_model.items() if name in kept and any(row["status"] in TOLD for row in part)]
+        judged = {f"{name}{of.get(name, '')}": by_model[name] for name in told}
         parts = [f"needs {_amounts(judged, factors, (SIZES.get(over) or _several(over)) + each)}"] if judged else []
         parts += _untold(by_model, kept, broken, promise)
         start = f"A power of {TARGET_POWER:g} for {term}{' ' if judged else ': '}"
@@ -128,13 +136,13 @@ def _size(row: Mapping[Any, Any]) -> float:
 def _amount(row: Mapping[Any, Any], noun: str) -> str:
     """``23 subjects (22 to 24)``; ``more than 120`` or ``at most 20`` where all levels are too few, or enough."""
     if row["status"] not in TOLD:
-        return f"a number{' of ' * bool(noun)}{noun} that is not told"
+        return f"an unknown number{' of ' * bool(noun)}{noun}"
     limits = f" ({limits_in_words(row) or 'limits beyond the levels'})" if row["status"] == FOUND else ""
     return amount_in_words(row, noun) + limits
 
 
 def _untold(by_model: Mapping[str, Rows], kept: Sequence[str], broken: Sequence[str], promise: Promise) -> list[str]:
-    """Of which strategies nothing is told, and why; those without tests are not named."""
+    """Which strategies have no number, and why; those without tests are not named."""
     tested = [name for name, rows in by_model.items() if any(row["status"] != NOTHING for row in rows)]
     groups = {
         "broken": [name for name in tested if name in broken and name not in kept],
@@ -147,11 +155,11 @@ def _untold(by_model: Mapping[str, Rows], kept: Sequence[str], broken: Sequence[
         their = "their" if several else "its"
         what = f"{their} level" if promise is LEVEL else f"the coverage of {their} intervals"
         reasons = {
-            "broken": f"{'they do' if several else 'it does'} not keep {what}",
-            "unknown": f"{what} is not known",
-            "falls": f"{their} power falls between levels",
+            "broken": f"which {'do' if several else 'does'} not keep {what}",
+            "unknown": f"{'whose level' if promise is LEVEL else 'the coverage of whose intervals'} is not known",
+            "falls": "whose power falls between levels",
         }
-        told += [f"by {listed(names)} it is not told, for {reasons[why]}"] if names else []
+        told += [f"no number for {listed(names)}, {reasons[why]}"] if names else []
     return told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from jaxsim.counts import listed
 from jaxsim.data.names import INTERCEPTS
 from jaxsim.measures.evidence import Number
 from jaxsim.measures.overview import rate_with_error, with_error
@@ -18,19 +19,16 @@ def level_in_words(standings: Standings) -> str:
         return "These strategies give no tests and no intervals: there is no level to keep."
     if not standings.has("level"):
         return _not_judged(standings)
-    found, alpha = standings.verdicts(LEVEL), f"{standings.alpha:g}"
-    told = _told(standings, LEVEL, found, ("Above", "Not above", f"Below {alpha} (tests are conservative)"))
-    kept = [s.level for s in standings.strategies if s.level is not None and found[s.name].name == KEPT]
-    highest = max((level.high for level in kept), default=0.0)
-    if highest > LIBERAL * standings.alpha:
-        told += f" Monte Carlo error is large, though: up to {highest:.2g} is not ruled out."
-    return told
+    found = standings.verdicts(LEVEL)
+    told = _told(standings, LEVEL, found, ("Above", "Not above", "Below", "tests are conservative"))
+    limits = {s.name: s.level.high for s in standings.strategies if s.level is not None and found[s.name].name == KEPT}
+    unsure = {name: high for name, high in limits.items() if high > LIBERAL * standings.alpha}
+    return told + _not_ruled_out("the true rate may be as high as", unsure)
 
 
 def unknown_level_in_words(standings: Standings) -> str:
     """That the level of a coefficient is not known, how to have it known, and the coverage that stands for it."""
-    it = listed(standings.terms)
-    remedy = f"Not known: {it} is zero in no cell. To have it known, give the effect a level of 0 in the grid."
+    remedy = f"Not known: {_nowhere_zero(standings)}. To have it known, give the effect a level of 0 in the grid."
     if not standings.has("coverage"):
         return f"{remedy} Neither is the coverage of its intervals."
     return f"{remedy} The coverage of its own intervals stands for it. {coverage_in_words(standings)}"
@@ -38,11 +36,14 @@ def unknown_level_in_words(standings: Standings) -> str:
 
 def _not_judged(standings: Standings) -> str:
     """Why there is no verdict on the level, and how to get one."""
-    why = "no coefficient of this study is zero, and an error of type I is to find an effect where there is none"
-    if standings.aside.get("level"):
-        other = aside(standings, "level")
-        why = f"no coefficient but {other} is zero, and averages leave out {other} (see “Each coefficient” below)"
-    return f"Not judged: {why}. To have it judged, give the effect a level of 0 in the grid."
+    other = aside(standings, "level")
+    there = f" (The rate of {other}, which is zero, is in the table “Each coefficient” below.)" if other else ""
+    return f"Not judged: {_nowhere_zero(standings)}. To have it judged, give the effect a level of 0 in the grid.{there}"
+
+
+def _nowhere_zero(standings: Standings) -> str:
+    """That there is no error of type I to make."""
+    return f"{listed(standings.terms)} {'is' if len(standings.terms) == 1 else 'are'} zero in no cell"
 
 
 def aside(standings: Standings, measure: str) -> str:
@@ -52,12 +53,21 @@ def aside(standings: Standings, measure: str) -> str:
 
 def coverage_in_words(standings: Standings) -> str:
     """Whether intervals contain the truth as often as they say."""
-    over = f"Above {standings.conf_level:g} (intervals are wider than they need be)"
-    return _told(standings, COVERAGE, standings.verdicts(COVERAGE), ("Below", "Not below", over))
+    found = standings.verdicts(COVERAGE)
+    told = _told(standings, COVERAGE, found, ("Below", "Not below", "Above", "intervals are conservative"))
+    limits = {s.name: s.coverage.low for s in standings.strategies if s.coverage is not None and found[s.name].name == KEPT}
+    unsure = {name: low for name, low in limits.items() if 1 - low > LIBERAL * (1 - standings.conf_level)}
+    return told + _not_ruled_out("the true coverage may be as low as", unsure)
 
 
-def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], texts: tuple[str, str, str]) -> str:
-    """Sentences, one for each verdict that some strategy has: broken, kept, in some cells, cautious."""
+def _not_ruled_out(what: str, limits: Mapping[str, float]) -> str:
+    """How far off the rates of strategies that kept their promise may be, with a space before it; empty where that is not far."""
+    each = [f"{limit:.2g} for {name}" for name, limit in limits.items()]
+    return f" Monte Carlo error is large, though: {what} {listed(each)}." if each else ""
+
+
+def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], texts: tuple[str, str, str, str]) -> str:
+    """Sentences, one for each verdict that some strategy has: broken, kept, in some cells, cautious, and what the last means."""
     groups: dict[str, list[str]] = {}
     rates, cells = standings.rates(promise), standings.cells_of(promise)
     for s in standings.strategies:
@@ -69,17 +79,18 @@ def _told(standings: Standings, promise: Promise, found: Mapping[str, Verdict], 
             ends = "up" if promise is LEVEL else "down"
             text = f"{s.name} (in {len(verdict.cells):,} of {cells:,}, {ends} to {worst:.2g})"
         groups.setdefault(verdict.name, []).append(text)
-    broken, kept, cautious = texts
+    broken, kept, beyond, cautious = texts
     nominal = f"{standings.nominal(promise):g}"
     than = f"{nominal} by more than Monte Carlo error explains"
     average = _averaged(standings, cells)
     everywhere = _cells_judged(standings, promise, [name for name, verdict in found.items() if verdict.name == KEPT])
     whole, average_told = f"{kept} {than}{average}", bool({BROKEN, KEPT} & set(groups))
+    over = f"{beyond} {nominal} by more than that" if average_told else f"{beyond} {than}"
     sentences = {
         BROKEN: f"{broken} {than}{average}",
         KEPT: f"{kept} {nominal} by more than that{average}{everywhere}" if BROKEN in groups else f"{whole}{everywhere}",
         IN_CELLS: "Not on average, but in some cells" if average_told else f"{whole}, but in some cells",
-        CAUTIOUS: cautious,
+        CAUTIOUS: f"{over}{average} ({cautious})",
     }
     told = [f"{text}: {listed(groups[name])}." for name, text in sentences.items() if name in groups]
     lacking = [s.name for s in standings.strategies if s.name not in found and s.rmse is not None]
@@ -108,11 +119,6 @@ def _cells_judged(standings: Standings, promise: Promise, kept: Sequence[str]) -
 def named(name: str, text: str) -> str:
     """A strategy with a number: ``lmer (0.05 ± 0.01)``."""
     return f"{name} ({text})"
-
-
-def listed(texts: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def rate_in_words(rate: Number) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from importlib import resources
@@ -16,6 +17,7 @@ from jaxsim.audit import table as audit_summary
 from jaxsim.errors import InputError, choose, names_given
 from jaxsim.measures import POLICIES
 from jaxsim.measures.averaged import what_of
+from jaxsim.measures.complaints import complaints
 from jaxsim.report import tables
 from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
@@ -26,6 +28,9 @@ from jaxsim.report.how_many import how_many
 from jaxsim.report.saved_figures import SavedFigure, save_figures
 from jaxsim.results import Results
 from jaxsim.store.place import place_of
+from jaxsim.study.caveats import caveats
+from jaxsim.study.left_out import left_out_in_words
+from jaxsim.study.outline import Outline
 
 
 def write(
@@ -41,8 +46,9 @@ def write(
         folder: where to; ``report`` inside the results' folder when None. An older report there is replaced.
         policy: which fits count when some have failed: ``available`` (every usable one) or ``listwise`` (only datasets that
             every strategy fitted).
-        terms: coefficients that the whole page is about, the first of them first; those that every strategy has, without the
-            intercept, when None. Only exchangeable ones are averaged (:attr:`jaxsim.Study.families`).
+        terms: coefficients that the whole page is about, the first of them first, and of no strategy that has none of them; all
+            without the intercept when None, each of the strategies that have it. Only exchangeable ones are averaged
+            (:attr:`jaxsim.Study.families`).
 
     Returns:
         The path of ``index.html``.
@@ -87,21 +93,22 @@ def _part(name: str) -> str:
 def content(numbers: Numbers) -> dict[str, Any]:
     """What the template shows besides pictures."""
     results, every = numbers.results, every_standings(numbers)
-    shown = _tables(numbers)
+    shown, shown_study = _tables(numbers), _of_shown(numbers)
     lists = [table if isinstance(table, list) else [table] for table in shown.values() if table is not None]
     keys = {key for group in lists for table in group for key in table.keys}
     return {
         **shown,
         "name": results.folder.place.name,
         "study": results.study,
-        "size": tables.size(results.study),
+        "size": tables.size(shown_study),
         "policy": numbers.policy,
         "both_policies": {*tables.POLICY_TEXT.values()} <= {table.caption for group in lists for table in group},
         "progress": results.progress,
         "averaged": what_of(results.performance, (), numbers.terms),
-        "notes": [note for note in results.notes if note not in every[0].why],  # said above
+        "notes": [note for note in notes(numbers) if not any(note in one.why for one in every)],  # said above
+        "left_out": list(left_out_in_words(shown_study)),
         "findings": found_of(every, [how_many(numbers, standings.answering) for standings in every]),
-        "filters": [one for one in filters(results, numbers.terms) if one.key in keys],
+        "filters": [one for one in filters(numbers) if one.key in keys],
         "facts": tables.facts(results),
         "factors": tables.factors(results),
         "process": tables.process(results.study),
@@ -112,17 +119,30 @@ def content(numbers: Numbers) -> dict[str, Any]:
     }
 
 
+def notes(numbers: Numbers) -> list[str]:
+    """What a reader must know besides the tables of the strategies that are shown; see :attr:`jaxsim.Results.notes`."""
+    rates = numbers.only(numbers.results.rates(["model"]))
+    return list(dict.fromkeys((*caveats(_of_shown(numbers)), *complaints(numbers.results.frames, rates))))
+
+
+def _of_shown(numbers: Numbers) -> Outline:
+    """The study with the strategies that are shown alone."""
+    study = numbers.results.study
+    fields = {field.name: getattr(study, field.name) for field in dataclasses.fields(Outline)}
+    return Outline(**{**fields, "estimators": tuple(e for e in study.estimators if e.name in numbers.models)})
+
+
 def _tables(numbers: Numbers) -> dict[str, tables.Table | list[tables.Table] | None]:
     """By their names in the template; None for those that the study has nothing for."""
     results = numbers.results
     return {
-        "strategies": tables.strategies(results.study),
+        "strategies": tables.strategies(_of_shown(numbers)),
         "headlines": tables.headlines(numbers),
         "by_cell": by_cell(numbers),
         "by_term": tables.by_term(numbers),
         "components": tables.variance_components(numbers),
-        "rates": tables.rates(results),
-        "reasons": tables.reasons(results),
+        "rates": tables.rates(numbers),
+        "reasons": tables.reasons(numbers),
         "stopping": tables.stopping(results),
         "audit": tables.audit(results),
     }

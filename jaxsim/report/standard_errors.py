@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from jaxsim.counts import listed
 from jaxsim.measures.evidence import Number, differs
 from jaxsim.measures.overview import with_error
-from jaxsim.report.kept_in_words import listed, named
+from jaxsim.report.kept_in_words import named
 from jaxsim.report.standings import Standings
 
 LARGE = 5.0  # percent of the spread: intervals of 95% then cover some 94%

@@ -27,6 +27,7 @@ class Standing:
     coverage: Number | None = None
     power: Number | None = None
     rmse: Number | None = None
+    bias: Number | None = None
     model_se: Number | None = None
     failed: Number = NEVER
     singular: Number = NEVER
@@ -56,13 +57,16 @@ class Standings:
         replicates: of each cell.
         cells: of the study.
         alpha, conf_level: of tests and intervals.
-        differences: paired, of a strategy less another, by measure (``power`` or ``rmse``) and the two names.
+        differences: paired, of a strategy less another, by measure (``power``, ``rmse``, ``level`` or ``coverage``) and the two
+            names.
         policy: which fits count.
         infers: whether the strategies give tests and intervals.
         why: sentences about the strategies that gave no answer at all.
         aside: coefficients that are in no average and have a ``level`` (they are zero) or ``power`` (they are not), by these names.
         terms: the coefficients.
         zero_cells: cells in which they are zero, and that a ``level`` is of; as many as ``cells`` when None.
+        lacking: strategies that have none of the coefficients, and are not among ``strategies``.
+        common: the same on the first datasets of each cell alone, where not every strategy fitted all: those that all of them did.
     """
 
     strategies: tuple[Standing, ...]
@@ -78,11 +82,19 @@ class Standings:
     aside: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     terms: tuple[str, ...] = ()
     zero_cells: int | None = None
+    lacking: tuple[str, ...] = ()
+    common: Standings | None = None
 
     @property
     def answering(self) -> Standings:
         """Without the strategies that gave no answer at all."""
-        return replace(self, strategies=tuple(s for s in self.strategies if not s.is_silent))
+        common = None if self.common is None else self.common.of([s.name for s in self.strategies if not s.is_silent])
+        return replace(self, strategies=tuple(s for s in self.strategies if not s.is_silent), common=common)
+
+    def of(self, names: Iterable[str]) -> Standings:
+        """Of these strategies alone."""
+        chosen = set(names)
+        return replace(self, strategies=tuple(s for s in self.strategies if s.name in chosen))
 
     @property
     def promise(self) -> Promise:

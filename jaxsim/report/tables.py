@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxsim import measures
 from jaxsim.audit import table as audit_summary
-from jaxsim.counts import counted
+from jaxsim.counts import counted, listed
 from jaxsim.levels import in_a_row, shown
 from jaxsim.measures.overview import RATES as OF_FITS
 from jaxsim.measures.overview import SHOWN, differ_in_datasets, has_numbers, headline, in_words, main_measures, of_fits
@@ -18,9 +18,9 @@ from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.report.filters import LONGEST, MODEL, TERM, key_of, level_texts
-from jaxsim.report.kept_in_words import listed
 from jaxsim.results import Results
 from jaxsim.study import card
+from jaxsim.study.outline import Outline
 from jaxsim.study.study import Study
 
 RATES = {"convergence": "converged", "singular": "singular", "failure": "failed", "success": "converged, not singular"}
@@ -62,7 +62,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def size(study: Study) -> str:
+def size(study: Outline) -> str:
     """Datasets and who fits them: ``4 cells × 300 datasets, each fitted by ols; the first 200 of each cell also by lmer.``"""
     datasets, found = study.replicates, dict[int, list[str]]()
     for strategy in study.estimators:
@@ -108,7 +108,7 @@ def process(study: Study) -> list[tuple[str, str]]:
     return facts
 
 
-def strategies(study: Study) -> Table:
+def strategies(study: Outline) -> Table:
     """Label, kind and options of each strategy."""
     return Table("", card.STRATEGIES, card.strategies(study), 4, [MODEL])
 
@@ -130,6 +130,7 @@ def headlines(numbers: Numbers) -> list[Table]:
         found.append(_of_lines(table, POLICY_TEXT[policy] if both else ""))
     if len(numbers.families) > 1:
         whole = of_fits(results.performance, terms=numbers.in_order)
+        whole = whole[whole.index.isin(numbers.models)]
         found += [_of_lines(whole, "Predictions, and fits")] if len(whole.columns) > len(OF_FITS) else []
     return found
 
@@ -168,17 +169,17 @@ def variance_components(numbers: Numbers) -> Table | None:
     return Table("", ["component", "strategy", *COMPONENTS.values(), "estimates used"], rows, 2, ["", MODEL])
 
 
-def rates(results: Results) -> Table:
+def rates(numbers: Numbers) -> Table:
     """How often fits of each strategy converged, were singular (mixed models only) or failed."""
-    mixed = results.study.mixed
-    long = results.rates(["model"])
+    mixed = numbers.results.study.mixed
+    long = numbers.only(numbers.results.rates(["model"]))
     rows = wide(long[(long["measure"] != "singular") | long["model"].isin(mixed)], ["model"], list(RATES))
     return Table("", ["strategy", *RATES.values(), "fits"], rows, 1, [MODEL])
 
 
-def reasons(results: Results) -> Table | None:
+def reasons(numbers: Numbers) -> Table | None:
     """Fits that did not simply converge, by status; None if there are none."""
-    table = results.reasons(["model"])
+    table = numbers.only(numbers.results.reasons(["model"]))
     table = table[table["status"].astype(str) != "ok"]
     if table.empty:
         return None

@@ -233,18 +233,25 @@ class Performance:
     @property
     def present(self) -> tuple[str, ...]:
         """The coefficients that there are estimates of."""
-        return self._named(self._estimated.any(axis=0))
+        return self._named(self._rows.sum(axis=(0, 2)))
 
     @property
     def compared(self) -> tuple[str, ...]:
-        """The coefficients that averages are about unless others are asked for: the slopes that every strategy with estimates has;
-        where they share none, all slopes; the intercept where there is nothing else."""
-        estimated = self._estimated
-        shared = self._named(estimated[estimated.any(axis=1)].all(axis=0))
-        for terms in (shared, self.present):
+        """The coefficients that tables are about unless others are asked for: the slopes with a true value to be compared with, and
+        those that every strategy has; where there are none, all slopes; the intercept where there is nothing else."""
+        rows = self._rows
+        estimated = rows.sum(axis=2) > 0
+        told = (rows[..., :-1].sum(axis=(0, 2)) > 0) | estimated[estimated.any(axis=1)].all(axis=0)
+        for terms in (self._named(told), self.present):
             if slopes := tuple(term for term in terms if term not in INTERCEPTS):
                 return slopes
         return self.present
+
+    def estimating(self, terms: Sequence[str]) -> tuple[str, ...]:
+        """The strategies that have any of these coefficients, usable or not, in the order they are shown."""
+        of = [self.terms.index(choose("term", term, self.terms)) for term in terms]
+        has = self._rows.sum(axis=2)[:, of].sum(axis=1) > 0
+        return tuple(model for model, is_there in zip(self.models, has, strict=True) if is_there)
 
     def by_family(self, terms: Sequence[str]) -> tuple[tuple[str, ...], ...]:
         """Some coefficients, those together whose measures may be averaged: exchangeable ones alone (``families``)."""
@@ -255,10 +262,10 @@ class Performance:
         return tuple(map(tuple, found.values()))
 
     @property
-    def _estimated(self) -> np.ndarray:
-        """Whether there are estimates, bool ``[models, terms]``."""
-        rows = self._scan(None).census.rows.sum(axis=2)
-        return rows.reshape(len(rows), len(self.models), len(self.terms)).any(axis=0)
+    def _rows(self) -> Array:
+        """How many estimates there are, by the kind of their truths (the last is that of none), ``[models, terms, 3]``."""
+        rows: Array = self._scan(None).census.rows.sum(axis=0)
+        return rows.reshape(len(self.models), len(self.terms), -1)
 
     def _named(self, wanted: Any) -> tuple[str, ...]:
         return tuple(term for term, is_wanted in zip(self.terms, wanted, strict=True) if is_wanted)

@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullLocator
 
-from jaxsim.counts import counted
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, mark_empty
 from jaxsim.report.figures.first import shown_replicates
 from jaxsim.report.figures.layout import Layout, enumeration
-from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.figures.numbers import Numbers, datasets_in_words
 from jaxsim.report.figures.points import CROWDED, SPREAD
 from jaxsim.report.figures.rates import effect_factors
 from jaxsim.report.figures.style import Look
@@ -54,7 +53,7 @@ def draw_boxes(numbers: Numbers, column: str, *, title: str, y_label: str) -> Fi
         title=title,
         y_label=y_label,
         handles=handles,
-        note=f"{_datasets(numbers)} per cell; logarithmic scale; fits beyond the whiskers are not drawn."
+        note=f"{_datasets(numbers)}; logarithmic scale; fits beyond the whiskers are not drawn."
         + (f" All levels of {enumeration(pooled)} are pooled." if pooled else ""),
     )
     table = numbers.post.rename(columns={theirs: ours for ours, theirs in POST.items()})
@@ -80,8 +79,7 @@ def check_factors(numbers: Numbers, factors: Sequence[str]) -> None:
 
 def _datasets(numbers: Numbers) -> str:
     """How many datasets of each cell are shown."""
-    shown, every = shown_replicates(numbers.results), numbers.results.study.replicates
-    return counted(every, "dataset") if shown == every else f"The first {shown:,} of {counted(every, 'dataset')}"
+    return datasets_in_words(numbers.results.study, numbers.models, shown_replicates(numbers.results))
 
 
 FIVE = ("bottom", "lower", "middle", "upper", "top")

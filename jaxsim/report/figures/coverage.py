@@ -7,10 +7,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import special
 
+from jaxsim.counts import listed
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.points import interval_figure
 
 BAND_COLOR = "#d9d9d9"
+MUCH_FEWER = 0.9  # times as many as most have: their points fall further from the level
 TICKS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
@@ -43,7 +45,12 @@ def draw_band(axes: np.ndarray, table: pd.DataFrame, rate: float) -> float:
 def band_note(table: pd.DataFrame, what: str) -> str:
     """What the shade means."""
     count = _count(table)
-    return f"Grey: where 95% of points would fall if {what} were exact and independent ({count:,} a point)." if count else ""
+    if not count:
+        return ""
+    own = {model: _count(part) for model, part in table.groupby(table["model"].astype(str), sort=False)}
+    fewer = [f"{model}, which has {n:,}" for model, n in own.items() if n < MUCH_FEWER * count]
+    wider = f"; too narrow for {listed(fewer)}" if fewer else ""
+    return f"Grey: where 95% of points would fall if {what} were exact and independent ({count:,} a point{wider})."
 
 
 def _count(table: pd.DataFrame) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from jaxsim.measures.apart import measures_of_fits
 from jaxsim.measures.prediction import PREDICTION
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas, model_handles
@@ -24,8 +25,8 @@ def measured(numbers: Numbers, name: str, score: str) -> pd.DataFrame:
     if name not in numbers.results.study.kit.measures:
         raise Absent(f"{name} is measured by studies with scores=({score}(),)")
     if name in PREDICTION:  # of a fit: the same for all of its coefficients
-        by, first = ["model", *numbers.layout_of_fits.by], numbers.families[0]
-        table = numbers.only(numbers.results.measures(by, policy=numbers.policy, measures=[name], terms=first))
+        by = ["model", *numbers.layout_of_fits.by]
+        table = numbers.only(measures_of_fits(numbers.results.performance, by, [name], numbers.families, numbers.policy))
     else:
         table = numbers.by_family(numbers.layout.by, measures=[name])
     if not np.isfinite(table["value"].to_numpy(float)).any():

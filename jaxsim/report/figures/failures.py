@@ -6,7 +6,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from jaxsim.counts import counted
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import canvas
 from jaxsim.report.figures.numbers import Numbers
@@ -21,14 +20,14 @@ def draw(numbers: Numbers) -> Figure:
     fit was either."""
     if not {*_ever(numbers.rates, "singular"), *_ever(numbers.rates, "failure")}:
         raise Absent("no fit failed, and none was singular")
-    series, datasets = _series(numbers), counted(numbers.results.study.replicates, "dataset")
+    series = _series(numbers)
     handles = [_handle(numbers.looks[model], f"{model}: {EVENTS[event]}", event) for model, event in series]
     figure, axes = canvas(
         numbers.layout_of_fits,
         title="Singular and failed fits",
         y_label="proportion of fits",
         handles=handles,
-        note=f"{datasets} per cell. Failed: no usable answer (not converged, rank deficient, "
+        note=f"{numbers.datasets_in_words()}. Failed: no usable answer (not converged, rank deficient, "
         f"too few rows or groups, no finite numbers). {_silent(numbers)} {numbers.layout_of_fits.note()}",
     )
     size = marker_size(numbers.layout_of_fits, len(series))

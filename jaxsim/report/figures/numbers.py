@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jaxsim import measures
-from jaxsim.counts import counted
+from jaxsim.counts import counted, listed
 from jaxsim.errors import InputError, brief, choose
 from jaxsim.estimators import LinearMixed
 from jaxsim.measures.apart import label, measures_apart
@@ -21,6 +21,7 @@ from jaxsim.report.figures.first import post_table
 from jaxsim.report.figures.layout import COEFFICIENT, Layout, choose_layout, with_coefficients
 from jaxsim.report.figures.style import Look, looks
 from jaxsim.results import Results
+from jaxsim.study.study import Study
 
 SHOWN = ("bias", "coverage", "model_se_error")
 # Along the axis, columns and rows of panels.
@@ -32,9 +33,9 @@ MOST_FAMILIES = 8  # coefficients with panels of their own
 class Numbers:
     """What a report shows of some results, under one policy for failed fits.
 
-    They are of some terms: ``terms`` or, when None, the slopes that every strategy has (see
-    :attr:`jaxsim.measures.stream.Performance.compared`). Those that are exchangeable are averaged, and the Monte Carlo errors take
-    care of the dependence between terms of one dataset; any others have panels of their own. Figures show all strategies, or
+    They are of some terms: ``terms`` or, when None, the slopes (see :attr:`jaxsim.measures.stream.Performance.compared`); of the
+    strategies that have any of them. Those that are exchangeable are averaged, and the Monte Carlo errors take care of the
+    dependence between terms of one dataset; any others have panels of their own. Figures show all these strategies, or
     ``strategies``, which keep the colours that they have among all; and tell apart the factors that :func:`choose_layout` chooses,
     or those in ``by``.
     """
@@ -60,8 +61,9 @@ class Numbers:
     @property
     def models(self) -> tuple[str, ...]:
         """Labels of the strategies that are shown, in the study's order."""
-        every = (estimator.name for estimator in self.results.study.estimators)
-        return tuple(name for name in every if self.strategies is None or name in self.strategies)
+        every = tuple(estimator.name for estimator in self.results.study.estimators)
+        there = every if self.terms is None else self.results.performance.estimating(self.terms)
+        return tuple(name for name in every if name in there and (self.strategies is None or name in self.strategies))
 
     @property
     def alpha(self) -> float:
@@ -86,7 +88,7 @@ class Numbers:
 
     def only(self, table: pd.DataFrame) -> pd.DataFrame:
         """Lines of the strategies that are shown."""
-        return table if self.strategies is None else table[table["model"].astype(str).isin(self.models)]
+        return table[table["model"].astype(str).isin(self.models)]
 
     @functools.cached_property
     def layout(self) -> Layout:
@@ -106,13 +108,16 @@ class Numbers:
     @functools.cached_property
     def families(self) -> tuple[tuple[str, ...], ...]:
         """The shown terms, exchangeable ones together, whose measures may be averaged: in the order that was asked for; else those
-        first that are zero in some cells and not in others, or that a factor of the grid names."""
+        first that are zero in some cells and not in others, or that a factor of the grid names, and before others those that every
+        strategy has."""
         found = self.results.performance.by_family(self.shown)
         if self.terms is not None or len(found) == 1:
             return found
         varied = {name.partition(".")[2] for name, levels in self.results.study.grid.factors if len(levels) > 1}
         asked = varied | self._sometimes_zero
-        return tuple(sorted(found, key=asked.isdisjoint))
+        has = self.results.performance.estimating
+        every = len(has(self.results.study.terms))
+        return tuple(sorted(found, key=lambda family: (asked.isdisjoint(family), len(has(family)) < every)))
 
     @property
     def _sometimes_zero(self) -> set[str]:
@@ -191,7 +196,7 @@ class Numbers:
     def post(self) -> pd.DataFrame:
         """One row a fit of the first datasets of each cell, with the columns of the 2019 study."""
         table = post_table(self.results)
-        return table if self.strategies is None else table[table["Model"].astype(str).isin(self.models)]
+        return table[table["Model"].astype(str).isin(self.models)]
 
     @property
     def reference(self) -> str:
@@ -230,7 +235,11 @@ class Numbers:
 
     def _note(self, layout: Layout) -> str:
         left = " Only datasets that every strategy fitted." if self.policy == "listwise" else ""
-        return f"{counted(self.results.study.replicates, 'dataset')} per cell.{left} {layout.note()}".strip()
+        return f"{self.datasets_in_words()}.{left} {layout.note()}".strip()
+
+    def datasets_in_words(self) -> str:
+        """How many datasets of each cell there are, and which strategies fitted the first of them alone."""
+        return datasets_in_words(self.results.study, self.models)
 
 
 def _check(argument: str, asked: Sequence[str] | None, what: str, known: Sequence[str]) -> None:
@@ -246,3 +255,21 @@ def _check(argument: str, asked: Sequence[str] | None, what: str, known: Sequenc
 def _examples(truths: pd.DataFrame) -> pd.DataFrame:
     """One row of each cell for each term that is zero, and one for each that is not."""
     return truths[~truths.assign(zero=truths["truth"] == 0).duplicated(["cell", "term", "zero"])]
+
+
+def datasets_in_words(study: Study, models: Sequence[str], shown: int | None = None) -> str:
+    """``1,000 datasets per cell (the first 500 alone by slow)``.
+
+    Args:
+        study: of the strategies.
+        models: labels of those that are shown.
+        shown: how many datasets of each cell are shown; all when None.
+    """
+    every, partly = study.replicates, dict[int, list[str]]()
+    shown = every if shown is None else shown
+    for strategy in study.estimators:
+        if strategy.name in models and strategy.wanted(shown) < shown:
+            partly.setdefault(strategy.wanted(shown), []).append(strategy.name)
+    some = [f"the first {count:,} alone by {listed(names)}" for count, names in sorted(partly.items(), reverse=True)]
+    first = counted(every, "dataset") if shown == every else f"The first {shown:,} of {counted(every, 'dataset')}"
+    return f"{first} per cell{f' ({listed(some)})' if some else ''}"

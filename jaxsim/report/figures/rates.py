@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from jaxsim.counts import counted
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.layout import Layout, choose_layout, enumeration, with_coefficients
 from jaxsim.report.figures.numbers import Numbers
@@ -132,8 +131,7 @@ def note(numbers: Numbers, rate: Rate, table: pd.DataFrame, pooled: Sequence[str
         names += f" Only where the true value is {'zero' if rate.truth_is_zero else 'not zero'}."
     left = " Only datasets that every strategy fitted." if numbers.policy == "listwise" else ""
     averaged = f" All levels of {enumeration(pooled)} are averaged." if pooled else ""
-    replicates = numbers.results.study.replicates
-    return f"{names} {counted(replicates, 'dataset')} per cell.{left}{averaged} {monte_carlo_error(table, unit)}".strip()
+    return f"{names} {numbers.datasets_in_words()}.{left}{averaged} {monte_carlo_error(table, unit)}".strip()
 
 
 def monte_carlo_error(table: pd.DataFrame, unit: str) -> str:
