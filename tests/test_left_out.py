@@ -110,7 +110,9 @@ def test_an_effect_that_is_zero_in_some_cells_is_one():
 
 def test_of_whom_it_is_not_said():
     """Of methods that absorb it, whose formula is not known, or of whose coefficients the user says what they are."""
-    assert notes(WithinRegression(formula="y ~ visit + treat:visit")) == []
+    between_persons = design(effects={"treatnew": 1})
+    assert notes(WithinRegression(formula="y ~ visit + treat:visit"), process=between_persons) == []
+    assert notes(PooledOLS(formula="y ~ visit + treat:visit"), process=between_persons) != []
     assert notes(FrameStrategy(lambda data: {"visit": 1.0}, label="own", terms=("visit",))) == []
     (note,) = notes(TwoStage(formula="y ~ visit", estimand={"visit": "visit"}))
     assert ": its Intercept is that of" in note

@@ -168,7 +168,8 @@ def test_a_coefficient_is_that_of_the_strategies_that_have_it(whole):
     for term in ("x", "z"):
         alone = headline(made, terms=[term], measures=["rmse"])["RMSE"]
         assert table.loc[term, "RMSE"].tolist() == alone.tolist()
-    assert "has no" not in overview(made, terms=["x"], measures=["rmse"]), "of what was asked for"
+    assert "has no" not in overview(made, terms=["x"], measures=["rmse"]), "of those that have what was asked for"
+    assert "; part has no x (" in overview(made, terms=["x", "z"], measures=["rmse"])
     assert of_terms(whole, full=TERMS, part=TERMS, slopes=TERMS).compared == ("x", "z")
     assert of_terms(whole, full=("Intercept",), part=("Intercept",), slopes=("Intercept",)).compared == ("Intercept",)
     two = of_terms(whole, full=("Intercept", "x"), part=("Intercept", "z"), slopes=("Intercept",))

@@ -467,6 +467,7 @@ def test_too_few_datasets_of_all_are_no_comparison():
     told = {one.about: one.text for one in found(differences(standings))}
     for about in ("Power", "RMSE"):
         assert told[about].startswith("On all 500 datasets of each cell, no difference is larger")
+        assert "On the first" not in told[about]
         assert told[about].endswith(" Not compared: few, for 10 datasets that all strategies fitted are too few.")
     assert "Together" not in told
 
@@ -543,6 +544,7 @@ def test_what_averages_leave_out_and_what_failed_are_of_the_results(tmp_path):
     )
     standings = standings_of(Numbers(made))
     assert standings.aside == {"level": ("Intercept",)}
+    assert standings_of(Numbers(made, terms=("IV1",))).aside == {}  # who asks for one asks for no other
     (why,) = standings.why
     assert why.startswith("lm2 gave no answer at all: 30 of 30 fits failed, crashed: ")
     assert why in made.notes

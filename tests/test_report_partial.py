@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import MODELS, note, results_of
 
 from jaxsim import FrameStrategy, GaussianMultilevel, Grid, PooledOLS, report
+from jaxsim.report import tables
 from jaxsim.report.figures.numbers import Numbers, datasets_in_words
 from jaxsim.report.filters import MODEL, filters
 from jaxsim.report.found import found_of
@@ -114,6 +116,19 @@ def test_a_page_about_a_coefficient_names_no_strategy_that_lacks_it(results, tmp
         assert f'<option value="{SLOW}">' in text
     (models,) = [one for one in filters(Numbers(results, terms=("IV3",))) if one.key == MODEL]
     assert list(models.options) == ["ols", "lm2", "lmer"]
+
+
+def test_coefficients_of_all_strategies_come_first(tmp_path):
+    part = PooledOLS("part", formula="DV ~ IV2")
+    assert Numbers(results_of(tmp_path / "run", estimators=(*MODELS, part))).families == (("IV2",), ("IV1",))
+
+
+def test_the_table_of_whole_fits_is_of_the_strategies_that_are_shown(results, monkeypatch):
+    names = [estimator.name for estimator in results.study.estimators]
+    texts = pd.DataFrame({name: ["0"] * 5 for name in ("predict", "singular", "failed")}, pd.Index(names, name="model"))
+    monkeypatch.setattr(tables, "of_fits", lambda *_, **__: texts)
+    *_, whole = tables.headlines(Numbers(results, terms=("IV1", "IV3")))
+    assert [row[0] for row in whole.rows] == ["ols", "lm2", "lmer", "part"]
 
 
 def test_numbers_of_a_common_coefficient_are_what_they_were(results):

@@ -26,7 +26,7 @@ def what_of(performance: Performance, by: Sequence[str], terms: Sequence[str] | 
     else:
         of = f" and {counted(len(present), 'coefficient')}{which}"
     start = _start(performance, by, len(families) == 1 and len(present) > 1)
-    gone = "" if terms is not None else lacking(performance, present)
+    gone = lacking(performance, present)
     return f"{start} {counted(cells, 'cell')}{of}, {counted(datasets, 'dataset')}{f'; {gone}' if gone else ''}"
 
 

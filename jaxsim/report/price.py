@@ -62,8 +62,7 @@ def _worse(standings: Standings, one: Standing, other: Standing, looks: int) -> 
     if pair is None or own is None or others is None or not differs(pair, standings.datasets, looks):
         return None
     sign, nominal = 1 if promise is LEVEL else -1, standings.nominal(promise)
-    off = sign * (own.value - nominal)
-    pays = sign * pair.value > 0 and off > 0 and off >= abs(others.value - nominal)
+    pays = sign * pair.value > 0 and sign * (own.value - nominal) >= abs(others.value - nominal)
     return Number(abs(pair.value), pair.mcse) if pays else None
 
 
