@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from made_up import MODELS, note, results_of
 
-from jaxsim import FrameStrategy, GaussianMultilevel, Grid, PooledOLS, report
+from jaxsim import FrameStrategy, GaussianMultilevel, Grid, LinearMixed, PooledOLS, TwoStage, report
 from jaxsim.report import tables
 from jaxsim.report.figures.numbers import Numbers, datasets_in_words
 from jaxsim.report.filters import MODEL, filters
@@ -108,12 +108,14 @@ def test_figures_have_every_coefficient_of_those_that_have_it(results):
 def test_a_page_about_a_coefficient_names_no_strategy_that_lacks_it(results, tmp_path):
     page = report.write(results, tmp_path / "one", terms="IV3").read_text(encoding="utf-8")
     assert SLOW not in page
+    assert "listwise" not in page
     assert ">part<" not in page
     assert "part leaves out" not in page
     for every in (report.write(results, tmp_path / "every"), report.write(results, tmp_path / "two", terms=["IV2", "IV3"])):
         text = every.read_text(encoding="utf-8")
         assert f"part and {SLOW} have no IV3." in text
         assert f'<option value="{SLOW}">' in text
+        assert "listwise" in text
     (models,) = [one for one in filters(Numbers(results, terms=("IV3",))) if one.key == MODEL]
     assert list(models.options) == ["ols", "lm2", "lmer"]
 
@@ -121,6 +123,14 @@ def test_a_page_about_a_coefficient_names_no_strategy_that_lacks_it(results, tmp
 def test_coefficients_of_all_strategies_come_first(tmp_path):
     part = PooledOLS("part", formula="DV ~ IV2")
     assert Numbers(results_of(tmp_path / "run", estimators=(*MODELS, part))).families == (("IV2",), ("IV1",))
+
+
+def test_a_figure_compares_with_a_strategy_that_has_all_coefficients(tmp_path):
+    mixed = LinearMixed("DV ~ IV1 + (1 | Group)", label="part")
+    numbers = Numbers(results_of(tmp_path / "run", estimators=(mixed, PooledOLS(), TwoStage())))
+    assert numbers.reference == "ols"
+    assert set(numbers.paired("rmse")["term"]) == {"IV1", "IV2"}
+    assert dataclasses.replace(numbers, terms=("IV1",)).reference == "part"
 
 
 def test_the_table_of_whole_fits_is_of_the_strategies_that_are_shown(results, monkeypatch):

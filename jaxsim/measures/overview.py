@@ -211,7 +211,7 @@ def overviewed(
     if len(families_of(performance, by, terms)) > 1:
         whole = of_fits(performance, by, terms=terms, measures=measures)
         tables += [("Of whole fits", whole)] if len(whole.columns) else []
-    if differ_in_datasets(performance):
+    if differ_in_datasets(performance, terms):
         same = headline(performance, "listwise", **options)
         if has_numbers(same):
             tables.append(("The same, only for datasets that every strategy fitted (listwise)", same))
@@ -225,9 +225,12 @@ def _named(table: pd.DataFrame, measures: Sequence[str] | None) -> list[str]:
     return [name for name in measures or () if SHOWN.get(name, name) in table.columns]
 
 
-def differ_in_datasets(performance: Performance) -> bool:
-    """Whether averages of strategies are of different datasets: some fits failed, or some strategies fitted the first alone."""
+def differ_in_datasets(performance: Performance, terms: Sequence[str] | None = None) -> bool:
+    """Whether averages of strategies are of different datasets: some fits failed, or some strategies fitted the first alone. Of
+    those that estimate any of some coefficients, all when None."""
     rated = performance.rates(["model"]).query("measure == 'failure'")
+    if terms is not None:
+        rated = rated[rated["model"].astype(str).isin(performance.estimating(terms))]
     return bool(rated["n_failed"].any() or rated["n_used"].nunique() > 1)
 
 

@@ -118,7 +118,7 @@ def headlines(numbers: Numbers) -> list[Table]:
     averages are of different datasets, if the other has a number. Predictions, which are of whole fits, in a table of their own
     where there are several coefficients."""
     results = numbers.results
-    both = differ_in_datasets(results.performance)
+    both = differ_in_datasets(results.performance, numbers.shown)
     chosen = [numbers.policy, *(p for p in measures.POLICIES if p != numbers.policy)] if both else [numbers.policy]
     found = []
     for policy in chosen:

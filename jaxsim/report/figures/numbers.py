@@ -200,12 +200,14 @@ class Numbers:
 
     @property
     def reference(self) -> str:
-        """Which strategy others are compared with: the first mixed model that is shown, or the first of all; one of which all
-        fits failed only if there is no other."""
+        """Which strategy others are compared with: the first mixed model that is shown, or the first of all; one that lacks some of
+        the coefficients, or of which all fits failed, only if there is no other."""
         mixed = {e.name for e in self.results.study.estimators if isinstance(e, LinearMixed)}
         rates = self.results.rates(["model"]).query("measure == 'failure' and value < 1")
         models = [name for name in self.models if name in set(rates["model"].astype(str))] or self.models
-        return next((name for name in models if name in mixed), models[0])
+        has = self.results.performance.estimating
+        every = [name for name in models if all(name in has(family) for family in self.drawn)] or models
+        return next((name for name in every if name in mixed), every[0])
 
     def paired(self, measure: str) -> pd.DataFrame:
         """Paired differences of the drawn terms to :attr:`reference`; needs two strategies."""
