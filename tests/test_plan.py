@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 import random
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 from jaxsim import GaussianMultilevel, Grid, InputError, LinearMixed, PooledOLS, Study, TwoStage
 from jaxsim.store.coverage import Coverage, common, less, union
 from jaxsim.sweep import memory
+from jaxsim.sweep.forecast import Forecast, as_text, forecast
 from jaxsim.sweep.plan import plan
 from jaxsim.sweep.shape import Shape
 
@@ -171,6 +173,29 @@ def test_memory_is_read_and_kept():
     assert memory.chunk_datasets(STUDY, shape, 2**40, 2, 4096) == 4096
     with pytest.raises(InputError, match=r"too little for datasets with room for 8 groups.*give more"):
         memory.chunk_datasets(STUDY, shape, tile, 2)
+
+
+def test_a_chunk_takes_what_its_datasets_and_its_tiles_take():
+    shape = Shape.of(STUDY.cells[0])
+    tile, dataset = memory.tile_bytes(STUDY, shape), memory.dataset_bytes(STUDY)
+    assert memory.chunk_bytes(STUDY, shape, 1, 4) == tile + dataset  # one tile is enough, whatever could be beside it
+    limit = 2 * tile + 1000 * dataset
+    assert memory.chunk_datasets(STUDY, shape, limit, 2, 10**9) == 1000
+    assert memory.chunk_bytes(STUDY, shape, 1000, 2) == min(2, math.ceil(1000 / shape.tile)) * tile + 1000 * dataset <= limit
+
+
+def test_a_forecast_tells_an_estimate_of_memory_from_its_limit():
+    (shape,) = forecast(STUDY, plan(STUDY)[:1], 2**33, trial=False).shapes
+    tried = dataclasses.replace(shape, compile_seconds=14.0, seconds=2.0, bytes=3 * 2**20, memory=5 * 2**20)
+    found = Forecast((tried,), 0.1, 2**33, 400 * 2**20, kept=True)
+    text = as_text(STUDY, found, {})
+    assert "2 s to compute on this machine, 3 MB of disk, 405 MB of memory." in text
+    assert "took 14 s just now; the run finds them in the cache." in text
+    assert "up to 8 GB of memory (--memory), however many datasets there are: that is no estimate." in text
+    assert "the run compiles them again" in as_text(STUDY, dataclasses.replace(found, kept=False), {})
+    unknown = as_text(STUDY, Forecast((shape,), 0.1, 2**33, math.nan, kept=True), {})
+    assert "not known without a trial; programs are compiled, unless they are in the cache." in unknown
+    assert "MB" not in unknown
 
 
 def test_float32_is_for_formulas_only():

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+import psutil
 
+from jaxsim import cache
 from jaxsim.counts import counted
 from jaxsim.store.chunk import pack
 from jaxsim.study.study import Study
@@ -39,9 +41,10 @@ class ShapeForecast:
         groups, tile: how many groups its programs have room for, and datasets that they work on at a time.
         cells, datasets, chunks: that it serves, that are to be computed.
         programs: to compile: a simulator, and one for each strategy of ours.
-        compile_seconds, seconds: to compile them one after the other (now; later they come from the cache), and to compute the
-            chunks on this machine; NaN if it was not tried.
+        compile_seconds, seconds: that compiling them took, or finding them in the cache, and to compute the chunks on this machine;
+            NaN if it was not tried.
         bytes: on disk; NaN if it was not tried.
+        memory: bytes of a chunk in the making, the largest that there is.
     """
 
     groups: int
@@ -53,15 +56,31 @@ class ShapeForecast:
     compile_seconds: float
     seconds: float
     bytes: float
+    memory: int
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is to be computed, by shape; ``spread`` is the largest standard error that a strategy reported in the trial tiles."""
+    """What is to be computed.
+
+    Attributes:
+        shapes: by shape.
+        spread: the largest standard error that a strategy reported in the trial tiles.
+        limit: bytes that chunks may take, whether or not there are datasets for that.
+        resident: bytes that this process has with JAX and the programs of the trial in it; NaN if nothing was tried.
+        kept: whether programs are kept for the run.
+    """
 
     shapes: tuple[ShapeForecast, ...]
     spread: float
-    memory: int
+    limit: int
+    resident: float
+    kept: bool
+
+    @property
+    def memory(self) -> float:
+        """Bytes that a run is going to have at most at a time; NaN if nothing was tried."""
+        return self.resident + max((shape.memory for shape in self.shapes), default=0)
 
     def total(self, name: str) -> float:
         """Sum of a number over the shapes."""
@@ -87,7 +106,9 @@ def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool 
             tried = _try(worker, shape, tally.largest) if trial and ours else None
             found.append(_shape(study, shape, tally, tried))
             spread = max(spread, tried.spread if tried else 0.0)
-    return Forecast(tuple(found), spread, memory)
+    tried_any = any(not math.isnan(shape.seconds) for shape in found)
+    resident = psutil.Process().memory_info().rss if tried_any else math.nan
+    return Forecast(tuple(found), spread, memory, resident, cache.is_on())
 
 
 @dataclass
@@ -167,6 +188,7 @@ def _shape(study: Study, shape: Shape, tally: _Tally, tried: _Trial | None) -> S
         compile_seconds=tried.compile_seconds if tried else math.nan,
         seconds=tried.seconds * datasets * share / Local().beside if tried else math.nan,
         bytes=tried.bytes * datasets * share if tried else math.nan,
+        memory=memories.chunk_bytes(study, shape, len(tally.largest), Local().beside),
     )
 
 
@@ -194,17 +216,17 @@ def as_text(study: Study, found: Forecast, targets: Mapping[str, float]) -> str:
     rows = [
         {
             "room for groups": s.groups, "cells": s.cells, "datasets": f"{s.datasets:,}", "chunks": s.chunks, "tile": s.tile,
-            "programs": s.programs, "compile": _time(s.compile_seconds), "compute": _time(s.seconds), "disk": _size(s.bytes),
+            "programs": s.programs, "compiled in": _time(s.compile_seconds), "compute": _time(s.seconds), "disk": _size(s.bytes),
         }
         for s in found.shapes
     ]  # fmt: skip
     lines = [pd.DataFrame(rows).to_string(index=False), "", EXPLAINED]
     total = found.total
     what = [counted(round(total(f"{one}s")), one) for one in ("dataset", "chunk", "program")]
+    lines.append(f"{what[0]} in {what[1]}, {what[2]}{_taken(found)}")
     lines.append(
-        f"{what[0]} in {what[1]}, {what[2]}; about "
-        f"{_time(total('compile_seconds'))} to compile (if not in the cache), {_time(total('seconds'))} to compute on this "
-        f"machine, {_size(total('bytes'))} of disk, up to {memories.in_words(found.memory)} of memory for chunks."
+        f"Chunks may take up to {memories.in_words(found.limit)} of memory (--memory), however many datasets there are: that is no "
+        "estimate."
     )
     if external:
         lines.append(f"Not counted: {', '.join(external)}, fitted by other software, about a second a dataset.")
@@ -214,6 +236,19 @@ def as_text(study: Study, found: Forecast, targets: Mapping[str, float]) -> str:
         needed = "cannot be said beforehand" if math.isnan(count) else f"about {count:,.0f} replicates per cell"
         lines.append(f"A Monte Carlo error of {targets[name]:g} for {name}: {needed} (this plan has {study.replicates:,}).")
     return "\n".join(lines)
+
+
+def _taken(found: Forecast) -> str:
+    """What a run takes of time, disk and memory, as far as a trial can tell."""
+    if math.isnan(found.resident):
+        return ". What they take is not known without a trial; programs are compiled, unless they are in the cache."
+    total = found.total
+    compiled = _time(total("compile_seconds"))
+    kept = "the run finds them in the cache" if found.kept else "the run compiles them again, for no cache is kept"
+    return (
+        f"; about {_time(total('seconds'))} to compute on this machine, {_size(total('bytes'))} of disk, "
+        f"{_size(found.memory)} of memory. To compile the programs, or to find them in the cache, took {compiled} just now; {kept}."
+    )
 
 
 def _time(seconds: float) -> str:

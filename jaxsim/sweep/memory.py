@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import jax
@@ -42,6 +43,17 @@ def tile_bytes(study: Study, shape: Shape) -> int:
     return COPIES * 8 * shape.tile * max(shape.bounds.cells * columns**2, shape.bounds.rows * columns)
 
 
+def chunk_bytes(study: Study, shape: Shape, datasets: int, beside: int = 1) -> int:
+    """Bytes of a chunk of so many datasets, of which tiles are computed beside each other: the arrays of these, and its tables."""
+    tiles = min(beside, math.ceil(datasets / shape.tile))
+    return tiles * tile_bytes(study, shape) + datasets * dataset_bytes(study)
+
+
+def dataset_bytes(study: Study) -> int:
+    """Bytes of a dataset in the tables of a chunk."""
+    return ROW_BYTES * len(study.estimators) * len(study.terms)
+
+
 def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, most: int | None = None) -> int:
     """Datasets of a chunk: as many as fit, at most ``most``.
 
@@ -56,7 +68,7 @@ def chunk_datasets(study: Study, shape: Shape, memory: int, beside: int = 1, mos
         InputError: if not even one tile fits.
     """
     tiles = beside * tile_bytes(study, shape)
-    dataset = ROW_BYTES * len(study.estimators) * len(study.terms)
+    dataset = dataset_bytes(study)
     if tiles + dataset > memory:
         raise InputError(
             f"memory: {in_words(memory)} is too little for datasets with room for {shape.groups} groups, which are computed "
