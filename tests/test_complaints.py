@@ -78,4 +78,7 @@ def test_no_note_is_said_twice(tmp_path):
     slow = [Lme4(first=2, label=label) for label in ("a", "b")] + [Lme4(first=3, label="c"), PooledOLS()]
     notes = Study(GaussianMultilevel(n_predictors=1, n_obs=30), Grid(), slow, 5).caveats()
     assert [note.partition(": fitted the first")[0] for note in notes] == ["a, b", "c"]
-    assert "compare them with" in notes[0]
+    assert "compare them with others on these datasets alone, in pairs with results.compare('a', 'ols')" in notes[0]
+    assert "compare it with others on these datasets alone, in pairs with results.compare('c', 'ols')" in notes[1]
+    (alone,) = Study(GaussianMultilevel(n_predictors=1, n_obs=30), Grid(), slow[:2], 5).caveats()
+    assert alone == "a, b: fitted the first 2 of 5 datasets of each cell only."  # the same ones

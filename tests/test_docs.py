@@ -84,3 +84,24 @@ def answers(study, folder):
     """Whether a study's strategies fit the datasets of its process, as it is without the grid."""
     fits = Study(study.process, Grid(), study.estimators, 2).run(folder).fits
     return fits["status"].isin(["ok", "singular"]).all()
+
+
+def scripts(page):
+    """Scripts that a page has its readers save, by name."""
+    text = (ROOT / page).read_text()
+    found = [(SCRIPT.search(text[: block.start()].rsplit("```", 1)[-1]), block[1]) for block in BLOCK.finditer(text)]
+    return {name[1]: block for name, block in found if name}
+
+
+def test_scripts_of_one_name_are_one_script():
+    """A reader of two pages saves both in one folder, and their results under the script's name."""
+    every = [(name, page, block) for page in WITH_CODE for name, block in scripts(page).items()]
+    assert {"how_many", "trial", "stroop"} <= {name for name, *_ in every}
+    assert {len({block for other, _, block in every if other == name}) for name, *_ in every} == {1}
+    assert "how_many" in scripts("README.md")
+
+
+def test_the_readme_has_the_number_of_the_page():
+    said = re.compile(r"needs \((\d+) for `drugactive:day`, with 95% Monte Carlo limits (\d+ to \d+)\)")
+    needed, limits = said.search((ROOT / "README.md").read_text()).groups()
+    assert re.search(rf"lmer drugactive:day +{needed} {limits} between", (ROOT / "docs/how-to/how-many.md").read_text())

@@ -46,10 +46,14 @@ def _partial_strategies(study: Outline) -> Iterator[str]:
             partly.setdefault(e.limit, []).append(e.name)
     for limit, names in partly.items():
         them = "it" if len(names) == 1 else "them"
-        yield (
-            f"{', '.join(names)}: fitted the first {limit:,} of {study.replicates:,} datasets of each cell only; compare {them} "
-            "with the others under the policy listwise, or in pairs."
+        others = [e.name for e in sorted(study.estimators, key=lambda e: -e.wanted(study.replicates)) if e.name not in names]
+        how = (
+            f"; compare {them} with others on these datasets alone, in pairs with results.compare({names[0]!r}, {others[0]!r}), or "
+            'all together with results.measures(policy="listwise")'
+            if others
+            else ""
         )
+        yield f"{', '.join(names)}: fitted the first {limit:,} of {study.replicates:,} datasets of each cell only{how}."
 
 
 def _infinite_variances(study: Outline) -> Iterator[str]:
