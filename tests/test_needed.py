@@ -13,7 +13,7 @@ from scipy import optimize, stats
 from jaxsim import GaussianMultilevel, Grid
 from jaxsim.cli.main import main
 from jaxsim.errors import InputError
-from jaxsim.measures.crossing import ABOVE, BELOW, FALLS, FOUND, NOTHING, between_sizes, crossing_of
+from jaxsim.measures.crossing import ABOVE, BELOW, FALLS, FOUND, NOTHING, between_sizes, crossing_of, half_an_event
 from jaxsim.measures.interval import Z, wilson
 from jaxsim.measures.promises import COVERAGE
 from jaxsim.measures.sufficiency import in_words
@@ -380,17 +380,29 @@ def test_a_summary_says_what_it_has_not(results, tmp_path, capsys):
     assert "There is no" not in capsys.readouterr().out
 
 
-def test_curves_cross_the_target_at_the_number_that_is_needed():
-    """What a power curve draws between simulated sizes is what the number is read off."""
-    size, rate, error = np.array([20.0, 40.0, 80.0, 160.0]), np.array([0.2, 0.38, 0.64, 0.91]), np.full(4, 0.01)
-    x, y = between_sizes(size, rate, 64)
-    np.testing.assert_allclose(y[::64], rate, rtol=1e-14)
-    np.testing.assert_allclose(x[::64], size, rtol=1e-14)
-    found = crossing_of(size, rate, error, rate - 0.02, rate + 0.02, 0.8)
+@pytest.mark.parametrize("last", [0.91, 1.0])
+def test_curves_cross_the_target_at_the_number_that_is_needed(last):
+    """What a power curve draws between simulated sizes is what the number is read off, beside a rate of 1, too."""
+    size, rate, points = np.array([20.0, 40.0, 80.0, 160.0]), np.array([0.2, 0.38, 0.64, last]), 64
+    low, high = wilson(rate, np.full(4, 1000.0))
+    x, y = between_sizes(size, rate, points, half_an_event(rate, low, high))
+    np.testing.assert_allclose(y[::points], rate, rtol=1e-14)
+    np.testing.assert_allclose(x[::points], size, rtol=1e-14)
     # Between points of a fine grid the curve is straight to a thousandth of a subject.
-    assert abs(np.interp(0.8, y, x) - found.needed) < 0.02
+    assert abs(np.interp(0.8, y, x) - crossed(rate, sizes=size).needed) < 0.02
 
 
-def test_curves_are_straight_beside_a_rate_of_one():
-    x, y = between_sizes(np.array([10.0, 20.0]), np.array([0.5, 1.0]), 4)
-    np.testing.assert_allclose(y, 0.5 + (x - 10) / 20, rtol=1e-12)
+def test_curves_of_the_better_strategy_stay_above_where_its_rate_is_one():
+    """As many datasets, rates that are higher at every size: no size at which the other strategy seems better."""
+    size, trials = np.array([24.0, 60.0, 96.0]), np.full(3, 1000.0)
+    drawn = []
+    for rate in (np.array([0.6, 0.97, 1.0]), np.array([0.58, 0.96, 0.999])):
+        low, high = wilson(rate, trials)
+        half = half_an_event(rate, low, high)
+        curve, lower, upper = (between_sizes(size, of, 16, half)[1] for of in (rate, low, high))
+        assert (np.isfinite(curve) & (lower <= curve + 1e-12) & (curve <= upper + 1e-12)).all()
+        assert (np.diff(curve) > 0).all()
+        drawn.append(curve)
+    better, worse = drawn
+    assert (better > worse).all()
+    assert half_an_event(np.array([0.0, 1.0]), *wilson(np.array([0.0, 1.0]), np.full(2, 49.0))) == pytest.approx([0.01, 0.01])

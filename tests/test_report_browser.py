@@ -12,7 +12,7 @@ import pytest
 from made_up import results_of
 from outside import absent
 
-from jaxsim import GaussianMultilevel, report
+from jaxsim import GaussianMultilevel, Grid, LinearMixed, report
 
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
@@ -287,7 +287,7 @@ def test_sorting_is_by_number(desk):
     rows, head = desk.rows("cells"), desk.page.locator("#cells thead th")
     titles = [text.replace("\n", "") for text in head.all_inner_texts()]
     bias = titles.index("bias")
-    number = [float(row[bias].split()[0]) for row in rows]
+    number = [float(row[bias].split()[0].replace("\N{MINUS SIGN}", "-")) for row in rows]
     assert min(number) < 0 < max(number)
     button = head.nth(bias).locator("button")
     button.click()
@@ -351,6 +351,52 @@ def test_figures_are_as_wide_as_the_page_and_the_first_table_can_be_seen_whole(s
     assert seen.ask("return [...document.querySelectorAll('.plot')].every((box) => box.scrollWidth <= box.clientWidth)")
     first = "return [...document.querySelectorAll('#headline .scroll')].every((box) => box.scrollWidth <= box.clientWidth)"
     assert seen.ask(first) == (width == 1280)
+
+
+CUT = """return [...document.querySelectorAll(".scroll")].map((box) => {
+    const [wide, hint] = [box.parentElement, box.nextElementSibling];
+    const edge = (side) => getComputedStyle(wide, side).visibility === "visible";
+    const end = box.getBoundingClientRect().left + box.clientWidth + 1;
+    const beyond = [...box.querySelectorAll("thead th")].filter((head) => head.getBoundingClientRect().right > end);
+    return [box.scrollWidth > box.clientWidth, edge("::before"), edge("::after"), hint.innerText, beyond.length];
+});"""
+
+
+@EVERYWHERE
+def test_a_table_that_is_cut_says_so_in_words_and_at_its_edge(sights, width, scheme):
+    sight = sights(width, scheme)
+    told = sight.ask(CUT)
+    assert {wide for wide, *_ in told} == ({True, False} if width == 1280 else {True})
+    for wide, before, after, hint, beyond in told:
+        columns = f"{beyond} more column{'s' * (beyond != 1)}"
+        assert (before, after, hint) == (False, wide, f"Scroll: {columns} to the right →" if wide else "")
+        assert (beyond > 0) == wide
+    sight.ask("for (const box of document.querySelectorAll('#cells .scroll')) box.scrollLeft = 1e6;")
+    sight.page.wait_for_function("() => document.querySelector('#cells .more').innerText.endsWith('to the left ←')")
+    ((_, _, after, _, _),) = [one for one in sight.ask(CUT) if "left" in one[3]]
+    assert not after
+    region = sight.page.get_by_role("region", name="Every cell, table")
+    assert region.get_attribute("tabindex") == "0"
+    sight.ask("document.querySelector('#cells .scroll').scrollLeft = 0;")
+    sight.page.wait_for_function("() => document.querySelector('#cells .more').innerText.endsWith('to the right →')")
+
+
+def test_the_first_table_of_one_coefficient_fits_a_desk(browser, tmp_path):
+    """All measures, and names as people give them."""
+    names = ("ordinary least squares", "random intercepts", "random slopes", "two-stage")
+    strategies = tuple(LinearMixed(label=name) for name in names)
+    grid = Grid(n_groups=[5, 10], effect=[0, 10.0]).linked(lambda effect, **_: {"fixed_effects": (0, effect)})
+    process = GaussianMultilevel(n_predictors=1)
+    status = lambda model, cell, replicate: "singular" if replicate % 9 else "ok"  # noqa: E731 - a word for each fit
+    made = results_of(tmp_path / "run", grid, strategies, replicates=24, process=process, status=status)
+    context = browser.new_context(viewport={"width": 1280, "height": 844})
+    page = context.new_page()
+    page.goto(report.write(made).as_uri())
+    columns = page.locator("#headline thead th").all_inner_texts()
+    assert {"type I error", "power", "failed"} <= {name.replace("\n", " ").strip() for name in columns}
+    boxes = page.evaluate("[...document.querySelectorAll('#headline .scroll')].map((box) => [box.scrollWidth, box.clientWidth])")
+    assert all(wide <= room for wide, room in boxes), boxes
+    context.close()
 
 
 def test_without_scripts_everything_is_there(sights, desk):

@@ -86,7 +86,7 @@ def test_a_figure_has_a_panel_for_each_coefficient(studies, figure):
     results = studies["zero"]
     made = getattr(results.plot, figure)()
     titles = [ax.get_title() for ax in made.axes[:2]]
-    assert titles == [f"effects.{ASKED}: 0", f"effects.{ASKED}: -0.5"]
+    assert titles == [f"effects.{ASKED}: 0", f"effects.{ASKED}: \N{MINUS SIGN}0.5"]
     power = results.measures(["model", "units.patient", f"effects.{ASKED}", "term"], measures=["power"])
     nothing, asked, *time = made.axes
     assert [text.get_text() for text in nothing.texts][:1] == ["nothing to show"]  # where it is zero it has no power

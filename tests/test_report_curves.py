@@ -10,6 +10,7 @@ from made_up import LEVELS, five_factors, lines, meshes, note, results_of, steps
 
 from jaxsim import GaussianMultilevel, Grid, PooledOLS, report
 from jaxsim.report.figures import loops
+from jaxsim.report.figures.verdicts import unmarked
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def curves(figure):
                 x, y = line.get_data()
                 (path,) = ribbon.get_paths()
                 limits = [path.vertices[path.vertices[:, 0] == at, 1] for at in x]
-                found[line.get_label(), j] = [(*xy, v.min(), v.max()) for *xy, v in zip(x, y, limits, strict=True)]
+                found[unmarked(line.get_label()), j] = [(*xy, v.min(), v.max()) for *xy, v in zip(x, y, limits, strict=True)]
     return found
 
 

@@ -65,30 +65,29 @@ def is_size(factor: str) -> bool:
     return factor in SIZES or factor.startswith(UNITS)
 
 
-def between_sizes(size: Array, rate: Array, points: int) -> tuple[Array, Array]:
+def between_sizes(size: Array, rate: Array, points: int, half: Array) -> tuple[Array, Array]:
     """Sizes and rates between simulated ones, by the line that :func:`crossing_of` reads its number off: straight in the probit of
-    the rate and the square root of the size; straight as they are beside a rate of 0 or 1. (Rates that fall are not levelled.)
+    the rate and the square root of the size. (Rates that fall are not levelled.)
+
+    The probit of a rate of 0 or 1 is infinite: its line ends half an event from it, as that of :func:`crossing_of` does. Straight
+    lines between the rates themselves would cut through those of other strategies, which bend, at sizes where nobody is better.
 
     Args:
         size: that were simulated, increasing, ``[K]``.
-        rate: there, ``[K]``.
+        rate: there, or a limit of it, ``[K]``.
         points: of each gap.
+        half: how near to 0 and 1 lines may come between sizes, :func:`half_an_event`, ``[K]``.
 
     Returns:
         Both ``[(K - 1) * points + 1]``, the simulated ones among them.
     """
     x, y = [size[:1]], [rate[:1]]
-    step = np.arange(1, points + 1) / points
+    step, probit = np.arange(1, points + 1) / points, special.ndtri(np.clip(rate, half, 1 - half))
     for k in range(len(size) - 1):
-        ends, roots = rate[k : k + 2], np.sqrt(size[k : k + 2])
-        here = (roots[0] + step * (roots[1] - roots[0])) ** 2
-        probits = special.ndtri(ends)
-        if np.isfinite(probits).all():
-            there = special.ndtr(probits[0] + step * (probits[1] - probits[0]))
-        else:
-            there = ends[0] + (here - size[k]) / (size[k + 1] - size[k]) * (ends[1] - ends[0])
-        x.append(here)
-        y.append(there)
+        roots = np.sqrt(size[k : k + 2])
+        x.append((roots[0] + step * (roots[1] - roots[0])) ** 2)
+        y.append(special.ndtr(probit[k] + step * (probit[k + 1] - probit[k])))
+        y[-1][-1] = rate[k + 1]
     return np.concatenate(x), np.concatenate(y)
 
 
@@ -142,19 +141,34 @@ def _never_falling(rate: Array) -> Array:
     return np.asarray(optimize.isotonic_regression(rate).x)
 
 
+def half_an_event(value: Array, low: Array, high: Array) -> Array:
+    """How far a rate of 0 or 1 is taken to be from that, half an event of its trials; half of what any other is away, ``[K]``.
+
+    Args:
+        value, low, high: rates and Wilson's limits, which say how many trials there were, ``[K]``.
+    """
+    extreme = (value <= 0) | (value >= 1)
+    return np.where(extreme, 1 / (2 * (_trials(value, low, high) + 1)), np.minimum(value, 1 - value) / 2)
+
+
+def _trials(value: Array, low: Array, high: Array) -> Array:
+    """Of rates of 0 or 1, from Wilson's limits, ``[K]``; of no meaning for others."""
+    edge = np.where(value <= 0, high, 1 - low)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.minimum(Z**2 * (1 - edge) / edge, MOST_TRIALS)
+
+
 def _inside(value: Array, mcse: Array, low: Array, high: Array) -> tuple[Array, Array]:
     """Rates within (0, 1) and their errors, ``[K]`` each: half an event is added to, or taken from, those of 0 and 1.
 
     Their numbers of trials follow from Wilson's limits; so does the error of any other rate whose Monte Carlo error is 0.
     """
-    edge = np.where(value <= 0, high, 1 - low)
+    half = half_an_event(value, low, high)
+    error = np.where(mcse > 0, mcse, (high - low) / (2 * Z))
+    rate = np.where(value <= 0, half, np.where(value >= 1, 1 - half, value))
+    extreme = (value <= 0) | (value >= 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        trials = np.minimum(Z**2 * (1 - edge) / edge, MOST_TRIALS)
-        half = 1 / (2 * (trials + 1))
-        error = np.where(mcse > 0, mcse, (high - low) / (2 * Z))
-        rate = np.where(value <= 0, half, np.where(value >= 1, 1 - half, value))
-        extreme = (value <= 0) | (value >= 1)
-        return rate, np.where(extreme, np.sqrt(half * (1 - half) / trials), error)
+        return rate, np.where(extreme, np.sqrt(half * (1 - half) / _trials(value, low, high)), error)
 
 
 def _falls(rate: Array, error: Array) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from jaxsim.report.series import owner, panels, tiles
+from jaxsim.report.figures.needed import NEEDED
+from jaxsim.report.minus import typeset
+from jaxsim.report.series import is_mark, owner, panels, tiles
 
 MEDIANS = "medians of "
 
@@ -27,14 +29,21 @@ def describe(figure: Figure, models: Sequence[str]) -> str:
     series = _joined([*_lines(figure, models), *_medians(figure, models)])
     label = figure.texts[0].get_text()
     if series:
-        return _sentence(label[:1].upper() + label[1:], series)
+        crossed = _sentence("A mark on the line is at the number that is needed", _joined(_needed(figure)))
+        return f"{_sentence(label[:1].upper() + label[1:], series)} {crossed}".strip()
     return _sentence(label[:1].upper() + label[1:], _joined(_levels(figure))) or "No usable fit."
 
 
 def _lines(figure: Figure, models: Sequence[str]) -> list[tuple[str, Any]]:
     """Points and steps of every strategy, by the line's label (a strategy may have two lines, singular and failed)."""
-    drawn = [line for ax in figure.axes for line in ax.lines if owner(line, models) is not None]
+    drawn = [line for ax in figure.axes for line in ax.lines if owner(line, models) is not None and not is_mark(line)]
     return [(str(line.get_label()), np.asarray(line.get_ydata(), float)) for line in drawn]
+
+
+def _needed(figure: Figure) -> list[tuple[str, Any]]:
+    """Numbers that marks on a target line are at, rounded up, by strategy."""
+    marks = [line for ax in figure.axes for line in ax.lines if str(line.get_label()).startswith(NEEDED)]
+    return [(str(line.get_label()).removeprefix(NEEDED), np.ceil(np.asarray(line.get_xdata(), float))) for line in marks]
 
 
 def _medians(figure: Figure, models: Sequence[str]) -> list[tuple[str, Any]]:
@@ -74,4 +83,4 @@ def _sentence(what: str, series: dict[str, np.ndarray]) -> str:
 
 def _range(values: np.ndarray) -> str:
     low, high = f"{values.min():.3g}", f"{values.max():.3g}"
-    return low if low == high else f"{low} to {high}"
+    return typeset(low if low == high else f"{low} to {high}")

@@ -11,6 +11,7 @@ from jaxsim.report.figures.style import factor_label, level_label
 from jaxsim.results import Results
 
 MODEL, TERM = "model", "term"  # keys of columns with strategies and with coefficients
+FACTOR = "factor "  # begins those of factors
 LONGEST = 200  # characters of a level; lists of group sizes can be very long
 
 
@@ -35,7 +36,12 @@ def filters(numbers: Numbers) -> list[Filter]:
 
 def key_of(factor: str) -> str:
     """The key of a factor's columns: none of those of other columns, however the factor is called."""
-    return f"factor {factor}"
+    return f"{FACTOR}{factor}"
+
+
+def is_level(key: str) -> bool:
+    """Whether columns with a key have levels of a factor."""
+    return key.startswith(FACTOR)
 
 
 def level_texts(results: Results, factor: str) -> dict[Any, str]:

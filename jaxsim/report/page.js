@@ -6,7 +6,7 @@
     body: table.tBodies[0],
     heads: [...table.tHead.rows[0].cells],
     rows: [...table.tBodies[0].rows],
-    count: table.closest(".scroll").nextElementSibling,
+    count: table.closest(".wide").nextElementSibling,
   }));
 
   const MISSING = "–";
@@ -121,8 +121,27 @@
     }
   }
 
+  // A table that is cut says so in words, and how many columns are beyond each edge; its edges fade.
+  function cut({ table }) {
+    const box = table.closest(".scroll");
+    const [wide, hint] = [box.parentElement, box.nextElementSibling];
+    const edge = box.getBoundingClientRect();
+    const columns = [...table.tHead.rows[0].cells].filter((head) => getComputedStyle(head).left !== "0px").map((head) => head.getBoundingClientRect());
+    const before = columns.filter((column) => column.left < edge.left - 1).length;
+    const after = columns.filter((column) => column.right > edge.left + box.clientWidth + 1).length;
+    const said = (count, where) => (count ? [`${count} more column${count === 1 ? "" : "s"} ${where}`] : []);
+    const told = [...said(before, "to the left ←"), ...said(after, "to the right →")];
+    wide.classList.toggle("cut-left", before > 0);
+    wide.classList.toggle("cut-right", after > 0);
+    hint.textContent = told.length ? `Scroll: ${told.join(", ")}` : "";
+    wide.style.setProperty("--below", `${hint.textContent ? hint.offsetHeight + 4 + box.offsetHeight - box.clientHeight : 0}px`);
+  }
+
+  for (const found of tables) found.table.closest(".scroll").addEventListener("scroll", () => cut(found), { passive: true });
+
   addEventListener("scroll", () => requestAnimationFrame(mark), { passive: true });
-  addEventListener("resize", () => [mark, stop].forEach((each) => each()));
+  addEventListener("resize", () => [mark, stop].forEach((each) => each()) || tables.forEach(cut));
   mark();
   stop();
+  tables.forEach(cut);
 })();

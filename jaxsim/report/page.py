@@ -21,16 +21,19 @@ from jaxsim.measures.complaints import complaints
 from jaxsim.report import tables
 from jaxsim.report.by_cell import MOST_ROWS, by_cell
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.filters import filters
+from jaxsim.report.filters import Filter, filters, is_level
 from jaxsim.report.found import found_of
 from jaxsim.report.gathered import every_standings
 from jaxsim.report.how_many import how_many
+from jaxsim.report.minus import typeset
 from jaxsim.report.saved_figures import SavedFigure, save_figures
 from jaxsim.results import Results
 from jaxsim.store.place import place_of
 from jaxsim.study.caveats import caveats
 from jaxsim.study.left_out import left_out_in_words
 from jaxsim.study.outline import Outline
+
+Made = tables.Table | list[tables.Table] | None
 
 
 def write(
@@ -80,6 +83,7 @@ def _is_report(page: Path) -> bool:
 def render(numbers: Numbers, pictures: list[SavedFigure]) -> str:
     """The page as text. All words that come from the study are escaped; no script but ours runs, and nothing is loaded."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["minus"] = typeset
     script = _part("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {"style": Markup(_part("page.css")), "script": Markup(script), "digest": digest}
@@ -93,7 +97,8 @@ def _part(name: str) -> str:
 def content(numbers: Numbers) -> dict[str, Any]:
     """What the template shows besides pictures."""
     results, every = numbers.results, every_standings(numbers)
-    shown, shown_study = _tables(numbers), _of_shown(numbers)
+    shown = {name: _typeset(made) for name, made in _tables(numbers).items()}
+    shown_study = _of_shown(numbers)
     lists = [table if isinstance(table, list) else [table] for table in shown.values() if table is not None]
     keys = {key for group in lists for table in group for key in table.keys}
     return {
@@ -108,10 +113,10 @@ def content(numbers: Numbers) -> dict[str, Any]:
         "notes": [note for note in notes(numbers) if not any(note in one.why for one in every)],  # said above
         "left_out": list(left_out_in_words(shown_study)),
         "findings": found_of(every, [how_many(numbers, standings.answering) for standings in every]),
-        "filters": [one for one in filters(numbers) if one.key in keys],
+        "filters": [_options(one) for one in filters(numbers) if one.key in keys],
         "facts": tables.facts(results),
-        "factors": tables.factors(results),
-        "process": tables.process(results.study),
+        "factors": [(name, typeset(levels)) for name, levels in tables.factors(results)],
+        "process": [(name, typeset(value)) for name, value in tables.process(results.study)],
         "most_rows": MOST_ROWS,
         "audit_note": tables.audit_note(results),
         "audit_legend": audit_summary.LEGEND,
@@ -132,7 +137,7 @@ def _of_shown(numbers: Numbers) -> Outline:
     return Outline(**{**fields, "estimators": tuple(e for e in study.estimators if e.name in numbers.models)})
 
 
-def _tables(numbers: Numbers) -> dict[str, tables.Table | list[tables.Table] | None]:
+def _tables(numbers: Numbers) -> dict[str, Made]:
     """By their names in the template; None for those that the study has nothing for."""
     results = numbers.results
     return {
@@ -146,3 +151,22 @@ def _tables(numbers: Numbers) -> dict[str, tables.Table | list[tables.Table] | N
         "stopping": tables.stopping(results),
         "audit": tables.audit(results),
     }
+
+
+def _typeset(made: Made) -> Made:
+    """Tables with minus signs in their numbers and in levels of factors; names stay as they are written."""
+    if made is None or isinstance(made, list):
+        return made and [_set(table) for table in made]
+    return _set(made)
+
+
+def _set(table: tables.Table) -> tables.Table:
+    keys = [*table.keys, *[""] * len(table.columns)]
+    is_number = [k >= table.labels or is_level(keys[k]) for k in range(len(table.columns))]
+    rows = [[typeset(cell) if number else cell for cell, number in zip(row, is_number, strict=True)] for row in table.rows]
+    return dataclasses.replace(table, rows=rows)
+
+
+def _options(one: Filter) -> Filter:
+    """A control whose choices are written as they are in tables."""
+    return dataclasses.replace(one, options=list(map(typeset, one.options))) if is_level(one.key) else one

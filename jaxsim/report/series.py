@@ -10,7 +10,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-PARTS = ("interval of ", "ribbon of ", "boxes of ", "whiskers of ", "medians of ")
+from jaxsim.report.figures.needed import LIMITS, NEEDED
+from jaxsim.report.figures.verdicts import unmarked
+
+PARTS = (LIMITS, NEEDED, "interval of ", "ribbon of ", "boxes of ", "whiskers of ", "medians of ")
 EVENTS = (": singular", ": failed")
 TILES = "tiles of "
 
@@ -33,8 +36,13 @@ def owner(artist: Artist, models: Sequence[str]) -> int | None:
     return _number(next((label.removeprefix(part) for part in PARTS if label.startswith(part)), label), models)
 
 
+def is_mark(part: Artist) -> bool:
+    """Whether a part is a mark at the number that a strategy needs, or its limits."""
+    return str(part.get_label()).startswith((LIMITS, NEEDED))
+
+
 def _number(label: str, models: Sequence[str]) -> int | None:
-    names = (label, *(label.removesuffix(event) for event in EVENTS))
+    names = (label, *(label.removesuffix(event) for event in EVENTS), unmarked(label))
     return next((models.index(name) for name in names if name in models), None)
 
 

@@ -169,8 +169,9 @@ FIGURES: dict[str, Entry] = {
     ),
     "power_curve": Entry(
         "Power curves",
-        f"{RIBBONS}; the black line is the power that is usually asked for. Power is worth comparing only between strategies whose "
-        "coverage and type I error are right.",
+        f"{RIBBONS}. The black line is the power that is usually asked for; over sizes a tick on it is the number that is needed, "
+        "with its limits. Dashed: a strategy that does not keep the level of its tests (where that is not known, the coverage of "
+        "its intervals), whose power counts for nothing.",
         power_curve.draw,
     ),
     "power_loop": Entry(

@@ -18,6 +18,7 @@ from jaxsim.errors import InputError
 from jaxsim.picture import Picture
 from jaxsim.report.figures.layout import COEFFICIENT, MOST_PANELS, Layout
 from jaxsim.report.figures.style import LONGEST_TICK, Look, factor_label, level_label
+from jaxsim.report.minus import typeset
 from jaxsim.style import GRID
 
 WIDTH = 9.2
@@ -26,7 +27,7 @@ OWN_SCALE_GAP = 0.58  # room for the tick labels of a panel that shares no scale
 TITLE, LEGEND_LINE, HEADING_LINE, AXIS, NOTE_LINE = 0.36, 0.24, 0.17, 0.63, 0.17
 PANEL_HEIGHTS = {1: 3.4, 2: 2.3}  # and this with three rows or more:
 SMALL_PANEL = 1.75
-NOTE_WIDTH = 172  # characters
+NOTE_WIDTH = 166  # characters
 LEGEND_HANDLE, CHARACTER = 0.62, 0.067  # widths of a legend entry's mark with its margins, and of a character
 MOST_TICKS = 9
 TITLE_LABEL = "title"  # of the text that is a figure's title
@@ -83,7 +84,7 @@ def panel_width(columns: int) -> float:
 def frame(parts: Frame) -> tuple[Figure, np.ndarray]:
     """Make the figure and its axes ``[rows, columns]``, all with one horizontal scale."""
     n_rows, n_columns = len(parts.rows), len(parts.columns)
-    notes = textwrap.wrap(parts.note, NOTE_WIDTH)
+    notes = textwrap.wrap(typeset(parts.note), NOTE_WIDTH)
     columns = _legend_columns([str(handle.get_label()) for handle in parts.handles])
     legends = bool(parts.key) + -(-len(parts.handles) // columns)
     heading = HEADING_LINE * max(text.count("\n") + bool(text) for text in parts.columns)
@@ -123,7 +124,13 @@ def _add_legends(figure: Figure, parts: Frame, columns: int, height: float) -> N
         figure.legend(handles=list(parts.key), loc="upper left", bbox_to_anchor=anchor, **compact)
     if parts.handles:
         anchor = (0.008, 1 - (TITLE - 0.05 + LEGEND_LINE * bool(parts.key)) / height)
-        figure.legend(handles=list(parts.handles), loc="upper left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4)
+        handles = in_rows(parts.handles, columns)
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4)
+
+
+def in_rows(handles: Sequence[Artist], columns: int) -> list[Artist]:
+    """Entries of a legend in an order that, column after column as matplotlib places them, is read row after row as given."""
+    return [handle for column in range(columns) for handle in handles[column::columns]]
 
 
 def _legend_columns(labels: Sequence[str]) -> int:

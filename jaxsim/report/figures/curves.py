@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from jaxsim.errors import InputError
-from jaxsim.measures.crossing import between_sizes, is_size
-from jaxsim.report.figures import rates
+from jaxsim.measures.crossing import between_sizes, half_an_event, is_size
+from jaxsim.report.figures import needed, rates
 from jaxsim.report.figures.absent import Absent
 from jaxsim.report.figures.canvas import PANEL_HEIGHTS, SMALL_PANEL, Frame, frame, headings, mark_empty, model_handles, panel_width
 from jaxsim.report.figures.layout import MOST_PANELS, Layout, is_numeric, where, with_coefficients
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.figures.rates import Rate
 from jaxsim.report.figures.style import Look, factor_label, level_label
+from jaxsim.report.figures.verdicts import DASHED, Verdicts, label_of, verdicts_of
 from jaxsim.style import REFERENCE
 
 FEWEST = 3  # levels that make a curve
@@ -31,6 +33,9 @@ def draw_curves(
     numbers: Numbers, rate: Rate, *, title: str, line: float, along: Sequence[str] = (), note: str = ""
 ) -> tuple[Figure, np.ndarray, pd.DataFrame]:
     """A whole figure, its axes ``[rows, columns]`` and its numbers.
+
+    Power of strategies that do not keep the level of their tests (or what stands for it: :mod:`jaxsim.measures.promises`) is dashed
+    and named so in the legend. Over sizes, curves of the others have marks where they cross the line.
 
     Args:
         numbers: of the results.
@@ -54,16 +59,22 @@ def draw_curves(
     table = rates.needed(numbers, rate, layout.by)
     columns = headings(layout, layout.columns, panel_width(len(layout.levels_of(layout.columns))))
     looks = numbers.looks_of(table)
-    text = f"{rates.note(numbers, rate, table, layout.pooled, 'a point')} {note} {numbers.silent(table)}"
+    verdicts = verdicts_of(numbers) if rate is rates.POWER else Verdicts()
+    crossed = _crossings(numbers, table, layout, verdicts, line) if rate is rates.POWER else {}
+    told = [needed.note(crossed, rate.name, line), verdicts.note(list(looks)), numbers.silent(table)]
+    text = " ".join([rates.note(numbers, rate, table, layout.pooled, "a point"), note, *told])
     height = PANEL_HEIGHTS.get(len(layout.levels_of(layout.rows)), SMALL_PANEL) if layout.rows else HEIGHT
     rows = headings(layout, layout.rows, height)
-    parts = Frame(title, rate.name, model_handles(looks), " ".join(text.split()), columns=columns, rows=rows, panel=height)
+    handles = _handles(looks, verdicts)
+    parts = Frame(title, rate.name, handles, " ".join(text.split()), columns=columns, rows=rows, panel=height)
     figure, axes = frame(parts)
     for i, j, lines in layout.panels(table):
-        ax = axes[i, j]
+        ax, label = axes[i, j], label_of(layout, (i, j), numbers.labels)
         ax.axhline(line, color=REFERENCE, lw=0.9, zorder=1.5)
         for model, look in looks.items():
-            _draw_curve(ax, layout, lines[lines["model"].astype(str) == model], look, model, bent=rate is rates.POWER)
+            own = lines[lines["model"].astype(str) == model]
+            _draw_curve(ax, layout, own, look, (model, verdicts.mark(model, label)), bent=rate is rates.POWER)
+        needed.draw_marks(ax, crossed.get((i, j), []), looks, line)
         if not np.isfinite(lines["value"].to_numpy(float)).any():
             mark_empty(ax, "nothing to show" if lines.empty else "no usable fit")
     _label_axis(axes, layout)
@@ -96,8 +107,32 @@ def _given(found: Layout) -> Layout | None:
     return found if len(found.x_levels) >= FEWEST and found.x_is_numeric else None
 
 
-def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model: str, bent: bool) -> None:
-    numbers = where(lines, {}).sort_values(str(layout.x))
+def _handles(looks: dict[str, Look], verdicts: Verdicts) -> list[Line2D]:
+    """Legend entries, dashed where a strategy's name has more behind it."""
+    handles = model_handles(looks)
+    for handle, model in zip(handles, looks, strict=True):
+        handle.set_label(verdicts.name(model))
+        handle.set_linestyle("-" if handle.get_label() == model else DASHED)
+    return handles
+
+
+def _crossings(
+    numbers: Numbers, table: pd.DataFrame, layout: Layout, verdicts: Verdicts, line: float
+) -> dict[tuple[int, int], list[needed.Mark]]:
+    """By the row and column of panels, where curves of strategies that keep their promise cross the line; none but over sizes."""
+    if not is_size(str(layout.x)):
+        return {}
+    found = {}
+    for i, j, lines in layout.panels(table):
+        label = label_of(layout, (i, j), numbers.labels)
+        kept = [model for model in numbers.looks_of(table) if verdicts.is_kept(model, label)]
+        found[i, j] = needed.marks_of(lines, str(layout.x), kept, line)
+    return found
+
+
+def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, name: tuple[str, str], bent: bool) -> None:
+    """The curve of a strategy, by its name and what is put behind it if it keeps no promise."""
+    numbers, (model, mark) = where(lines, {}).sort_values(str(layout.x)), name
     x, value, low, high = numbers[[str(layout.x), "value", "low", "high"]].to_numpy(float).T
     shown = np.isfinite(value)
     if not shown.any():
@@ -105,11 +140,13 @@ def _draw_curve(ax: Axes, layout: Layout, lines: pd.DataFrame, look: Look, model
     x, value, low, high = x[shown], value[shown], low[shown], high[shown]
     wide, bottom, top, line, every = x, low, high, value, 1
     if bent and is_size(str(layout.x)):
-        (wide, line), (_, bottom), (_, top) = (between_sizes(x, of, POINTS) for of in (value, low, high))
+        half = half_an_event(value, low, high)
+        (wide, line), (_, bottom), (_, top) = (between_sizes(x, of, POINTS, half) for of in (value, low, high))
         every = POINTS
     ribbon = ax.fill_between(wide, bottom, top, color=look.color, alpha=0.2, lw=0)
-    ribbon.set_label(f"ribbon of {model}")
-    ax.plot(wide, line, color=look.color, marker=look.marker, markevery=every, ms=3.6, lw=1.1, label=model)
+    ribbon.set_label(f"ribbon of {model}{mark}")
+    dashes = DASHED if mark else "-"
+    ax.plot(wide, line, color=look.color, marker=look.marker, markevery=every, ms=3.6, lw=1.1, ls=dashes, label=model + mark)
 
 
 def _label_axis(axes: np.ndarray, layout: Layout) -> None:

@@ -11,7 +11,7 @@ from jaxsim.report.figures.rates import POWER, TARGET_POWER
 
 
 def draw(numbers: Numbers) -> Figure:
-    """Rejection of true effects, with the target; see :func:`draw_curves` for what it needs."""
+    """Rejection of true effects, with the target; see :func:`draw_curves` for what it needs, and for what is dashed and marked."""
     figure, axes, _ = draw_curves(
         numbers,
         POWER,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jaxsim.report.minus import typeset
 from jaxsim.style import OKABE_ITO
 
 # The 2019 study's strategies always have the same ones.
@@ -50,5 +51,5 @@ def factor_label(name: str) -> str:
 def level_label(level: Any, longest: int = LONGEST_HEADING) -> str:
     """A level for a tick or a heading, such as ``5`` or ``UniformSizes(3, 9)``; one longer than ``longest`` is cut."""
     is_number = isinstance(level, int | float) and not isinstance(level, bool)
-    text = f"{level:g}" if is_number else re.sub(r"(?<=[(, ])\w+=", "", str(level))
+    text = typeset(f"{level:g}") if is_number else re.sub(r"(?<=[(, ])\w+=", "", str(level))
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
