@@ -47,7 +47,7 @@ def test_power_of_strategies_that_keep_no_level_is_dashed_and_named_so(sizes):
     assert styles["ols (level not kept)"] == "--"
     assert styles["lm2"] == styles["lmer"] == "-"
     assert [line.is_dashed() for line in figure.legends[0].legend_handles] == [True, False, False]
-    assert "whose power counts for nothing" in note(figure)
+    assert "Dashed: strategies that do not keep the level of their tests; their power counts for nothing." in note(figure)
     assert legend(report.draw("coverage_curve", sizes)) == ["ols", "lm2", "lmer"]
     words = describe(figure, ("ols", "lm2", "lmer"))
     assert "ols (level not kept) 0." in words
@@ -78,6 +78,7 @@ def test_of_several_coefficients_each_line_is_of_its_own_verdict(tmp_path):
     results = results_of(tmp_path / "run", {"n_groups": [10, 20, 40]}, process=process, spread={"ols": 0.9}, replicates=60)
     figure = results.plot.power_curve(terms=["Intercept", "IV1"])
     assert legend(figure)[0] == "ols (coverage not kept)"
+    assert "do not keep the coverage of their intervals; their power" in note(figure)
     verdicts = Verdicts({"a": Record(LEVEL, {}, {"m": Verdict(BROKEN)}, 1), "b": Record(COVERAGE, {}, {"m": Verdict(KEPT)}, 1)})
     assert [verdicts.mark("m", label) for label in ("a", "b")] == [" (level not kept)", ""]
     assert verdicts.name("m") == "m (level not kept where dashed)"

@@ -11,6 +11,7 @@ from jaxsim.measures.sufficiency import KEPT_IN_WORDS
 from jaxsim.report.figures.layout import COEFFICIENT, Layout
 from jaxsim.report.figures.numbers import Numbers
 
+PROMISED = {"level": "the level of their tests", "coverage": "the coverage of their intervals"}
 DASHED = (0, (4, 2))  # lines of strategies that did not keep their promise
 _MARK = re.compile(r" \((?:level|coverage|level or coverage) not kept[^()]*\)$")
 
@@ -42,9 +43,9 @@ class Verdicts:
 
     def note(self, models: Sequence[str]) -> str:
         """What dashed lines are; empty if there are none."""
-        if not any(self.mark(model, label) for model in models for label in self.records):
-            return ""
-        return "Dashed: of strategies that do not keep their promise, whose power counts for nothing."
+        broken = {_what(record) for label, record in self.records.items() if any(self.mark(model, label) for model in models)}
+        said = [text for name, text in PROMISED.items() if name in broken]
+        return f"Dashed: strategies that do not keep {' or '.join(said)}; their power counts for nothing." if said else ""
 
 
 def verdicts_of(numbers: Numbers) -> Verdicts:
