@@ -33,7 +33,7 @@ from jaxsim.estimators.linear_mixed import lanes
 from jaxsim.lmm import newton
 from jaxsim.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.lmm.deviance import Curvature, Profile, Spec, curvature, profile
-from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.processes import GaussianMultilevel
 from jaxsim.study.grid import Grid
@@ -153,7 +153,7 @@ def _pieces(data: CrossProducts, spec: Spec) -> dict[str, tuple[Any, ...]]:
 def _walked(data: CrossProducts, spec: Spec) -> tuple[Problem, Array, newton.State]:
     """The problems, their starts, and their states after some Newton steps."""
     problems = jax.vmap(pose)(data)
-    begins = jax.vmap(lambda problem: starts(problem, spec))(problems)
+    begins = jax.vmap(lambda problem: starts(problem, spec, unidentified(problem, spec)))(problems)
     states = jax.vmap(lambda begin: newton.initial(begin, spec))(begins)
     step = jax.vmap(lambda problem, begin, state: newton.step(problem, begin, state, spec))
     return problems, begins, jax.lax.fori_loop(0, STEPS_FIRST, lambda _, now: step(problems, begins, now), states)

@@ -16,7 +16,7 @@ from jaxsim.estimators.second_stage import OwnRegressions, equal_weights, precis
 from jaxsim.lmm import newton, one_variance_problem, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.kenward_roger import kenward_roger
-from jaxsim.lmm.problem import pose
+from jaxsim.lmm.problem import pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.numerics import arrays, small
 from jaxsim.numerics.arrays import fori_loop, library, on_numpy, put, scan, while_loop
@@ -135,7 +135,7 @@ def test_mixed_models(data, name):
         if one_variance_problem.one_variance(spec):
             point, found = one_variance_problem.optimum(problem, spec)
             return problem, point, found.evaluations
-        final = newton.search(problem, starts(problem, spec), spec)
+        final = newton.search(problem, starts(problem, spec, unidentified(problem, spec)), spec)
         return problem, final.best, final.total_evaluations
 
     def told(problem, point):

@@ -18,7 +18,7 @@ from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance import bends, slopes
 from jaxsim.lmm.one_variance_problem import judged, of_problems, optimum, point
 from jaxsim.lmm.one_variance_search import LOOK
-from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.status import Status
 
@@ -105,7 +105,7 @@ def both_searches(data, spec):
     def one(dataset):
         problem = pose(dataset)
         found, search = optimum(problem, spec)
-        return found, search, newton.search(problem, starts(problem, spec), spec).best
+        return found, search, newton.search(problem, starts(problem, spec, unidentified(problem, spec)), spec).best
 
     return jax.vmap(one)(data)
 

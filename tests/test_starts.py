@@ -8,13 +8,18 @@ import pytest
 from oracle import Rows, batch, make_rows
 
 from jaxsim import LinearMixed
-from jaxsim.data.cross_products import of_one
+from jaxsim.data.cross_products import CrossProducts, of_one
 from jaxsim.data.random_effects import Structure
 from jaxsim.lmm import newton, start
 from jaxsim.lmm.deviance import Spec
-from jaxsim.lmm.problem import pose
+from jaxsim.lmm.problem import pose, unidentified
 
 FULL = Spec((0, 1, 2), (0, 1, 2), Structure(((0, 1, 2),)), True)
+
+
+def starts(data: CrossProducts, spec: Spec) -> start.Starts:
+    problem = pose(data)
+    return start.starts(problem, spec, unidentified(problem, spec))
 
 
 def needed(rows: Rows, spec: Spec = FULL, empty: int = 0) -> int:
@@ -23,7 +28,7 @@ def needed(rows: Rows, spec: Spec = FULL, empty: int = 0) -> int:
     if empty:
         more = np.concatenate([data.products, np.zeros((empty, *data.products.shape[1:]))])
         data = dataclasses.replace(data, products=more, sizes=np.append(data.sizes, np.zeros(empty, np.int32)))
-    return int(start.starts(pose(data), spec).needed)
+    return int(starts(data, spec).needed)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -59,7 +64,7 @@ def test_other_starts_find_nothing_better(monkeypatch):
     datasets = batch([make_rows(seed, [5] * 32, 3, group_sd=(0.1, 0.3, 1.0)[seed % 3]) for seed in range(60)], 32)
     fit = jax.jit(LinearMixed().fit_batch)
     one = fit(datasets)
-    given = jax.vmap(lambda data: start.starts(pose(data), FULL).needed)(datasets)
+    given = jax.vmap(lambda data: starts(data, FULL).needed)(datasets)
     assert (np.asarray(given) == 1).mean() > 0.9
     assert 0.2 < np.mean(np.asarray(one.singular)) < 0.9
     monkeypatch.setattr(start, "MANY_GROUPS", 10**6)

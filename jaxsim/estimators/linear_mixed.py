@@ -142,8 +142,9 @@ class LinearMixed(MixedEffects):
         if one_variance(spec):
             point, found = optimum(problem, spec)
             return self._report(data, problem, point, Search(found.evaluations, finite, found.flat))
-        final = newton.search(problem, starts(problem, spec), spec)
-        return self._report(data, problem, final.best, Search(final.total_evaluations, finite, unidentified(problem, spec)))
+        flat = unidentified(problem, spec)
+        final = newton.search(problem, starts(problem, spec, flat), spec)
+        return self._report(data, problem, final.best, Search(final.total_evaluations, finite, flat))
 
     def _batch(self, data: CrossProducts, context: Context | None, groups: bool) -> Fit:
         """In lanes that do not wait for the slowest; with one random effect a few datasets after the others."""
@@ -243,18 +244,19 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
     spec = estimator.spec(one)
     size = lanes(data.sizes.shape[1])
 
-    def posed(part: CrossProducts) -> tuple[Problem, Starts]:
-        """Problems of a part, and where their searches begin."""
+    def posed(part: CrossProducts) -> tuple[Problem, Starts, jax.Array]:
+        """Problems of a part, where their searches begin, and whether their criteria are flat."""
         problems = jax.vmap(pose)(part)
-        return problems, jax.vmap(lambda problem: starts(problem, spec))(problems)
+        flat = jax.vmap(lambda problem: unidentified(problem, spec))(problems)
+        return problems, jax.vmap(lambda problem, flat: starts(problem, spec, flat))(problems, flat), flat
 
-    def reported(part: tuple[CrossProducts, Problem, newton.Point, jax.Array]) -> Fit:
+    def reported(part: tuple[CrossProducts, Problem, newton.Point, jax.Array, jax.Array]) -> Fit:
         """The fits of a part."""
-        data, problems, points, evaluations = part
-        finite, flat = jnp.isfinite(data.products).all((1, 2, 3)), jax.vmap(lambda problem: unidentified(problem, spec))(problems)
+        data, problems, points, evaluations, flat = part
+        finite = jnp.isfinite(data.products).all((1, 2, 3))
         return jax.vmap(estimator._report)(data, problems, points, Search(evaluations, finite, flat))
 
-    problems, begins = in_parts(posed, data, size)
+    problems, begins, flat = in_parts(posed, data, size)
     points, evaluations = iterate(
         step=lambda job, state: newton.step(job[0], job[1], state, spec),
         is_done=lambda state: state.done,
@@ -263,7 +265,7 @@ def _fit_batch(estimator: LinearMixed, data: CrossProducts) -> Fit:
         states=jax.vmap(lambda begin: newton.initial(begin, spec))(begins),
         lanes=size,
     )
-    return in_parts(reported, (data, problems, points, evaluations), size)
+    return in_parts(reported, (data, problems, points, evaluations, flat), size)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -64,10 +64,12 @@ class Judgement(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One dataset: ``sizes`` of its groups ``[G]``, whether its numbers are ``finite`` ``[]``, and what the search needs."""
+    """One dataset: ``sizes`` of its groups ``[G]``, whether its numbers are ``finite`` and its criterion ``flat`` ``[]``, and what
+    the search needs."""
 
     sizes: jax.Array
     finite: jax.Array
+    flat: jax.Array
     problem: Problem
     structured: Structured
     starts: Starts
@@ -151,10 +153,10 @@ class StructuredMixed(Formulated):
         spec, reduced = self.spec(data), data.reduce(data.counts[0])
         problem = pose(reduced)
         structured = self.structure_of(data, standardiser(problem, spec))
-        begin = starts(problem, structured.residuals, structured.candidates, spec)
-        begin = begin._replace(needed=jnp.where(structured.unknown | ~structured.finite, 0, begin.needed))
+        flat = structured.unknown | unidentified(problem, spec)
+        begin = starts(problem, structured.residuals, structured.candidates, spec, flat | ~structured.finite)
         finite = jnp.isfinite(reduced.products).all() & structured.finite
-        return Job(reduced.sizes, finite, problem, structured, begin)
+        return Job(reduced.sizes, finite, flat, problem, structured, begin)
 
     def fit(self, data: Rows, context: Context | None = None) -> Fit:
         """Fit one dataset."""
@@ -191,7 +193,6 @@ class StructuredMixed(Formulated):
         found = solution.solve(problem, without(best.point, len(best.psi), judged.null), spec, self.df)
         singular = found.singular | judged.null
         widest = max(len(block) for block in spec.structure.blocks)
-        flat = structured.unknown | unidentified(problem, spec)
         counted = CrossProducts(jnp.zeros((len(job.sizes), 1, 1)), job.sizes, (), ())
         status = first_status(
             *verdicts.mixed_model(
@@ -201,7 +202,7 @@ class StructuredMixed(Formulated):
                 finite=job.finite,
                 full_rank=problem.full_rank,
                 exact=problem.exact,
-                unidentified=flat,
+                unidentified=job.flat,
             ),
             (jnp.isnan(found.criterion), Status.NOT_CONVERGED),
             (~jnp.isfinite(found.criterion), Status.NON_FINITE),

@@ -24,7 +24,7 @@ from jaxsim.lmm import newton, solution
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.one_variance_problem import one_variance
 from jaxsim.lmm.one_variance_problem import optimum as one_variance_optimum
-from jaxsim.lmm.problem import Problem, pose
+from jaxsim.lmm.problem import Problem, pose, unidentified
 from jaxsim.lmm.start import starts
 from jaxsim.numerics.arrays import on_numpy
 from jaxsim.numerics.row_basis import Basis, orthonormal, residual
@@ -141,4 +141,4 @@ def optimum(spec: Spec, data: CrossProducts) -> tuple[Problem, newton.Point]:
     problem = pose(data)
     if one_variance(spec):
         return problem, one_variance_optimum(problem, spec)[0]
-    return problem, newton.search(problem, starts(problem, spec), spec).best
+    return problem, newton.search(problem, starts(problem, spec, unidentified(problem, spec)), spec).best

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import jax
 
 from jaxsim.lmm.deviance import Spec
-from jaxsim.lmm.problem import Problem, unidentified
+from jaxsim.lmm.problem import Problem
 from jaxsim.numerics import small
 from jaxsim.numerics.arrays import library, over_groups, with_room
 from jaxsim.numerics.least_squares import solve
@@ -111,12 +111,16 @@ def one_is_enough(problem: Problem, spec: Spec) -> Array:
     return unalike & enough
 
 
-def starts(problem: Problem, spec: Spec) -> Starts:
+def starts(problem: Problem, spec: Spec, flat: Array) -> Starts:
     """The moment estimate; unless there are few effects, its :func:`opposed` (the identity where there are no correlations); for
     small groups all of these, a complement of the first (variances inverted), and 10 I.
 
     A dataset that cannot be fitted, such as the empty ones that fill a batch or one on which the criterion is flat, needs none: its
     search ends with its first step.
+
+    Args:
+        problem, spec: dataset and model.
+        flat: whether the criterion is, as :func:`jaxsim.lmm.problem.unidentified` has it, bool ``[]``.
     """
     xp = library(problem.products)
     mask, size = spec.structure.mask, spec.structure.size
@@ -126,4 +130,4 @@ def starts(problem: Problem, spec: Spec) -> Starts:
     values = xp.stack([moment, second, complement, 10 * xp.eye(size)])
     small_groups = problem.n_rows < SMALL_GROUP * size * problem.n_groups
     needed = xp.where(one_is_enough(problem, spec), 1, xp.where(small_groups, 4, 2))
-    return Starts(values, xp.where((problem.n_groups < 2) | unidentified(problem, spec), 0, needed))
+    return Starts(values, xp.where((problem.n_groups < 2) | flat, 0, needed))

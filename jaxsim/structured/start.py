@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from jaxsim.lmm.chart import chart_of
 from jaxsim.lmm.deviance import Spec
-from jaxsim.lmm.problem import Problem, unidentified
+from jaxsim.lmm.problem import Problem
 from jaxsim.lmm.start import SMALL_GROUP, bounded, moments
 from jaxsim.structured.deviance import deviance
 from jaxsim.structured.residuals import Residuals
@@ -36,11 +36,11 @@ class Starts(NamedTuple):
     needed: Array
 
 
-def starts(problem: Problem, residuals: Residuals, candidates: Array, spec: Spec) -> Starts:
+def starts(problem: Problem, residuals: Residuals, candidates: Array, spec: Spec, unusable: Array) -> Starts:
     """For each candidate ``psi`` ``[S, K]`` the best multiple, the candidates in the order of the criterion there.
 
-    Small groups (as for :mod:`jaxsim.lmm.start`) need them all, others two. A dataset that cannot be fitted needs none:
-    its search ends with its first step.
+    Small groups (as for :mod:`jaxsim.lmm.start`) need them all, others two. A dataset that cannot be fitted (``unusable``, or with
+    fewer than two groups) needs none: its search ends with its first step.
     """
     mask = spec.structure.mask
     moment = bounded(moments(problem, spec) * mask) * mask
@@ -56,5 +56,4 @@ def starts(problem: Problem, residuals: Residuals, candidates: Array, spec: Spec
     relative = choices[jnp.argmin(table, axis=1)]
     small_groups = problem.n_rows < SMALL_GROUP * spec.structure.size * problem.n_groups
     needed = jnp.where(small_groups, len(candidates), min(NEEDED, len(candidates)))
-    unusable = (problem.n_groups < 2) | unidentified(problem, spec)
-    return Starts(candidates[order], relative[order], jnp.where(unusable, 0, needed))
+    return Starts(candidates[order], relative[order], jnp.where((problem.n_groups < 2) | unusable, 0, needed))
