@@ -10,6 +10,7 @@ import pytest
 from made_up import MODELS, note, results_of
 
 from jaxsim import FrameStrategy, GaussianMultilevel, Grid, LinearMixed, PooledOLS, TwoStage, report
+from jaxsim.errors import InputError
 from jaxsim.report import tables
 from jaxsim.report.figures.numbers import Numbers, datasets_in_words
 from jaxsim.report.filters import MODEL, filters
@@ -147,3 +148,8 @@ def test_numbers_of_a_common_coefficient_are_what_they_were(results):
     assert table.loc[SLOW, "n_used"] == FIRST * 6
     for s in every_standings(Numbers(results, terms=("IV2",)))[0].strategies:
         assert np.isclose(s.rmse.value, table.loc[s.name, "value"], rtol=1e-12)
+
+
+def test_a_figure_of_strategies_without_its_coefficients_is_refused(results):
+    with pytest.raises(InputError, match=r"none of these has IV1; name ols, lm2, lmer or part\."):
+        results.plot.bias(strategies=SLOW, terms="IV1")

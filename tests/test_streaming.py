@@ -407,3 +407,11 @@ def test_results_are_read_in_whole_datasets(tmp_path):
     same(results.measures(["model"], terms=["IV1"]), measures.summarise(results.estimates, ["model"], terms=["IV1"]))
     pairs = measures.paired(results.estimates, ["n_groups"], "lm2", policy="available")
     same(results.compare("lmer", "lm2", ["n_groups"]), pairs[pairs["model"] == "lmer"].reset_index(drop=True), ROOT)
+
+
+def test_rows_are_counted_whatever_was_measured_before(table, fits):
+    """Also where a table of some levels, which are all there are, has been over the same cells."""
+    made, again = (Performance.of_tables(table, fits, factors=FACTORS) for _ in range(2))
+    made.measures(["model"], where={"size": sorted(table["size"].unique())})
+    assert made.counts == again.counts
+    assert made.present == again.present == TERMS

@@ -146,7 +146,10 @@ class Scan:
         return found
 
     def _batches(self, choice: Choice, counter: Counter | None = None) -> Iterable[Batch]:
-        return self.held.through((self._cells, choice), lambda: self._made(choice, counter))
+        of = (self._cells, choice)
+        if counter is not None and of in self.held.batches:  # by another scan of these cells; they do not say what does not count
+            return self._made(choice, counter)
+        return self.held.through(of, lambda: self._made(choice, counter))
 
     @cached_property
     def _cells(self) -> tuple[int, ...]:

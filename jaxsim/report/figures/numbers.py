@@ -57,6 +57,9 @@ class Numbers:
         _check("by", self.by, "factor", self.results.factors)
         if self.by is not None and len(self.by) > MOST_FACTORS:
             raise InputError(f"by={brief(self.by)}: a figure tells apart at most {MOST_FACTORS} factors; name the others in none.")
+        if self.terms is not None and self.strategies is not None and not self.models:
+            has = listed(self.results.performance.estimating(self.terms), "or")
+            raise InputError(f"strategies={brief(self.strategies)}: none of these has {listed(self.terms, 'or')}; name {has}.")
 
     @property
     def models(self) -> tuple[str, ...]:
