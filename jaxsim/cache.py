@@ -77,14 +77,6 @@ def enable() -> None:
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", WORTH_KEEPING)
 
 
-def is_on() -> bool:
-    """Whether JAX keeps programs, here or where the user has told it to."""
-    jax = sys.modules.get("jax")
-    if jax is None:
-        return "JAX_COMPILATION_CACHE_DIR" in os.environ
-    return bool(jax.config.jax_enable_compilation_cache and jax.config.jax_compilation_cache_dir)
-
-
 def refused() -> str:
     """What to tell a person whose folder is not trusted; empty if it is, or if the cache is off."""
     place = _wanted()

@@ -8,6 +8,9 @@ import pyarrow as pa
 from scipy import stats
 
 from jaxsim import GaussianMultilevel, Grid, LinearMixed, PooledOLS, Study, TwoStage, Uniform, load, measures
+from jaxsim.report.figures.numbers import Numbers
+from jaxsim.report.gathered import Gathered
+from jaxsim.report.standings import Standings
 from jaxsim.status import LABELS, USABLE_LABELS
 from jaxsim.store.chunk import DIGITS, About, Span
 from jaxsim.store.folder import Folder
@@ -162,3 +165,8 @@ def note(figure):
 def steps(figure, label):
     (line,) = [line for line in figure.axes[0].lines if line.get_label() == label]
     return np.asarray(line.get_ydata(), float)[:-1]
+
+
+def standings_of(numbers: Numbers) -> Standings:
+    """Of all coefficients that are shown together, exchangeable or not."""
+    return Gathered(numbers).of(numbers.shown)

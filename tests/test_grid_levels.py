@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import results_of
+from made_up import results_of, standings_of
 
 from jaxsim import Design, Grid, InputError, LinearMixed, PooledOLS, Study, UniformSizes, between, measures, nested
 from jaxsim.measures.overview import overview
 from jaxsim.report.figures.layout import choose_layout
 from jaxsim.report.figures.numbers import Numbers
-from jaxsim.report.gathered import standings_of
 from jaxsim.report.how_many import how_many, size_factor
 
 MODELS = (PooledOLS(formula="y ~ arm", label="ols"), LinearMixed("y ~ arm + (1 | clinic)", label="lmer"))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import results_of
+from made_up import results_of, standings_of
 from scipy import optimize, stats
 
 from jaxsim import GaussianMultilevel, Grid
@@ -19,7 +19,6 @@ from jaxsim.measures.promises import COVERAGE
 from jaxsim.measures.sufficiency import in_words
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.found import found
-from jaxsim.report.gathered import standings_of
 from jaxsim.report.how_many import how_many, sentences
 
 SIZES = np.array([20.0, 40.0, 80.0, 120.0])

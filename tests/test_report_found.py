@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from made_up import results_of
+from made_up import results_of, standings_of
 from scipy import stats
 
 from jaxsim import GaussianMultilevel, Grid
@@ -16,7 +16,6 @@ from jaxsim.measures.interval import wilson
 from jaxsim.report.comparison import leader
 from jaxsim.report.figures.numbers import Numbers
 from jaxsim.report.found import OVER_SIZES, found, found_of
-from jaxsim.report.gathered import standings_of
 from jaxsim.report.standings import Standing, Standings
 
 
@@ -487,6 +486,8 @@ def test_a_bias_is_one_only_beyond_monte_carlo_error():
         "Larger than Monte Carlo error explains: a (0.40 ± 0.10) and c (-0.50 ± 0.10). Not larger than that: b (-0.10 ± 0.10)."
     )
     assert "Bias" not in said(strategy("a"))
+    few = strategy("few", bias=Number(0.21, 0.1), only=5)
+    assert said(few, cells=1)["Bias"].startswith("Not larger"), "of five datasets chance goes further"
 
 
 def test_a_bias_that_all_strategies_share_may_be_chance_of_their_datasets():

@@ -56,11 +56,10 @@ def _which(performance: Performance, terms: Sequence[str] | None, present: Seque
     return ", without the intercept" if left_out else ""
 
 
-def lacking(performance: Performance, terms: Sequence[str], models: Sequence[str] | None = None) -> str:
-    """Which of some strategies (all that estimate any of the coefficients when None) lack which: ``two-stage has no age``; empty if
-    all have all."""
+def lacking(performance: Performance, terms: Sequence[str]) -> str:
+    """Which of the strategies that have some of the coefficients lack which: ``two-stage has no age``; empty if all have all."""
     by_terms: dict[tuple[str, ...], list[str]] = {}
-    for model in performance.estimating(terms) if models is None else models:
+    for model in performance.estimating(terms):
         without = tuple(term for term in terms if model not in performance.estimating([term]))
         by_terms.setdefault(without, []).append(model)
     told = [f"{listed(own)} {'has' if len(own) == 1 else 'have'} no {listed(gone, 'or')}" for gone, own in by_terms.items() if gone]

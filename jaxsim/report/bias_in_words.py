@@ -21,7 +21,7 @@ def bias_in_words(standings: Standings) -> list[str]:
     known = [(s, s.bias) for s in standings.strategies if s.bias is not None]
     if not known:
         return []
-    off = [(s, bias) for s, bias in known if differs(bias, standings.datasets, len(known))]
+    off = [(s, bias) for s, bias in known if differs(bias, standings.datasets_of(s), len(known))]
     average = ", on average" if standings.cells > 1 else ""
     if not off:
         none = "None is larger" if len(known) > 1 else "Not larger"

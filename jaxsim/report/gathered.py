@@ -72,11 +72,6 @@ def every_standings(numbers: Numbers) -> list[Standings]:
     return [gathered.of(family, is_one=False) for family in families]
 
 
-def standings_of(numbers: Numbers) -> Standings:
-    """Averages of all cells and of the coefficients that are shown."""
-    return Gathered(numbers).of(numbers.shown)
-
-
 @dataclasses.dataclass(frozen=True)
 class Gathered:
     """Numbers of all datasets, and of those that every strategy fitted, each read once for all coefficients."""

@@ -140,7 +140,7 @@
   for (const found of tables) found.table.closest(".scroll").addEventListener("scroll", () => cut(found), { passive: true });
 
   addEventListener("scroll", () => requestAnimationFrame(mark), { passive: true });
-  addEventListener("resize", () => [mark, stop].forEach((each) => each()) || tables.forEach(cut));
+  addEventListener("resize", () => [mark, stop, () => tables.forEach(cut)].forEach((each) => each()));
   mark();
   stop();
   tables.forEach(cut);

@@ -14,12 +14,12 @@ LARGE = 5.0  # percent of the spread: intervals of 95% then cover some 94%
 def standard_errors_in_words(standings: Standings) -> str:
     """Which strategies' standard errors are off by more than ``LARGE`` and than Monte Carlo error explains; all are looked at
     together (Bonferroni)."""
-    known = {s.name: (s.model_se, s.of) for s in standings.strategies if s.model_se is not None}
+    known = [(s, s.model_se) for s in standings.strategies if s.model_se is not None]
     groups: dict[str, list[str]] = {"Too small": [], "Too large": [], "": []}
-    for name, (number, of) in known.items():
-        is_off = abs(number.value) > LARGE and differs(number, standings.datasets, len(known))
+    for s, number in known:
+        is_off = abs(number.value) > LARGE and differs(number, standings.datasets_of(s), len(known))
         group = "" if not is_off else "Too small" if number.value < 0 else "Too large"
-        groups[group].append(named(name, f"{_percent(number)}{of}"))
+        groups[group].append(named(s.name, f"{_percent(number)}{s.of}"))
     average = ", on average" if standings.cells > 1 else ""
     told = [
         f"{group} by more than {LARGE:g}% and than Monte Carlo error explains{average}: {listed(names)}."

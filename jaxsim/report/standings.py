@@ -96,6 +96,10 @@ class Standings:
         chosen = set(names)
         return replace(self, strategies=tuple(s for s in self.strategies if s.name in chosen))
 
+    def datasets_of(self, strategy: Standing) -> int:
+        """How many datasets a strategy was asked to fit, of those that are finished."""
+        return self.datasets if strategy.only is None else min(self.datasets, self.cells * strategy.only)
+
     @property
     def promise(self) -> Promise:
         """What strategies are judged by: the level of their tests or, where that is not known, the coverage of their intervals."""

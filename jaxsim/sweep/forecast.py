@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from jaxsim import cache
 from jaxsim.counts import counted
 from jaxsim.store.chunk import pack
 from jaxsim.study.study import Study
 from jaxsim.sweep import memory as memories
+from jaxsim.sweep import shelf
 from jaxsim.sweep.executors import Local
 from jaxsim.sweep.plan import Chunk
 from jaxsim.sweep.progress import duration
@@ -108,7 +108,7 @@ def forecast(study: Study, chunks: Iterable[Chunk], memory: int, *, trial: bool 
             spread = max(spread, tried.spread if tried else 0.0)
     tried_any = any(not math.isnan(shape.seconds) for shape in found)
     resident = psutil.Process().memory_info().rss if tried_any else math.nan
-    return Forecast(tuple(found), spread, memory, resident, cache.is_on())
+    return Forecast(tuple(found), spread, memory, resident, shelf.is_on())
 
 
 @dataclass

@@ -60,12 +60,16 @@ def compiling() -> Iterator[list[bool]]:
     said.append(_HEARD.found == before)
 
 
+def is_on() -> bool:
+    """Whether JAX keeps programs, in our folder or where the user has told it to."""
+    settings: Any = jax.config
+    return bool(settings.jax_enable_compilation_cache and settings.jax_compilation_cache_dir)
+
+
 def place() -> Path | None:
     """The folder; None where nothing is to be kept, or the user keeps JAX's programs elsewhere."""
     settings: Any = jax.config
-    if not settings.jax_enable_compilation_cache:
-        return None
-    folder = cache.folder()
+    folder = cache.folder() if is_on() else None
     return folder if folder is not None and settings.jax_compilation_cache_dir == str(folder) else None
 
 
