@@ -17,7 +17,7 @@ from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.lmm.problem import Problem
 from jaxsim.lmm.start import Starts
 from jaxsim.numerics import small
-from jaxsim.numerics.lanes import iterate
+from jaxsim.numerics.lanes import FEW, iterate
 from jaxsim.numerics.shifted import solve_shifted
 
 ROWS = make_rows(3, [2, 5, 3, 7, 4], n_fixed=4, location=0.7)
@@ -363,9 +363,9 @@ def collatz(start):
     return steps
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 8, 40])
+@pytest.mark.parametrize("lanes", [1, 3, 8, 40, FEW + 1])
 def test_lanes_run_every_item_to_its_own_end(lanes):
-    """As if each were alone, whatever the number of lanes: fewer than items, more than items, one."""
+    """As if each were alone, whatever the number of lanes: one, fewer than items, more, more than are gone through one by one."""
     starts = np.arange(2, 30)
 
     def step(problem, state):

@@ -17,6 +17,10 @@ from jax.flatten_util import ravel_pytree
 Array = jax.Array
 Tree = Any
 
+# Lanes up to which those that are done are gone through one by one. XLA on CPU stores rows at given places one by one in any case,
+# all of them, done or not; more lanes are a GPU's.
+FEW = 64
+
 
 class _Lanes(NamedTuple):
     item: Array
@@ -77,8 +81,8 @@ def iterate(
     queue = _Queue(problems, states, count)
 
     def advance(now: _Lanes) -> _Lanes:
-        """One step of all lanes; those that are done take the next dataset."""
-        state = _where(now.active, jax.vmap(move)(now.problem, now.state), now.state)
+        """One step of all lanes, also of those that have no dataset any more; those that are done take the next one."""
+        state = jax.vmap(move)(now.problem, now.state)
         done = now.active & jax.vmap(finished)(state)
         moved = now._replace(state=state)
         return jax.lax.cond(done.any(), lambda lanes: _refill(lanes, done, queue), lambda lanes: lanes, moved)
@@ -108,17 +112,46 @@ def _first(queue: _Queue, lanes: int) -> _Lanes:
 
 def _refill(now: _Lanes, done: Array, queue: _Queue) -> _Lanes:
     """Store the states of lanes that are done and give each the next dataset, while there are any."""
-    results = now.results.at[jnp.where(done, now.item, queue.datasets)].set(now.state, mode="drop")
     item = jnp.where(done, now.queue + jnp.cumsum(done) - 1, now.item)
     fresh = done & (item < queue.datasets)
-    return _Lanes(
-        item=item,
-        active=now.active & (~done | fresh),
-        problem=_where(fresh, _take(queue.problems, item), now.problem),
-        state=_where(fresh, _take(queue.states, item), now.state),
-        results=results,
-        queue=now.queue + done.sum(),
-    )
+    exchange = _one_by_one if done.size <= FEW else _all_at_once
+    results, problem, state = exchange(now, done, item, fresh, queue)
+    return _Lanes(item, now.active & (~done | fresh), problem, state, results, now.queue + done.sum())
+
+
+def _all_at_once(now: _Lanes, done: Array, item: Array, fresh: Array, queue: _Queue) -> tuple[Array, Tree, Array]:
+    """Results, problems and states after every lane that is done has given its state and taken the next dataset."""
+    results = now.results.at[jnp.where(done, now.item, queue.datasets)].set(now.state, mode="drop")
+    problem = _where(fresh, _take(queue.problems, item), now.problem)
+    return results, problem, _where(fresh, _take(queue.states, item), now.state)
+
+
+def _one_by_one(now: _Lanes, done: Array, item: Array, fresh: Array, queue: _Queue) -> tuple[Array, Tree, Array]:
+    """The same, in a loop over the lanes that are done: of a few dozen it is seldom more than two or three."""
+
+    def one(carry: tuple[Array, Array, Tree, Array]) -> tuple[Array, Array, Tree, Array]:
+        """The first lane that remains."""
+        remaining, results, problem, state = carry
+        lane = jnp.argmax(remaining)
+        results = _put(results, now.item[lane], _row(state, lane))
+
+        def begun(lanes: Array, begins: Array) -> Array:
+            """One leaf, with that of the next dataset if there is one."""
+            return _put(lanes, lane, jnp.where(fresh[lane], _row(begins, item[lane]), _row(lanes, lane)))
+
+        problem, state = jax.tree.map(begun, (problem, state), (queue.problems, queue.states))
+        return remaining.at[lane].set(False), results, problem, state
+
+    begin = (done, now.results, now.problem, now.state)
+    return jax.lax.while_loop(lambda carry: carry[0].any(), one, begin)[1:]
+
+
+def _row(rows: Array, index: Array) -> Array:
+    return jax.lax.dynamic_index_in_dim(rows, index, keepdims=False)
+
+
+def _put(rows: Array, index: Array, row: Array) -> Array:
+    return jax.lax.dynamic_update_index_in_dim(rows, row, index, 0)
 
 
 def in_parts(function: Callable[[Tree], Tree], items: Tree, size: int) -> Tree:
