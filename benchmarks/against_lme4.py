@@ -3,8 +3,9 @@
     python benchmarks/against_lme4.py     # about three minutes on two cores; needs R with lme4 and lmerTest
 
 Of each of the seed grid's 45 cells some datasets are handed to `lmerTest::lmer` + `summary` as ordinary rows
-(`Study.dataset`), in one R process on one thread. jaxsim fits the whole grid, those datasets among them, as a study does.
-CPU seconds of all threads are compared, so neither waiting nor a second core counts; starting up and compiling do not either.
+(`Study.dataset`), in one R process on one thread. jaxsim fits the whole grid, those datasets among them, as a study does, as many
+tiles beside each other as there are cores. CPU seconds of all threads are compared, so neither waiting nor a second core counts;
+starting up and compiling do not either.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ HERE = Path(__file__).parent
 SEED_GRID = HERE.parent / "experiments" / "seed_grid.py"
 # The seed grid's strategies by their labels, as R writes them.
 FORMULAS = {"lmer": "DV ~ IV1 + IV2 + IV3 + (IV1 + IV2 + IV3 | Group)", "lmer_mis": "DV ~ IV1 + IV2 + IV3 + (1 | Group)"}
-TARGET = 200
+TARGET = 900
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"), "1")
 # Criteria that differ by less count as equal: the optimiser of lme4 stops at about that.
 SAME_CRITERION = 1e-6
@@ -71,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=int, default=2, help="datasets per cell that R fits (default: 2)")
-    parser.add_argument("--replicates", type=int, default=50, help="datasets per cell that jaxsim fits (default: 50)")
+    parser.add_argument(
+        "--replicates", type=int, default=273, help="datasets per cell that jaxsim fits (default: 273, two tiles of each shape)"
+    )
     parser.add_argument("--models", nargs="+", choices=list(FORMULAS), default=list(FORMULAS), help="default: both")
     parser.add_argument("--groups", nargs="+", type=int, help="numbers of groups (default: the seed grid's)")
     parser.add_argument("--obs", nargs="+", type=int, help="rows per group (default: the seed grid's)")
@@ -96,7 +99,7 @@ def seed_grid(options: argparse.Namespace) -> Study:
 
 def fit_with_jaxsim(study: Study, runs: int) -> pd.DataFrame:
     """One row per dataset and model: CPU ``seconds`` (hot), what was estimated, and the padded shape it was computed in."""
-    bench = Bench(study, threads=1)
+    bench = Bench(study)
     by_groups: dict[int, list[Tile]] = {}
     for tile in bench.tiles():
         by_groups.setdefault(tile.shape.groups, []).append(tile)

@@ -48,7 +48,8 @@ def _profile(q: int, p: int, reml: bool) -> list[Count]:
     below = sum(k * (k + m) for k in range(q))  # entries of [A, L'K] below the pivots
     below_symmetric = sum(triangle(k) + k * m for k in range(q))
     rows = sum(k + m + 3 for k in range(q))  # each pivot: a row divided by a root, and a logarithm added up
-    e_sum = 2 * q * q * p if reml else 0
+    e_sum = q * q * p if reml else 0
+    squares = 2 * q * q * m * m
     root = triangle(p) * 2 * q
     return [
         Count("profile", "L'K_z.", "(2 Q - 1) Q M", (2 * q - 1) * q * m, 2 * triangle(q) * m - q * m),
@@ -59,12 +60,9 @@ def _profile(q: int, p: int, reml: bool) -> list[Count]:
         Count("profile", "S = sum D, by products", "2 M^2", 2 * m * m, triangle(m)),
         Count("profile", "h = D_zx root", "Q P (2 P - 1)", q * p * (2 * p - 1), root),
         Count("profile", "s = D_zy - D_zx beta", "Q (2 P - 1)", q * (2 * p - 1), q * (2 * p - 1)),
+        Count("profile", "sum [h s] (x) [h s]", "2 Q^2 M^2", squares, 2 * triangle(q * m)),
         Count(
-            "profile",
-            "Gamma = sum U - h h' - w s s'",
-            "Q^2 (4 + 2 P)",
-            4 * q * q + e_sum,
-            triangle(q) * (3 + (2 * p if reml else 0)),
+            "profile", "Gamma = sum U - h h' - w s s'", "Q^2 (P + 2)", 2 * q * q + e_sum, triangle(q) * (2 + e_sum / q / q), False
         ),
         Count("profile", "factor of S_xx, root, beta, pw", "P^3 + 6 P^2", p**3 + 6 * p * p, 2 * p**3 / 3 + 4 * p * p, False),
     ]
@@ -74,21 +72,18 @@ def _curvature(structure: Structure, p: int, reml: bool) -> list[Count]:
     q, t = structure.size, len(structure.entries)
     per_n = 3 + (1 + 2 * p if reml else 0)  # w s s' - U, and 2 h h' added
     pairs = t * q**4 * 2 + t * t * q * q * 2
-    rest = 2 * t * q * q * (p * p + p + 1) + 2 * t * t * (p * p + p + 1)
-    s, hp = triangle(q), triangle(q * p)
+    rest = 2 * t * q * q * (p + 1) ** 2 + 2 * t * t * (p * p + p + 1)
+    s = triangle(q)
     return [
-        Count("curvature", "N = -U + 2 h h' + 2 w s s'", "Q^2 (4 + 2 P)", q * q * per_n, s * per_n),
+        Count("curvature", "N = -U + 2 h h' + 2 w s s'", "Q^2 (4 + 2 P) + Q", q * q * per_n + q, s * per_n + q),
         Count("curvature", "sum U (x) N", "2 Q^4", 2 * q**4, 2 * s * s),
-        Count("curvature", "sum h (x) h", "2 Q^2 P^2", 2 * q * q * p * p, 2 * hp),
-        Count("curvature", "sum h (x) s", "2 Q^2 P", 2 * q * q * p, 2 * q * q * p),
-        Count("curvature", "sum s (x) s", "2 Q^2", 2 * q * q, 0.0),  # Gamma has it
         Count(
             "curvature", "along the directions: U (x) N", "2 T Q^4 + 2 T^2 Q^2", pairs, 2 * t * s * s + 2 * triangle(t) * s, False
         ),
         Count(
             "curvature",
             "along the directions: M, v, c and their products",
-            "2 (T Q^2 + T^2) (P^2 + P + 1)",
+            "2 T Q^2 M^2 + 2 T^2 (P^2 + P + 1)",
             rest,
             2 * (t * s + triangle(t)) * (triangle(p) + p + 1),
             False,
@@ -116,8 +111,8 @@ def _step(structure: Structure, p: int) -> list[Count]:
         Count(
             "propose",
             "move, promise, new T",
-            "4 T^2 + 2 Q^3 + 2 T Q^2",
-            4 * t * t + 2 * q**3 + 2 * t * q * q,
+            "4 T^2 + 4 Q^3",
+            4 * t * t + 4 * q**3,
             2 * t * t + q**3,
             False,
         ),

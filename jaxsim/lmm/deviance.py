@@ -39,7 +39,8 @@ class Profile(NamedTuple):
     """The deviance at one ``L`` and the pieces its derivatives share.
 
     ``deviance`` ``[]``; ``beta`` ``[P]``; ``root`` with ``root root' = C`` ``[P, P]``; ``pw`` ``[]``; ``weight`` = w ``[]``;
-    ``u`` ``[Q, Q, G]``; ``h`` = D_zx root ``[Q, P, G]``; ``s`` ``[Q, G]``; ``gamma`` ``[Q, Q]``.
+    ``u`` ``[Q, Q, G]`` and ``stiffness`` = sum U_g ``[Q, Q]``; ``slopes`` ``[P + 1, Q, G]``: the rows of ``h`` = root' D_xz, then
+    ``s``; ``squares`` = sum of their products, ``[P + 1, Q, P + 1, Q]``; ``gamma`` ``[Q, Q]``.
     """
 
     deviance: Array
@@ -48,9 +49,20 @@ class Profile(NamedTuple):
     pw: Array
     weight: Array
     u: Array
-    h: Array
-    s: Array
+    stiffness: Array
+    slopes: Array
+    squares: Array
     gamma: Array
+
+    @property
+    def h(self) -> Array:
+        """``[P, Q, G]``."""
+        return self.slopes[:-1]
+
+    @property
+    def s(self) -> Array:
+        """``[Q, G]``."""
+        return self.slopes[-1]
 
 
 def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -> tuple[Array, Array]:
@@ -106,16 +118,15 @@ def profile(products: Array, n_rows: Array, factor: Array, spec: Spec, between: 
     deviance = logdet + nu * (1 + xp.log(2 * xp.pi * pw / nu))
     if spec.reml:
         deviance = deviance + xp.log(pivots).sum()
-    d_z = d[z]
-    u, d_zx = d_z[:, z], d_z[:, x]
-    # Sums over few columns are written out: as contractions they would run along the columns, not along the groups.
-    h = _total(d_zx[:, k, None] * root[k, :, None] for k in range(p))
-    score = d_z[:, -1] - _total(d_zx[:, k] * beta[k] for k in range(p))
-    gamma = over_groups(u) - weight * score @ score.T
+    # A product with few columns is written out: as a contraction it would run along the columns, not along the groups.
+    score = d[z, -1] - _total(d[z][:, fixed] * beta[k] for k, fixed in enumerate(spec.fixed))
+    h = (root.T @ d[x][:, z].reshape(p, -1)).reshape(p, *score.shape)
+    slopes = xp.concatenate([h, score[None]])
+    stiffness, squares = s[z][:, z], square_sums(slopes)
+    gamma = stiffness - weight * squares[-1, :, -1]
     if spec.reml:
-        flat = h.transpose(0, 2, 1).reshape(len(spec.random), -1)
-        gamma = gamma - flat @ flat.T
-    return Profile(deviance, beta, root, pw, weight, u, h, score, gamma)
+        gamma = gamma - _total(squares[k, :, k] for k in range(p))
+    return Profile(deviance, beta, root, pw, weight, d[z][:, z], stiffness, slopes, squares, gamma)
 
 
 def _total(terms: Iterable[Array]) -> Array:
@@ -136,22 +147,29 @@ class Curvature(NamedTuple):
 
 
 def pair_sums(u: Array, n: Array, directions: Array) -> Array:
-    """``sum_g tr(dT_k u_g dT_l n_g)`` for all pairs of flattened ``directions`` ``[T, Q * Q]``, symmetrised: ``[T, T]``."""
+    """``sum_g tr(dT_k u_g dT_l n_g)`` for all pairs of flattened ``directions`` ``[T, Q * Q]``, symmetrised: ``[T, T]``.
+
+    ``n`` is the left factor of the matrix product: the right one is turned round, and what is computed on the way to that is slow.
+    """
     q, _, groups = u.shape
-    un = u.reshape(q * q, groups) @ n.reshape(q * q, groups).T  # [(b, c), (d, a)]
-    un = un.reshape(q, q, q, q).transpose(3, 0, 1, 2).reshape(q * q, q * q)  # [(a, b), (c, d)]
-    sums = directions @ un @ directions.T
+    nu = n.reshape(q * q, groups) @ u.reshape(q * q, groups).T  # [(d, a), (b, c)]
+    nu = nu.reshape(q, q, q, q).transpose(1, 2, 3, 0).reshape(q * q, q * q)  # [(a, b), (c, d)]
+    sums = directions @ nu @ directions.T
     return (sums + sums.T) / 2
 
 
-def slope_sums(at: Profile, directions: Array) -> tuple[Array, Array, Array]:
-    """``sum h'dT_k h`` ``[T, P, P]``, ``sum h'dT_k s`` ``[T, P]`` and ``sum s'dT_k s`` ``[T]`` along flattened ``directions``."""
-    q, p, groups = at.h.shape
-    h = at.h.reshape(q * p, groups)
-    hh = (h @ h.T).reshape(q, p, q, p).transpose(0, 2, 1, 3).reshape(q * q, p * p)
-    hs = (h @ at.s.T).reshape(q, p, q).transpose(0, 2, 1).reshape(q * q, p)
-    m, v, c = directions @ hh, directions @ hs, directions @ (at.s @ at.s.T).reshape(q * q)
-    return m.reshape(-1, p, p), v, c
+def square_sums(slopes: Array) -> Array:
+    """Sums over groups of the products of ``[P + 1, Q, G]`` with themselves, ``[P + 1, Q, P + 1, Q]``."""
+    k, q, groups = slopes.shape
+    flat = slopes.reshape(k * q, groups)
+    return (flat @ flat.T).reshape(k, q, k, q)
+
+
+def slope_sums(at: Profile, directions: Array) -> tuple[Array, Array]:
+    """``sum h dT_k [h s]'`` ``[T, P, P + 1]`` and ``sum s'dT_k s`` ``[T]`` along flattened ``directions`` ``[T, Q * Q]``."""
+    k, q = at.slopes.shape[:2]
+    along = (directions @ at.squares.transpose(1, 3, 0, 2).reshape(q * q, k * k)).reshape(-1, k, k)
+    return along[:, :-1], along[:, -1, -1]
 
 
 def curvature(at: Profile, directions: Array, order: Array, spec: Spec) -> Curvature:
@@ -159,17 +177,17 @@ def curvature(at: Profile, directions: Array, order: Array, spec: Spec) -> Curva
 
     ``directions`` ``[T, Q, Q]`` and ``order`` ``[Q, Q]`` describe the coordinates (:mod:`jaxsim.lmm.chart`).
     """
-    t = directions.shape[0]
+    xp, t = library(directions), directions.shape[0]
     flat = directions.reshape(t, -1)
     n = -at.u + 2 * at.weight * at.s[:, None] * at.s[None]
     if spec.reml:
-        n = n + 2 * _total(at.h[:, None, k] * at.h[None, :, k] for k in range(at.h.shape[1]))
-    m, v, c = slope_sums(at, flat)
-    hessian = pair_sums(at.u, n, flat)
+        n = n + 2 * _total(row[:, None] * row[None] for row in at.h)
+    mv, c = slope_sums(at, flat)
+    p = mv.shape[1]
+    # What is subtracted is m m' [REML only] + 2 w v v' + (w / pw) c c'.
+    weights = xp.concatenate([xp.full(p, float(spec.reml)), 2 * at.weight[None]])
+    hessian = pair_sums(at.u, n, flat) - (mv * weights).reshape(t, -1) @ mv.reshape(t, -1).T - (at.weight / at.pw) * xp.outer(c, c)
     rows = spec.structure.entries[:, 0]
-    if spec.reml:
-        hessian = hessian - m.reshape(t, -1) @ m.reshape(t, -1).T
-    hessian = hessian - 2 * at.weight * v @ v.T - (at.weight / at.pw) * library(c).outer(c, c)
     gamma = order @ at.gamma @ order.T
     hessian = hessian + 2 * gamma[rows][:, rows] * spec.structure.same_column
-    return Curvature(hessian, m, c)
+    return Curvature(hessian, mv[:, :, :-1], c)

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import jax
 
 from jaxsim.data.random_effects import Structure
-from jaxsim.lmm.deviance import Profile, Spec, pair_sums, profile, slope_sums
+from jaxsim.lmm.deviance import Profile, Spec, pair_sums, profile, slope_sums, square_sums
 from jaxsim.lmm.newton import Point
 from jaxsim.lmm.problem import Problem
 from jaxsim.numerics import small
@@ -101,22 +101,24 @@ def kenward_roger(problem: Problem, point: Point, spec: Spec, observed: bool) ->
 
 
 def turned(at: Profile, structure: Structure) -> Profile:
-    """``u``, ``h`` and ``s`` for other random effects, combinations within blocks, for which ``sum U_g`` is the identity."""
+    """``u``, ``slopes`` and their sums for other random effects, combinations within blocks, whose ``sum U_g`` is the identity."""
     xp = library(at.u)
-    total = over_groups(at.u) * structure.mask
+    total = at.stiffness * structure.mask
     lengths = xp.sqrt(xp.maximum(xp.diagonal(total), 1e-300))
     chol, _ = small.cholesky(total / xp.outer(lengths, lengths) + BASIS_RIDGE * xp.eye(structure.size))
     turn = small.inverse_lower(chol) / lengths
     u = einsum("ia,abg,jb->ijg", turn, at.u, turn)
-    return at._replace(u=u, h=xp.einsum("ia,axg->ixg", turn, at.h), s=turn @ at.s)
+    slopes = xp.einsum("ia,xag->xig", turn, at.slopes)
+    return at._replace(u=u, stiffness=over_groups(u), slopes=slopes, squares=square_sums(slopes))
 
 
 def informations(at: Profile, basis: Array, observed: bool) -> tuple[Array, Array, Array]:
     """``M_r`` ``[T, P, P]``, the information ``[T, T]`` on the random effects' parameters, its border with the scale ``[T]``."""
     xp = library(at.u)
-    m, v, c = slope_sums(at, basis)
-    hh = xp.einsum("axg,bxg->abg", at.h, at.h)
-    traces = basis @ over_groups(at.u).ravel() - xp.trace(m, axis1=1, axis2=2)
+    mv, c = slope_sums(at, basis)
+    m, v = mv[:, :, :-1], mv[:, :, -1]
+    hh = xp.einsum("xag,xbg->abg", at.h, at.h)
+    traces = basis @ at.stiffness.ravel() - xp.trace(m, axis1=1, axis2=2)
     flat = m.reshape(len(m), -1)
     if not observed:
         return m, pair_sums(at.u, at.u - 2 * hh, basis) + flat @ flat.T, traces
@@ -127,10 +129,10 @@ def informations(at: Profile, basis: Array, observed: bool) -> tuple[Array, Arra
 
 def inflation(at: Profile, basis: Array, m: Array, weights: Array) -> Array:
     """``sum_rs weights_rs (sum_g h'E_r U_g E_s h - M_r M_s)``, ``[P, P]``."""
-    q, _, groups = at.h.shape
+    _, q, groups = at.h.shape
     pairs = (basis.T @ weights @ basis).reshape(q, q, q, q).transpose(0, 3, 1, 2).reshape(q * q, q * q)  # [(a, d), (b, c)]
     middle = (pairs @ at.u.reshape(q * q, groups)).reshape(q, q, groups)
-    own = einsum("axg,adg,dyg->xy", at.h, middle, at.h)
+    own = einsum("xag,adg,ydg->xy", at.h, middle, at.h)
     return own - einsum("rxz,rs,szy->xy", m, weights, m)
 
 

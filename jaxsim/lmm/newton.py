@@ -16,7 +16,7 @@ from jaxsim.lmm.chart import Chart, chart_of, directions, moved
 from jaxsim.lmm.deviance import Spec, curvature, gradient, profile
 from jaxsim.lmm.problem import Problem
 from jaxsim.lmm.start import Starts
-from jaxsim.numerics.arrays import library, over_groups, while_loop
+from jaxsim.numerics.arrays import library, while_loop
 from jaxsim.numerics.shifted import solve_shifted
 
 Array = jax.Array
@@ -116,7 +116,7 @@ def evaluate(problem: Problem, relative: Array, spec: Spec) -> Point:
         gamma=at.gamma,
         m=second.m,
         c=second.c,
-        stiffness=xp.diagonal(over_groups(at.u)),
+        stiffness=xp.diagonal(at.stiffness),
         decrement=xp.asarray(xp.inf),
         saddle=xp.asarray(True),
     )

@@ -48,7 +48,7 @@ def of_rows(problem: Problem, theta: Array, vcov: Array, spec: Spec, columns: Ar
     zx = jnp.moveaxis(problem.products[random][:, fixed], -1, 0)
     a = jnp.where(known, prediction_error.through_fixed(x, pull, zx[codes]), x)
     white = a @ point.root
-    through = jnp.where(known, jnp.einsum("qpn,np->nq", at.h[:, :, codes], white), 0.0)
+    through = jnp.where(known, jnp.einsum("pqn,np->nq", at.h[:, :, codes], white), 0.0)
     along = jnp.einsum("kab,nab->kn", directions(point.chart, spec.structure), prediction_error.slope(own, through))
     along = along + jnp.einsum("np,kpr,nr->kn", white, point.m, white)
     given = (pull * z).sum(1) + 1

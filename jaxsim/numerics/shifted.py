@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxsim.numerics.arrays import fori_loop, library, put, scan
 from jaxsim.numerics.lanes_last import lanes_last
+from jaxsim.numerics.small import times
 
 Array = jax.Array
 
@@ -51,16 +52,15 @@ def _of_one(watched: int, matrix: Any, right: Any, shifts: Any) -> Solutions:
     form, turn = linalg.hessenberg(matrix, calc_q=True, check_finite=False)
     diagonal: Any = np.diagonal(form)
     beside: Any = np.append(np.diagonal(form, -1), 0.0)
-    values, pivots, over = _eliminate(diagonal, beside, turn.T @ right, shifts)
-    return Solutions(turn @ values, pivots, turn @ _bend(pivots[:, watched], over[:, watched]))
+    both, pivots = _eliminate(diagonal, beside, turn.T @ right, shifts, watched)
+    both = turn @ both
+    return Solutions(both[:, :-1], pivots, both[:, -1])
 
 
 def _solve(watched: int, matrix: Array, right: Array, shifts: Array) -> Solutions:
-    xp = library(matrix)
     diagonal, beside, right, reflectors = _tridiagonal(matrix, right)
-    values, pivots, over = _eliminate(diagonal, beside, right, shifts)
-    bend = _bend(pivots[:, watched], over[:, watched])
-    both = _reflect_back(reflectors, xp.concatenate([values, bend[:, None]], axis=1))
+    both, pivots = _eliminate(diagonal, beside, right, shifts, watched)
+    both = _reflect_back(reflectors, both)
     return Solutions(both[:, :-1], pivots, both[:, -1])
 
 
@@ -93,53 +93,55 @@ def _tridiagonal(matrix: Array, right: Array) -> tuple[Array, Array, Array, Arra
     return diagonal, beside, right, reflectors
 
 
-def _eliminate(diagonal: Array, beside: Array, right: Array, shifts: Array) -> tuple[Array, Array, Array]:
-    """Solutions, pivots and multipliers (of each row for the next) of a tridiagonal matrix with every shift, ``[n, S, ..]``."""
+def _eliminate(diagonal: Array, beside: Array, right: Array, shifts: Array, watched: int) -> tuple[Array, Array]:
+    """Solutions of a tridiagonal matrix with every shift, the bend of the watched one as the last, ``[n, S + 1, ..]``; pivots."""
     xp = library(diagonal, shifts)
     zero = xp.zeros_like(shifts)
+    before = xp.concatenate([xp.zeros_like(beside[:1]), beside[:-1]])
 
-    def down(carry: tuple[Array, Array, Array], row: tuple[Array, Array, Array]) -> Any:
+    def down(carry: tuple[Array, Array], row: tuple[Array, Array, Array]) -> Any:
         """The next row, eliminated."""
-        over, above, value = carry
-        here, next_, given = row
-        pivot = here + shifts - over * above
-        value = given - over * value
-        over = next_ / xp.where(pivot > 0, pivot, 1.0)
-        return (over, next_ + zero, value), (pivot, over, value)
-
-    def up(after: Array, row: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        """The next row from below, solved."""
-        pivot, over, value = row
-        value = value / xp.where(pivot > 0, pivot, 1.0) - over * after
-        return value, value
-
-    _, (pivots, over, forward) = scan(down, (zero, zero, zero), (diagonal, beside, right))
-    _, values = scan(up, zero, (pivots, over, forward), reverse=True)
-    return values, pivots, over
-
-
-def _bend(pivots: Array, over: Array) -> Array:
-    """A vector that shows that a tridiagonal matrix is not definite, ``[n, ..]``; zero if no pivot does."""
-    xp = library(pivots)
-    before = xp.cumsum(pivots <= 0, axis=0)
-    first = (before == 1) & (pivots <= 0)
+        pivot, value = carry
+        here, above, given = row
+        over = above / xp.where(pivot > 0, pivot, 1.0)
+        carry = here + shifts - over * above, given - over * value
+        return carry, carry
 
     def up(after: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
         """The next row from below, solved."""
-        first, over = row
-        value = xp.where(first, 1.0, -over * after)
+        value, over = row
+        value = value - over * after
         return value, value
 
-    return scan(up, xp.zeros_like(pivots[0]), (first, over), reverse=True)[1]
+    _, (pivots, forward) = scan(down, (zero, zero), (diagonal, before, right))
+    safe = xp.where(pivots > 0, pivots, 1.0)
+    over = beside[:, None] / safe
+    values = xp.concatenate([forward / safe, _first_lost(pivots[:, watched])[:, None]], axis=1)
+    over = xp.concatenate([over, over[:, watched][:, None]], axis=1)
+    return scan(up, xp.zeros_like(values[0]), (values, over), reverse=True)[1], pivots
+
+
+def _first_lost(pivots: Array) -> Array:
+    """1 at the first pivot that is not positive, ``[n, ..]``, else 0: the right side of which elimination makes the bend."""
+    lost = pivots <= 0
+    return (lost & (library(pivots).cumsum(lost, axis=0) == 1)).astype(pivots.dtype)
 
 
 def _reflect_back(reflectors: Array, vectors: Array) -> Array:
     """``Q`` times vectors ``[n, K, ..]``."""
     size = vectors.shape[0]
+    if size < 3:  # tridiagonal as it is
+        return vectors
 
-    def reflect(k: Array, vectors: Array) -> Array:
-        """One reflection."""
-        vector = reflectors[size - 3 - k][:, None]
-        return vectors - vector * (vector * vectors).sum(0)
+    def along(j: Array | int, vectors: Array) -> Array:
+        """How much of each vector is along a reflector, ``[K, ..]``; written out: XLA's sums over so few numbers are slow."""
+        return times(reflectors[j][None, :, None], vectors)[0]
 
-    return fori_loop(max(0, size - 2), reflect, vectors)
+    def reflect(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        """One reflection, and what the next one needs: within the same pass XLA would compute it anew for every entry."""
+        vectors, part = carry
+        j = size - 3 - k
+        vectors = vectors - reflectors[j][:, None] * part
+        return vectors, along(j - 1, vectors)
+
+    return fori_loop(size - 2, reflect, (vectors, along(size - 3, vectors)))[0]

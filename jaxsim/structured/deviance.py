@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxsim.lmm.chart import Chart, directions
-from jaxsim.lmm.deviance import Profile, Spec, curvature, gradient, profile
+from jaxsim.lmm.deviance import Profile, Spec, curvature, gradient, profile, slope_sums
 from jaxsim.numerics import small
 from jaxsim.structured.residuals import Expansion, Residuals, expand
 
@@ -98,11 +98,10 @@ def surface(residuals: Residuals, psi: Array, chart: Chart, n_rows: Array, spec:
     along = directions(chart, spec.structure)
     second = curvature(at, along, chart.order, spec)
     own = slopes(found, chart.factor, at, spec)
-    hs = jnp.concatenate([at.h, at.s[:, None]], axis=1)
-    beside = jnp.einsum("karg,tab,bsg->ktrs", own.zy, along, hs)
+    beside = jnp.einsum("karg,tab,sbg->ktrs", own.zy, along, at.slopes)
     w_mixed = -beside - jnp.swapaxes(beside, 2, 3)
     logdet_mixed = jnp.einsum("kabg,tba->kt", own.zz, along)
-    v_random = jnp.einsum("arg,tab,bg->tr", at.h, along, at.s)
+    v_random = slope_sums(at, along.reshape(len(along), -1))[0][:, :, -1]
     m, v, c = own.w[:, :-1, :-1], own.w[:, :-1, -1], own.w[:, -1, -1]
     reml = float(spec.reml)
 

@@ -67,7 +67,7 @@ def evaluate(problem: Problem, residuals: Residuals, trial: Place, spec: Spec) -
         gamma=at.gamma,
         m=found.m,
         c=found.c,
-        stiffness=jnp.diagonal(at.u.sum(-1)),
+        stiffness=jnp.diagonal(at.stiffness),
         decrement=jnp.asarray(jnp.inf),
         saddle=jnp.asarray(True),
     )
