@@ -1,10 +1,11 @@
-"""Several shifts of one symmetric matrix, and functions whose batch comes last, against NumPy."""
+"""Several shifts of one symmetric matrix, functions whose batch comes last, and held values, against NumPy."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxsim.numerics.held import held
 from jaxsim.numerics.lanes_last import lanes_last
 from jaxsim.numerics.shifted import solve_shifted
 
@@ -77,3 +78,13 @@ def test_batches_come_last():
     np.testing.assert_array_equal(nested, vectors[:, None] * factors[:, None])
     assert ((3, 4), (4,)) in seen
     assert all(shape[0] == 3 for shape, _ in seen)
+
+
+def test_held_values_are_the_same_and_are_written_down():
+    """Also where nothing is a number, by which the branch is chosen."""
+    values = jnp.asarray([[np.nan, 1.0], [2.0, np.inf], [-np.inf, -0.0]])
+    program = jax.jit(jax.vmap(lambda row: held(row) + 1)).lower(values).compile()
+    np.testing.assert_array_equal(program(values), values + 1)
+    np.testing.assert_array_equal(jax.vmap(held)(jnp.full((2, 3), np.inf)), np.full((2, 3), np.inf))
+    assert ("conditional(" in program.as_text()) == (jax.default_backend() == "cpu")
+    assert held(np.ones(3)).tolist() == [1, 1, 1]

@@ -22,6 +22,7 @@ import jax
 from jaxsim.data.random_effects import Structure
 from jaxsim.numerics import small
 from jaxsim.numerics.arrays import library, over_groups
+from jaxsim.numerics.held import held
 
 Array = jax.Array
 
@@ -68,7 +69,8 @@ class Profile(NamedTuple):
 def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -> tuple[Array, Array]:
     """``sum_g log|A_g|`` and ``D_g`` (``[M, M, G]``) by symmetric elimination, one pivot at a time, for all groups at once.
 
-    Eliminating the first Q pivots of ``[[A_g, L'K_z.], [K_.z L, K_g]]`` leaves the Schur complement ``D_g``.
+    Eliminating the first Q pivots of ``[[A_g, L'K_z.], [K_.z L, K_g]]`` leaves the Schur complement ``D_g``, of which every
+    entry reads the rows of all pivots: they are held, which saves up to a fifth of a step's time.
     """
     xp, q = library(products, factor), len(random)
     k_z = products[xp.array(random)]
@@ -79,7 +81,7 @@ def marginal_products(products: Array, factor: Array, random: tuple[int, ...]) -
     rest = products
     for k in range(q - 1, -1, -1):
         logdet = logdet + xp.log(top[0, 0])
-        row = top[0, 1:] / xp.sqrt(top[0, 0])
+        row = held(top[0, 1:] / xp.sqrt(top[0, 0]))
         rest = rest - row[k:, None] * row[None, k:]
         top = top[1:, 1:] - row[:k, None] * row[None]
     return over_groups(logdet), rest
