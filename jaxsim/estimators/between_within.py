@@ -106,6 +106,8 @@ class BetweenWithin(Formulated):
         return self.mixed.by_one(names)
 
     def check(self, names: Names) -> None:
+        """Raises :class:`InputError` without an intercept or predictors that vary within groups, and for ``means`` that are no
+        fixed effects or whose coefficients would be called as columns are."""
         require_intercept(names, self.name, "a mean of each group")
         own, added = self.mixed.coefficients(names), self.averaged(names)
         if not added:

@@ -38,6 +38,7 @@ class F1F2(SubjectsAndItems):
     joining: ClassVar[str] = "with the larger p value of both"
 
     def joined(self, first: Fit, second: Fit, f1: jax.Array, f2: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, Inference]:
+        """Of each coefficient the numbers of the analysis with the larger standard error, and the larger of the two p values."""
         by_second = second.std_error > first.std_error
         same = by_second[:, None] == by_second
         vcov = jnp.where(same, jnp.where(by_second, second.vcov, first.vcov), 0.0)

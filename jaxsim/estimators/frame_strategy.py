@@ -95,6 +95,7 @@ class _Calls:
         return self.pool.versions
 
     def fit(self, datasets: Sequence[Handed]) -> tuple[Fit, list[str]]:
+        """The fits and, for each dataset, why it has none; a process that dies or takes too long fails its own dataset alone."""
         from jaxsim.workers.functions import Call, function_id  # noqa: PLC0415 - as above
 
         strategy, name = self.strategy, function_id(self.content)

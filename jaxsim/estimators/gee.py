@@ -88,6 +88,7 @@ class GEE(Clustered):
             choose("df", self.df, DEGREES)
 
     def in_words(self, names: Names) -> tuple[str, ...]:
+        """The model, the working correlation, and how standard errors and degrees of freedom are corrected."""
         within = f"within the groups of {self.grouping(names)}"
         working = "independence" if self.working == "independence" else f"{self.working} correlation"
         corrected = "without a correction for few groups" if self.correction == "none" else f"corrected by {self.correction}"

@@ -74,6 +74,7 @@ class HeteroscedasticMixed(StructuredMixed):
         return f"a residual SD that depends on {', '.join(self.variance)}"
 
     def structure_of(self, data: Rows, change: jax.Array) -> Structured:
+        """The standardised rows with the predictors of their spread, which of these cannot be told, and where searches begin."""
         spec, present, groups = self.spec(data), data.present, data.counts[0]
         values = jnp.where(present[:, None], jnp.column_stack([data.x, data.y]) @ change, 0.0)
         given = jnp.where(present[:, None], data.x[:, data.index_of(self.variance)], 0.0)

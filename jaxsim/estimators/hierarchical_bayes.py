@@ -83,6 +83,7 @@ class HierarchicalBayes(Formulated):
         return True
 
     def in_words(self, names: Names) -> tuple[str, ...]:
+        """The model, how its posterior is found, and by which priors."""
         methods = {
             "fast": "by importance sampling",
             "nuts": "by NUTS (Markov chains)",

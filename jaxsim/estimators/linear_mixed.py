@@ -106,6 +106,7 @@ class LinearMixed(MixedEffects):
         return (self.model_in_words(names), wording.criterion(self.reml), wording.errors(self.vcov), degrees[self.df])
 
     def check(self, names: Names) -> None:
+        """Raises :class:`NotSupportedError` for robust standard errors with several grouping factors, too."""
         super().check(names)
         effects = self.random_effects(names)
         if len(effects) > 1 and self.robust:

@@ -84,6 +84,7 @@ class Lme4(External):
         return self.plain.random(names)
 
     def in_words(self, names: Names) -> tuple[str, ...]:
+        """The formula, criterion, standard errors, degrees of freedom, and lme4's optimisers."""
         formula = wording.short(self.formula or formula_in_words(names.response, names.fixed, self.random_effects(names), names))
         efforts = {
             "default": "as lme4 comes",
@@ -136,6 +137,7 @@ class _Session:
         return self.pool.versions
 
     def fit(self, datasets: Sequence[Handed]) -> tuple[Fit, list[str]]:
+        """The fits and what lme4 said of each dataset; one that it refuses, or on which R dies, is a row with its reason."""
         names = datasets[0].names
         outcomes = list(self.pool.map([self.strategy.request(data) for data in datasets]))
         effects = self.strategy.random_effects(names)

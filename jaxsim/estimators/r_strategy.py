@@ -80,6 +80,7 @@ class _Asked:
         return self.pool.versions
 
     def fit(self, datasets: Sequence[Handed]) -> tuple[Fit, list[str]]:
+        """The fits and, for each dataset, why it has none; R that dies or takes too long fails its own dataset alone."""
         from jaxsim.r.code_request import CodeRequest  # noqa: PLC0415 - as above
 
         strategy = self.strategy

@@ -103,6 +103,7 @@ class SelectedMixed(Formulated):
         return self.models(names)[0].response(names)
 
     def in_words(self, names: Names) -> tuple[str, ...]:
+        """The candidates, the rule that chooses among them, and what they have in common."""
         rules = {
             "backward": f"the simpler unless a likelihood-ratio test rejects it at {self.alpha:g}",
             "singular": "the first whose fit is not singular",
@@ -117,6 +118,7 @@ class SelectedMixed(Formulated):
         return self.models(names)[0].coefficients(names)
 
     def check(self, names: Names) -> None:
+        """Raises :class:`InputError` for fewer than two candidates, and if those of the backward rule do not become simpler."""
         models = self.models(names)
         if len(models) < 2:
             raise InputError(

@@ -45,6 +45,7 @@ class SubjectsAndItems(Formulated):
         return (self.model_in_words(names), f"analyses of the means and slopes of each {first} and of each {second}", self.joining)
 
     def check(self, names: Names) -> None:
+        """Raises :class:`InputError` unless there are two crossed grouping factors and an intercept."""
         require_factors(names, self.by, self.name, "by", "Aggregated()")
         first, second = self.by or names.factors[:2]
         _require_crossed(names, first, second, self.name)

@@ -78,6 +78,7 @@ class TwoStage(Clustered):
     guards_itself: ClassVar[bool] = True
 
     def in_words(self, names: Names) -> tuple[str, ...]:
+        """The regression in each group, what mean of its coefficients is taken, and how that is tested."""
         means = {
             "huber": "Huber's mean of the coefficients",
             "trimmed": f"mean of the coefficients trimmed by {self.trim:g} on either side",

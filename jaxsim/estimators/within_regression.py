@@ -82,6 +82,7 @@ class WithinRegression(Formulated):
         return tuple(name for name in super().coefficients(names) if name not in constant)
 
     def check(self, names: Names) -> None:
+        """Raises :class:`InputError` without an intercept, for coefficients that the groups absorb, and if none is left."""
         require_intercept(names, self.name, "the within transformation")
         absorbed = [name for name in super().coefficients(names) if name in names.constant]
         if self.formula is not None and absorbed:

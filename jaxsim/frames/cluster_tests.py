@@ -32,6 +32,7 @@ class HotellingTests(abc.ABC):
         return np.array([self.wishart_df(row[None]) for row in rows])
 
     def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
+        """Hotelling's F test of all rows; NaN where the degrees of freedom do not suffice for so many."""
         q, eta = len(rows), self.wishart_df(rows)
         den_df = eta - q + 1
         if not den_df > 0:
@@ -70,6 +71,7 @@ class ClusterTests(HotellingTests):
         return _turned(vectors, own), _turned(vectors, factor * (1 - gap))
 
     def wishart_df(self, rows: np.ndarray) -> float:
+        """``eta`` with independent errors: ``q (q + 1)`` over the total variance of the standardised sandwich."""
         own, pull = self._pieces
         directions = rows @ self.inverse
         expected = directions @ own.sum(0) @ directions.T

@@ -108,6 +108,7 @@ class MixedTests:
         return degrees_of_freedom(self.known, rows @ self.optimum.half)
 
     def joint(self, rows: np.ndarray, estimate: np.ndarray) -> JointTest:
+        """F of independent combinations, their degrees of freedom pooled; Kenward & Roger's scaled F where that is asked for."""
         values, vectors = np.linalg.eigh(rows @ self.vcov @ rows.T)
         squares = (vectors.T @ estimate) ** 2 / values
         along = vectors.T @ rows

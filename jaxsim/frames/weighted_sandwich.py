@@ -77,6 +77,7 @@ class WeightedTests(HotellingTests):
         return forms
 
     def wishart_df(self, rows: np.ndarray) -> float:
+        """``eta`` from the quadratic forms of the weighted model, of rows ``[q, P]``: ``q (q + 1)`` over their total variance."""
         forms = self._forms(rows)
         turn = np.linalg.inv(np.linalg.cholesky(np.einsum("stgg->st", forms)))
         white = np.einsum("sx,ty,xygh->stgh", turn, turn, forms)

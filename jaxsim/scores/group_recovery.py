@@ -46,6 +46,7 @@ class GroupRecovery(Score):
         return strategy.batched and strategy.has_group_coefficients
 
     def check(self, strategies: Sequence[Strategy], names: Names, process: str) -> None:
+        """Raises :class:`InputError` if the process or all strategies have no coefficients of groups."""
         if not names.random:
             raise InputError(f"group_coefficients=True: {process} does not tell the coefficients of its groups.")
         if not any(strategy.has_group_coefficients for strategy in strategies):

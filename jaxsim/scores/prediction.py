@@ -77,6 +77,7 @@ class Prediction(Score):
         return strategy.batched and strategy.predicts(names)
 
     def check(self, strategies: Sequence[Strategy], names: Names, process: str) -> None:
+        """Raises :class:`InputError` if none of the strategies predicts."""
         if not any(self.applies(strategy, names) for strategy in strategies):
             listed = ", ".join(strategy.name for strategy in strategies)
             raise InputError(

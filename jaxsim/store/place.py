@@ -122,6 +122,7 @@ class LocalPlace(Place):
         return (self.path / name).open("rb")
 
     def write(self, name: str, content: bytes) -> None:
+        """Whole or not at all: written beside it, brought to the disk, renamed. Raises :class:`StorageError` if that fails."""
         target = self.path / name
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
         try:
@@ -157,6 +158,8 @@ class LocalPlace(Place):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[Callable[[], bool]]:
+        """Held by this process until it ends; what a run that was killed left half written is cleared away."""
+
         def is_here() -> bool:
             """Whether the lock is still that of the folder."""
             try:
@@ -182,6 +185,7 @@ class LocalPlace(Place):
                 self._held = False
 
     def listing(self) -> list[str]:
+        """What is in the folder and in that of the chunks; raises :class:`InputError` for a file."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file; give a new or an empty folder as --out.")
         found = []
@@ -217,6 +221,8 @@ class RemotePlace(Place):
 
     @contextlib.contextmanager
     def open(self, name: str, whole: bool = False) -> Iterator[BinaryIO]:
+        """The file, read in parts as they are asked for, or at once."""
+
         def fetch(start: int, stop: int) -> bytes:
             """Some bytes of the file."""
             with self._asked(name):
@@ -236,6 +242,7 @@ class RemotePlace(Place):
             self.fs.pipe_file(self._at(name), content)
 
     def names(self, folder: str = "") -> list[str]:
+        """Files of a folder, none where it is not; asked anew each time."""
         self.fs.invalidate_cache()
         try:
             with self._asked(folder):

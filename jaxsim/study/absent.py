@@ -119,6 +119,7 @@ class AbsentProcess(Described, Process):
         return {name: freeze(value) for name, value in self.fact("values").items()}
 
     def having(self, **changes: Any) -> Self:
+        """The same with other values, which are written into its description: nothing is run of what is not here."""
         body, facts = self.described(), json.loads(self.facts)
         new = {name: registry.encode(value, name) for name, value in changes.items()}
         facts["values"] |= new

@@ -74,6 +74,7 @@ class _Pickler(cloudpickle.Pickler):
         self.registered: list[ModuleType] = []
 
     def reducer_override(self, obj: Any) -> Any:
+        """What goes by value is noted on the way; functions with a cache are taken without it."""
         if isinstance(obj, ModuleType):
             self._register(users_module(obj.__name__))
         elif isinstance(obj, (FunctionType, type)):

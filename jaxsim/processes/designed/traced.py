@@ -77,6 +77,7 @@ class _Walker(ast.NodeVisitor):
         return BINARY[type(node.op)](self.number(node.left), self.number(node.right))
 
     def visit_Compare(self, node: ast.Compare) -> Any:
+        """Two sides of a comparison; levels of a factor by their place among them, others by none."""
         sides = [self.visit(node.left), self.visit(node.comparators[0])]
         factor = next((side for side in sides if isinstance(side, Factor)), None)
         if factor is not None:
@@ -85,6 +86,7 @@ class _Walker(ast.NodeVisitor):
         return COMPARE[type(node.ops[0])](*map(jnp.asarray, sides))
 
     def visit_Call(self, node: ast.Call) -> Any:
+        """A function of one argument; raises :class:`InputError` for one that learns from all rows."""
         name = plain(self.names[node.func.id]) if isinstance(node.func, ast.Name) else ""
         if name in STATEFUL:
             raise InputError(

@@ -97,6 +97,7 @@ class MAR(Shared):
             known_column(f"MAR (by {EARLIER!r}, or a column)", self.by, columns)
 
     def lost(self, key: jax.Array, situation: Situation) -> Any:
+        """Rows that are lost by a column or, one occasion after the other, by what was measured before."""
         uniform = jax.random.uniform(key, jnp.shape(situation.mean))
         if self.by != EARLIER:
             z = situation.standardised(situation.columns[self.by])
@@ -155,6 +156,7 @@ class Dropout(Missing):
             known_column(f"Dropout (by {EARLIER!r}, {OWN!r}, or a column)", self.by, columns)
 
     def lost(self, key: jax.Array, situation: Situation) -> Any:
+        """Everything of a unit from the occasion on at which it leaves; at each those that are there may."""
         places = situation.occasions(self.time)
         uniform = jax.random.uniform(key, (situation.units, len(places)))
         there = jnp.asarray(situation.there, float).reshape(situation.units, -1)[:, places]

@@ -64,6 +64,7 @@ class AR1(Serial):
         known_time("AR1", self.time, times)
 
     def noise(self, key: jax.Array, normal: jax.Array, shaped: Shaped, situation: Situation) -> jax.Array:
+        """Residuals of each unit in the order of its occasions, correlated by steps or by the time between them."""
         places = situation.occasions(self.time)
         series, there = (v.reshape(situation.units, -1)[:, places] for v in (shaped(normal), jnp.asarray(situation.there) > 0))
         if self.time is None:
@@ -94,6 +95,7 @@ class MovingAverage(Serial):
             raise InputError(f"MovingAverage(weight={brief(self.weight)}): give a number between -1 and 1.")
 
     def noise(self, key: jax.Array, normal: jax.Array, shaped: Shaped, situation: Situation) -> jax.Array:
+        """Each residual with a share of the independent part of the one before it, scaled back to the same variance."""
         own = shaped(normal).reshape(situation.units, -1)
         there = (jnp.asarray(situation.there) > 0).reshape(situation.units, -1)
         weight = jnp.asarray(self.weight, float)

@@ -76,6 +76,7 @@ class Dask(Executor):
         return self.workers if self.scheduler is None and self.cluster == "local" else 1
 
     def describe(self) -> str:
+        """By its scheduler's address, or by what the workers are."""
         if self.scheduler is not None:
             return f"dask, {self.scheduler}"
         if isinstance(self.cluster, str):
@@ -84,6 +85,7 @@ class Dask(Executor):
 
     @contextmanager
     def open(self, job: Job) -> Iterator[Execution]:
+        """With a cluster that is started for the run, or one that is there; raises :class:`InputError` if it does not answer."""
         distributed = import_distributed()
         with ExitStack() as stack:
             cluster = self.cluster
@@ -125,6 +127,7 @@ class _DaskExecution(Execution):
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
+        """Chunks as they are finished; a few wait at each worker, and none is handed out once the run is to stop."""
         task = Task.of(self.job)
         waiting, given, done = deque(chunks), dict[str, tuple[Any, Chunk]](), queue.SimpleQueue[Any]()
         self._look(listen)

@@ -72,6 +72,7 @@ class _LocalExecution(Execution):
         self.worker.open_sessions(tuple(chunks))
 
     def map(self, chunks: Sequence[Chunk], listen: Listener, stop: Callable[[], bool]) -> Iterator[Finished]:
+        """Chunks in turn: each is written while the next is computed, and all that are begun are stored."""
         for chunk in chunks:
             self.worker.prepare(chunk)
         while self.meanwhile:
