@@ -260,7 +260,11 @@ class TestLaterStarts:
         assert newton.rejoins(at, known, best)
         assert newton.rejoins(at, 1.02 * known, best)
         assert not newton.rejoins(at, 1.2 * known, best)  # another covariance
-        assert not newton.rejoins(at._replace(deviance=at.deviance - 1), known, best)  # a better optimum
+        assert newton.rejoins(at._replace(deviance=at.deviance + 0.05), known, best)
+        assert not newton.rejoins(at._replace(deviance=at.deviance + 0.2), known, best)  # another optimum
+        assert not newton.rejoins(at._replace(deviance=at.deviance - 0.05), known, best)  # a better one
+        assert not newton.rejoins(at, known, best._replace(decrement=np.asarray(1e-6)))  # none is known
+        assert not newton.rejoins(at, known, best._replace(saddle=np.asarray(True)))
         assert not newton.rejoins(at._replace(decrement=np.asarray(2.0)), known, best)  # far from any
         assert not newton.rejoins(at._replace(saddle=np.asarray(True)), known, best)
         none = newton.nowhere(self.spec, np)
@@ -363,10 +367,10 @@ def collatz(start):
     return steps
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 8, 40, FEW + 1])
+@pytest.mark.parametrize("lanes", [1, 3, 40, FEW + 1, 256])
 def test_lanes_run_every_item_to_its_own_end(lanes):
-    """As if each were alone, whatever the number of lanes: one, fewer than items, more, more than are gone through one by one."""
-    starts = np.arange(2, 30)
+    """As if each were alone, whatever the number of lanes: one, few, more than are gone through one by one, more than items."""
+    starts = np.arange(2, 200)
 
     def step(problem, state):
         n, count = state["n"], state["count"]
