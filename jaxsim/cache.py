@@ -10,10 +10,13 @@ import os
 import platform
 import stat
 import sys
+import time
 from pathlib import Path
 
 from jaxsim.version import VERSION
 
+# When this process began to import jaxsim: what its files say since then may not be what it runs.
+IMPORTED = time.time()
 # Programs that compile faster than this are not worth a file, seconds.
 WORTH_KEEPING = "0.3"
 OFF = ("0", "off", "no", "false")

@@ -7,7 +7,7 @@ import sys
 
 # Work that goes on after `main`: a thread, a pool with something in its queue, functions for the end, text that is not written yet.
 SCRIPT = """
-import atexit, sys, threading, time
+import atexit, gc, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from jaxsim.cli import command
 
@@ -28,22 +28,29 @@ def main():
     pool.submit(time.sleep, 0.2)
     pool.submit(print, "a pool")
     atexit.register(print, "the end")
+    held.append(open(sys.argv[1], "w"))
+    held[0].write("a line")
+    gc.freeze()
+    held.append(open(sys.argv[2], "wb"))
+    held[1].write(b"a byte")
     sys.stdout.write("no line")
     sys.stderr.write("of errors")
     return 3
 
 
-kept, command.main = Slow(), main
+held, kept, command.main = [], Slow(), main
 command.command()
 """
 
 
-def test_threads_and_what_is_registered_are_waited_for_and_nothing_is_taken_apart():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=False, text=True, timeout=60)
+def test_threads_and_what_is_registered_are_waited_for_and_nothing_is_taken_apart(tmp_path):
+    files = [tmp_path / "text", tmp_path / "bytes"]
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *map(str, files)], capture_output=True, check=False, text=True, timeout=60)
     assert done.returncode == 3
     assert done.stderr == "of errors"
     assert sorted(done.stdout.removeprefix("no line").split("\n")) == ["", "a pool", "a thread", "the end"]
     assert done.stdout.endswith("the end\n")
+    assert [file.read_text() for file in files] == ["a line", "a byte"]
 
 
 def test_the_versions_are_looked_up_where_they_are_asked_for():

@@ -113,18 +113,56 @@ def test_other_source_files_settings_and_devices_have_other_names(folder, monkey
 
 def test_source_files_are_looked_at(monkeypatch, tmp_path):
     (tmp_path / "jaxsim").mkdir()
-    monkeypatch.setattr(shelf.jaxsim, "__file__", str(tmp_path / "jaxsim" / "__init__.py"))
+    monkeypatch.setattr(shelf, "ROOT", tmp_path / "jaxsim")
     seen = set()
+
+    def look():
+        shelf._source.cache_clear()
+        shelf._surroundings.cache_clear()
+        return shelf._surroundings()
+
     for name in ("__init__.py", "table.json", "more.R"):
         for text in ("1\n", "2\n"):
             (tmp_path / "jaxsim" / name).write_text(text)
-            shelf._surroundings.cache_clear()
-            seen.add(shelf._surroundings())
+            seen.add(look())
     (tmp_path / "jaxsim" / "__init__.pyc").write_text("compiled")
-    shelf._surroundings.cache_clear()
-    seen.add(shelf._surroundings())
-    shelf._surroundings.cache_clear()
+    (tmp_path / "jaxsim" / "__pycache__").mkdir()
+    (tmp_path / "jaxsim" / "__pycache__" / "table.pyc.1234").write_text("half written")
+    seen.add(look())
+    monkeypatch.undo()
+    look()
     assert len(seen) == 6
+
+
+def test_a_process_whose_source_has_changed_since_keeps_and_finds_nothing(folder, compiled, monkeypatch, tmp_path):
+    """It may run what the files said before, under the name of what they say now."""
+    first = run(SMALL, tmp_path / "1")
+    kept, count = {file.name for file in folder.iterdir()}, len(compiled)
+    file = tmp_path / "start.py"
+    file.write_text("changed\n")
+    monkeypatch.setattr(shelf, "_source", lambda: [file])
+    assert shelf.changed()
+    assert run(SMALL, tmp_path / "2").equals(first)
+    assert len(compiled) == 2 * count
+    other = dataclasses.replace(SMALL, replicates=4, process=GaussianMultilevel(7, 4, n_predictors=1))
+    name = shelf.name_of("shapes", ("fit",))
+    run(other, tmp_path / "3")
+    shelf.save("shapes-1", 1)
+    assert name is None
+    assert {file.name for file in folder.iterdir()} == kept
+    monkeypatch.setattr(shelf.cache, "IMPORTED", file.stat().st_mtime + 60)  # an import after the change
+    assert not shelf.changed()
+    file.unlink()
+    assert shelf.changed()
+
+
+@pytest.mark.skipif(not hasattr(shelf.os, "geteuid"), reason="Windows keeps users' folders apart by itself")
+def test_a_file_that_others_may_write_to_is_not_taken(folder):
+    shelf.save("shapes-1", (1, 2))
+    assert shelf.load("shapes-1") == (1, 2)
+    assert (folder / "shapes-1").stat().st_mode & 0o777 == 0o600
+    (folder / "shapes-1").chmod(0o660)
+    assert shelf.load("shapes-1") is None
 
 
 @pytest.mark.parametrize("damage", [lambda old: old[:-5], lambda old: b"", lambda old: old[:40] + bytes([old[40] ^ 1]) + old[41:]])

@@ -2,7 +2,8 @@
 
 JAX's own cache finds a program by its text, which a process must first make: seconds for a study of a few strategies. Here the name
 of a file follows from what the text follows from: the recipe and the shapes of its arguments, jaxsim's source files, versions,
-settings of JAX, and the device. The folder is that of :mod:`jaxsim.cache`, which only this user can write to.
+settings of JAX, and the device. The folder is that of :mod:`jaxsim.cache`, which only this user can write to. A process whose
+source files have changed since it imported jaxsim neither keeps nor finds anything: what it runs may be what they said before.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import pickle
 import platform
 import secrets
+import stat
 import threading
 import zlib
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ import jaxsim
 from jaxsim import cache
 from jaxsim.sweep.content import UnknownError, content
 
+ROOT = Path(jaxsim.__file__).parent
 # Settings of JAX that say where and when programs are kept, not what they are.
 OF_CACHES = ("jax_compilation_cache", "jax_persistent_cache", "jax_enable_compilation_cache")
 DIGEST = hashlib.sha256().digest_size
@@ -74,13 +77,15 @@ def place() -> Path | None:
 
 
 def name_of(kind: str, key: Any, device: jax.Device | None = None) -> str | None:
-    """What a file with this key is called; None for a key with something in it that cannot be described.
+    """What a file with this key is called; None for a key with something in it that cannot be described, or :func:`changed` files.
 
     Args:
         kind: of the file, the beginning of its name.
         key: what its content follows from.
         device: which it is for.
     """
+    if changed():
+        return None
     where = () if device is None else (device.platform, device.device_kind, device.id, device.client.platform_version)
     try:
         told = content((key, where, _surroundings(), _settings()))
@@ -95,7 +100,7 @@ def load(name: str | None) -> Any:
     if name is None or folder is None:
         return None
     try:
-        stored = (folder / name).read_bytes()
+        stored = _own(folder / name)
         if hashlib.sha256(stored[DIGEST:]).digest() != stored[:DIGEST]:
             return None
         return pickle.loads(zlib.decompress(stored[DIGEST:]))
@@ -103,15 +108,29 @@ def load(name: str | None) -> Any:
         return None
 
 
+def _own(path: Path) -> bytes:
+    """What a file holds that is this user's, and for nobody else to write.
+
+    Raises:
+        OSError: for another's, also one that lies there from days on which the folder was open to others.
+    """
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            raise PermissionError(f"{path} may be another's.")
+        return file.read()
+
+
 def save(name: str | None, value: Any) -> None:
     """Keep a value, in one step; not being able to is no error, for it can be made again."""
     folder = place()
-    if name is None or folder is None:
+    if name is None or folder is None or changed():
         return
     beside = folder / f"{name}-{secrets.token_hex(4)}"
     try:
         packed = zlib.compress(pickle.dumps(value), 1)
-        beside.write_bytes(hashlib.sha256(packed).digest() + packed)
+        with open(beside, "xb", opener=lambda path, flags: os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)) as file:
+            file.write(hashlib.sha256(packed).digest() + packed)
         os.replace(beside, folder / name)
     except (OSError, pickle.PicklingError, AttributeError, TypeError, ValueError):
         beside.unlink(missing_ok=True)
@@ -154,12 +173,26 @@ def _save_program(name: str, program: Any) -> None:
 def _surroundings() -> tuple[str, ...]:
     """What programs follow from that does not change while a process runs: jaxsim's source files, versions, XLA's flags."""
     source = hashlib.sha256()
-    root = Path(jaxsim.__file__).parent
-    for path in sorted(root.rglob("*")):  # tables of constants, too
-        if path.is_file() and path.suffix != ".pyc":
-            source.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    for path in _source():
+        source.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     versions = (f"{name} {_version(name)}" for name in ("jax", "jaxlib", "numpy", "scipy", "numpyro"))
     return (source.hexdigest(), platform.python_version(), *versions, os.environ.get("XLA_FLAGS", ""))
+
+
+@functools.cache
+def _source() -> list[Path]:
+    """jaxsim's own files; tables of constants, too."""
+    found = (path for path in sorted(ROOT.rglob("*")) if path.suffix != ".pyc" and path.parent.name != "__pycache__")
+    return [path for path in found if path.is_file()]
+
+
+def changed() -> bool:
+    """Whether one of these files is younger than this process's import of jaxsim, or is no longer there."""
+    try:
+        times = [path.stat() for path in _source()]
+    except OSError:
+        return True
+    return any(max(found.st_mtime, found.st_ctime) > cache.IMPORTED for found in times)
 
 
 def _version(name: str) -> str:
