@@ -4,8 +4,8 @@ Two strategies may both keep what they promise as far as their own Monte Carlo e
 the difference on the same datasets is far sharper than either rate. Of the two, one that finds more because its standard errors are
 too small has not found more. So whoever is ahead in power is compared with those behind in what is promised, too. It pays if
 
-- its rate is worse by more than the Monte Carlo error of the difference explains; all pairs of strategies may be looked at, so that
-  this is at ``SIGNIFICANCE`` over the number of pairs (Bonferroni);
+- its rate is worse by at least ``MATTERS``, and by more than the Monte Carlo error of the difference explains; all pairs of
+  strategies may be looked at, so that this is at ``SIGNIFICANCE`` over the number of pairs (Bonferroni);
 - it is on the bad side of the nominal rate; and
 - it is at least as far from that as the other is: else the difference is one of the other's caution, and an exact test that finds
   more than a cautious one is as good as it looks.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from jaxsim.counts import listed
 from jaxsim.measures.evidence import Number, differs
 from jaxsim.measures.promises import LEVEL
-from jaxsim.report.comparison import Comparison, apart_in_words, compared
+from jaxsim.report.comparison import MATTERS, Comparison, apart_in_words, compared
 from jaxsim.report.kept_in_words import named, number_in_words, rate_in_words
 from jaxsim.report.standings import ATTRIBUTES, Standing, Standings
 
@@ -62,7 +62,7 @@ def _worse(standings: Standings, one: Standing, other: Standing, looks: int) -> 
     if pair is None or own is None or others is None or not differs(pair, standings.datasets, looks):
         return None
     sign, nominal = 1 if promise is LEVEL else -1, standings.nominal(promise)
-    pays = sign * pair.value > 0 and sign * (own.value - nominal) >= abs(others.value - nominal)
+    pays = sign * pair.value >= MATTERS and sign * (own.value - nominal) >= abs(others.value - nominal)
     return Number(abs(pair.value), pair.mcse) if pays else None
 
 
