@@ -55,7 +55,7 @@ def fit(programs, cells, replicates, device=0):
 
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.name)
 def test_a_dataset_has_the_same_bits_in_any_place_and_company(strategy):
-    """More datasets than lanes (128), so that some wait in a queue; then some of them, elsewhere in the tile."""
+    """More datasets than lanes (64), so that some wait in a queue; then some of them, elsewhere in the tile."""
     study = dataclasses.replace(CHEAP, estimators=(strategy,), replicates=60)
     programs = Programs(study)
     cells, replicates = np.repeat(np.arange(4), 60), np.tile(np.arange(60), 4)

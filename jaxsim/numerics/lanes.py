@@ -1,8 +1,8 @@
 """Iterate many datasets at once without waiting for the slowest.
 
 A vmapped ``while_loop`` runs every dataset until the last one is done. Here a fixed number of lanes take datasets from a
-queue: a lane whose dataset is finished stores its state and loads the next. The compiled program, and so every rounding,
-is the same whatever the number of datasets and their order.
+queue: a lane whose dataset is finished stores its state and loads the next. What is computed at a time has always the same size, so
+every rounding is the same whatever the number of datasets and their order.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jax.flatten_util import ravel_pytree
 Array = jax.Array
 Tree = Any
 
-# Lanes up to which those that are done are gone through one by one. XLA on CPU stores rows at given places one by one in any case,
-# all of them, done or not; more lanes are a GPU's.
+# Lanes up to which those that are done are gone through one by one on CPU, where XLA stores rows at given places one by one in any
+# case, all of them, done or not. A GPU stores them at once.
 FEW = 64
 
 
@@ -114,7 +114,7 @@ def _refill(now: _Lanes, done: Array, queue: _Queue) -> _Lanes:
     """Store the states of lanes that are done and give each the next dataset, while there are any."""
     item = jnp.where(done, now.queue + jnp.cumsum(done) - 1, now.item)
     fresh = done & (item < queue.datasets)
-    exchange = _one_by_one if done.size <= FEW else _all_at_once
+    exchange = _one_by_one if done.size <= FEW and jax.default_backend() == "cpu" else _all_at_once
     results, problem, state = exchange(now, done, item, fresh, queue)
     return _Lanes(item, now.active & (~done | fresh), problem, state, results, now.queue + done.sum())
 

@@ -126,7 +126,8 @@ class Programs:
 
     def _start_fit(self, shape: Shape, model: int, data: Any, truth: Any, arguments: tuple[Any, ...]) -> None:
         """The program of a strategy, which is the same whether or not groups are asked for if it can tell their coefficients
-        afterwards; then its scores, each a program of its own. A study's only strategy has no other program of its length."""
+        afterwards; then its scores, each a program of its own. A study's only strategy has two code generators: what else is
+        compiled takes less."""
         estimator, study = self.ours[model], self.study
         function = fitter(estimator, study.conf_level, self.scored)
         keys = key_arguments(arguments)
