@@ -7,11 +7,14 @@ import contextlib
 import gc
 import io
 import os
+import stat
+import sys
 import threading
 from typing import Any, NoReturn
 
 from jaxsim.cli.main import main
 
+SYSTEM = 2  # file descriptors up to which are the standard streams
 # What holds text or bytes back that were written to it.
 BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
@@ -27,8 +30,32 @@ def command() -> NoReturn:
     threads: Any = threading
     threads._shutdown()
     atexit._run_exitfuncs()
-    gc.unfreeze()  # what is frozen is not among the objects
-    for one in [one for one in gc.get_objects() if type(one) in BUFFERED]:
-        with contextlib.suppress(OSError, ValueError):  # a full disk, a closed file: at its end Python says nothing of them either
-            one.flush()
+    _write_out()
     os._exit(status)
+
+
+def _write_out() -> None:
+    """What was written to the standard streams and to files that are still open, and is held back."""
+    held: list[Any] = [sys.stdout, sys.stderr]
+    if _writes():
+        gc.unfreeze()  # what is frozen is not among the objects
+        held += [one for one in gc.get_objects() if type(one) in BUFFERED]
+    for one in held:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a full disk, a closed file, no stream
+            one.flush()
+
+
+def _writes() -> bool:
+    """Whether a file is open to be written to, as far as the system tells; going through all objects takes as long as taking them
+    apart."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        names = [int(name) for name in os.listdir("/dev/fd")]
+    except (ImportError, OSError):
+        return True
+    for number in names:
+        with contextlib.suppress(OSError):  # that of the listing itself
+            if number > SYSTEM and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE and stat.S_ISREG(os.fstat(number).st_mode):
+                return True
+    return False
