@@ -70,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = {"By path": frame}
     if options.grid:
         tables["The seed grid by the fast path"] = seed_grid(options.grid)
-    table.write(options.out, "bayes", "Posteriors per second", head, tables, notes)
+    name, title = "bayes", "Posteriors per second"
+    if options.rstanarm or options.bambi:  # which few have: a table of their own, which a run without them leaves
+        name, title = "bayes-peers", f"{title}, beside Bambi and rstanarm"
+    table.write(options.out, name, title, head, tables, notes)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
