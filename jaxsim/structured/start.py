@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxsim.lmm.chart import chart_of
 from jaxsim.lmm.deviance import Spec
 from jaxsim.lmm.problem import Problem
-from jaxsim.lmm.start import SMALL_GROUP, bounded, moments, most_have
+from jaxsim.lmm.start import HALF, SMALL_GROUP, bounded, has, moments
 from jaxsim.structured.deviance import deviance
 from jaxsim.structured.residuals import Residuals
 
@@ -54,6 +54,6 @@ def starts(problem: Problem, residuals: Residuals, candidates: Array, spec: Spec
     table = jax.lax.map(lambda psi: jax.vmap(lambda relative: value(psi, relative))(choices), candidates)
     order = jnp.argsort(table.min(1))
     relative = choices[jnp.argmin(table, axis=1)]
-    enough = most_have(SMALL_GROUP * spec.structure.size, problem)
+    enough = has(HALF, SMALL_GROUP * spec.structure.size, problem)
     needed = jnp.where(enough, min(NEEDED, len(candidates)), len(candidates))
     return Starts(candidates[order], relative[order], jnp.where((problem.n_groups < 2) | unusable, 0, needed))
