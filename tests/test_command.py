@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 # Work that goes on after `main`: a thread, a pool with something in its queue, functions for the end, text that is not written yet.
 SCRIPT = """
@@ -51,6 +55,17 @@ def test_threads_and_what_is_registered_are_waited_for_and_nothing_is_taken_apar
     assert sorted(done.stdout.removeprefix("no line").split("\n")) == ["", "a pool", "a thread", "the end"]
     assert done.stdout.endswith("the end\n")
     assert [file.read_text() for file in files] == ["a line", "a byte"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux's")
+def test_what_the_standard_streams_do_not_take_is_an_error():
+    code = "from jaxsim.cli import command\ncommand.main = lambda: print('a line', end='') or 0\ncommand.command()"
+    with open("/dev/full", "w") as full:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60, env=environment
+        )
+    assert done.returncode == 120
 
 
 def test_the_versions_are_looked_up_where_they_are_asked_for():

@@ -42,6 +42,7 @@ def folder(monkeypatch, tmp_path):
     """A shelf of its own, and nothing that this process has compiled."""
     monkeypatch.setattr(shelf, "place", lambda: tmp_path / "shelf")
     monkeypatch.setattr(shelf.cache, "WORTH_KEEPING", "0")
+    monkeypatch.setattr(shelf.cache, "IMPORTED", float("inf"))  # files may be edited while tests run
     (tmp_path / "shelf").mkdir()
     recipe.forget()
     kept, on = jax.config.jax_compilation_cache_dir, jax.config.jax_enable_compilation_cache
@@ -121,16 +122,18 @@ def test_source_files_are_looked_at(monkeypatch, tmp_path):
         shelf._surroundings.cache_clear()
         return shelf._surroundings()
 
-    for name in ("__init__.py", "table.json", "more.R"):
-        for text in ("1\n", "2\n"):
-            (tmp_path / "jaxsim" / name).write_text(text)
-            seen.add(look())
-    (tmp_path / "jaxsim" / "__init__.pyc").write_text("compiled")
-    (tmp_path / "jaxsim" / "__pycache__").mkdir()
-    (tmp_path / "jaxsim" / "__pycache__" / "table.pyc.1234").write_text("half written")
-    seen.add(look())
-    monkeypatch.undo()
-    look()
+    try:
+        for name in ("__init__.py", "table.json", "more.R"):
+            for text in ("1\n", "2\n"):
+                (tmp_path / "jaxsim" / name).write_text(text)
+                seen.add(look())
+        (tmp_path / "jaxsim" / "__init__.pyc").write_text("compiled")
+        (tmp_path / "jaxsim" / "__pycache__").mkdir()
+        (tmp_path / "jaxsim" / "__pycache__" / "table.pyc.1234").write_text("half written")
+        seen.add(look())
+    finally:
+        monkeypatch.undo()
+        look()
     assert len(seen) == 6
 
 
@@ -141,6 +144,7 @@ def test_a_process_whose_source_has_changed_since_keeps_and_finds_nothing(folder
     file = tmp_path / "start.py"
     file.write_text("changed\n")
     monkeypatch.setattr(shelf, "_source", lambda: [file])
+    monkeypatch.setattr(shelf.cache, "IMPORTED", file.stat().st_mtime - 60)  # an import before the change
     assert shelf.changed()
     assert run(SMALL, tmp_path / "2").equals(first)
     assert len(compiled) == 2 * count

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from jaxsim.cli.main import main
 
 SYSTEM = 2  # file descriptors up to which are the standard streams
+NOT_WRITTEN = 120  # Python's status where the standard streams cannot be written to at its end
 # What holds text or bytes back that were written to it.
 BUFFERED = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
@@ -30,24 +31,29 @@ def command() -> NoReturn:
     threads: Any = threading
     threads._shutdown()
     atexit._run_exitfuncs()
-    _write_out()
-    os._exit(status)
+    written = _write_out()
+    os._exit(status or (0 if written else NOT_WRITTEN))
 
 
-def _write_out() -> None:
-    """What was written to the standard streams and to files that are still open, and is held back."""
-    held: list[Any] = [sys.stdout, sys.stderr]
+def _write_out() -> bool:
+    """What was written to files that are still open, and to the standard streams, and is held back; whether these took it."""
     if _writes():
         gc.unfreeze()  # what is frozen is not among the objects
-        held += [one for one in gc.get_objects() if type(one) in BUFFERED]
-    for one in held:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # a full disk, a closed file, no stream
-            one.flush()
+        for one in [one for one in gc.get_objects() if type(one) in BUFFERED and one not in (sys.stdout, sys.stderr)]:
+            with contextlib.suppress(Exception):  # a full disk, a closed file; whatever it is, nobody is left to mend it
+                one.flush()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:
+                stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _writes() -> bool:
     """Whether a file is open to be written to, as far as the system tells; going through all objects takes as long as taking them
-    apart."""
+    apart. Pipes do not count: libraries have some for themselves."""
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
 

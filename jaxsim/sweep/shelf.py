@@ -84,12 +84,12 @@ def name_of(kind: str, key: Any, device: jax.Device | None = None) -> str | None
         key: what its content follows from.
         device: which it is for.
     """
-    if changed():
-        return None
     where = () if device is None else (device.platform, device.device_kind, device.id, device.client.platform_version)
     try:
         told = content((key, where, _surroundings(), _settings()))
     except UnknownError:
+        return None
+    if changed():  # perhaps while it was described
         return None
     return f"{kind}-{hashlib.sha256(repr(told).encode()).hexdigest()}"
 
