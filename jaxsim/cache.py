@@ -19,6 +19,8 @@ from jaxsim.version import VERSION
 IMPORTED = time.time()
 # Programs that compile faster than this are not worth a file, seconds.
 WORTH_KEEPING = "0.3"
+# Rights to write that somebody else than a file's owner may have.
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OFF = ("0", "off", "no", "false")
 # Holds what was said of a folder that was refused, so that the processes which this one starts do not say it again.
 TOLD = "JAXSIM_CACHE_REFUSED"
@@ -58,7 +60,7 @@ def distrust(place: Path) -> str:
                 continue  # what is not there is made; what cannot be made is not used
             if found.st_uid not in owners:
                 return f"{path} belongs to another user"
-            open_to_others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+            open_to_others = found.st_mode & OTHERS_WRITE and not stat.S_ISLNK(found.st_mode)
             if open_to_others and not (sticky and found.st_mode & stat.S_ISVTX):
                 return f"others may write to {path}"
     return ""

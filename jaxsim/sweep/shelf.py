@@ -116,7 +116,7 @@ def _own(path: Path) -> bytes:
     """
     with path.open("rb") as file:
         found = os.fstat(file.fileno())
-        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        if hasattr(os, "geteuid") and (found.st_uid != os.geteuid() or found.st_mode & cache.OTHERS_WRITE):
             raise PermissionError(f"{path} may be another's.")
         return file.read()
 
